@@ -1,0 +1,86 @@
+"""Interfaces, registries and the five things one does with a model of chest X-ray report generation.
+
+`import reportgen_core` does not import torch; naming `Encoder`, `compose`, `load` and the like does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .discovery import entries as _entries
+from .errors import (
+    CheckpointError,
+    CompositionError,
+    DataError,
+    ImageError,
+    MetricError,
+    OptionError,
+    PluginError,
+    ReportgenError,
+    ShapeError,
+    UnknownName,
+)
+from .hookspecs import hookimpl
+from .registry import Entry, Registry
+from .types import (
+    Attention,
+    Audit,
+    Batch,
+    Box,
+    Candidate,
+    Collection,
+    Decoded,
+    Features,
+    FeatureSpec,
+    Generated,
+    GenerationSettings,
+    Hit,
+    ImageSpec,
+    Report,
+    Score,
+    Study,
+    Targets,
+    TargetSpec,
+    View,
+)
+
+if TYPE_CHECKING:
+    from .checkpoint import load, save
+    from .compose import compose
+    from .evaluation import evaluate
+    from .interfaces import Dataset, Decoder, Encoder, Metric, Retriever
+    from .model import Model
+    from .training import TrainSettings, train
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Dataset": "interfaces", "Decoder": "interfaces", "Encoder": "interfaces", "Metric": "interfaces",
+    "Retriever": "interfaces", "Model": "model", "TrainSettings": "training", "compose": "compose",
+    "evaluate": "evaluation", "load": "checkpoint", "save": "checkpoint", "train": "training",
+}  # fmt: skip
+
+__all__ = [
+    "Attention", "Audit", "Batch", "Box", "Candidate", "CheckpointError", "Collection", "CompositionError", "DataError",
+    "Dataset", "Decoded", "Decoder", "Encoder", "Entry", "FeatureSpec", "Features", "Generated", "GenerationSettings",
+    "Hit", "ImageError", "ImageSpec", "Metric", "MetricError", "Model", "OptionError", "PluginError", "Registry",
+    "Report", "ReportgenError", "Retriever", "Score", "ShapeError", "Study", "TargetSpec", "Targets", "TrainSettings",
+    "UnknownName", "View", "compose", "datasets", "decoders", "encoders", "evaluate", "hookimpl", "load", "metrics",
+    "presets", "retrievers", "save", "train",
+]  # fmt: skip
+
+_HERE = "reportgen_core.interfaces:"
+encoders: Registry[Encoder] = Registry("encoder", _HERE + "Encoder", partial(_entries, "register_encoders"))
+decoders: Registry[Decoder] = Registry("decoder", _HERE + "Decoder", partial(_entries, "register_decoders"))
+retrievers: Registry[Retriever] = Registry("retriever", _HERE + "Retriever", partial(_entries, "register_retrievers"))
+metrics: Registry[Metric] = Registry("metric", _HERE + "Metric", partial(_entries, "register_metrics"))
+datasets: Registry[Dataset] = Registry("dataset", _HERE + "Dataset", partial(_entries, "register_datasets"))
+presets: Registry[object] = Registry("preset", "builtins:object", partial(_entries, "register_presets"))
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,44 @@
+"""Errors that the command line shows as one line, without a traceback.
+
+Each message says what was asked, what is wrong, and what would work.
+"""
+
+
+class ReportgenError(Exception):
+    """Base of every error that a user can act on."""
+
+
+class UnknownName(ReportgenError):
+    """A registry was asked for a name that nobody registered."""
+
+
+class PluginError(ReportgenError):
+    """A plugin registered something that cannot be loaded or breaks its interface."""
+
+
+class OptionError(ReportgenError):
+    """A part was given an option that it does not have, or a value that it cannot take."""
+
+
+class CompositionError(ReportgenError):
+    """Two parts do not fit together."""
+
+
+class ShapeError(ReportgenError):
+    """A tensor does not have the shape its interface promises."""
+
+
+class DataError(ReportgenError):
+    """A dataset lacks a file, a column or a value that was asked for."""
+
+
+class ImageError(ReportgenError):
+    """A file cannot be read as a radiograph."""
+
+
+class CheckpointError(ReportgenError):
+    """A model folder is incomplete, damaged, of another format, or does not fit its own config."""
+
+
+class MetricError(ReportgenError):
+    """A score cannot be computed on this machine or from these texts."""

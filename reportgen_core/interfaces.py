@@ -1,0 +1,210 @@
+"""The interfaces: Encoder, Decoder, Retriever, Metric, Dataset, and the optional abilities of a part.
+
+An author writes the abstract methods. Everybody else calls the object (`encoder(images, mask)`), which checks what
+goes in and what comes out, so that a wrong shape is reported where it is made.
+
+Constructor options are keyword-only JSON values: they are saved in config.json and replayed. The one exception is
+`pretrained`, where weights come from at the first building; a checkpoint has its own weights and does not replay it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from .errors import ShapeError
+from .types import (
+    Collection,
+    Decoded,
+    Features,
+    FeatureSpec,
+    Generated,
+    GenerationSettings,
+    Hit,
+    ImageSpec,
+    Score,
+    Targets,
+    TargetSpec,
+)
+
+
+class Encoder(nn.Module, ABC):
+    """Turns the images of a study into features. `image` and `features` are set by __init__ and never change.
+
+    `encode` sees single images; this class runs it over the views that are there and joins them: tokens side by side,
+    pooled vectors as the mean over the present views.
+    """
+
+    image: ImageSpec
+    features: FeatureSpec  # of a whole study: the grid has image.views views
+    recipe: dict[str, Any]  # set by the registry
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Features:
+        """Encode single images (n, C, H, W), normalised as `self.image` says: tokens (n, N / views, D), pooled (n, P)."""
+
+    def forward(self, images: Tensor, mask: Tensor | None = None) -> Features:
+        """Encode studies (B, V, C, H, W); mask (B, V) bool is True where there is an image. V may be under `image.views`.
+
+        Raises ShapeError where images or features are not what was promised.
+        """
+        spec, name = self.image, type(self).__name__
+        want = (spec.channels, spec.height, spec.width)
+        if images.ndim != 5 or tuple(images.shape[2:]) != want or images.shape[1] > spec.views:
+            raise ShapeError(
+                f"{name} takes images (B, V <= {spec.views}, {', '.join(map(str, want))}), got {tuple(images.shape)}"
+            )
+        if mask is None:
+            mask = torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
+        one = self.encode(images[mask])  # only the views that are there
+        B, V = mask.shape
+        per_view = self.features.tokens // spec.views
+        if tuple(one.tokens.shape[1:]) != (per_view, self.features.dim):
+            raise ShapeError(
+                f"{name}.encode promised tokens (n, {per_view}, {self.features.dim}), gave {tuple(one.tokens.shape)}"
+            )
+        if tuple(one.pooled.shape[1:]) != (self.features.pooled,):
+            raise ShapeError(f"{name}.encode promised pooled (n, {self.features.pooled}), gave {tuple(one.pooled.shape)}")
+        if V == spec.views == 1:
+            return one
+        tokens = one.tokens.new_zeros(B, spec.views, *one.tokens.shape[1:])
+        tokens[:, :V][mask] = one.tokens
+        real = torch.zeros(B, spec.views, per_view, dtype=torch.bool, device=images.device)
+        real[:, :V] = mask[:, :, None] & torch.ones_like(real[:, :V])
+        real[:, :V][mask] = one.mask
+        share = 1 / mask.sum(1, keepdim=True)  # (B, 1)
+        return Features(
+            tokens.flatten(1, 2),  # (B, V, N/V, D) -> (B, N, D)
+            _per_study(one.pooled, mask) * share,
+            real.flatten(1, 2),
+            None if one.tags is None else _per_study(one.tags, mask) * share[..., None],
+        )
+
+
+def _per_study(values: Tensor, mask: Tensor) -> Tensor:
+    """Sum values (n, ...) of single images over the views (B, V) they belong to: (B, ...)."""
+    study = mask.nonzero()[:, 0]  # (n,)
+    return values.new_zeros(len(mask), *values.shape[1:]).index_add(0, study, values)
+
+
+class Decoder(nn.Module, ABC):
+    """Writes reports. Built from what the encoder promises, so that any decoder takes any encoder.
+
+    __init__ raises CompositionError where features or targets lack what the decoder needs.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"sentences"})  # fields of Targets it cannot train without
+    recipe: dict[str, Any]  # set by the registry
+
+    def __init__(self, features: FeatureSpec, targets: TargetSpec) -> None:
+        super().__init__()
+        self.features, self.targets = features, targets
+
+    @abstractmethod
+    def decode(self, features: Features, targets: Targets) -> Decoded:
+        """Teacher forcing."""
+
+    @abstractmethod
+    def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
+        """Write B reports. In eval mode the same features give the same report, alone or in any batch."""
+
+    def forward(self, features: Features, targets: Targets) -> Decoded:
+        """Check the shapes, then `decode`."""
+        check_features(type(self).__name__, self.features, features)
+        for need in self.needs:
+            if getattr(targets, need) is None:
+                raise ShapeError(f"{type(self).__name__} cannot train without {need}, and this batch has none")
+        return self.decode(features, targets)
+
+
+class Retriever(nn.Module, ABC):
+    """Finds texts for images among those it holds."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    recipe: dict[str, Any]  # set by the registry
+
+    def __init__(self, features: FeatureSpec, targets: TargetSpec) -> None:
+        super().__init__()
+        self.features, self.targets = features, targets
+
+    @abstractmethod
+    def loss(self, features: Features, targets: Targets) -> Decoded:
+        """Losses of the embedding; none where nothing is trained."""
+
+    @abstractmethod
+    def index(self, ids: Sequence[str], texts: Sequence[str], features: Features | None = None) -> None:
+        """Hold these texts, and the features of their own images where they have some. Replaces what was held."""
+
+    @abstractmethod
+    def search(self, features: Features, k: int = 1) -> list[list[Hit]]:
+        """The `k` nearest of each of the B studies, nearest first; ties by id."""
+
+    def forward(self, features: Features, targets: Targets) -> Decoded:
+        """Check the shapes, then `loss`."""
+        check_features(type(self).__name__, self.features, features)
+        return self.loss(features, targets)
+
+
+def check_features(name: str, spec: FeatureSpec, features: Features) -> None:
+    """Raise ShapeError unless features are what `spec` promises."""
+    want = (len(features.tokens), spec.tokens, spec.dim)
+    if tuple(features.tokens.shape) != want:
+        raise ShapeError(f"{name} was built for tokens {want}, got {tuple(features.tokens.shape)}")
+    if tuple(features.pooled.shape) != (want[0], spec.pooled):
+        raise ShapeError(f"{name} was built for pooled {(want[0], spec.pooled)}, got {tuple(features.pooled.shape)}")
+
+
+class Metric(ABC):
+    """Compares reports with references."""
+
+    @abstractmethod
+    def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+        """`references[i]` are the references of `reports[i]`. Raises MetricError where there is no answer."""
+
+
+class Dataset(ABC):
+    """Reads studies as people have them on disk. Options are keyword-only."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @abstractmethod
+    def read(self) -> Collection:
+        """All studies in a fixed order, and what was left out and why. Raises DataError naming the missing file."""
+
+
+@runtime_checkable
+class HasFrozenParts(Protocol):
+    """An encoder whose first stages do not learn."""
+
+    def frozen(self) -> Sequence[nn.Module]:
+        """Modules whose parameters get no gradient and whose statistics stay: kept in eval mode while training."""
+
+
+@runtime_checkable
+class HasOwnLosses(Protocol):
+    """An encoder with losses of its own, as DiTag's tag classifiers at each depth."""
+
+    def losses(self, features: Features, targets: Targets) -> Mapping[str, Tensor]:
+        """() each, by name, unweighted; they join the decoder's."""
+
+
+@runtime_checkable
+class TakesTargets(Protocol):
+    """An encoder that must know what is predicted, for classifiers of its own. Called once, right after building."""
+
+    def attach(self, targets: TargetSpec) -> None:
+        """Build what depends on the number of tags; may set `features.tag_heads`."""
+
+
+@runtime_checkable
+class LearnsFromStudies(Protocol):
+    """A part that takes something from the training studies before training, as DiTag its normal study."""
+
+    def learn(self, studies: Collection) -> None:
+        """Set buffers; never parameters."""

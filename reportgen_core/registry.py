@@ -1,0 +1,127 @@
+"""Named entries per kind. Nothing here imports torch: an entry is a name and an import path."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+from .errors import OptionError, PluginError, UnknownName
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One registered thing."""
+
+    name: str  # a trailing "*" matches any ending: "timm/*"
+    target: str  # "package.module:Name", imported when it is first used
+    summary: str
+    paper: str = ""  # "arXiv:1409.1556"
+    extra: str = ""  # what to write in pip install 'reportgen[...]' when the import fails
+    options: Mapping[str, Any] = field(default_factory=dict)  # fixed for this name: {"backbone": "vgg16"}
+    tiny: Mapping[str, Any] = field(default_factory=dict)  # options of a variant that a test runs in a second
+
+
+def resolve(target: str) -> Any:
+    """Import "package.module:Name" and return Name."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`did you mean 'x'? there are: a, b`, for the end of an error message."""
+    known = sorted(names)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}there are: {', '.join(known) or 'none'}"
+
+
+class Registry(Mapping[str, Entry], Generic[T]):
+    """The entries of one kind, asked of the plugins on the first look-up."""
+
+    def __init__(self, kind: str, base: str, source: Callable[[], Iterable[tuple[str, Entry]]]) -> None:
+        self.kind, self._base, self._source = kind, base, source
+        self._found: dict[str, tuple[str, Entry]] | None = None
+        self.problems: list[str] = []
+
+    def _entries(self) -> dict[str, tuple[str, Entry]]:
+        if self._found is None:
+            self._found = {}
+            for owner, entry in self._source():
+                try:
+                    self.add(entry, owner=owner)
+                except PluginError as e:  # the first to register a name keeps it
+                    self.problems.append(str(e))
+        return self._found
+
+    def add(self, entry: Entry, *, owner: str = "this program") -> None:
+        """Register `entry` for the life of the process. Raises PluginError where the name is taken."""
+        found = self._entries()
+        if entry.name in found:
+            raise PluginError(f"{self.kind} {entry.name!r} of {owner} is left out: {found[entry.name][0]} has that name")
+        found[entry.name] = (owner, entry)
+
+    def _key(self, name: str) -> str:
+        """The registered name that serves `name`: itself, or the pattern that matches it."""
+        found = self._entries()
+        if name in found:
+            return name
+        for key in found:
+            if key.endswith("*") and name.startswith(key[:-1]) and len(name) >= len(key):
+                return key
+        raise UnknownName(f"no {self.kind} named {name!r}; {nearest(name, found)}")
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries()[self._key(name)][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._entries()))
+
+    def __len__(self) -> int:
+        return len(self._entries())
+
+    def owner(self, name: str) -> str:
+        """The plugin that registered `name`."""
+        return self._entries()[self._key(name)][0]
+
+    def load(self, name: str) -> type[T]:
+        """Import the class behind `name`. Raises PluginError where that fails or it is no such part."""
+        entry = self[name]
+        try:
+            found = resolve(entry.target)
+        except (ImportError, AttributeError) as e:
+            fix = f"; pip install 'reportgen[{entry.extra}]'" if entry.extra else ""
+            raise PluginError(f"{self.kind} {name!r} of {self.owner(name)}: {e}{fix}") from e
+        if not (isinstance(found, type) and issubclass(found, resolve(self._base))):
+            raise PluginError(f"{self.kind} {name!r} of {self.owner(name)}: {entry.target} is no {self.kind} class")
+        return cast(type[T], found)
+
+    def options(self, name: str) -> dict[str, inspect.Parameter]:
+        """The options a user may set: the keyword-only arguments that the entry does not fix."""
+        arguments = inspect.signature(self.load(name)).parameters
+        fixed = self._fixed(name)
+        return {k: p for k, p in arguments.items() if p.kind is p.KEYWORD_ONLY and k not in fixed}
+
+    def _fixed(self, name: str) -> dict[str, Any]:
+        """What the entry's own options and, for a pattern, the rest of the name say."""
+        entry = self[name]
+        rest = {"name": name[len(entry.name) - 1 :]} if entry.name.endswith("*") else {}
+        return {**entry.options, **rest}
+
+    def create(self, name: str, *args: Any, **options: Any) -> T:
+        """Build `name` and remember how in `recipe`, so that a checkpoint can say it: options are JSON values.
+
+        Raises OptionError for an option that the part does not have.
+        """
+        known = self.options(name)
+        for option in options:
+            if option not in known:
+                raise OptionError(f"{self.kind} {name!r} has no option {option!r}; {nearest(option, known)}")
+        made = self.load(name)(*args, **self._fixed(name), **options)
+        object.__setattr__(made, "recipe", {"name": name, "options": dict(options)})
+        return made
