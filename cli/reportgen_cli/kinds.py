@@ -1,0 +1,27 @@
+"""The registries by the words that `rg list` and `rg info` take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import reportgen_core
+from reportgen_core import Entry, Registry
+
+KINDS: dict[str, Registry[Any]] = {
+    "encoders": reportgen_core.encoders,
+    "decoders": reportgen_core.decoders,
+    "retrievers": reportgen_core.retrievers,
+    "metrics": reportgen_core.metrics,
+    "datasets": reportgen_core.datasets,
+    "presets": reportgen_core.presets,
+}
+
+
+def found(name: str) -> Iterator[tuple[Registry[Any], Entry]]:
+    """Every registered thing of this name, of whatever kind."""
+    for registry in KINDS.values():
+        try:
+            yield registry, registry[name]
+        except reportgen_core.UnknownName:
+            continue
