@@ -64,6 +64,7 @@ class TargetSpec:
     findings: tuple[str, ...] = ()  # L
     max_sentences: int = 8  # S
     max_words: int = 30  # W, the end mark not counted
+    max_length: int = 248  # T, the words of a whole report, its end mark not counted
     positives: tuple[float, ...] = ()  # (L,) share of the training studies with each finding, where known
 
 

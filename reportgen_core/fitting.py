@@ -1,0 +1,70 @@
+"""What a model takes from training studies before it learns: words, tags, findings and how common they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields
+
+from .compose import retarget, target_spec
+from .errors import DataError
+from .interfaces import LearnsFromStudies
+from .model import Model
+from .text import TextSpec, Vocabulary, build_vocabulary, sentences
+from .types import Audit, Collection, Study, Targets, TargetSpec
+
+# What a study must have for each field of Targets, in the words of whoever has to supply it.
+SUPPLIED_BY = {
+    "words": "report text",
+    "sentences": "report text",
+    "tags": "tags (a column of tags, MeSH or MTI terms)",
+    "findings": "finding labels (a column a finding, or rg label)",
+    "switches": "sentence labels, normal or abnormal (rg data abnormal)",
+}
+assert set(SUPPLIED_BY) == {f.name for f in fields(Targets)}
+
+
+def fit(model: Model, studies: Sequence[Study], seed: int = 0) -> Model:
+    """The model ready to train on these studies: one without words gets a head for theirs, any other keeps its own.
+
+    Raises DataError where the studies lack what the head needs.
+    """
+    if len(model.vocabulary) == len(Vocabulary()):
+        model = retarget(model, from_studies(studies, model.text), model.text, seed)
+    check_needs(model, studies)
+    collection = Collection(tuple(studies), Audit("training", len(studies), sum(len(s.views) for s in studies)))
+    for part in (model.encoder, model.head):
+        if isinstance(part, LearnsFromStudies):
+            part.learn(collection)
+    return model
+
+
+def from_studies(studies: Sequence[Study], text: TextSpec) -> TargetSpec:
+    """Words by the text spec; tags, the commonest first; findings by name, with the share of studies that have each."""
+    vocabulary = build_vocabulary([s.text(text.sections) for s in studies], text)
+    counts = Counter(tag for s in studies for tag in s.tags)
+    tags = sorted(counts, key=lambda t: (-counts[t], t))
+    findings = sorted({name for s in studies for name in s.labels})
+    positives = [sum(s.labels.get(f) == 1 for s in studies) / len(studies) for f in findings]
+    return target_spec(text, vocabulary, tags, findings, positives)
+
+
+def check_needs(model: Model, studies: Sequence[Study]) -> None:
+    """Raise DataError unless the studies have what the head cannot train without."""
+    if not studies:
+        raise DataError("there is no study to train on; rg data audit says what was left out and why")
+    text = model.text
+    there = {
+        "words": any(sentences(s.text(text.sections), text) for s in studies),
+        "tags": any(s.tags for s in studies),
+        "findings": any(s.labels for s in studies),
+        "switches": any("sentence_abnormal" in s.extra for s in studies),
+    }
+    there["sentences"] = there["words"]
+    for need in sorted(model.head.needs):
+        if not there[need]:
+            have = ", ".join(k for k, v in there.items() if v) or "none of its targets"
+            raise DataError(
+                f"{model.head.recipe['name']} needs {need}, and no training study has {SUPPLIED_BY[need]}; "
+                f"the data gives: {have} (sections read: {', '.join(text.sections)})"
+            )

@@ -1,0 +1,210 @@
+"""A model: an encoder and a decoder or retriever put together, with the text they speak. This is all the glue there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from .errors import CompositionError
+from .interfaces import Decoder, Encoder, HasOwnLosses, Retriever, TakesTargets
+from .studies import group_files, normalise, read_batches
+from .text import SPECIAL, TextSpec, Vocabulary, join
+from .types import (
+    Attention,
+    Batch,
+    Candidate,
+    Decoded,
+    Features,
+    Generated,
+    GenerationSettings,
+    Hit,
+    Report,
+    Study,
+    TargetSpec,
+)
+
+SHOWN_TAGS = 10
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+class Model(nn.Module):
+    """What `compose` builds, `train` trains, `save` and `load` keep. It has a decoder or a retriever, never both."""
+
+    decoder: Decoder | None
+    retriever: Retriever | None
+
+    def __init__(self, encoder: Encoder, head: Decoder | Retriever, *, text: TextSpec, targets: TargetSpec) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = head if isinstance(head, Decoder) else None
+        self.retriever = head if isinstance(head, Retriever) else None
+        self.text, self.targets = text, targets
+        self.vocabulary = Vocabulary(targets.words[len(SPECIAL) :])
+
+    @property
+    def head(self) -> Decoder | Retriever:
+        """The decoder, or the retriever."""
+        return cast("Decoder | Retriever", self.decoder or self.retriever)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """K names."""
+        return self.targets.tags
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """L names."""
+        return self.targets.findings
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def encode(self, batch: Batch) -> Features:
+        """Pixels of studies, as bytes, to features on the model's device."""
+        pixels = normalise(batch.pixels.to(self.device, non_blocking=True), self.encoder.image)
+        features: Features = self.encoder(pixels, batch.mask.to(self.device))
+        return features
+
+    def forward(self, batch: Batch) -> Decoded:
+        """One teacher-forced pass; the encoder's own losses join the decoder's."""
+        features, targets = self.encode(batch), _move(batch.targets, self.device)
+        out: Decoded = self.head(features, targets)
+        if isinstance(self.encoder, HasOwnLosses):
+            return replace(out, losses={**out.losses, **self.encoder.losses(features, targets)})
+        return out
+
+    def report(self, paths: Iterable[str | Path], **how: Any) -> list[Report]:
+        """Reports for image files and folders: one a file, DICOM files of one study together. Options: `report_studies`."""
+        return self.report_studies(group_files([Path(p) for p in paths]), **how)
+
+    def report_studies(self, studies: Sequence[Study], **how: Any) -> list[Report]:
+        """Reports in the order of the studies; see `reports` for the options."""
+        return list(self.reports(studies, **how))
+
+    def reports(
+        self,
+        studies: Sequence[Study],
+        settings: GenerationSettings | None = None,
+        *,
+        batch_size: int = 32,
+        precision: str = "auto",
+        workers: int = 0,
+        cache: Path | None = None,
+    ) -> Iterator[Report]:
+        """Reports one after another, images read ahead. A study that cannot be read gives a Report with a `problem`.
+
+        `precision` is fp32, bf16, or auto: bf16 where this machine's arithmetic gains by it (`best_precision`).
+        Raises CompositionError where the model has no words yet.
+        """
+        settings = settings or GenerationSettings()
+        if self.decoder is not None and len(self.vocabulary) == len(Vocabulary()):
+            raise CompositionError("this model has no words yet: train it first (rg train MODEL --data D --data-root DIR)")
+        self.eval()
+        to_channels_last(self.encoder)
+        shown = read_batches(studies, self.encoder.image, batch_size=batch_size, workers=workers, cache=cache)
+        by_id = {study.id: study for study in studies}
+        for batch, problems in shown:
+            written = dict(zip(batch.ids, self._write(batch, settings, precision), strict=True)) if batch.ids else {}
+            for id in (*batch.ids, *(p for p in problems if p not in written)):
+                report = written.get(id) or Report(id, "")
+                views = tuple(str(v.path) for v in by_id[id].views)
+                yield replace(report, views=views, problem=problems.get(id, ""))
+
+    def _write(self, batch: Batch, settings: GenerationSettings, precision: str) -> list[Report]:
+        with torch.inference_mode(), arithmetic(self.device, precision):
+            features = self.encode(batch)
+            if self.decoder is None:
+                assert self.retriever is not None
+                found = self.retriever.search(features, settings.n_best)
+                return [self._retrieved(id, hits) for id, hits in zip(batch.ids, found, strict=True)]
+            made = self.decoder.generate(features, settings)
+        return [self._written(id, one) for id, one in zip(batch.ids, made, strict=True)]
+
+    def _written(self, id: str, made: Generated) -> Report:
+        best = made.candidates[0]
+        sentences = self.sentences(best)
+        looked = best.attention
+        return Report(
+            id,
+            join(sentences, self.text),
+            tuple(join([s], self.text) for s in sentences),
+            best.score,
+            _ranked(self.tags, made.tags, SHOWN_TAGS),
+            _ranked(self.findings, made.findings, len(self.findings)),
+            tuple(join(self.sentences(c), self.text) for c in made.candidates[1:]),
+            looked,
+            _names(self.tags, looked),
+        )
+
+    def sentences(self, candidate: Candidate) -> list[list[str]]:
+        """The words of each sentence of one written report; a sentence without words is left out."""
+        return [self.vocabulary.decode(ids) for ids in candidate.sentences if ids]
+
+    def _retrieved(self, id: str, hits: Sequence[Hit]) -> Report:
+        if not hits:
+            return Report(id, "")
+        best = hits[0]
+        others = tuple(h.text for h in hits[1:])
+        return Report(id, best.text, (best.text,), best.score, alternatives=others, attention=best.attention)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model as a folder; see `reportgen_core.checkpoint`."""
+        from .checkpoint import save
+
+        return save(self, Path(folder))
+
+
+def attach(encoder: Encoder, targets: TargetSpec) -> Encoder:
+    """Tell an encoder with classifiers of its own what is predicted."""
+    if isinstance(encoder, TakesTargets):
+        encoder.attach(targets)
+    return encoder
+
+
+def _move(targets: Any, device: torch.device) -> Any:
+    """The same targets on `device`."""
+    moved = {f: getattr(targets, f) for f in targets.__slots__}
+    return replace(targets, **{k: v.to(device, non_blocking=True) for k, v in moved.items() if isinstance(v, Tensor)})
+
+
+def _ranked(names: Sequence[str], probabilities: Tensor | None, most: int) -> Mapping[str, float]:
+    """The `most` likeliest names with their probabilities, the likeliest first."""
+    if probabilities is None or not names:
+        return {}
+    best = probabilities.float().cpu().topk(min(most, len(names)))
+    return {names[i]: round(p, 6) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)}
+
+
+def _names(tags: Sequence[str], looked: Attention | None) -> tuple[str, ...]:
+    return () if looked is None or looked.tag_ids is None else tuple(tags[i] for i in looked.tag_ids.tolist())
+
+
+def best_precision(device: torch.device) -> str:
+    """bf16 where the processor multiplies it in hardware, fp32 elsewhere: without that, bf16 is the slower."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu":
+        asked: Callable[[], bool] = torch.cpu._is_avx512_bf16_supported
+        return "bf16" if asked() else "fp32"
+    return "fp32"
+
+
+def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Autocast for `precision` on `device`. Raises CompositionError for a precision there is not."""
+    if precision not in PRECISIONS:
+        raise CompositionError(f"no precision {precision!r}; there are: {', '.join(PRECISIONS)}")
+    chosen = best_precision(device) if precision == "auto" else precision
+    return torch.autocast(device.type, torch.bfloat16) if chosen == "bf16" else nullcontext()
+
+
+def to_channels_last(module: nn.Module) -> None:
+    """Lay convolution weights out channels-last, where convolutions on CPU and GPU run faster; values stay the same."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this overload
