@@ -49,15 +49,16 @@ from .types import (
 if TYPE_CHECKING:
     from .checkpoint import load, save
     from .compose import compose
+    from .dataset import Dataset
     from .evaluation import evaluate
-    from .interfaces import Dataset, Decoder, Encoder, Metric, Retriever
+    from .interfaces import Decoder, Encoder, Metric, Retriever
     from .model import Model
     from .training import TrainSettings, train
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "Dataset": "interfaces", "Decoder": "interfaces", "Encoder": "interfaces", "Metric": "interfaces",
+    "Dataset": "dataset", "Decoder": "interfaces", "Encoder": "interfaces", "Metric": "interfaces",
     "Retriever": "interfaces", "Model": "model", "TrainSettings": "training", "compose": "compose",
     "evaluate": "evaluation", "load": "checkpoint", "save": "checkpoint", "train": "training",
 }  # fmt: skip
@@ -76,7 +77,9 @@ encoders: Registry[Encoder] = Registry("encoder", _HERE + "Encoder", partial(_en
 decoders: Registry[Decoder] = Registry("decoder", _HERE + "Decoder", partial(_entries, "register_decoders"))
 retrievers: Registry[Retriever] = Registry("retriever", _HERE + "Retriever", partial(_entries, "register_retrievers"))
 metrics: Registry[Metric] = Registry("metric", _HERE + "Metric", partial(_entries, "register_metrics"))
-datasets: Registry[Dataset] = Registry("dataset", _HERE + "Dataset", partial(_entries, "register_datasets"))
+datasets: Registry[Dataset] = Registry(
+    "dataset", "reportgen_core.dataset:Dataset", partial(_entries, "register_datasets")
+)
 presets: Registry[object] = Registry("preset", "builtins:object", partial(_entries, "register_presets"))
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from .dataset import Dataset as Dataset
 from .errors import ShapeError
 from .types import (
     Collection,
@@ -69,7 +69,9 @@ class Encoder(nn.Module, ABC):
                 f"{name}.encode promised tokens (n, {per_view}, {self.features.dim}), gave {tuple(one.tokens.shape)}"
             )
         if tuple(one.pooled.shape[1:]) != (self.features.pooled,):
-            raise ShapeError(f"{name}.encode promised pooled (n, {self.features.pooled}), gave {tuple(one.pooled.shape)}")
+            raise ShapeError(
+                f"{name}.encode promised pooled (n, {self.features.pooled}), gave {tuple(one.pooled.shape)}"
+            )
         if V == spec.views == 1:
             return one
         tokens = one.tokens.new_zeros(B, spec.views, *one.tokens.shape[1:])
@@ -165,17 +167,6 @@ class Metric(ABC):
     @abstractmethod
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         """`references[i]` are the references of `reports[i]`. Raises MetricError where there is no answer."""
-
-
-class Dataset(ABC):
-    """Reads studies as people have them on disk. Options are keyword-only."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    @abstractmethod
-    def read(self) -> Collection:
-        """All studies in a fixed order, and what was left out and why. Raises DataError naming the missing file."""
 
 
 @runtime_checkable

@@ -1,0 +1,22 @@
+"""The interface of a dataset, apart from the others because it needs no torch: an audit must not wait for it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from .types import Collection
+
+
+class Dataset(ABC):
+    """Reads studies as people have them on disk. Options are keyword-only."""
+
+    recipe: dict[str, Any]  # set by the registry
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @abstractmethod
+    def read(self) -> Collection:
+        """All studies in a fixed order, and what was left out and why. Raises DataError naming the missing file."""
