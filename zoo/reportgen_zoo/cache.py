@@ -1,0 +1,40 @@
+"""Where fetched models lie.
+
+$REPORTGEN_CACHE or ~/.cache/reportgen/models/NAME/             a whole model
+                                      models/.partial/NAME-…/  one that is being fetched
+                                      models/.locks/NAME.lock
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .records import Record, check_name
+
+
+def folder() -> Path:
+    """The cache of this user: $REPORTGEN_CACHE, else reportgen in $XDG_CACHE_HOME, else ~/.cache/reportgen."""
+    if named := os.environ.get("REPORTGEN_CACHE"):
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "reportgen"
+
+
+def model_folder(name: str) -> Path:
+    """Where the whole model `name` lies once it is fetched."""
+    return folder() / "models" / check_name(name)
+
+
+def partial_folder(record: Record) -> Path:
+    """Where the files of a model gather until all are there; its name changes with the bytes."""
+    return folder() / "models" / ".partial" / f"{check_name(record.name)}-{record.digest[:16]}"
+
+
+def lock_file(name: str) -> Path:
+    return folder() / "models" / ".locks" / f"{check_name(name)}.lock"
+
+
+def offline() -> bool:
+    """Whether REPORTGEN_OFFLINE asks to use only what is on this machine."""
+    return os.environ.get("REPORTGEN_OFFLINE", "") not in ("", "0")

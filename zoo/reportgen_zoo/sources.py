@@ -1,0 +1,124 @@
+"""Opens a file of a model at a source: a folder named by `https://`, `hf://`, `file://`, `package:` or a plain path.
+
+`hf://owner/repo@revision` is a repository of the Hugging Face hub, read at its resolve address ($HF_ENDPOINT,
+$HF_TOKEN). The token goes to the hub alone, never to the host that the hub redirects to. http is taken too: the hashes
+are in the record.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPMessage, HTTPResponse
+from importlib import resources
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote, unquote, urlsplit
+
+from .records import ZooError
+
+TIMEOUT = 30.0  # seconds without a byte
+
+NETWORK_ERRORS = (urllib.error.URLError, HTTPException, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream of a file's bytes from `start` on; `start` is 0 where the source cannot begin in the middle."""
+
+    stream: IO[bytes]
+    start: int
+
+
+def is_local(source: str) -> bool:
+    """Whether a source needs no network."""
+    return urlsplit(source).scheme not in ("http", "https", "hf")
+
+
+def local_folder(source: str) -> Path | None:
+    """The folder on this machine that a source is, if it is one."""
+    if source.startswith("package:"):
+        package, _, inside = source.removeprefix("package:").partition("/")
+        if not re.fullmatch(r"\w+(\.\w+)*", package):
+            raise ZooError(f"{source!r} names no package")
+        try:
+            at = resources.files(package)
+        except ModuleNotFoundError as e:
+            raise ZooError(f"{source}: package {package!r} is not installed") from e
+        return Path(str(at.joinpath(*inside.split("/")))) if inside else Path(str(at))
+    parts = urlsplit(source)
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost"):
+            raise ZooError(f"{source!r} names another machine")
+        return Path(unquote(parts.path))
+    return Path(source).expanduser() if is_local(source) else None
+
+
+def address(source: str, path: str) -> str:
+    """The URL of a file at a source on the network."""
+    if source.startswith("hf://"):
+        repo, _, revision = source.removeprefix("hf://").partition("@")
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
+            raise ZooError(f"{source!r} is no repository; write hf://owner/repo or hf://owner/repo@revision")
+        return f"{hub()}/{repo}/resolve/{quote(revision or 'main', safe='')}/{quote(path)}"
+    return f"{source.rstrip('/')}/{quote(path)}"
+
+
+def hub() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+@contextmanager
+def opened(source: str, path: str, start: int = 0) -> Iterator[Opened]:
+    """The file `path` of a source, from byte `start` where the source can."""
+    folder = local_folder(source)
+    if folder is not None:
+        with (folder / path).open("rb") as stream:
+            stream.seek(start)
+            yield Opened(stream, start)
+        return
+    url = address(source, path)
+    with _open(url, {"Range": f"bytes={start}-"} if start else {}) as response:
+        ranged = response.status == 206 and _first(response.headers) == start
+        yield Opened(response, start if ranged else 0)
+
+
+def _first(headers: HTTPMessage) -> int | None:
+    match = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
+
+
+def read_url(url: str, limit: int) -> bytes:
+    """The bytes at a URL; raises ZooError where there are more than `limit`."""
+    with _open(url, {}) as response:
+        data: bytes = response.read(limit + 1)
+    if len(data) > limit:
+        raise ZooError(f"more than {limit} bytes")
+    return data
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects among http and https, and never from https down to http."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        scheme = urlsplit(newurl).scheme
+        if scheme not in ("http", "https") or (scheme == "http" and urlsplit(req.full_url).scheme == "https"):
+            raise ZooError(f"{req.full_url} redirects to {newurl[:80]}, which is refused")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(url: str, headers: Mapping[str, str]) -> HTTPResponse:
+    request = urllib.request.Request(url, headers={"User-Agent": "reportgen", **headers})
+    token = os.environ.get("HF_TOKEN")
+    if token and url.startswith(f"{hub()}/"):
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    response = urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT)
+    assert isinstance(response, HTTPResponse)
+    return response
