@@ -1,0 +1,224 @@
+"""Any timm model with feature maps as an encoder: convolutional networks, vision transformers and their mixtures.
+
+Ross Wightman, PyTorch Image Models, https://github.com/huggingface/pytorch-image-models. The short names stand for the
+weights that the papers of this field start from, torchvision's ImageNet-1k training: `resnet50` (He et al., Deep
+Residual Learning for Image Recognition, 2015, arXiv:1512.03385) and `densenet121` (Huang et al., Densely Connected
+Convolutional Networks, 2016, arXiv:1608.06993).
+
+The tokens are the positions of one feature map; the pooled vector is their mean. Models that do not pool a map of
+their own (vision transformers) give the tokens after the model's last normalisation, without class tokens. Stages after
+the map are not built. The whole image is resized to `size`; timm's centre crop is not made, it would cut off lung.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import timm
+import torch
+from timm.data.config import resolve_data_config
+from timm.models._features import FeatureGetterNet, FeatureInfo  # the first has no public name
+from torch import Tensor, nn
+
+from reportgen_core import Features, FeatureSpec, ImageSpec, OptionError
+from reportgen_core.interfaces import Encoder
+
+from .weights import check_source, first_weights, on_meta
+
+
+class TimmEncoder(Encoder):
+    """One feature map of a timm model.
+
+    Args:
+        pretrained: false; true for timm's own weights, from the hub's cache or the hub; or the path of a file.
+        size: pixels, one number or [height, width]; None is the size that the weights were trained at.
+        depth: which feature map, 0 the nearest to the pixels, negative counts from the deepest.
+        frozen: so many feature maps are fixed, from the pixels on: for a DenseNet 1 is the stem, 3 two blocks too.
+        model_args: arguments of timm's model class, such as {"drop_path_rate": 0.1}.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        pretrained: bool | str = False,
+        size: int | Sequence[int] | None = None,
+        depth: int = -1,
+        frozen: int = 0,
+        views: int = 1,
+        equalize: bool = False,
+        model_args: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        check_source(pretrained)
+        self.image = image_spec(name, size, views=views, equalize=equalize)
+        plan = _Plan(name, self.image, dict(model_args or {}))
+        level = plan.level("depth", depth)
+        probe, shape = plan.probe(level)
+        self.features = FeatureSpec(dim=shape[0], pooled=shape[0], grid=(views, shape[1], shape[2]))
+        if on_meta():
+            self.net = probe
+        else:
+            self.net = plan.build([level], first_weights(name, pretrained, dict(model_args or {})))
+        fixed = plan.reached(frozen, level) | plan.unreached(probe)
+        for key, parameter in self.net.named_parameters():
+            if key in fixed:
+                parameter.requires_grad_(False)
+
+    def encode(self, images: Tensor) -> Features:
+        """Run the model over images (n, C, H, W)."""
+        x = self.net(images)[0]  # (n, D, h, w)
+        mask = torch.ones(len(x), x.shape[2] * x.shape[3], dtype=torch.bool, device=x.device)
+        return Features(x.flatten(2).transpose(1, 2), x.mean((2, 3)), mask)  # (n, D, h, w) -> (n, N, D)
+
+    def frozen(self) -> Sequence[nn.Module]:
+        """The largest modules in which nothing learns."""
+        return fixed_modules(self.net)
+
+    def train(self, mode: bool = True) -> TimmEncoder:
+        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        super().train(mode)
+        for module in self.frozen():
+            module.eval()
+        return self
+
+
+class _Normed(FeatureGetterNet):
+    """Tokens of a transformer after its last normalisation, which timm leaves out by default."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "norm": True, "output_fmt": "NCHW"})
+
+
+class _Plan:
+    """How to build one timm model, tried without memory first."""
+
+    def __init__(self, name: str, image: ImageSpec, model_args: dict[str, Any]) -> None:
+        self.name, self.image = name, image
+        self.arguments: dict[str, Any] = dict(model_args)
+        cfg = timm.get_pretrained_cfg(name)
+        if cfg is not None and cfg.fixed_input_size:
+            self.arguments.setdefault("img_size", (image.height, image.width))
+        with torch.device("meta"):
+            model = self._create()
+            self.levels = len(cast(FeatureInfo, model.feature_info).info)
+            if isinstance(model, FeatureGetterNet):
+                self.arguments["feature_cls"] = _Normed
+
+    def _create(self, **arguments: Any) -> nn.Module:
+        try:
+            model: nn.Module = timm.create_model(self.name, features_only=True, **{**self.arguments, **arguments})
+        except (TypeError, RuntimeError, AttributeError, AssertionError, ValueError, IndexError, KeyError) as e:
+            why = (str(e) or type(e).__name__).splitlines()[0]
+            raise OptionError(f"timm's {self.name!r} cannot be built for feature maps: {why}") from e
+        return model
+
+    def level(self, option: str, number: int) -> int:
+        """The feature map meant by `number`, counted from the pixels."""
+        if isinstance(number, bool) or not isinstance(number, int) or not -self.levels <= number < self.levels:
+            raise OptionError(
+                f"{option}={number!r}: {self.name!r} has {self.levels} feature maps, 0 to {self.levels - 1}"
+            )
+        return number % self.levels
+
+    def build(self, levels: list[int], weights: Mapping[str, Tensor] | None = None) -> nn.Module:
+        """The model up to the last of `levels`."""
+        start: dict[str, Any] = {}
+        if weights is not None:
+            start = {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": weights}}
+        model = self._create(out_indices=levels, **start)
+        for module in model.modules():
+            for name in ("pretrained_cfg", "default_cfg"):  # they would keep the weights in memory a second time
+                vars(module).pop(name, None)
+        return model
+
+    def probe(self, level: int) -> tuple[nn.Module, tuple[int, int, int]]:
+        """The model without memory, and the shape (D, h, w) of its feature map."""
+        model = self._meta([level])
+        D, rows, columns = self._map(model).shape[1:]
+        return model, (int(D), int(rows), int(columns))
+
+    def reached(self, frozen: int, last: int) -> set[str]:
+        """Names of the parameters that the first `frozen` feature maps are computed with."""
+        if isinstance(frozen, bool) or not isinstance(frozen, int) or not 0 <= frozen <= self.levels:
+            raise OptionError(f"frozen={frozen!r}: {self.name!r} has {self.levels} feature maps, so 0 to {self.levels}")
+        if frozen == 0:
+            return set()
+        model = self._meta([min(frozen - 1, last)])
+        return set(dict(model.named_parameters())) - self.unreached(model)
+
+    def unreached(self, model: nn.Module) -> set[str]:
+        """Names of the parameters that timm keeps although the feature map does not depend on them."""
+        learns = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        with torch.enable_grad():
+            found = torch.autograd.grad(self._map(model).sum(), list(learns.values()), allow_unused=True)
+        return {name for name, gradient in zip(learns, found, strict=True) if gradient is None}
+
+    def _meta(self, levels: list[int]) -> nn.Module:
+        with torch.device("meta"):
+            return self.build(levels).eval()
+
+    def _map(self, model: nn.Module) -> Tensor:
+        image = self.image
+        try:
+            found: Tensor = model(torch.zeros(1, image.channels, image.height, image.width, device="meta"))[0]
+        except (RuntimeError, AssertionError, ValueError) as e:
+            why = (str(e) or type(e).__name__).splitlines()[0]
+            raise OptionError(f"size=[{image.height}, {image.width}]: {self.name!r} cannot take it: {why}") from e
+        return found
+
+
+def image_spec(name: str, size: int | Sequence[int] | None, *, views: int, equalize: bool) -> ImageSpec:
+    """The pixels that timm's weights of `name` were trained on, at `size`. Raises OptionError for an unknown name."""
+    check_name(name)
+    if isinstance(views, bool) or not isinstance(views, int) or views < 1:
+        raise OptionError(f"views={views!r}: give a whole number from 1")
+    cfg = timm.get_pretrained_cfg(name)
+    data = resolve_data_config(dataclasses.asdict(cfg) if cfg else {})  # type: ignore[no-untyped-call]  # timm's
+    height, width = data["input_size"][1:] if size is None else _pair(size)
+    return ImageSpec(
+        height=height,
+        width=width,
+        mean=tuple(data["mean"]),
+        std=tuple(data["std"]),
+        interpolation=data["interpolation"],
+        equalize=equalize,
+        views=views,
+    )
+
+
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list | tuple) else ()
+    if len(pair) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 4096 for n in pair):
+        raise OptionError(f"size={size!r}: give one number of pixels or [height, width], each 1 to 4096")
+    return pair[0], pair[1]
+
+
+def check_name(name: str) -> None:
+    """Raise OptionError with near matches unless timm has a model `name`, with that tag where one is named."""
+    architecture, _, tag = name.partition(".")
+    known = timm.list_models()
+    if architecture not in known:
+        near = difflib.get_close_matches(architecture, known, n=3)
+        raise OptionError(f"timm has no model {architecture!r}{_hint(near)}; timm.list_models() names all {len(known)}")
+    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{architecture}.*")]
+    if tag and tag not in tags:
+        near = difflib.get_close_matches(tag, tags, n=1)
+        raise OptionError(f"timm's {architecture!r} has no weights {tag!r}{_hint(near)}; there are: {', '.join(tags)}")
+
+
+def _hint(near: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def fixed_modules(module: nn.Module) -> list[nn.Module]:
+    """The largest modules below (and with) `module` that have parameters, none of which learns."""
+    parameters = list(module.parameters())
+    if not parameters:
+        return []
+    if not any(parameter.requires_grad for parameter in parameters):
+        return [module]
+    return [found for child in module.children() for found in fixed_modules(child)]
