@@ -17,6 +17,7 @@ Where the paper is silent or says two things, this is what is done:
   the training setting `weights`, by name: tag, sent, word, attention (λ_re); 1 by default.
 - Eq. 9 sums over the real sentences of a study and over real regions. An ablation without a branch has no term for it.
 - Before the first sentence hidden and cell states are zero.
+- The ablations without semantic attention still predict tags (the λ of loss tag at 0 takes that away).
 - `attention="none"` reads the pooled vector at every sentence (Ours-no-Attention): for VGG its fc7, 4096 wide.
 
 Letters: B studies, N regions, M tags, S sentences, R sentences of all studies, W words, H hidden, E embedding.
@@ -110,7 +111,8 @@ class HierLSTM(Decoder):
         def linear(inputs: int, outputs: int) -> nn.Linear:
             return nn.Linear(inputs, outputs, bias=bias)
 
-        self.tags = TagPredictor(features, len(targets.tags), embedding, tags_used) if targets.tags else None
+        tag_width = embedding if semantic else None
+        self.tags = TagPredictor(features, len(targets.tags), tag_width, tags_used) if targets.tags else None
         visual = attention in ("co", "visual")
         self.visual = AdditiveAttention(features.dim, hidden, hidden, bias=bias) if visual else None  # eq. 2
         self.semantic = AdditiveAttention(embedding, hidden, hidden, bias=bias) if semantic else None  # eq. 3
@@ -223,7 +225,7 @@ class HierLSTM(Decoder):
             state = self.words.start(len(topics), beside=topics)
         else:
             state = self.words.start(len(topics), first=topics)
-        length = (settings.max_words or self.targets.max_words) + 1  # and END
+        length = settings.max_words or self.targets.max_words  # a sentence of this length needs no END
         return search(self.words.step, state, rows=len(topics), beams=settings.beams, max_words=length)
 
     def _gather(

@@ -57,10 +57,10 @@ def _greedy(step: Step, state: State, rows: int, beams: int, max_words: int, att
     written = 0
     for t in range(max_words):
         logits, state, weights = step(word, state)
-        _forbid(logits)
-        top, word = logits.max(-1)
+        total = logits.logsumexp(-1)
+        top, word = _forbid(logits).max(-1)
         words[active, t] = word
-        scores[active] += (top - logits.logsumexp(-1)).float()
+        scores[active] += (top - total).float()
         if attention and weights is not None:
             kept.append((active, weights))
         written = t + 1
@@ -75,10 +75,11 @@ def _greedy(step: Step, state: State, rows: int, beams: int, max_words: int, att
     return Found(words[:, None, :written], scores[:, None], None if looked is None else looked[:, None])
 
 
-def _forbid(logits: Tensor) -> None:
-    """Padding and the start mark are never written."""
-    logits[:, PAD] = -torch.inf
-    logits[:, BOS] = -torch.inf
+def _forbid(logits: Tensor) -> Tensor:
+    """Padding and the start mark are never written; their share of the probability counts all the same."""
+    logits[..., PAD] = -torch.inf
+    logits[..., BOS] = -torch.inf
+    return logits
 
 
 def _spread(kept: list[tuple[Tensor, Tensor]], rows: int, length: int) -> Tensor:
@@ -109,8 +110,7 @@ def _beam(step: Step, state: State, rows: int, beams: int, max_words: int, atten
     for _ in range(max_words):
         n, K = word.shape
         logits, state, weights = step(word.flatten(), state)  # (n * K, V)
-        _forbid(logits)
-        gain = logits.float().log_softmax(-1).view(n, K, -1)
+        gain = _forbid(logits.float().log_softmax(-1)).view(n, K, -1)
         ended = (word == EOS) | (word == PAD)
         gain = _freeze(gain, ended)
         total = scores[active][:, :K, None] + gain  # (n, K, V)

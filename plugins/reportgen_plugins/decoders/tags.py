@@ -17,14 +17,15 @@ class TagPredictor(nn.Module):
     """Tag logits (B, Q, K) and the embeddings (B, Q·M, E) of the M likeliest of each classifier.
 
     Q is 1 with a classifier of its own on the pooled vector, eq. 1; where the encoder brings classifiers of its own
-    (`FeatureSpec.tag_heads`), those are used and their losses are the encoder's.
+    (`FeatureSpec.tag_heads`), those are used and their losses are the encoder's. Without an `embedding` width tags are
+    predicted and nothing else.
     """
 
-    def __init__(self, features: FeatureSpec, tags: int, embedding: int, used: int) -> None:
+    def __init__(self, features: FeatureSpec, tags: int, embedding: int | None, used: int) -> None:
         super().__init__()
         self.used = min(used, tags)  # M; data with fewer tags than M uses all of them
         self.own = nn.Linear(features.pooled, tags) if not features.tag_heads else None
-        self.embedding = nn.Embedding(tags, embedding)
+        self.embedding = nn.Embedding(tags, embedding) if embedding else None
 
     def logits(self, features: Features) -> Tensor:
         """(B, Q, K), eq. 1 before the softmax."""
@@ -36,6 +37,7 @@ class TagPredictor(nn.Module):
 
     def semantic(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """The M likeliest tags of each classifier: embeddings (B, Q·M, E) and ids (B, Q·M). The choice has no gradient."""
+        assert self.embedding is not None
         ids = logits.detach().topk(self.used, -1).indices.flatten(1)  # (B, Q, M) -> (B, Q·M)
         embedded: Tensor = self.embedding(ids)
         return embedded, ids

@@ -1,0 +1,74 @@
+"""The state of a training run on disk: enough to go on to the same weights, bit for bit, after a kill at any moment.
+
+    RUN/state/model.safetensors      weights and statistics
+    RUN/state/optimizer.safetensors  moments, named GROUP-less by parameter number and key
+    RUN/state/state.json             where the run stands
+
+Randomness needs no state: the order of an epoch and the dropout of a step are functions of the seed and their numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from .checkpoint import check_weights, read_json, recover, replacing, write_json
+from .errors import CheckpointError
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands: `step` batches of `epoch` are done."""
+
+    epoch: int = 0
+    step: int = 0  # batches done in this epoch
+    total: int = 0  # batches done in all
+    best: float | None = None  # validation score of the best model
+    best_epoch: int = -1
+    finished: bool = False
+
+
+def save_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: Any) -> None:
+    """Write RUN/state; the one before stands until this one is whole."""
+    with replacing(run / "state") as folder:
+        save_file({k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}, folder / "model.safetensors")
+        save_file(_moments(optimizer), folder / "optimizer.safetensors")
+        write_json(folder / "state.json", {"progress": asdict(progress), "settings": settings})
+
+
+def load_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: Any) -> Progress | None:
+    """Fill model and optimizer from RUN/state; None where there is none. Raises CheckpointError where it fits no more."""
+    recover(run / "state")
+    folder = run / "state"
+    if not folder.exists():
+        return None
+    state = read_json(folder / "state.json")
+    differ = [k for k in settings if state["settings"].get(k) != settings[k]]
+    if differ:
+        raise CheckpointError(
+            f"{run} was started with {differ[0]}={state['settings'].get(differ[0])!r}, not {settings[differ[0]]!r}; "
+            "resume with the same settings, or choose another --out"
+        )
+    check_weights(folder / "model.safetensors", model.state_dict())
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    _restore(optimizer, load_file(folder / "optimizer.safetensors"))
+    return Progress(**state["progress"])
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as named tensors: "3.exp_avg"."""
+    state = optimizer.state_dict()["state"]
+    return {f"{n}.{key}": value.detach().cpu().clone() for n, one in state.items() for key, value in one.items()}
+
+
+def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, key = name.partition(".")
+        state.setdefault(int(number), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
