@@ -6,14 +6,13 @@ exception: its names are paths already.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from reportgen_core import DataError, OptionError, Study, View
 
-from . import openi
+from . import annotation, openi
 from .iu_files import TABLES
-from .tables import csv_rows, first, inside, read_json
+from .tables import csv_rows, first
 
 LAYOUTS = ("xml", "kaggle", "r2gen")
 _XML = ("ecgen-radiology/1.xml", "NLMCXR_reports.tgz", "1.xml", "ecgen-radiology/*.xml")
@@ -77,27 +76,4 @@ def _kaggle(root: Path) -> list[Study]:
 
 
 def _r2gen(root: Path) -> list[Study]:
-    """R2Gen's annotation.json: findings only, two or more images each, already split."""
-    path = _find(root, *_R2GEN)
-    annotation = read_json(path)
-    studies = []
-    try:
-        for split in ("train", "val", "test"):
-            for row in annotation[split]:
-                views = tuple(View(inside(path.parent / "images", name)) for name in row["image_path"])
-                patient = re.match(r"CXR\d+", row["id"])
-                studies.append(
-                    Study(
-                        row["id"],
-                        views=views,
-                        sections={"findings": row["report"].strip()} if row["report"].strip() else {},
-                        split=split,
-                        patient=patient[0] if patient else row["id"],
-                    )
-                )
-    except (KeyError, TypeError, AttributeError) as e:
-        raise DataError(
-            f"{path} is not R2Gen's annotation, which maps train, val and test to lists of "
-            f"{{id, report, image_path}}: {e!r}"
-        ) from e
-    return studies
+    return annotation.studies(_find(root, *_R2GEN))
