@@ -36,7 +36,17 @@ from .registry import nearest
 if TYPE_CHECKING:
     from .types import Array, ImageSpec
 
-__all__ = ["MAX_PIXELS", "DicomFacts", "cached", "default_cache", "dicom_facts", "equalize", "prepare", "read_image"]
+__all__ = [
+    "MAX_PIXELS",
+    "DicomFacts",
+    "cached",
+    "check_spec",
+    "default_cache",
+    "dicom_facts",
+    "equalize",
+    "prepare",
+    "read_image",
+]
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "JPEG2000", "PPM")  # none that runs another program, as EPS would
 CACHE_FORMAT = 1  # counted up when the same file and spec begin to give other bytes
@@ -51,8 +61,7 @@ def read_image(path: Path) -> Array:
 
 def prepare(image: Array, spec: ImageSpec) -> Array:
     """Bytes (spec.height, spec.width) of a grey image (H, W), floats in 0..1 or bytes: equalised, then resized."""
-    if spec.interpolation not in _FILTERS:
-        raise OptionError(f"no interpolation named {spec.interpolation!r}; {nearest(spec.interpolation, _FILTERS)}")
+    check_spec(spec)
     if image.ndim != 2 or not image.size:
         raise ShapeError(f"a grey image is (H, W), got {image.shape}")
     if image.dtype != np.uint8:
@@ -64,6 +73,16 @@ def prepare(image: Array, spec: ImageSpec) -> Array:
     if image.shape == (spec.height, spec.width):
         return image
     return np.array(Image.fromarray(image).resize((spec.width, spec.height), _FILTERS[spec.interpolation]))
+
+
+def check_spec(spec: ImageSpec) -> None:
+    """Raise OptionError for a spec that no image can be prepared by."""
+    if spec.interpolation not in _FILTERS:
+        raise OptionError(f"no interpolation named {spec.interpolation!r}; {nearest(spec.interpolation, _FILTERS)}")
+    if min(spec.height, spec.width) < 1 or spec.height * spec.width > MAX_PIXELS:
+        raise OptionError(
+            f"images of {spec.height} x {spec.width} are asked for; a side is at least 1, all {MAX_PIXELS:,}"
+        )
 
 
 def equalize(image: Array) -> Array:

@@ -159,6 +159,7 @@ class Batch:
     pixels: Tensor  # (B, V, H, W) uint8 grey
     mask: Tensor  # (B, V) bool, True where there is an image
     targets: Targets
+    views: tuple[tuple[View, ...], ...] = ()  # of each study those that were read, in the order of the pixels
 
 
 @dataclass(frozen=True, slots=True)
