@@ -51,32 +51,38 @@ if TYPE_CHECKING:
     from .compose import compose
     from .dataset import Dataset
     from .evaluation import evaluate
-    from .interfaces import Decoder, Encoder, Metric, Retriever
+    from .interfaces import Decoder, Encoder, Retriever
+    from .metric import Metric
     from .model import Model
+    from .protocol import TextProtocol
     from .training import TrainSettings, train
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "Dataset": "dataset", "Decoder": "interfaces", "Encoder": "interfaces", "Metric": "interfaces",
+    "Dataset": "dataset", "Decoder": "interfaces", "Encoder": "interfaces", "Metric": "metric",
     "Retriever": "interfaces", "Model": "model", "TrainSettings": "training", "compose": "compose",
-    "evaluate": "evaluation", "load": "checkpoint", "save": "checkpoint", "train": "training",
+    "TextProtocol": "protocol", "evaluate": "evaluation", "load": "checkpoint", "save": "checkpoint",
+    "train": "training",
 }  # fmt: skip
 
 __all__ = [
     "Attention", "Audit", "Batch", "Box", "Candidate", "CheckpointError", "Collection", "CompositionError", "DataError",
     "Dataset", "Decoded", "Decoder", "Encoder", "Entry", "FeatureSpec", "Features", "Generated", "GenerationSettings",
     "Hit", "ImageError", "ImageSpec", "Metric", "MetricError", "Model", "OptionError", "PluginError", "Registry",
-    "Report", "ReportgenError", "Retriever", "Score", "ShapeError", "Study", "TargetSpec", "Targets", "TrainSettings",
-    "UnknownName", "View", "compose", "datasets", "decoders", "encoders", "evaluate", "hookimpl", "load", "metrics",
-    "presets", "retrievers", "save", "train",
+    "Report", "ReportgenError", "Retriever", "Score", "ShapeError", "Study", "TargetSpec", "Targets", "TextProtocol",
+    "TrainSettings", "UnknownName", "View", "compose", "datasets", "decoders", "encoders", "evaluate", "hookimpl",
+    "load", "metrics", "presets", "protocols", "retrievers", "save", "train",
 ]  # fmt: skip
 
 _HERE = "reportgen_core.interfaces:"
 encoders: Registry[Encoder] = Registry("encoder", _HERE + "Encoder", partial(_entries, "register_encoders"))
 decoders: Registry[Decoder] = Registry("decoder", _HERE + "Decoder", partial(_entries, "register_decoders"))
 retrievers: Registry[Retriever] = Registry("retriever", _HERE + "Retriever", partial(_entries, "register_retrievers"))
-metrics: Registry[Metric] = Registry("metric", _HERE + "Metric", partial(_entries, "register_metrics"))
+metrics: Registry[Metric] = Registry("metric", "reportgen_core.metric:Metric", partial(_entries, "register_metrics"))
+protocols: Registry[TextProtocol] = Registry(
+    "protocol", "reportgen_core.protocol:TextProtocol", partial(_entries, "register_protocols")
+)
 datasets: Registry[Dataset] = Registry(
     "dataset", "reportgen_core.dataset:Dataset", partial(_entries, "register_datasets")
 )

@@ -40,6 +40,12 @@ def register_metrics() -> Iterable[Entry]:
 
 
 @hookspec
+def register_protocols() -> Iterable[Entry]:
+    """Subclasses of `reportgen_core.protocol.TextProtocol`: how reports and references are prepared for scoring."""
+    raise NotImplementedError
+
+
+@hookspec
 def register_datasets() -> Iterable[Entry]:
     """Subclasses of `reportgen_core.Dataset`."""
     raise NotImplementedError

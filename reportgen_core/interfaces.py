@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .dataset import Dataset as Dataset
 from .errors import ShapeError
+from .metric import Metric as Metric
 from .types import (
     Collection,
     Decoded,
@@ -27,7 +28,6 @@ from .types import (
     GenerationSettings,
     Hit,
     ImageSpec,
-    Score,
     Targets,
     TargetSpec,
 )
@@ -159,14 +159,6 @@ def check_features(name: str, spec: FeatureSpec, features: Features) -> None:
         raise ShapeError(f"{name} was built for tokens {want}, got {tuple(features.tokens.shape)}")
     if tuple(features.pooled.shape) != (want[0], spec.pooled):
         raise ShapeError(f"{name} was built for pooled {(want[0], spec.pooled)}, got {tuple(features.pooled.shape)}")
-
-
-class Metric(ABC):
-    """Compares reports with references."""
-
-    @abstractmethod
-    def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-        """`references[i]` are the references of `reports[i]`. Raises MetricError where there is no answer."""
 
 
 @runtime_checkable

@@ -1,0 +1,1 @@
+"""Metrics: what is said about reports beside references."""
