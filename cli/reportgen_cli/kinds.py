@@ -13,6 +13,7 @@ KINDS: dict[str, Registry[Any]] = {
     "decoders": reportgen_core.decoders,
     "retrievers": reportgen_core.retrievers,
     "metrics": reportgen_core.metrics,
+    "protocols": reportgen_core.protocols,
     "datasets": reportgen_core.datasets,
     "presets": reportgen_core.presets,
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -34,3 +35,56 @@ def pairs(rows: Sequence[tuple[str, str]]) -> None:
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
         click.echo(f"{name.ljust(width)}  {value}".rstrip())
+
+
+class Training:
+    """Shows the records of a training run on stderr: a bar on a terminal, elsewhere a line an epoch."""
+
+    def __init__(self, shown: bool = True) -> None:
+        self.shown, self.live = shown, shown and sys.stderr.isatty()
+        self.bar: Any = None
+
+    def __enter__(self) -> Training:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def __call__(self, record: Mapping[str, Any]) -> None:
+        """Take one record of the log."""
+        if not self.shown:
+            return
+        if record["kind"] == "step":
+            self._step(record)
+        elif record["kind"] == "epoch":
+            if self.bar is not None:
+                self.bar.stop()
+                self.bar = None
+            click.echo(_epoch(record), err=True)
+
+    def _step(self, record: Mapping[str, Any]) -> None:
+        if not self.live:
+            return
+        if self.bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            said = TextColumn("{task.description}")
+            console = Console(stderr=True)
+            self.bar = Progress(
+                said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
+            )
+            self.task = self.bar.add_task("", total=record["batches"])
+            self.bar.start()
+        text = f"epoch {record['epoch'] + 1} of {record['epochs']}, loss {record['loss']:.3f}"
+        self.bar.update(self.task, advance=1, description=text)
+
+
+def _epoch(record: Mapping[str, Any]) -> str:
+    """One line on an epoch."""
+    parts = [f"epoch {record['epoch'] + 1} of {record['epochs']}", f"training loss {record['train_loss']:.4f}"]
+    for key, word in (("val_loss", "validation loss"), ("perplexity", "perplexity")):
+        if record.get(key) is not None:
+            parts.append(f"{word} {record[key]:.4f}")
+    return ", ".join(parts) + (", the best so far" if record.get("best") else "")

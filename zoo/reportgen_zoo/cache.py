@@ -17,8 +17,8 @@ def folder() -> Path:
     """The cache of this user: $REPORTGEN_CACHE, else reportgen in $XDG_CACHE_HOME, else ~/.cache/reportgen."""
     if named := os.environ.get("REPORTGEN_CACHE"):
         return Path(named).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "reportgen"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))  # the XDG rule: one that is not absolute is ignored
+    return (base if base.is_absolute() else Path.home() / ".cache") / "reportgen"
 
 
 def model_folder(name: str) -> Path:

@@ -36,6 +36,7 @@ class Finding:
 def doctor() -> None:
     """Check this machine: torch, GPU, faiss, Java, image readers, cache, plugins. Exit code 1 where something is bad.
 
+    \b
     Example: rg doctor
     """
     findings = []

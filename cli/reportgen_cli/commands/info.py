@@ -25,6 +25,7 @@ from ..render import pairs
 def info(name: str, as_json: bool) -> None:
     """Say all about NAME: a part (its options with defaults, paper, file, needs), a preset or a trained model.
 
+    \b
     Example: rg info hier-lstm
     """
     things = list(_things(name))

@@ -19,6 +19,7 @@ from ..render import table
 def plugins(as_json: bool) -> None:
     """List the installed plugins, and for each that is left out, why.
 
+    \b
     Example: rg plugins
 
     REPORTGEN_PLUGINS=builtin,zoo in the environment keeps reportgen to the named plugins.

@@ -20,6 +20,7 @@ from ..render import pairs, table
 def zoo() -> None:
     """List, fetch and check trained models.
 
+    \b
     Example: rg zoo list
 
     Environment: REPORTGEN_CACHE is where models are kept, REPORTGEN_MIRROR a folder or URL to look in first,
@@ -32,6 +33,7 @@ def zoo() -> None:
 def list_models(as_json: bool) -> None:
     """List the trained models of all manifests.
 
+    \b
     Example: rg zoo list
     """
     from reportgen_zoo.fetch import present
@@ -54,6 +56,7 @@ def list_models(as_json: bool) -> None:
 def info(name: str) -> None:
     """Say all about a trained model: parts, licence, terms, training, scores beside a constant report.
 
+    \b
     Example: rg zoo info NAME
     """
     from .info import model
@@ -70,6 +73,7 @@ def pull(names: tuple[str, ...], agree: bool) -> None:
 
     NAME@sha256:DIGEST takes the model only with these bytes.
 
+    \b
     Example: rg zoo pull NAME
     """
     from reportgen_zoo import fetch, terms
@@ -105,6 +109,7 @@ def verify(names: tuple[str, ...]) -> None:
 
     A probe is a seeded image and the report that the model wrote for it when it was recorded.
 
+    \b
     Example: rg zoo verify
     """
     from reportgen_zoo.fetch import present

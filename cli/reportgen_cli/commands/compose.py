@@ -1,0 +1,128 @@
+"""`rg compose`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reportgen_core import OptionError
+from reportgen_core.options import parse_options
+
+from ..options import FOLDER, part, values
+from ..render import table
+
+if TYPE_CHECKING:
+    from reportgen_core.compose import Plan
+
+
+@click.command()
+@part("--encoder", "encoders", "What looks: see rg list encoders.")
+@part("--decoder", "decoders", "What writes: see rg list decoders.")
+@part("--retriever", "retrievers", "What finds texts, in place of a decoder.")
+@part("--preset", "presets", "A published system; the options beside it replace its own.")
+@values("--encoder-option", "encoder_options", "Of the encoder; rg info NAME lists them.")
+@values("--decoder-option", "decoder_options", "Of the decoder or retriever.")
+@values("--text", "text", "How reports become words: recipe, sections, max_vocabulary, max_sentences, max_words.")
+@click.option("--seed", default=0, show_default=True, help="Of the random weights.")
+@click.option("--out", type=FOLDER, help="The model's folder; without it, ENCODER-DECODER here.")
+@click.option("--check", "only_check", is_flag=True, help="Print the table and write nothing.")
+@click.option("--force", is_flag=True, help="Replace a model that is there.")
+@click.option("--json", "as_json", is_flag=True, help="The table as JSON.")
+def compose(
+    encoder: str | None,
+    decoder: str | None,
+    retriever: str | None,
+    preset: str | None,
+    encoder_options: tuple[str, ...],
+    decoder_options: tuple[str, ...],
+    text: tuple[str, ...],
+    seed: int,
+    out: Path | None,
+    only_check: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Make a new model: see that its parts fit, print them with shapes and parameters, and write its folder.
+
+    \b
+    Example: rg compose --encoder densenet121 --decoder hier-lstm
+
+    The check builds the parts without memory, so that a misfit shows before anything is downloaded or allocated. Words,
+    tags and findings come with training: rg train FOLDER --data D --data-root DIR.
+    """
+    parts = {"encoder": encoder, "decoder": decoder, "retriever": retriever}
+    options = {"encoder_options": parse_options(encoder_options), "decoder_options": parse_options(decoder_options)}
+    asked = arguments(preset, parts, options, parse_options(text))
+
+    from reportgen_core.compose import check
+    from reportgen_core.compose import compose as build
+
+    plan = check(**asked)
+    _show(plan, as_json)
+    if only_check:
+        return
+    name = preset or f"{asked['encoder']}-{asked['decoder'] or asked['retriever']}".replace("/", "-")
+    folder = free_folder(out or Path(name), force)
+    build(**asked, seed=seed).save(folder)
+    click.echo(f"wrote {folder}; next: rg train {folder} --data D --data-root DIR", err=True)
+
+
+def arguments(
+    preset: str | None,
+    parts: Mapping[str, str | None],
+    options: Mapping[str, Mapping[str, Any]],
+    text: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What `compose` takes, from a preset and what is asked for beside it. Raises OptionError without an encoder."""
+    from reportgen_core.text import TextSpec
+
+    asked: dict[str, Any] = {k: v for k, v in parts.items() if v is not None}
+    if preset is None:
+        if "encoder" not in asked or not {"decoder", "retriever"} & set(asked):
+            raise OptionError("compose needs --encoder and --decoder (or --retriever), or --preset; see rg list")
+        return {**parts, **options, "text": TextSpec.from_json(text)}
+    from reportgen_zoo.preset import load_preset
+
+    found = load_preset(preset)
+    theirs = {"encoder": found.compose.encoder, "decoder": found.compose.decoder, "retriever": found.compose.retriever}
+    if {"decoder", "retriever"} & set(asked):  # one replaces the other
+        theirs |= {"decoder": None, "retriever": None}
+    made: dict[str, Any] = {**theirs, **asked}
+    made["encoder_options"] = _merged(
+        found.compose.encoder_options, theirs["encoder"] == made["encoder"], options["encoder_options"]
+    )
+    same_head = (found.compose.decoder, found.compose.retriever) == (made["decoder"], made["retriever"])
+    made["decoder_options"] = _merged(found.compose.decoder_options, same_head, options["decoder_options"])
+    return {**made, "text": TextSpec.from_json({**found.text, **text})}
+
+
+def _merged(theirs: Mapping[str, Any], same: bool, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset's options hold only for the part that it names."""
+    return {**(theirs if same else {}), **asked}
+
+
+def free_folder(folder: Path, force: bool) -> Path:
+    """A folder that may be written: a new one, an empty one, or with `force` a model. Raises OptionError."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return folder
+    if not (folder / "config.json").is_file():
+        raise OptionError(f"{folder} is there and is no model; choose another place with --out")
+    if not force:
+        raise OptionError(f"{folder} is a model already; --force replaces it, --out chooses another place")
+    return folder
+
+
+def _show(plan: Plan, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(asdict(plan), indent=2))
+        return
+    rows = [(r.part, r.name, r.takes, r.gives, f"{r.parameters:,}", f"{r.learning:,}") for r in plan.rows]
+    total = ("", "", "", "", f"{sum(r.parameters for r in plan.rows):,}", f"{sum(r.learning for r in plan.rows):,}")
+    table(("part", "name", "takes", "gives", "parameters", "learning"), [*rows, total])
+    for note in plan.notes:
+        click.echo(f"note: {note}", err=True)

@@ -1,0 +1,110 @@
+"""`rg label`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import click
+
+from reportgen_core import DataError, MetricError, metrics
+
+from ..render import table
+from ..texts import read_texts
+
+SAYS = {1: "positive", 0: "negative", -1: "uncertain"}
+
+
+class Mentions(Protocol):
+    """What a metric's labeler can do, whoever wrote it."""
+
+    labels_of_scheme: Sequence[str]
+
+    def explain(self, text: str) -> Mapping[str, Sequence[Any]]:
+        """Mentions by label, the deciding one first; each has value, words, rule, sentence."""
+
+
+@runtime_checkable
+class HasLabeler(Protocol):
+    """A metric that labels texts."""
+
+    labeler: Mentions
+
+
+@click.command()
+@click.argument("source", metavar="FILE|TEXT")
+@click.option("--scheme", default="chexpert14", show_default=True, help="chexpert14 or chestxray14.")
+@click.option("--explain", is_flag=True, help="Every mention: which words, which rule, which sentence.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a report.")
+@click.option("--csv", "as_csv", is_flag=True, help="A row a report, a column a label; empty where not mentioned.")
+@click.option("--lines", is_flag=True, help="A text file holds one report a line.")
+@click.option("--metric", default="chexpert-rules", show_default=True, help="The metric whose labeler reads.")
+def label(source: str, scheme: str, explain: bool, as_json: bool, as_csv: bool, lines: bool, metric: str) -> None:
+    """Find the findings that reports state.
+
+    FILE is JSON, JSON lines, CSV or TSV of id and text, or a text file with one report; - is standard input.
+
+    Example: rg label "Heart size is normal. Small left effusion, no pneumothorax." --explain
+    """
+    labeler = _labeler(metric, scheme)
+    found = {name: labeler.explain(text) for name, text in _texts(source, lines).items()}
+    if as_json:
+        for name, mentions in found.items():
+            click.echo(json.dumps(_plain(name, mentions, explain), ensure_ascii=False))
+    elif as_csv:
+        write = csv.writer(sys.stdout, lineterminator="\n")
+        write.writerow(("id", *labeler.labels_of_scheme))
+        for name, mentions in found.items():
+            write.writerow((name, *(mentions[k][0].value if k in mentions else "" for k in labeler.labels_of_scheme)))
+    else:
+        _draw(found, explain)
+
+
+def _labeler(metric: str, scheme: str) -> Mentions:
+    made = metrics.create(metric, scheme=scheme)
+    if not isinstance(made, HasLabeler):
+        raise MetricError(f"metric {metric!r} labels no texts; chexpert-rules does")
+    return made.labeler
+
+
+def _texts(source: str, lines: bool) -> dict[str, str]:
+    if source == "-":
+        text = sys.stdin.read()
+        return {str(n): t for n, t in enumerate(text.splitlines(), 1)} if lines else {"stdin": text}
+    path = Path(source)
+    if len(source) < 1024 and path.is_file():
+        return read_texts(path, lines=lines)
+    if path.suffix.lower() in (".json", ".jsonl", ".csv", ".tsv", ".txt") and " " not in source:
+        raise DataError(f"{source}: no such file")
+    return {"text": source}
+
+
+def _plain(name: str, mentions: Mapping[str, Sequence[Any]], explain: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": name, "labels": {k: m[0].value for k, m in mentions.items()}}
+    if explain:
+        row["mentions"] = {k: [asdict(x) for x in m] for k, m in mentions.items()}
+    return row
+
+
+def _draw(found: Mapping[str, Mapping[str, Sequence[Any]]], explain: bool) -> None:
+    """One report as a row a label, several as a row a report, explained ones as a row a mention."""
+    if explain or len(found) == 1:
+        header = ("label", "says", "words", "rule", "sentence")
+        rows = [
+            ((name,) if len(found) > 1 else ()) + (key, SAYS[m.value], m.words, m.rule, m.sentence)
+            for name, mentions in found.items()
+            for key, mentioned in mentions.items()
+            for m in (mentioned if explain else mentioned[:1])
+        ]
+        table(("id", *header) if len(found) > 1 else header, rows)
+        return
+    rows = [
+        (name, *(", ".join(k for k, m in mentions.items() if m[0].value == value) for value in SAYS))
+        for name, mentions in found.items()
+    ]
+    table(("id", *SAYS.values()), rows)

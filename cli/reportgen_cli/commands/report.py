@@ -1,0 +1,184 @@
+"""`rg report`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from reportgen_zoo import manifests
+
+from reportgen_core import GenerationSettings, OptionError, Report, Study, View
+
+from ..options import FOLDER, device_option, pick_device
+
+if TYPE_CHECKING:
+    from reportgen_core import Model
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
+@click.option(
+    "--model", metavar="NAME|DIR", help="A model of the zoo or a folder; without it, the one that ships inside."
+)
+@click.option("--study", "as_study", is_flag=True, help="All images are views of one study.")
+@click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="1 is greedy.")
+@click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="So many reports a study.")
+@click.option("--max-sentences", type=click.IntRange(1, 1000), help="Without it, as the model was trained.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line and study.")
+@click.option("--attention", is_flag=True, help="With --json: where the model looked, as numbers.")
+@click.option("--out", type=FOLDER, help="Also write STUDY.txt and reports.jsonl into this folder.")
+@click.option("--explain", is_flag=True, help="With --out: a picture of where the model looked, STUDY.png.")
+@click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1, 4096))
+@click.option("--workers", type=click.IntRange(0, 256), help="Processes that read images; without it, as many as help.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+@device_option()
+@click.option("--cache/--no-cache", default=False, show_default=True, help="Keep resized images on disk.")
+def report(
+    images: tuple[Path, ...],
+    model: str | None,
+    as_study: bool,
+    beams: int,
+    n_best: int,
+    max_sentences: int | None,
+    as_json: bool,
+    attention: bool,
+    out: Path | None,
+    explain: bool,
+    batch_size: int,
+    workers: int | None,
+    precision: str,
+    device: str,
+    cache: bool,
+) -> None:
+    """Write reports for radiographs: image files (PNG, JPEG, DICOM and more) and folders of them.
+
+    \b
+    Example: rg report chest.png
+    Example: rg report --json --model runs/best folder/
+
+    DICOM files of one examination are one study. An image that cannot be read is named on stderr and the rest go on;
+    the exit code is then 1.
+    """
+    if explain and out is None:
+        raise OptionError("--explain writes pictures, and needs --out DIR for them")
+    from reportgen_core.grouping import group_files
+    from reportgen_core.images import default_cache
+
+    studies = [one_study(images)] if as_study else group_files(images)
+    made = ready(model, device, precision)
+    settings = GenerationSettings(beams, n_best, max_sentences, attention=attention or explain)
+    shown = Shown(as_json, attention, out, made.encoder.features.grid if explain else None, len(studies) > 1)
+    kept = default_cache() if cache else None
+    how: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers, "cache": kept}
+    if not shown.all(made.reports(studies, settings, **how)):
+        click.get_current_context().exit(1)
+
+
+def one_study(images: tuple[Path, ...]) -> Study:
+    """All these files as one study."""
+    from reportgen_core.grouping import group_files
+
+    views: list[View] = [v for s in group_files(images) for v in s.views]
+    return Study(images[0].stem, tuple(views))
+
+
+def default_model() -> str:
+    """The name of the model that ships inside. Raises OptionError where none does."""
+    from reportgen_zoo.fetch import packaged
+
+    for record in manifests.builtin().models:
+        if packaged(record):
+            return record.name
+    raise OptionError("no model ships inside this installation; name one with --model (rg zoo list)")
+
+
+def ready(name: str | None, device: str, precision: str) -> Model:
+    """The model on its device; says on stderr what was picked."""
+    chosen = name or default_model()
+    known = manifests.catalogue().models.get(chosen.partition("@")[0])
+
+    from reportgen_core import load
+    from reportgen_core.model import best_precision
+
+    model = load(chosen).to(pick_device(device))
+    arithmetic = best_precision(model.device) if precision == "auto" else precision
+    demonstration = "; a demonstration, not for clinical use" if known and known.demonstration else ""
+    click.echo(f"model {chosen}, {model.device.type}, {arithmetic}{demonstration}", err=True)
+    return model
+
+
+class Shown:
+    """Prints and writes reports one after another."""
+
+    def __init__(
+        self, as_json: bool, attention: bool, out: Path | None, grid: tuple[int, int, int] | None, headed: bool
+    ) -> None:
+        self.as_json, self.attention, self.out, self.grid, self.headed = as_json, attention, out, grid, headed
+
+    def all(self, reports: Iterable[Report]) -> bool:
+        """Show every report; False where a study could not be read."""
+        good = True
+        lines = None
+        if self.out is not None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            lines = (self.out / "reports.jsonl").open("w", encoding="utf-8")
+        try:
+            for i, report in enumerate(reports):
+                if report.problem:
+                    click.echo(f"rg: {report.problem}", err=True)
+                failed = bool(report.problem) and not report.text
+                good = good and not failed
+                if self.as_json:
+                    click.echo(json.dumps(as_values(report, self.attention), ensure_ascii=False))
+                elif not failed:
+                    click.echo(as_text(report, self.headed, first=i == 0))
+                if lines is not None and self.out is not None:
+                    lines.write(json.dumps(as_values(report, self.attention), ensure_ascii=False) + "\n")
+                    if not failed:
+                        self._files(report, self.out)
+        finally:
+            if lines is not None:
+                lines.close()
+        return good
+
+    def _files(self, report: Report, out: Path) -> None:
+        name = file_name(report.study)
+        (out / f"{name}.txt").write_text(report.text + "\n", encoding="utf-8")
+        if self.grid is not None:
+            from ..pictures import explain
+
+            explain(report, self.grid).save(out / f"{name}.png")
+
+
+def file_name(study: str) -> str:
+    """A study's id as the name of a file."""
+    return re.sub(r"[^\w.+-]+", "_", study).strip("._") or "study"
+
+
+def as_text(report: Report, headed: bool, first: bool = True) -> str:
+    """A report for a reader: the text, what else it could have been, and the likeliest tags and findings."""
+    lines = [] if first else [""]
+    if headed:
+        lines.append(f"# {report.study}")
+    lines.append(report.text)
+    lines += [f"or: {other}" for other in report.alternatives]
+    for word, values in (("tags", report.tags), ("findings", report.findings)):
+        if values:
+            lines.append(f"{word}: " + ", ".join(f"{name} {share:.2f}" for name, share in list(values.items())[:5]))
+    return "\n".join(lines)
+
+
+def as_values(report: Report, attention: bool) -> dict[str, Any]:
+    """A report as JSON values."""
+    plain = ("study", "text", "sentences", "score", "tags", "findings", "alternatives", "views", "problem")
+    values: dict[str, Any] = {name: getattr(report, name) for name in plain}
+    looked = report.attention
+    if attention and looked is not None:
+        named = {"regions": looked.regions, "tags": looked.tags, "words": looked.words}
+        rows = {name: [[round(v, 5) for v in row] for row in t.tolist()] for name, t in named.items() if t is not None}
+        values["attention"] = {"per": looked.per, "tag_names": report.attended_tags, **rows}
+    return values

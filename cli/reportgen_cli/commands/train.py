@@ -1,0 +1,129 @@
+"""`rg train`."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reportgen_core import Collection, DataError, OptionError, Study, datasets
+from reportgen_core.options import parse_options
+from reportgen_core.settings import TrainSettings
+
+from ..options import FOLDER, completes, part, values
+from ..render import Training
+from .compose import arguments
+
+if TYPE_CHECKING:
+    from reportgen_core import Model
+
+
+class TrainCommand(click.Command):
+    """Its help ends with every setting, its default and its meaning."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Settings"):
+            defaults = TrainSettings()
+            rows = [
+                (f"{f.name}={json.dumps(getattr(defaults, f.name))}", f.metadata["meaning"]) for f in fields(defaults)
+            ]
+            formatter.write_dl(rows)
+
+
+@click.command(cls=TrainCommand)
+@click.argument("model", required=False)
+@part("--preset", "presets", "Train a published system by its own settings; without MODEL it is composed first.")
+@click.option(
+    "--data", required=True, metavar="NAME", shell_complete=completes("datasets"), help="See rg list datasets."
+)
+@click.option("--data-root", required=True, type=click.Path(exists=True, path_type=Path), help="Where its files are.")
+@values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
+@click.option("--train-split", default="train", show_default=True, help="The studies to learn from.")
+@click.option("--val-split", default="val", show_default=True, help="The studies that pick the best epoch.")
+@values("--set", "settings", "A setting of training, see below.")
+@click.option("--epochs", type=int, help="The same as --set epochs=N.")
+@click.option("--out", type=FOLDER, help="The run's folder; without it, MODEL-run here.")
+@click.option("--resume", is_flag=True, help="Go on where the run in --out stopped; without one, start.")
+@click.option("--cache/--no-cache", default=True, show_default=True, help="Keep resized images on disk.")
+def train(
+    model: str | None,
+    preset: str | None,
+    data: str,
+    data_root: Path,
+    data_options: tuple[str, ...],
+    train_split: str,
+    val_split: str,
+    settings: tuple[str, ...],
+    epochs: int | None,
+    out: Path | None,
+    resume: bool,
+    cache: bool,
+) -> None:
+    """Train MODEL (a folder or a name of the zoo) on a dataset. The best epoch is in OUT/best, the log beside it.
+
+    \b
+    Example: rg train densenet121-hier-lstm --data covid-chestxray --data-root covid-chestxray --epochs 20
+
+    A model without words takes words, tags and findings from the training studies. One that was killed goes on with
+    --resume, to the same weights. Several processes: accelerate launch -m reportgen_cli train ...
+    """
+    if model is None and preset is None:
+        raise OptionError("train needs MODEL, a folder that rg compose wrote, or --preset")
+    chosen = settings_of(preset, parse_options(settings), epochs)
+    collection: Collection = datasets.create(data, data_root, **parse_options(data_options)).read()
+    learn, held = split(collection, train_split, data), collection.split(val_split)
+    folder = out or Path(f"{Path(model or preset or '').name}-run")
+    if (folder / "log.jsonl").exists() and not resume:
+        raise OptionError(f"{folder} holds a run; --resume goes on with it, --out chooses another place")
+
+    from reportgen_core import train as learn_from
+    from reportgen_core.images import default_cache
+
+    main_process = os.environ.get("RANK", "0") == "0"
+    if main_process:
+        click.echo(f"{len(learn)} studies to learn from, {len(held)} held back, run in {folder}", err=True)
+    with Training(main_process) as shown:
+        learn_from(
+            start(model, preset), learn, held, out=folder, settings=chosen, resume=resume,
+            cache=default_cache() if cache else None, watch=shown,
+        )  # fmt: skip
+    if main_process:
+        click.echo(str(folder / "best"))
+
+
+def start(model: str | None, preset: str | None) -> Model:
+    """The model to train: a folder, a name, or what a preset composes."""
+    if model is not None:
+        from reportgen_core import load
+
+        return load(model)
+    from reportgen_core import compose
+
+    none = {"encoder": None, "decoder": None, "retriever": None}
+    return compose(**arguments(preset, none, {"encoder_options": {}, "decoder_options": {}}, {}))
+
+
+def settings_of(preset: str | None, asked: dict[str, Any], epochs: int | None) -> TrainSettings:
+    """A preset's settings, replaced by those that are asked for."""
+    theirs: dict[str, Any] = {}
+    if preset is not None:
+        from reportgen_zoo.preset import load_preset
+
+        theirs = dict(load_preset(preset).train)
+    return TrainSettings.of({**theirs, **asked, **({"epochs": epochs} if epochs is not None else {})})
+
+
+def split(collection: Collection, name: str, data: str) -> tuple[Study, ...]:
+    """The studies of a split. Raises DataError saying which there are."""
+    found = collection.split(name)
+    if not found:
+        there = sorted({s.split for s in collection.studies})
+        raise DataError(
+            f"{data} has no studies in split {name!r}; there are: {', '.join(map(repr, there)) or 'no studies at all'} "
+            f"(--train-split, --val-split; rg data audit says what was left out)"
+        )
+    return found

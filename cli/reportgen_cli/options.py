@@ -1,0 +1,55 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from .kinds import KINDS
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+JSON_VALUES = "K=V, where V is JSON or else text; may be given again."
+
+
+def completes(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Shell completion with the registered names of a kind."""
+
+    def names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(n, help=e.summary) for n, e in KINDS[kind].items() if n.startswith(incomplete)]
+
+    return names
+
+
+def part(flag: str, kind: str, text: str) -> Callable[[Any], Any]:
+    """An option that names a registered part."""
+    return click.option(flag, metavar="NAME", shell_complete=completes(kind), help=text)
+
+
+def values(flag: str, name: str, text: str) -> Callable[[Any], Any]:
+    """An option that is given as K=V, any number of times."""
+    return click.option(flag, name, multiple=True, metavar="K=V", help=f"{text} {JSON_VALUES}")
+
+
+def device_option() -> Callable[[Any], Any]:
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+        default="auto",
+        show_default=True,
+        help="Where to run.",
+    )
+
+
+def pick_device(name: str) -> str:
+    """The device that `auto` means on this machine."""
+    if name != "auto":
+        return name
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,1 @@
+"""How the trained models of the zoo were made: data, training, scores."""

@@ -1,0 +1,1 @@
+"""The demonstration model that ships inside: its report language, its data, its encoder."""

@@ -1,0 +1,151 @@
+"""The data of the demonstration model: one JSONL file a folder, in the form that the dataset `table` reads.
+
+`nih` takes a folder with ChestX-ray14 images and a metadata.jsonl or labels.jsonl (image, labels, view, age, sex,
+patient). `covid` takes covid-chestxray (Cohen et al., 2020, arXiv:2003.11597): the sentences of the notes that describe
+the image, of frontal views whose licence lets them be built on. Patients are dealt to the splits by a hash of their
+number, so that a patient is in one split only, in every folder, now and later. Run as
+
+    python -m reportgen_zoo.recipes.demo.build --nih FOLDER [--more FOLDER] [--covid FOLDER] --out studies.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .language import FINDINGS, Facts, describe
+
+Row = dict[str, Any]
+SHARES = {"test": 0.15, "val": 0.10}  # of the patients; the others train
+BUILDABLE = re.compile(r"CC BY(-NC)?(-SA)?( \d\.\d)?")  # neither ND nor silence
+
+
+def split_of(patient: int | str) -> str:
+    """The split of a patient."""
+    share = int.from_bytes(hashlib.sha256(f"reportgen demo {patient}".encode()).digest()[:8]) / 2**64
+    for name, size in SHARES.items():
+        if share < size:
+            return name
+        share -= size
+    return "train"
+
+
+def nih(folder: Path, *, train_only: bool = False, leave_out: frozenset[str] = frozenset()) -> Iterator[Row]:
+    """Studies of a folder of ChestX-ray14 images, in the folder's order, but for the images in `leave_out`.
+
+    `train_only` drops the patients of the other splits: for images too small to be fairly tested on.
+    """
+    for row in _lines(folder, "metadata.jsonl", "labels.jsonl"):
+        name, split = Path(row["image"]).stem, split_of(row["patient"])
+        if name in leave_out or (train_only and split != "train"):
+            continue
+        facts = Facts(tuple(f for f in FINDINGS if f in row["labels"]), row["view"], row["sex"], int(row["age"]))
+        yield {
+            "id": f"nih-{name}",
+            "image": str(folder / row["image"]),
+            "findings": describe(facts, name),
+            "tags": list(facts.findings) or ["No Finding"],
+            "labels": {finding: int(finding in facts.findings) for finding in FINDINGS},
+            "view": facts.view,
+            "sex": facts.sex,
+            "age": facts.age,
+            "patient": f"nih-{row['patient']}",
+            "split": split,
+        }
+
+
+# Words of the image, and words of history and course that spoil a sentence for somebody who sees one image only.
+_IMAGE = re.compile(
+    r"\b(opaci\w+|consolidat\w+|infiltrat\w+|effusions?|pneumothora\w+|cardiomegaly|atelecta\w+|nodul\w+|interstitial|"
+    r"lungs?|lobes?|hil\w+|mediastin\w+|airspace|heart|costophrenic|ground.glass)\b",
+    re.IGNORECASE,
+)
+_OTHER = re.compile(
+    r"\b(admi\w+|histor\w+|fever|cough\w*|days?|weeks?|months?|years?|hours?|CT|tomograph\w*|treat\w+|therap\w+|patient\w*|"
+    r"he|she|his|her|covid\S*|sars\S*|pcr|test\w*|previous\w*|prior|compar\w+|improv\w+|worsen\w+|progress\w+|"
+    r"increas\w+|decreas\w+|resol\w+|new|now|again|follow\w*|intubat\w+|died|discharg\w+|saturation|biops\w+|"
+    r"ultrasound|lateral)\b|\d{2,}|\?",
+    re.IGNORECASE,
+)
+
+
+def describing(notes: str) -> list[str]:
+    """The sentences of clinical notes that describe one image, and nothing that cannot be seen in it."""
+    found = []
+    for sentence in re.split(r"(?<=[.;])\s+|\.\.|\n", notes):
+        sentence = re.sub(r"^(Imaging Notes|Findings|Presentation|X-?ray):\s*", "", sentence.strip(" .;"))
+        if _IMAGE.search(sentence) and not _OTHER.search(sentence) and 3 <= len(sentence.split()) <= 25:
+            found.append(sentence[:1].upper() + sentence[1:] + ".")
+    return found
+
+
+def covid(folder: Path) -> Iterator[Row]:
+    """Frontal studies of covid-chestxray with a sentence on the image and a licence to build on; all to train."""
+    for row in _lines(folder, "metadata.jsonl"):
+        sentences = describing(row["clinical_notes"] or "")
+        if (
+            not sentences
+            or row["view"] not in ("PA", "AP", "AP Supine")
+            or not BUILDABLE.fullmatch(row["license"] or "")
+        ):
+            continue
+        yield {
+            "id": f"covid-{Path(row['image']).stem}",
+            "image": str(folder / row["image"]),
+            "findings": " ".join(sentences[:6]),
+            "tags": [],
+            "view": row["view"][:2],
+            "patient": f"covid-{row['patientid']}",
+            "split": "train",
+            "licence": row["license"],
+        }
+
+
+def _lines(folder: Path, *names: str) -> Iterator[Row]:
+    file = next((folder / name for name in names if (folder / name).is_file()), None)
+    if file is None:
+        raise FileNotFoundError(f"{folder} has no {' or '.join(names)}")
+    for line in file.read_text("utf-8").splitlines():
+        yield json.loads(line)
+
+
+def write(rows: Iterable[Row], target: Path) -> dict[str, int]:
+    """Write studies with image paths relative to the file; how many went to each split."""
+    count: dict[str, int] = {}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for row in rows:
+        count[row["split"]] = count.get(row["split"], 0) + 1
+        image = os.path.relpath(Path(row["image"]).resolve(), target.parent.resolve())
+        lines.append(json.dumps({**row, "image": image}) + "\n")
+    partial = target.with_name(target.name + ".part")
+    partial.write_text("".join(lines), "utf-8")
+    os.replace(partial, target)
+    return count
+
+
+def main() -> None:
+    """Build from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nih", type=Path, required=True, help="folder of ChestX-ray14 images: all splits")
+    parser.add_argument("--more", type=Path, help="folder of ChestX-ray14 images that only train")
+    parser.add_argument("--covid", type=Path, help="folder of covid-chestxray: only trains")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    rows = list(nih(given.nih))
+    if given.more:
+        known = frozenset(Path(row["image"]).stem for row in rows)
+        rows += nih(given.more, train_only=True, leave_out=known)
+    if given.covid:
+        rows += covid(given.covid)
+    print(json.dumps(write(rows, given.out)))
+
+
+if __name__ == "__main__":
+    main()

