@@ -73,4 +73,20 @@ def register_metrics() -> Iterable[Entry]:
 
 @hookimpl
 def register_datasets() -> Iterable[Entry]:
-    return []
+    at = _HERE + "datasets."
+    return [
+        Entry(
+            "covid-chestxray", at + "covid_chestxray:CovidChestXray", "Radiographs from publications with clinical notes.",
+            paper="arXiv:2006.11988",
+        ),
+        Entry(
+            "iu-xray", at + "iu_xray:IuXray", "IU X-Ray (Open-i): XML, Kaggle's tables or R2Gen's annotation.",
+            paper="doi:10.1093/jamia/ocv080",
+        ),
+        Entry(
+            "mimic-cxr", at + "mimic_cxr:MimicCxr", "MIMIC-CXR-JPG from its official files.",
+            paper="doi:10.1038/s41597-019-0322-0",
+        ),
+        Entry("peir-gross", at + "peir_gross:PeirGross", "PEIR Gross: pathology photographs with one sentence each."),
+        Entry("table", at + "table:Table", "Any CSV, TSV or JSON lines of images and texts; what `rg data build` wrote."),
+    ]  # fmt: skip

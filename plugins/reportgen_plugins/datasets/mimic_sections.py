@@ -36,37 +36,12 @@ _NAMES = {
     "addendum": ("addendum",),
 }
 _KNOWN = {alias: name for name, aliases in _NAMES.items() for alias in aliases}
-_VIEW = frozenset(["chest", "portable", "pa", "ap", "lateral", "frontal", "upright", "supine", "cxr"])
-_OF_VIEW = _VIEW | frozenset(
-    [
-        "view",
-        "views",
-        "radiograph",
-        "radiographs",
-        "film",
-        "films",
-        "x-ray",
-        "xray",
-        "study",
-        "bedside",
-        "erect",
-        "semi",
-        "semi-upright",
-        "semi-erect",
-        "semierect",
-        "single",
-        "one",
-        "two",
-        "and",
-        "of",
-        "the",
-        "a",
-        "with",
-        "right",
-        "left",
-        "decubitus",
-    ]
-)
+_VIEW = frozenset({"chest", "portable", "pa", "ap", "lateral", "frontal", "upright", "supine", "cxr"})
+_OF_VIEW = _VIEW | {
+    "view", "views", "radiograph", "radiographs", "film", "films", "x-ray", "xray", "study", "bedside", "erect", "semi",
+    "semi-upright", "semi-erect", "semierect", "single", "one", "two", "and", "of", "the", "a", "with", "right", "left",
+    "decubitus",
+}  # fmt: skip
 
 
 @functools.lru_cache(maxsize=4096)
