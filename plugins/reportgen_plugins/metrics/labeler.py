@@ -1,9 +1,9 @@
 """`chexpert-rules`: what a report says about CheXpert's 14 observations or ChestX-ray14's 14 diseases, by rules.
 
 After J. Irvin et al., CheXpert: a large chest radiograph dataset with uncertainty labels and expert comparison, 2019,
-arXiv:1901.07031, and Y. Peng et al., NegBio: a high-performance tool for negation and uncertainty detection in radiology
-reports, 2018, arXiv:1712.05898. The labels, the three values, their precedence (positive, uncertain, negative) and the
-rule of "No Finding" are CheXpert's; phrases, cues and code are ours, and no parser is used. Where we depart:
+arXiv:1901.07031, and Y. Peng et al., NegBio: a high-performance tool for negation and uncertainty detection in
+radiology reports, 2018, arXiv:1712.05898. The labels, the three values, their precedence (positive,
+uncertain, negative) and the rule of "No Finding" are CheXpert's; phrases, cues and code are ours. Where we depart:
 
 - Sections that ask or compare (indication, history, comparison, technique) are not read.
 - "History of pneumonia" and "evaluate for effusion" are not mentions; CheXpert's patterns negate the former.
@@ -22,7 +22,7 @@ from typing import Literal, get_args
 from reportgen_core import OptionError
 from reportgen_core.registry import nearest
 
-from .labeler_rules import Concept, State, concepts, read
+from .labeler_rules import Concept, State, read
 from .labeler_text import read_sections, sentences
 
 Scheme = Literal["chexpert14", "chestxray14"]
@@ -57,9 +57,9 @@ class Mention:
 class Labeler:
     """Labels texts by rules.
 
-    `scheme` is "chexpert14", or "chestxray14": ChestX-ray14's names, "No Finding" (none of the 14) and "normal" (nothing
-    abnormal at all, as the coders of Open-i use it). `weak` says what "probable", "likely" and "versus" count as; None is
-    the scheme's own reading: uncertain for CheXpert's, positive for ChestX-ray14's.
+    `scheme` is "chexpert14", or "chestxray14": ChestX-ray14's names, "No Finding" (none of the 14) and "normal"
+    (nothing abnormal at all, as the coders of Open-i use it). `weak` says what "probable", "likely" and "versus" count
+    as; None is the scheme's own reading: uncertain for CheXpert's, positive for ChestX-ray14's.
     """
 
     version = "1"

@@ -70,7 +70,7 @@ def _phrase(text: str, words: Mapping[str, str]) -> str:
 def _any(phrases: Iterable[str], words: Mapping[str, str]) -> re.Pattern[str] | None:
     """One pattern for all phrases. They share the word boundaries, which makes them several times as quick."""
     found = [_phrase(p, words) for p in phrases]
-    bare = [p for p in found if p.startswith((",", "[", r"\?"))]
+    bare = [p for p in found if p.startswith((",", ":", "[", r"\?"))]
     whole = "|".join(p for p in found if p not in bare)
     return re.compile("|".join([rf"(?<!\w)(?:{whole})(?!\w)", *bare])) if found else None
 
@@ -112,7 +112,8 @@ def _cues() -> tuple[tuple[Kind, bool, re.Pattern[str]], ...]:
 def _breaks() -> tuple[re.Pattern[str], re.Pattern[str]]:
     table = _table("labeler_cues.toml")
     both, forward = (_any(table["break"][way], table["words"]) for way in ("any", "before"))
-    assert both and forward
+    assert both
+    assert forward
     return both, forward
 
 
@@ -163,7 +164,7 @@ def _mentions(concept: Concept, flat: str) -> list[tuple[State, re.Match[str]]]:
 
 
 def _ruling(cues: Sequence[_Cue], start: int, end: int, both: Sequence[int], forward: Sequence[int]) -> _Cue | None:
-    """The cue that decides over a mention: one that ignores it, else one that negates, else doubt, else a weak hedge."""
+    """The cue that decides over a mention: one that ignores it, else a negation, else doubt, else a weak hedge."""
     order: tuple[Kind, ...] = ("ignored", "negation", "doubt", "weak")
     reaching = [c for c in cues if c.kind != "pseudo" and _reaches(c, start, end, both, forward)]
     return min(reaching, key=lambda c: (order.index(c.kind), abs(c.start - start)), default=None)

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 
 # A heading: a known name at the start of a line or after a full stop, or capitals at the start of a line.
 _UNREAD = (
-    r"(?:clinical )?(?:history|indications?|information|statement|data|diagnosis)|reason(?: for (?:exam(?:ination)?|study|"
-    r"visit))?|comparisons?|technique|procedure|exam(?:ination)?s?|study|type of exam|views?|dictated by|signed by|"
+    r"(?:clinical )?(?:history|indications?|information|statement|data|diagnosis)|"
+    r"reason(?: for (?:exam(?:ination)?|study|visit))?|"
+    r"comparisons?|technique|procedure|exam(?:ination)?s?|study|type of exam|views?|dictated by|signed by|"
     r"notifications?|attending|recommendations?|history of present illness|patient history|number of views"
 )
 _READ = r"findings?|impressions?|conclusions?|opinion|report|wet read|interpretation|final report|summary|observations?"
 _HEADING = re.compile(
-    rf"(?:^|(?<=[.\n]))[ \t]*(?:(?P<unread>{_UNREAD})|(?P<read>{_READ})|(?P<other>(?-i:[A-Z][A-Z ,()/&-]{{3,60}})))[ \t]*:",
+    rf"(?:^|(?<=[.\n]))[ \t]*(?:(?P<unread>{_UNREAD})|(?P<read>{_READ})|"
+    r"(?P<other>(?-i:[A-Z][A-Z ,()/&-]{3,60})))[ \t]*:",
     re.IGNORECASE | re.MULTILINE,
 )
 _END = re.compile(
@@ -21,20 +23,27 @@ _END = re.compile(
     r"|(?P<ask>\?+)|(?P<line>\n\s*(?=\n|[-*•]\s|\d{1,2}[.)]\s)|<br ?/?>)",
     re.IGNORECASE,
 )
+_PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _SPACE = re.compile(r"\s+")
 _NUMBER = re.compile(r"^\W*(?:\d{1,2}[.)]?\s+(?=[A-Za-z]))?[\s*•-]*")
 
 
 def read_sections(text: str) -> str:
-    """The text without the sections that ask or compare instead of describing; a text without headings is kept whole."""
+    """The text without the sections that ask or compare instead of describing; one without headings is kept whole."""
     headings = list(_HEADING.finditer(text))
     if not headings:
         return text
     parts = [text[: headings[0].start()]]
     for this, following in zip(headings, [*headings[1:], None], strict=True):
-        if this["unread"] is None:
-            parts.append(text[this.end() : following.start() if following else len(text)])
+        section = text[this.end() : following.start() if following else len(text)]
+        parts.append(section if this["unread"] is None else _after_paragraph(section))
     return "\n\n".join(parts)
+
+
+def _after_paragraph(section: str) -> str:
+    """What follows the first paragraph: many a report describes the image there without a heading of its own."""
+    paragraph = _PARAGRAPH.search(section, len(section) - len(section.lstrip()))
+    return section[paragraph.end() :] if paragraph else ""
 
 
 def sentences(text: str) -> Iterator[str]:

@@ -1,0 +1,152 @@
+"""Figures of the rule labeler against the coders of Open-i, and its speed.
+
+    python benchmarks/labeler.py reports.jsonl [--markdown]
+    python benchmarks/labeler.py reports.jsonl --synthetic FOLDER     and of CheXpert's labels, on synthetic reports
+
+The file holds one JSON object a line with `id`, `findings`, `impression` and `labels14`: the ChestX-ray14 classes and
+"normal" that coders gave the report (null where unknown). Phrases were written looking at the half of the ids whose
+SHA-256 is even; the other half is the check, whose errors were never looked at. FOLDER holds `reports.jsonl` (id, text)
+and `labels.json` (by id, finding: "definitely present", "uncertain" or "definitely absent").
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reportgen_plugins.metrics.labeler import LABELS, Labeler
+
+CLASSES = [k for k in LABELS["chestxray14"] if k != "No Finding"]
+Counts = tuple[int, int, int]  # true positives, false positives, false negatives
+
+CHEXPERT = {  # the findings of the synthetic reports that make up a label
+    "Atelectasis": ("atelectasis", "lobar_segmental_collapse", "whole_lung_or_majority_collapse"),
+    "Cardiomegaly": ("cardiomegaly",),
+    "Consolidation": ("consolidation",),
+    "Edema": ("pulmonary_edema", "pulmonary_congestion_pulmonary_venous_congestion"),
+    "Enlarged Cardiomediastinum": ("enlarged_cardiomediastinum",),
+    "Fracture": ("acute_rib_fracture", "fracture_generic", "non_acute_rib_fracture"),
+    "Lung Lesion": ("lung_lesion", "lung_nodule_or_mass"),
+    "Lung Opacity": (
+        "air_space_opacity", "lung_opacity", "infiltration", "ground_glass_opacity", "interstitial_thickening",
+    ),
+    "Pleural Effusion": ("pleural_effusion",),
+    "Pleural Other": ("pleural_thickening", "pleural_other"),
+    "Pneumonia": ("pneumonia",),
+    "Pneumothorax": ("pneumothorax",),
+    "Support Devices": (
+        "support_devices_generic", "central_venous_catheter", "endotracheal_tube", "enteric_tube", "intercostal_drain",
+        "implantable_electronic_device", "pacemaker_electronic_cardiac_device_or_wires", "tracheostomy_tube",
+    ),
+}  # fmt: skip
+
+
+def developed_on(key: str) -> bool:
+    return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 2 == 0
+
+
+def f1(counts: Counts) -> float:
+    tp, fp, fn = counts
+    return 2 * tp / (2 * tp + fp + fn) if tp else 0.0
+
+
+def count(rows: Iterable[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> dict[str, Counts]:
+    """Per class, what we call positive against what the coders gave."""
+    table = {k: [0, 0, 0] for k in CLASSES}
+    for row in rows:
+        for k in CLASSES:
+            ours, theirs = found[row["id"]].get(k) == 1, k in row["labels14"]
+            table[k][0] += ours and theirs
+            table[k][1] += ours and not theirs
+            table[k][2] += theirs and not ours
+    return {k: (v[0], v[1], v[2]) for k, v in table.items()}
+
+
+def count_synthetic(folder: Path, developed: bool) -> dict[str, Counts]:
+    """Present or uncertain against the rest, on one half of the synthetic reports, uncertain counting as present."""
+    gold = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    rows = [json.loads(line) for line in (folder / "reports.jsonl").open(encoding="utf-8")]
+    rows = [r for r in rows if developed_on(r["id"]) == developed]
+    found = Labeler().labels(r["text"] for r in rows)
+    table: dict[str, Counts] = {}
+    for label, findings in CHEXPERT.items():
+        theirs = [
+            any(gold.get(r["id"], {}).get(f, "definitely absent") != "definitely absent" for f in findings)
+            for r in rows
+        ]
+        ours = [f.get(label, 0) != 0 for f in found]
+        pairs = list(zip(ours, theirs, strict=True))
+        table[label] = (pairs.count((True, True)), pairs.count((True, False)), pairs.count((False, True)))
+    return table
+
+
+def summary(table: Mapping[str, Counts], classes: Sequence[str]) -> str:
+    tp, fp, fn = (sum(table[k][i] for k in classes) for i in range(3))
+    macro = sum(f1(table[k]) for k in classes) / len(classes)
+    return f"micro F1 {f1((tp, fp, fn)):.3f} (P {tp / (tp + fp):.3f}, R {tp / (tp + fn):.3f}), macro F1 {macro:.3f}"
+
+
+def speed(texts: Sequence[str]) -> float:
+    """Reports a second of processor time, by a labeler that has read none of them."""
+    from reportgen_plugins.metrics import labeler
+
+    labeler._read.cache_clear()
+    began = time.process_time()
+    Labeler(scheme="chestxray14").labels(texts)
+    return len(texts) / (time.process_time() - began)
+
+
+def draw(parts: Mapping[str, Mapping[str, Counts]], classes: Sequence[str], markdown: bool) -> None:
+    """F1 by class and part."""
+    edge, cell = ("| ", " | ") if markdown else ("", "  ")
+    print(edge + cell.join([f"{'class':26s}", "positives", *(f"{p:>12s}" for p in parts)]) + edge[::-1])
+    if markdown:
+        print("|---|---:" + "|---:" * len(parts) + "|")
+    for k in classes:
+        tables = [t[k] for name, t in parts.items() if name != "all"]
+        n = sum(tp + fn for tp, _, fn in tables)
+        scores = [f"{f1(t[k]):12.3f}" if n else f"{'-':>12s}" for t in parts.values()]
+        print(edge + cell.join([f"{k:26s}", f"{n:9d}", *scores]) + edge[::-1])
+
+
+def main() -> None:
+    parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parse.add_argument("reports", type=Path)
+    parse.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parse.add_argument("--synthetic", type=Path, help="folder of synthetic reports with CheXpert-like labels")
+    options = parse.parse_args()
+    rows = [r for line in options.reports.open(encoding="utf-8") if (r := json.loads(line))["labels14"] is not None]
+    texts = [f"{r['findings']}\n{r['impression']}" for r in rows]
+    Labeler(scheme="chestxray14").labels(["warm up"])
+    quick = speed(texts)
+    found = dict(zip((r["id"] for r in rows), Labeler(scheme="chestxray14").labels(texts), strict=True))
+    parts = {
+        "all": count(rows, found),
+        "developed on": count([r for r in rows if developed_on(r["id"])], found),
+        "check": count([r for r in rows if not developed_on(r["id"])], found),
+    }
+    whole = parts["all"]
+    counted = [k for k in CLASSES if whole[k][0] + whole[k][2] >= 10]
+    draw(parts, CLASSES, options.markdown)
+    print()
+    for name, table in parts.items():
+        diseases = [k for k in counted if k != "normal"]
+        print(f"{name}, {len(counted)} classes of 10 or more positives: {summary(table, counted)}")
+        print(f"{name}, without normal: {summary(table, diseases)}")
+    print(f"{len(rows)} reports, {quick:.0f} reports a second on one core")
+    if options.synthetic:
+        halves = {name: count_synthetic(options.synthetic, name != "check") for name in ("developed on", "check")}
+        print()
+        draw(halves, list(CHEXPERT), options.markdown)
+        print()
+        for name, table in halves.items():
+            print(f"synthetic, {name}: {summary(table, list(CHEXPERT))}")
+
+
+if __name__ == "__main__":
+    main()
