@@ -76,7 +76,7 @@ def register_datasets() -> Iterable[Entry]:
     at = _HERE + "datasets."
     return [
         Entry(
-            "covid-chestxray", at + "covid_chestxray:CovidChestXray", "Radiographs from publications with clinical notes.",
+            "covid-chestxray", at + "covid_chestxray:CovidChestXray", "Published radiographs with clinical notes.",
             paper="arXiv:2006.11988",
         ),
         Entry(
@@ -88,5 +88,5 @@ def register_datasets() -> Iterable[Entry]:
             paper="doi:10.1038/s41597-019-0322-0",
         ),
         Entry("peir-gross", at + "peir_gross:PeirGross", "PEIR Gross: pathology photographs with one sentence each."),
-        Entry("table", at + "table:Table", "Any CSV, TSV or JSON lines of images and texts; what `rg data build` wrote."),
+        Entry("table", at + "table:Table", "Any CSV, TSV or JSON lines of images and texts."),
     ]  # fmt: skip
