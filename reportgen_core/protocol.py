@@ -16,6 +16,7 @@ class TextProtocol(ABC):
     recipe: dict[str, Any]  # set by the registry
     version: ClassVar[str]  # changes whenever the same texts would be prepared otherwise
     sections: tuple[str, ...] = ()  # what the paper scores; empty: it leaves that open
+    language: str = "en"
 
     @abstractmethod
     def reports(self, texts: Sequence[str]) -> list[str]:

@@ -90,3 +90,40 @@ def register_datasets() -> Iterable[Entry]:
         Entry("peir-gross", at + "peir_gross:PeirGross", "PEIR Gross: pathology photographs with one sentence each."),
         Entry("table", at + "table:Table", "Any CSV, TSV or JSON lines of images and texts."),
     ]  # fmt: skip
+
+
+@hookimpl
+def register_protocols() -> Iterable[Entry]:
+    words, cleaned = _HERE + "protocols.words:", _HERE + "protocols.cleaned:Cleaned"
+    both = ["impression", "findings"]
+    iu = {"recipe_name": "r2gen-iu", "sections": ["findings"]}
+    mimic = {"recipe_name": "r2gen-mimic", "sections": ["findings"], "min_count": 10, "max_words": 99}
+    chinese = {"recipe_name": "chinese", "min_count": 3, "language": "zh"}
+    r2gen = "EMNLP 2020 (arXiv:2010.16056)"
+    return [
+        Entry("coco", words + "Coco", "the PTB tokenizer on both sides, as pycocoevalcap (Java)"),
+        Entry("raw", words + "Raw", "lower case, cut at white space"),
+        Entry("tokens", words + "Raw", "cut at white space: the texts are words already", options={"lower": False}),
+        Entry(
+            "r2gen", cleaned, "R2Gen on IU X-Ray: cleaned, 59 words, <unk> in the references", r2gen,
+            options={**iu, "min_count": 3, "max_words": 59},
+        ),
+        Entry("r2gen-mimic", cleaned, "R2Gen on MIMIC-CXR: cleaned, 99 words, <unk>", r2gen, options=mimic),
+        Entry("r2gen-untruncated", cleaned, "R2Gen's cleaning alone", r2gen, options=iu),
+        Entry(
+            "jing", cleaned, "lower case, words of letters", "arXiv:1711.08195",
+            options={"recipe_name": "jing", "sections": both},
+        ),
+        Entry(
+            "ditag", cleaned, "words and <num>, impression then findings", "ACL 2020 SRW",
+            options={"recipe_name": "ditag", "sections": both},
+        ),
+        Entry("cvse", words + "Coco", "coco's words, abnormal findings", options={"sections": ["findings"]}),
+        Entry(
+            "tienet", words + "Coco", "coco's words, the original report", "arXiv:1801.04334",
+            options={"sections": ["findings", "impression"]},
+        ),
+        Entry("densenet-lstm", cleaned, "jieba's words, rare ones <nou>", options=chinese),
+        Entry("chinese-words", words + "Chinese", "jieba's words without punctuation"),
+        Entry("chinese-characters", words + "Chinese", "each character a word", options={"characters": True}),
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Scoring protocols: how reports and references become words before they are compared."""
