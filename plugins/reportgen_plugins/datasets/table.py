@@ -46,7 +46,7 @@ def view_of(name: str) -> Projection:
 class Table(Dataset):
     """Studies of one table. Options name columns; `text` may be {"findings": column, …}; `labels` may be a list of
     columns with numbers. Lists in a CSV cell are separated by `separator`. Images are relative to `images`, by default
-    the table's folder. `val` and `test` are shares to draw by patient where there is no split column.
+    the table's folder; `suffix` is put after their names. `val` and `test` are shares to draw by patient where there is no split column.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Table(Dataset):
         view: str = "",
         split: str = "",
         images: str = "",
+        suffix: str = "",
         separator: str = "|",
         val: float = 0.0,
         test: float = 0.0,
@@ -72,6 +73,7 @@ class Table(Dataset):
         super().__init__(root)
         if not (val >= 0 and test >= 0 and val + test < 1):
             raise OptionError(f"val={val} and test={test} are shares: each at least 0, together below 1")
+        self.suffix = suffix
         self.file, self.images, self.separator, self.require_images = file, images, separator, require_images
         self.text, self.labels, self.val, self.test, self.seed = text, labels, val, test, seed
         self.named = {"image": image, "id": id, "patient": patient, "tags": tags, "view": view, "split": split}
@@ -81,7 +83,7 @@ class Table(Dataset):
         ledger = Ledger(f"table: {path}")
         folder = Path(self.images).absolute() if self.images else path.parent
         rows = json_rows(path) if ".json" in path.name.lower() else csv_rows(path)
-        studies = _merge(self._studies(path, folder, rows, ledger))
+        studies = _merge(self._studies(path, folder, rows, ledger), ledger)
         if self.require_images:
             studies = require_files(studies, ledger)
         without = sum(not s.sections for s in studies)
@@ -112,7 +114,7 @@ class Table(Dataset):
         columns: dict[str, str] | None = None
         for number, row in enumerate(rows, 1):
             if isinstance(row.get("views"), list) and "id" in row:
-                yield study_from_json(row, lambda name: inside(folder, name))
+                yield study_from_json(row, lambda n: inside(folder if Path(n).is_absolute() else path.parent, n))
                 continue
             if columns is None or path.suffix == ".jsonl":  # JSON lines may leave fields out
                 columns = self._columns(path, list(row), columns or {})
@@ -145,7 +147,7 @@ class Table(Dataset):
         def cell(part: str) -> Any:
             return row.get(columns.get(part, ""), "")
 
-        names = self._list(cell("image"))
+        names = [name + self.suffix for name in self._list(cell("image"))]
         id = str(cell("id") or (Path(names[0]).with_suffix("").as_posix() if names else ""))
         side = str(cell("split") or "").strip().lower()
         projection = view_of(str(cell("view") or ""))
@@ -198,10 +200,14 @@ def _boxes(boxes: Any, size: Any) -> tuple[Box, ...]:
         raise DataError(f"boxes {boxes!r} are not [[label, left, top, width, height], …]: {e}") from e
 
 
-def _merge(studies: Iterable[Study]) -> list[Study]:
+def _merge(studies: Iterable[Study], ledger: Ledger) -> list[Study]:
     """Rows of one id are one study: its views together, all else as in its first row."""
     found: dict[str, Study] = {}
     for s in studies:
-        first = found.get(s.id)
-        found[s.id] = s if first is None else replace(first, views=(*first.views, *s.views))
+        first = found.setdefault(s.id, s)
+        new = tuple(v for v in s.views if v not in first.views)
+        if new:
+            found[s.id] = replace(first, views=(*first.views, *new))
+        elif first is not s:
+            ledger.drop(s.id, "another row has this image")
     return list(found.values())

@@ -83,5 +83,5 @@ def inside(folder: Path, name: str) -> Path:
     base = Path.cwd() / folder
     path = base / name.replace("\\", "/")
     if ".." in PurePosixPath(name.replace("\\", "/")).parts or "\0" in name or not path.is_relative_to(base):
-        raise DataError(f"image {name!r} lies outside {folder}; paths are relative to it and stay inside")
+        raise DataError(f"image {name!r} lies outside {folder}; name the folder that holds it with images=")
     return path
