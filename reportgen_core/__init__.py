@@ -48,7 +48,7 @@ from .types import (
 
 if TYPE_CHECKING:
     from .checkpoint import load, save
-    from .compose import compose
+    from .composition import compose
     from .dataset import Dataset
     from .evaluation import evaluate
     from .interfaces import Decoder, Encoder, Retriever
@@ -61,7 +61,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "Dataset": "dataset", "Decoder": "interfaces", "Encoder": "interfaces", "Metric": "metric",
-    "Retriever": "interfaces", "Model": "model", "TrainSettings": "training", "compose": "compose",
+    "Retriever": "interfaces", "Model": "model", "TrainSettings": "training", "compose": "composition",
     "TextProtocol": "protocol", "evaluate": "evaluation", "load": "checkpoint", "save": "checkpoint",
     "train": "training",
 }  # fmt: skip

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 
-from .compose import retarget, target_spec
+from .composition import retarget, target_spec
 from .errors import DataError
 from .interfaces import LearnsFromStudies
 from .model import Model

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from . import decoders, encoders, retrievers
 from .checkpoint import load, save
-from .compose import compose, seeded
+from .composition import compose, seeded
 from .interfaces import HasFrozenParts
 from .model import Model
 from .text import EOS, TextSpec, Vocabulary

@@ -17,7 +17,7 @@ from ..options import FOLDER, part, values
 from ..render import table
 
 if TYPE_CHECKING:
-    from reportgen_core.compose import Plan
+    from reportgen_core.composition import Plan
 
 
 @click.command()
@@ -59,8 +59,8 @@ def compose(
     options = {"encoder_options": parse_options(encoder_options), "decoder_options": parse_options(decoder_options)}
     asked = arguments(preset, parts, options, parse_options(text))
 
-    from reportgen_core.compose import check
-    from reportgen_core.compose import compose as build
+    from reportgen_core.composition import check
+    from reportgen_core.composition import compose as build
 
     plan = check(**asked)
     _show(plan, as_json)
