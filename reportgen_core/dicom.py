@@ -77,8 +77,7 @@ def dicom_facts(path: Path) -> DicomFacts:
     """Projection and study of a DICOM file. Raises ImageError where its header cannot be read."""
     ds = _dataset(path, _VIEW)
     with naming(path, "damaged or unsupported DICOM"):
-        raw = ds.get_item("StudyInstanceUID")  # undecoded: pydicom would print a malformed one in a warning
-        study = str(raw.value).strip() if raw is not None and raw.value else ""
+        study = _raw(ds, "StudyInstanceUID")
         return DicomFacts(_projection(ds), hashlib.sha256(study.encode()).hexdigest() if study else "")
 
 
@@ -205,18 +204,23 @@ def _codestream_size(ds: Any) -> tuple[int, int] | None:
 
 def _projection(ds: Any) -> Projection:
     """View position, else view code, else the way the rows run; "" where none of them says."""
-    position = " ".join(str(ds.get("ViewPosition") or "").upper().split())
-    if position in _POSITIONS:
-        return _POSITIONS[position]
+    position = " ".join(_raw(ds, "ViewPosition").upper().split())
+    if position:  # one that is neither, as an oblique view, is not asked about further
+        return _POSITIONS.get(position, "")
     for item in ds.get("ViewCodeSequence") or ():
-        if str(item.get("CodeValue", "")) in _CODES:
-            return _CODES[str(item.CodeValue)]
-    if position:  # it says something that is neither, as an oblique view does
-        return ""
-    towards = str((ds.get("PatientOrientation") or [""])[0])[:1].upper()  # the patient's side that rows run to
+        if (code := _raw(item, "CodeValue")) in _CODES:
+            return _CODES[code]
+    towards = _raw(ds, "PatientOrientation")[:1].upper()  # the patient's side that rows run to
     if towards in ("L", "R"):
         return "frontal"
     return "lateral" if towards in ("A", "P") else ""
+
+
+def _raw(ds: Any, keyword: str) -> str:
+    """The text of an element as it is written: reading it through pydicom would print a malformed one in a warning."""
+    element = ds.get_item(keyword)
+    value = element.value if element is not None and element.value else b""
+    return (value if isinstance(value, str) else bytes(value).decode("ascii", "replace")).strip(" \0")
 
 
 def _dataset(path: Path, tags: list[str]) -> Any:

@@ -161,8 +161,8 @@ def _check_file(path: Path) -> os.stat_result:
     """Say at once what no decoder would say well."""
     try:
         found = path.stat()
-    except OSError as e:
-        raise ImageError((e.strerror or str(e)).lower()) from e
+    except (OSError, ValueError) as e:  # ValueError: a null byte in the name
+        raise ImageError((getattr(e, "strerror", None) or str(e)).lower()) from e
     if stat.S_ISDIR(found.st_mode):
         raise ImageError("it is a folder, not an image")
     if not stat.S_ISREG(found.st_mode):
@@ -179,7 +179,7 @@ def _opened(path: Path) -> Image.Image:
     try:
         return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError as e:
-        raise ImageError("it is no PNG, JPEG, TIFF, BMP, WebP, JPEG 2000, PGM or DICOM") from e
+        raise ImageError("it is no PNG, JPEG, TIFF, BMP, WebP, JPEG 2000, PGM or DICOM of a kind that is read") from e
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
         raise ImageError(f"it has more than the {MAX_PIXELS:,} pixels that are read") from e
 
@@ -224,7 +224,7 @@ def _linear(size: int) -> Array:
 
 def _name(path: Path, spec: ImageSpec) -> str:
     """Where in the cache the bytes of a file under a spec lie: a folder of two digits, then the rest of a sha256."""
-    with naming(path, "it has no such name"):  # as one with a null byte
+    with naming(path, "it cannot be looked at"):
         found = _check_file(path)
     facts = (os.path.abspath(path), found.st_size, found.st_mtime_ns)
     key = json.dumps((CACHE_FORMAT, *facts, spec.height, spec.width, spec.interpolation, spec.equalize))

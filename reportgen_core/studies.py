@@ -145,7 +145,7 @@ class _Stack:
         W = max((len(w) for s in split for w in s), default=1)
         rows = [[_padded(w, W, PAD) for w in s] + [[PAD] * W] * (S - len(s)) for s in split]
         flags = [
-            [float(f) for f in (s.extra.get("sentence_abnormal") or ())][: len(k)]
+            [math.nan if f is None else float(f) for f in (s.extra.get("sentence_abnormal") or ())][: len(k)]
             for s, k in zip(studies, split, strict=True)
         ]
         return Targets(
