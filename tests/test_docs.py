@@ -1,0 +1,156 @@
+"""The documents say what the program does: code blocks are the tested files, help pages are the help, examples run.
+
+`python tests/test_docs.py` writes the generated parts anew: docs/cli.md, and the code and hooks in docs/plugins.md.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import click
+import pytest
+
+from reportgen_core import hookspecs
+
+ROOT = Path(__file__).parents[1]
+FIXTURE = ROOT / "tests" / "fixtures" / "reportgen-hello"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^`([\w./-]+)`\n\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+ALL_HELP = """
+import click
+from reportgen_cli.main import rg
+
+def walk(command, name, parent=None):
+    wide = {"terminal_width": 100, "max_content_width": 100}
+    ctx = click.Context(command, parent, name, **{**command.context_settings, **wide})
+    yield ctx.command_path, ctx.get_help()
+    if isinstance(command, click.Group):
+        for sub in sorted(command.list_commands(ctx)):
+            yield from walk(command.get_command(ctx, sub), sub, ctx)
+
+for path, text in walk(rg, "rg"):
+    print(f"## {path}\\n\\n```text\\n{text}\\n```\\n")
+"""
+
+
+def help_page() -> str:
+    """docs/cli.md as it must be."""
+    env = os.environ | {"REPORTGEN_PLUGINS": "builtin,zoo"}
+    done = subprocess.run([sys.executable, "-c", ALL_HELP], capture_output=True, text=True, check=True, env=env)
+    head = "# The command line\n\nWritten by `python tests/test_docs.py` from `--help`. `reportgen` and `python -m reportgen_cli` are the same as `rg`.\n\n"
+    return head + done.stdout.rstrip() + "\n"
+
+
+def hooks_table() -> str:
+    """The hooks with their arguments and meanings, as docs/plugins.md has them."""
+    lines = ["| hook | what it returns |", "|---|---|"]
+    for name, hook in inspect.getmembers(hookspecs, inspect.isfunction):
+        if hasattr(hook, "reportgen_spec"):
+            meaning = (inspect.getdoc(hook) or "").replace("\n", " ")
+            lines.append(f"| `{name}({', '.join(inspect.signature(hook).parameters)})` | {meaning} |")
+    return "\n".join(lines)
+
+
+def plugins_page(text: str) -> str:
+    """docs/plugins.md with the fixture's code and the hooks put in."""
+
+    def code(match: re.Match[str]) -> str:
+        return f"`{match[1]}`\n\n```{match[2]}\n{(FIXTURE / match[1]).read_text()}```"
+
+    text = FILE.sub(code, text)
+    return re.sub(
+        r"(<!-- hooks -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{hooks_table()}\n{m[2]}", text, flags=re.DOTALL
+    )
+
+
+def test_the_page_on_plugins_has_the_code_of_the_tested_package() -> None:
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    shown = {path for path, _, _ in FILE.findall(page)}
+    files = {p.relative_to(FIXTURE).as_posix() for p in FIXTURE.rglob("*") if p.suffix in (".py", ".toml")}
+    assert shown == files
+    assert plugins_page(page) == page, "run python tests/test_docs.py"
+
+
+def test_the_tutorial_package_stays_small() -> None:
+    code = [line for p in FIXTURE.rglob("*.py") for line in p.read_text().splitlines() if line.strip()]
+    assert len(code) <= 40
+
+
+def test_the_page_on_the_command_line_is_the_help() -> None:
+    assert (ROOT / "docs" / "cli.md").read_text() == help_page(), "run python tests/test_docs.py"
+
+
+def test_every_command_has_a_line_of_help_and_an_example() -> None:
+    for title, text in re.findall(r"^## (.*?)\n\n```text\n(.*?)^```", help_page(), re.MULTILINE | re.DOTALL):
+        assert re.search(r"^\n?Usage: ", text), title
+        assert re.search(rf"Example: {re.escape(title)}\b", text) or "Commands:" in text, f"{title} has no example"
+
+
+def shell_lines(page: Path) -> Iterator[str]:
+    """Every line of a page's shell blocks that calls us, continuation lines joined."""
+    for language, body in BLOCK.findall(page.read_text()):
+        if language in ("bash", "sh", "console", "shell"):
+            for line in body.replace("\\\n", " ").splitlines():
+                line = line.strip().removeprefix("$ ").partition("  #")[0].strip()
+                if re.match(r"(rg|reportgen|python -m reportgen_cli)\b", line):
+                    yield re.sub(r"^(reportgen|python -m reportgen_cli)\b", "rg", line)
+
+
+EXAMPLES = [
+    pytest.param(line, id=f"{page.name}: {line}") for page in PAGES if page.exists() for line in shell_lines(page)
+]
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_an_example_names_commands_and_options_that_exist(line: str) -> None:
+    from reportgen_cli.main import rg
+
+    words = [w for w in shlex.split(line)[1:] if w not in ("...", "…")]
+    command: click.Command = rg
+    ctx = click.Context(rg, info_name="rg")
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(ctx, words[0])
+        assert found is not None, f"{line}: no command {words[0]}"
+        command, ctx = found, click.Context(found, info_name=words.pop(0), parent=ctx)
+    until = next((i for i, w in enumerate(words) if w in ("|", ">", "&&")), len(words))
+    command.make_parser(ctx).parse_args(words[:until])  # raises NoSuchOption
+
+
+CHEAP = re.compile(r"rg (--help|--version|list|plugins|zoo list|zoo info|info jing|train --help)\b")
+
+
+@pytest.mark.parametrize("line", [e for e in EXAMPLES if CHEAP.match(str(e.values[0]))])
+def test_a_cheap_example_runs(line: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "reportgen_cli", *shlex.split(line)[1:]], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+
+
+README_CODE = [body for language, body in BLOCK.findall(PAGES[0].read_text()) if language == "python"]
+
+
+@pytest.mark.parametrize("code", README_CODE)
+def test_the_python_of_the_readme_runs(code: str, tmp_path: Path) -> None:
+    shutil.copy(
+        str(resources.files("reportgen_zoo") / "images" / "chest.jpg"), tmp_path / "chest.png"
+    )  # content decides
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "cli.md").write_text(help_page())
+    plugins = ROOT / "docs" / "plugins.md"
+    plugins.write_text(plugins_page(plugins.read_text()))
