@@ -1,6 +1,6 @@
 r"""Sections of MIMIC-CXR's report files, by the rules of MIT-LCP's section parser, written afresh.
 
-A header is a line ` NAME: ` in capitals after one blank. Names are brought to one spelling, headers that name a view
+A header is a line ` NAME: ` in capitals after a blank. Names are brought to one spelling, headers that name a view
 hold findings, of two sections with one name the last counts, and where there is neither findings nor impression the
 text after the first blank line of the last section is `last_paragraph`.
 

@@ -79,7 +79,7 @@ def _tree(name: str, data: bytes) -> ET.Element:
 
     builder, parser = ET.TreeBuilder(), expat.ParserCreate()
     parser.StartElementHandler = builder.start
-    parser.EndElementHandler = lambda tag: builder.end(tag) and None
+    parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = refuse
     try:

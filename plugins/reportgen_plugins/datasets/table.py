@@ -46,7 +46,8 @@ def view_of(name: str) -> Projection:
 class Table(Dataset):
     """Studies of one table. Options name columns; `text` may be {"findings": column, …}; `labels` may be a list of
     columns with numbers. Lists in a CSV cell are separated by `separator`. Images are relative to `images`, by default
-    the table's folder; `suffix` is put after their names. `val` and `test` are shares to draw by patient where there is no split column.
+    the table's folder; `suffix` is put after their names. `val` and `test` are shares to draw by patient where there
+    is no split column.
     """
 
     def __init__(
