@@ -16,7 +16,12 @@ class Metric(ABC):
     """Compares reports with references."""
 
     recipe: dict[str, Any]  # set by the registry
-    takes: ClassVar[Literal["text", "words"]] = "text"  # "words": the texts as the protocol tokenised them
+    version: str = ""  # changes whenever the same texts would get another score
+    takes: ClassVar[Literal["text", "words"]] = "text"  # "words": the texts as the protocol cut them
+    language: ClassVar[str] = ""  # the one language it knows; empty: any
+    higher_is_better: ClassVar[bool] = True
+    local: ClassVar[bool] = True  # a study's statistics do not depend on the other studies
+    external: ClassVar[bool] = False  # works in a process of its own: may run beside the others
 
     @abstractmethod
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
@@ -35,3 +40,27 @@ class HasStatistics(Protocol):
 
     def scores(self, totals: Array) -> Mapping[str, Array]:
         """Of summed statistics (..., k), the scores (...) by part, the headline first."""
+
+
+@runtime_checkable
+class HasLabels(Protocol):
+    """A metric that reads findings off texts, for a page that shows which differ."""
+
+    def labels(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """Of each text: 1 present, 0 absent, -1 uncertain by finding; what is not mentioned is not there."""
+
+
+@runtime_checkable
+class HasCaveat(Protocol):
+    """A metric that is without meaning on some sets."""
+
+    def caveat(self, references: Sequence[Sequence[str]]) -> str:
+        """What a reader must know about its score on these references; empty where it is as usual."""
+
+
+@runtime_checkable
+class StartsSlowly(Protocol):
+    """A metric whose helper takes seconds to start."""
+
+    def start(self) -> None:
+        """Begin to start it, without waiting. Raises nothing: `compute` says what is wrong."""

@@ -29,7 +29,9 @@ class TextProtocol(ABC):
 
 @runtime_checkable
 class LearnsFromTraining(Protocol):
-    """A protocol that must see the training reports before it prepares any, as for a vocabulary."""
+    """A protocol that may have to see the training reports before it prepares any, as for a vocabulary."""
+
+    learns: bool  # with its options it does
 
     def learn(self, training: Sequence[str]) -> None:
         """Take from the training reports what is needed of them."""

@@ -31,6 +31,7 @@ class Cider(Metric):
 
     takes = "words"
     version = "1"
+    local = False
 
     def __init__(self, *, plain: bool = False) -> None:
         self.plain = plain
@@ -52,6 +53,13 @@ class Cider(Metric):
         each = cosine.mean(0) * (1.0 if self.plain else penalty) * 10
         of_report = np.bincount(owner, each, minlength=n) / np.bincount(owner, minlength=n)
         return np.stack([np.ones(n), of_report], 1)
+
+    def caveat(self, references: Sequence[Sequence[str]]) -> str:
+        if len(references) == 1:
+            return f"{self.name} of one study is 0 by definition: every word occurs in all studies"
+        if len({tuple(sorted(set(r))) for r in references}) == 1:
+            return f"{self.name} is 0 by definition where all references are alike: every word occurs in all of them"
+        return ""
 
     def scores(self, totals: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
         return {self.name: totals[..., 1] / totals[..., 0]}

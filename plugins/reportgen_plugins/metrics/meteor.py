@@ -12,6 +12,7 @@ split a reference or put question and answer out of step.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import subprocess
 import tempfile
 import threading
@@ -39,6 +40,12 @@ class Meteor(Metric):
 
     takes = "words"
     version = "1.5"
+    language = "en"
+    external = True
+
+    def start(self) -> None:
+        with contextlib.suppress(MetricError):  # `compute` meets it again and says it
+            PROCESS.start()
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         rows = self.statistics(reports, references)
@@ -159,6 +166,11 @@ class MeteorProcess:
         if self._errors is not None:
             self._errors.close()
         self._running = self._errors = None
+
+    def start(self) -> None:
+        """Let the jar load its tables while others work. Raises MetricError where it cannot be started."""
+        with self._lock:
+            self._start()
 
     def close(self) -> None:
         """End the jar; the next question starts it anew."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +25,27 @@ class Counts:
     size: int  # distinct n-grams of this order in all texts
 
 
+_IDS: dict[str, int] = {}  # every word met, numbered
+
+
+@lru_cache(maxsize=1 << 16)
+def _encode(text: str) -> Ints:
+    """The words of a text as numbers. References are met again with every set of reports."""
+    return np.array([_IDS.setdefault(w, len(_IDS)) for w in text.split()], np.int64)
+
+
 def count(texts: Sequence[str], orders: int = 4) -> tuple[Ints, list[Counts]]:
     """The length of each text in words, and the counts of its 1-grams, 2-grams, … up to `orders`."""
-    split = [t.split() for t in texts]
-    lengths = np.array([len(w) for w in split], np.int64)
-    ids: dict[str, int] = {}
-    words = np.array([ids.setdefault(w, len(ids)) for s in split for w in s], np.int64)
-    text = np.repeat(np.arange(len(split)), lengths)
+    encoded = [_encode(t) for t in texts]
+    lengths = np.array([len(e) for e in encoded], np.int64)
+    words = np.concatenate([*encoded, np.zeros(0, np.int64)])
+    vocabulary = max(len(_IDS), 1)
+    text = np.repeat(np.arange(len(texts)), lengths)
     left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(words))  # words from here to the end of the text
-    gram, size, counts = words, len(ids), []
+    gram, size, counts = words, vocabulary, []
     for n in range(1, orders + 1):
         if n > 1:  # an n-gram is the (n-1)-gram here and the word n-1 places on
-            pairs = gram[: len(words) - n + 1] * len(ids) + words[n - 1 :]
+            pairs = gram[: len(words) - n + 1] * vocabulary + words[n - 1 :]
             distinct, gram = np.unique(pairs, return_inverse=True)
             size = len(distinct)
         whole = left[: len(gram)] >= n  # those that do not run into the next text

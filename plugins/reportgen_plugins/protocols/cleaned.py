@@ -1,12 +1,14 @@
 """Protocols that clean both sides as a paper cleans its training text, by the text recipe of that name.
 
-r2gen              Chen et al., Generating Radiology Reports via Memory-driven Transformer, EMNLP 2020, on IU X-Ray: cleaned,
-                   cut to 59 words (their 60 hold the start mark), words seen under 3 times in training written `<unk>`
-                   in the references; the full stop is a word, and nothing is tokenised afterwards
+r2gen              Chen et al., Generating Radiology Reports via Memory-driven Transformer, EMNLP 2020, on IU X-Ray:
+                   cleaned, cut to 59 words (their 60 hold the start mark), words seen under 3 times in training written
+                   `<unk>` in the references; the full stop is a word, and nothing is tokenised afterwards
 r2gen-mimic        the same on MIMIC-CXR: 99 words, 10 times
 r2gen-untruncated  r2gen's cleaning alone
-jing               Jing et al., On the Automatic Generation of Medical Imaging Reports, ACL 2018: lower case, words of letters
-ditag              Park et al., Feature Difference Makes Sense, ACL 2020: words and <num>; `<unk>` only in what a model wrote
+jing               Jing et al., On the Automatic Generation of Medical Imaging Reports, ACL 2018: lower case, only
+                   words of letters
+ditag              Park et al., Feature Difference Makes Sense, ACL 2020: words and <num>; `<unk>` only in what a model
+                   wrote
 densenet-lstm      Chinese words, those seen under 3 times in training written <nou>
 
 A report is cut like a reference: R2Gen's own cannot be longer. Its `<unk>` stays; its other rare words are left alone,
@@ -18,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reportgen_core import MetricError, TextProtocol
-from reportgen_core.text import RECIPES, TextSpec, build_vocabulary, flat
+from reportgen_core.recipes import RECIPES
+from reportgen_core.text import TextSpec, build_vocabulary, flat
 
 _KEPT = "\ue000"  # stands for <unk> while the recipe drops its brackets
 
@@ -38,12 +41,13 @@ class Cleaned(TextProtocol):
         language: str = "en",
     ) -> None:
         self.sections, self.language, self.min_count = tuple(sections), language, min_count
+        self.learns = min_count > 1
         self.spec = TextSpec(recipe_name, min_count=min_count, max_length=max_words or 10**9)
         self.unknown = RECIPES[recipe_name].unknown
-        self.known: frozenset[str] | None = None if min_count > 1 else frozenset()
+        self.known: frozenset[str] | None = None if self.learns else frozenset()
 
     def learn(self, training: Sequence[str]) -> None:
-        if self.min_count > 1:
+        if self.learns:
             self.known = frozenset(build_vocabulary(training, self.spec).words)
 
     def reports(self, texts: Sequence[str]) -> list[str]:
@@ -52,8 +56,8 @@ class Cleaned(TextProtocol):
     def references(self, texts: Sequence[str]) -> list[str]:
         if self.known is None:
             raise MetricError(
-                f"this protocol writes words seen under {self.min_count} times in training as {self.unknown} and must see "
-                "the training reports: evaluate(..., training=texts), rg eval --training FILE or --data NAME"
+                f"this protocol writes words seen under {self.min_count} times in training as {self.unknown} and must "
+                "see the training reports: evaluate(..., training=texts), rg eval --training FILE or --data NAME"
             )
         if not self.known:
             return self.reports(texts)

@@ -1,0 +1,142 @@
+"""Brings predictions and references together by study id: from texts, from studies, or from a model and its studies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from .baselines import Background
+from .errors import DataError
+from .types import Collection, Report, Study
+
+SHOWN = 5  # ids named in a message
+SECTIONS = ("findings",)
+
+Texts = Mapping[str, "str | Sequence[str]"]
+Studies = Collection | Sequence[Study]
+
+
+class WritesReports(Protocol):
+    """A model, as far as evaluation goes."""
+
+    def report_studies(self, studies: Sequence[Study], **how: Any) -> list[Report]:
+        """A report for each study."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is to be scored, study by study."""
+
+    ids: tuple[str, ...]
+    reports: tuple[tuple[str, ...], ...]  # n-best, best first
+    references: tuple[tuple[str, ...], ...]
+    of: int  # studies with a reference, those without a prediction counted
+    background: Background = field(default_factory=Background)
+    sections: tuple[str, ...] = ()
+    images: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def gather(
+    predictions: Texts | WritesReports,
+    references: Texts | Studies,
+    *,
+    split: str = "",
+    sections: Sequence[str] = (),
+    background: Background | None = None,
+    images: Mapping[str, Sequence[str]] | None = None,
+    partial: bool = False,
+    how: Mapping[str, Any] | None = None,
+) -> Material:
+    """The material of an evaluation; a model writes its reports here. `how` is for `report_studies`."""
+    shown = images or {}
+    chosen = tuple(sections)
+    if not isinstance(references, Mapping):
+        chosen = chosen or _sections_of(predictions)
+        studies = _of_split(references, split)
+        background = background or background_of(references, studies, chosen)
+        shown = shown or {s.id: [str(v.path) for v in s.views] for s in studies}
+        references = {s.id: s.text(chosen) for s in studies}
+        if not isinstance(predictions, Mapping):
+            predictions = _write(predictions, [s for s in studies if references[s.id]], how or {})
+    if not isinstance(predictions, Mapping):
+        raise DataError("a model is evaluated on studies, not on texts: give a Collection or a list of Study")
+    found = align(predictions, references, partial=partial)
+    return replace(found, background=background or Background(), sections=chosen, images=shown)
+
+
+def align(predictions: Texts, references: Texts, *, partial: bool = False) -> Material:
+    """Predictions beside references, in the order of the references. Studies with an empty reference are left out.
+
+    Raises DataError for predictions without a reference, and for missing ones unless `partial`.
+    """
+    refs = {id: kept for id, t in references.items() if (kept := tuple(x for x in _texts(t) if x.strip()))}
+    empty = [id for id in references if id not in refs]
+    unknown = [id for id in predictions if id not in references]
+    missing = [id for id in refs if id not in predictions]
+    if unknown and not partial:
+        raise DataError(
+            f"{_named(unknown, 'prediction')} for studies that have no reference; --partial leaves them out"
+        )
+    if missing and not partial:
+        raise DataError(
+            f"{_named(missing, 'study', 'studies')} without a prediction; --partial scores the rest, marked"
+        )
+    ids = tuple(id for id in refs if id in predictions)
+    if not ids:
+        raise DataError(f"nothing to score: {len(predictions)} predictions, {len(refs)} references, no id in common")
+    reports = tuple(_texts(predictions[id]) or ("",) for id in ids)
+    notes = []
+    if missing:
+        notes.append(f"PARTIAL: {_named(missing, 'study', 'studies')} without a prediction")
+    if unknown:
+        notes.append(f"{_named(unknown, 'prediction')} for studies that have no reference, left out")
+    if empty:
+        notes.append(f"{_named(empty, 'study', 'studies')} with an empty reference, left out")
+    return Material(ids, reports, tuple(refs[id] for id in ids), len(refs), notes=tuple(notes))
+
+
+def background_of(source: Studies, scored: Sequence[Study], sections: Sequence[str]) -> Background:
+    """What the other splits of a collection say."""
+    studies = source.studies if isinstance(source, Collection) else source
+    texts = {
+        name: {s.id: t for s in studies if s.split == name and (t := s.text(sections))} for name in ("train", "val")
+    }
+    here = {s.id for s in scored}
+    tags = {s.id: tuple(s.extra.get("mesh", s.tags)) for s in studies if s.extra.get("mesh", s.tags)}
+    normal = {s.id: bool(s.extra["normal"]) for s in scored if "normal" in s.extra}
+    training = {i: t for i, t in texts["train"].items() if i not in here}
+    validation = {i: t for i, t in texts["val"].items() if i not in here}
+    return Background(training, validation, tags, normal)
+
+
+def _sections_of(model: object) -> tuple[str, ...]:
+    """What the model was trained to write."""
+    return tuple(getattr(getattr(model, "text", None), "sections", SECTIONS))
+
+
+def _of_split(source: Studies, split: str) -> list[Study]:
+    studies = source.studies if isinstance(source, Collection) else source
+    chosen = [s for s in studies if not split or s.split == split]
+    if not chosen:
+        there = sorted({s.split or "(none)" for s in studies})
+        raise DataError(f"no study is in split {split!r}; there are: {', '.join(there) or 'no studies at all'}")
+    return chosen
+
+
+def _write(model: WritesReports, studies: Sequence[Study], how: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The model's n-best by study; a study that could not be read is missing."""
+    reports = model.report_studies(studies, **how)
+    return {r.study: (r.text, *r.alternatives) for r in reports if r.text or not r.problem}
+
+
+def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _named(ids: Sequence[str], one: str, many: str = "") -> str:
+    """`7 studies (a, b, c, d, e and 2 more)`."""
+    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+    word = one if len(ids) == 1 else many or one + "s"
+    return f"{len(ids)} {word} ({', '.join(ids[:SHOWN])}{more})"
