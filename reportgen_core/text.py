@@ -34,7 +34,10 @@ class TextSpec:
         for key in values:
             if key not in known:
                 raise DataError(f"a text spec has no {key!r}; {nearest(key, known)}")
-        spec = cls(**{**values, "sections": tuple(values.get("sections", cls().sections))})
+        sections = values.get("sections", cls().sections)
+        if isinstance(sections, str):
+            raise DataError(f"sections {sections!r} of a text spec must be a list, as {[sections]}")
+        spec = cls(**{**values, "sections": tuple(sections)})
         recipe(spec)
         return spec
 

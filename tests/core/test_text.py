@@ -142,6 +142,11 @@ def test_an_unknown_key_of_a_spec_is_named() -> None:
         TextSpec.from_json({"min_cuont": 3})
 
 
+def test_sections_of_a_spec_are_a_list() -> None:
+    with pytest.raises(DataError, match=r"must be a list, as \['findings'\]"):
+        TextSpec.from_json({"sections": "findings"})
+
+
 def test_an_unknown_recipe_is_named() -> None:
     with pytest.raises(UnknownName, match="no text recipe named 'plian'; did you mean 'plain'"):
         sentences("x", TextSpec(recipe="plian"))

@@ -19,6 +19,11 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")  # where one image is th
 TABLES = ("indiana_projections.csv", "image_views.csv", "nlmcxr_dicom_metadata.csv*", "nlmcxr_tsne_pa.csv*")
 
 
+def is_name(name: str) -> bool:
+    """Whether this can be an image's name: a plain file name, no path."""
+    return re.fullmatch(r"\w[\w.-]{0,127}", name) is not None
+
+
 def key(name: str) -> str:
     """What all names of an image have in common: "1_IM-0001-3001"."""
     stem = name.rsplit("/", 1)[-1]

@@ -11,7 +11,7 @@ from pathlib import Path
 from reportgen_core import DataError, OptionError, Study, View
 
 from . import annotation, openi
-from .iu_files import TABLES
+from .iu_files import TABLES, is_name
 from .tables import csv_rows, first
 
 LAYOUTS = ("xml", "kaggle", "r2gen")
@@ -61,7 +61,7 @@ def _kaggle(root: Path) -> list[Study]:
         mesh = [m.strip() for m in row["MeSH"].split(";") if m.strip()]
         problems = dict.fromkeys(p.strip().lower() for p in row["Problems"].split(";") if p.strip())
         normal = "normal" in problems
-        views = (View(Path(name)) for name in sorted(images.get(row["uid"], ())) if "/" not in name)
+        views = (View(Path(name)) for name in sorted(images.get(row["uid"], ())) if is_name(name))
         studies.append(
             Study(
                 f"CXR{row['uid']}",

@@ -117,10 +117,10 @@ class MimicCxr(Dataset):
             elif not _REQUIRE[self.require](sections):
                 ledger.drop(id, f"the report lacks what require={self.require} asks for")
             else:
-                place = folder / f"p{subject[:2]}" / f"p{subject}" / id
+                place = f"{folder}/p{subject[:2]}/p{subject}/{id}"
                 yield Study(
                     id,
-                    views=tuple(View(place / f"{dicom}{suffix}", side) for dicom, side in rows),
+                    views=tuple(View(Path(f"{place}/{dicom}{suffix}"), side) for dicom, side in rows),
                     sections=sections,
                     labels=labels.get(study, {}),
                     split=splits.get(study, ""),

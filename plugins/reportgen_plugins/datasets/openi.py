@@ -18,6 +18,8 @@ from xml.parsers import expat
 
 from reportgen_core import DataError, Study, View
 
+from .iu_files import is_name
+
 MAX_REPORT = 2**20  # bytes of one report; the longest has 9,000
 MAX_REPORTS = 20_000  # files; there are 3,955
 MAX_ARCHIVE = 2**28  # bytes of the unpacked archive; there are 22 million
@@ -104,7 +106,7 @@ def parse(name: str, data: bytes) -> Study:
     images = [e.get("id") or "" for e in tree.iter("parentImage")]
     return Study(
         id,
-        views=tuple(View(Path(i)) for i in images if re.fullmatch(r"[\w.-]{1,128}", i)),
+        views=tuple(View(Path(i)) for i in images if is_name(i)),
         sections=sections,
         tags=tuple(tags),
         patient=id,
