@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +100,7 @@ class Decoder(nn.Module, ABC):
     __init__ raises CompositionError where features or targets lack what the decoder needs.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"sentences"})  # fields of Targets it cannot train without
+    needs: frozenset[str] = frozenset({"sentences"})  # fields of Targets it cannot train without
     recipe: dict[str, Any]  # set by the registry
 
     def __init__(self, features: FeatureSpec, targets: TargetSpec) -> None:
@@ -127,7 +127,7 @@ class Decoder(nn.Module, ABC):
 class Retriever(nn.Module, ABC):
     """Finds texts for images among those it holds."""
 
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: frozenset[str] = frozenset()
     recipe: dict[str, Any]  # set by the registry
 
     def __init__(self, features: FeatureSpec, targets: TargetSpec) -> None:

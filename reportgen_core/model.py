@@ -110,13 +110,13 @@ class Model(nn.Module):
         self.eval()
         to_channels_last(self.encoder)
         shown = read_batches(studies, self.encoder.image, batch_size=batch_size, workers=workers, cache=cache)
-        by_id = {study.id: study for study in studies}
-        for batch, problems in shown:
-            written = dict(zip(batch.ids, self._write(batch, settings, precision), strict=True)) if batch.ids else {}
-            for id in (*batch.ids, *(p for p in problems if p not in written)):
-                report = written.get(id) or Report(id, "")
-                views = tuple(str(v.path) for v in by_id[id].views)
-                yield replace(report, views=views, problem=problems.get(id, ""))
+        for start, (batch, problems) in zip(range(0, len(studies), batch_size), shown, strict=False):
+            written = iter(self._write(batch, settings, precision) if batch.ids else ())
+            seen = dict(zip(batch.ids, batch.views, strict=True))
+            for study in studies[start : start + batch_size]:
+                report = next(written) if study.id in seen else Report(study.id, "")
+                views = tuple(str(v.path) for v in seen.get(study.id, ()))
+                yield replace(report, views=views, problem=problems.get(study.id, ""))
 
     def _write(self, batch: Batch, settings: GenerationSettings, precision: str) -> list[Report]:
         with torch.inference_mode(), arithmetic(self.device, precision):
@@ -207,4 +207,4 @@ def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[A
 
 def to_channels_last(module: nn.Module) -> None:
     """Lay convolution weights out channels-last, where convolutions on CPU and GPU run faster; values stay the same."""
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this overload
+    module.to(memory_format=torch.channels_last)

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from .checkpoint import check_weights, read_json, recover, replacing, write_json
+from .checkpoint import check_weights, plain_tensors, read_json, recover, replacing, write_json
 from .errors import CheckpointError
 
 
@@ -30,13 +30,12 @@ class Progress:
     total: int = 0  # batches done in all
     best: float | None = None  # validation score of the best model
     best_epoch: int = -1
-    finished: bool = False
 
 
 def save_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: Any) -> None:
     """Write RUN/state; the one before stands until this one is whole."""
     with replacing(run / "state") as folder:
-        save_file({k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}, folder / "model.safetensors")
+        save_file(plain_tensors(model), folder / "model.safetensors")
         save_file(_moments(optimizer), folder / "optimizer.safetensors")
         write_json(folder / "state.json", {"progress": asdict(progress), "settings": settings})
 
@@ -63,12 +62,16 @@ def load_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, se
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimizer's state as named tensors: "3.exp_avg"."""
     state = optimizer.state_dict()["state"]
-    return {f"{n}.{key}": value.detach().cpu().clone() for n, one in state.items() for key, value in one.items()}
+    return {f"{n}.{key}": value.detach().cpu().contiguous() for n, one in state.items() for key, value in one.items()}
 
 
 def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         number, _, key = name.partition(".")
+        like = parameters[int(number)]
+        if tensor.shape == like.shape:  # in the parameter's own layout: another one rounds otherwise
+            tensor = torch.empty_like(like, dtype=tensor.dtype, device="cpu", requires_grad=False).copy_(tensor)
         state.setdefault(int(number), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

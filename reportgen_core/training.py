@@ -55,7 +55,8 @@ class Run:
     @property
     def batches(self) -> int:
         """Batches of an epoch for each process."""
-        return math.ceil(len(self.train) / (self.settings.batch_size * self.accelerator.num_processes))
+        processes: int = self.accelerator.num_processes
+        return math.ceil(len(self.train) / (self.settings.batch_size * processes))
 
 
 def train(
@@ -82,7 +83,7 @@ def train(
         known = load_state(run.out, run.model, run.optimizer, _frozen(settings)) if resume else None
         progress = known or Progress()
         log = RunLog(run.out / "log.jsonl", progress.total) if run.accelerator.is_main_process else None
-        while not progress.finished and progress.epoch < settings.epochs:
+        while progress.epoch < settings.epochs and not _tired(settings, progress):
             progress = _epoch(run, progress, log)
         run.accelerator.wait_for_everyone()
     return load(run.out / "best")
@@ -266,13 +267,17 @@ def _close(run: Run, progress: Progress, log: RunLog | None, train_loss: float) 
         progress = replace(progress, best=score, best_epoch=epoch)
         if run.accelerator.is_main_process:
             save(run.model, run.out / "best")
-    tired = settings.patience is not None and epoch - progress.best_epoch >= settings.patience
-    progress = replace(progress, epoch=epoch + 1, step=0, finished=last or tired)
+    progress = replace(progress, epoch=epoch + 1, step=0)
     _say(run, log, record)
     _keep(run, progress)
     if run.accelerator.is_main_process:
         draw_curves(run.out / "log.jsonl", run.out / "curves.png")
     return progress
+
+
+def _tired(settings: TrainSettings, progress: Progress) -> bool:
+    """Whether as many epochs as patience allows have passed since the best one."""
+    return settings.patience is not None and progress.epoch - 1 - progress.best_epoch >= settings.patience
 
 
 def _better(select: str, score: float, best: float) -> bool:

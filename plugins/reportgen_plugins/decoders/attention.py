@@ -28,7 +28,8 @@ class AdditiveAttention(nn.Module):
         scores = self.score(torch.tanh(keys + self.query(state)[:, None])).squeeze(-1).float()  # (B, N)
         if mask is not None:
             scores = scores.masked_fill(~mask, -torch.inf)
-        return scores.softmax(-1)
+        weights: Tensor = scores.softmax(-1)
+        return weights
 
 
 def attend(weights: Tensor, vectors: Tensor) -> Tensor:

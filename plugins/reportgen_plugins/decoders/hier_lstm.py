@@ -254,7 +254,8 @@ def combine(beams: Sequence[Sequence[tuple[float, int, list[int]]]], n_best: int
     means = [[score / max(length, 1) for score, length, _ in beam] for beam in beams]
     first = (0,) * len(beams)
     heap = [(-sum(m[0] for m in means), first)]
-    seen, made = {first}, []
+    seen = {first}
+    made: list[Candidate] = []
     while heap and len(made) < n_best:
         _, choice = heapq.heappop(heap)
         picked = [beams[s][k] for s, k in enumerate(choice)]

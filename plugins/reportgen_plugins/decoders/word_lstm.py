@@ -59,12 +59,13 @@ class WordLSTM(nn.Module):
         folded, weight = self.fold(), self.out.weight
         zero = weight.new_zeros(rows, self.hidden, dtype=folded.out.dtype)
         state: State = (zero,) * self.layers + (zero.float(),) * self.layers
+        inputs = self._weight("weight_ih", 0)
         if beside is not None:
-            constant = F.linear(beside.to(weight.dtype), self.lstm.weight_ih_l0[:, : self.beside])
+            constant = F.linear(beside.to(weight.dtype), inputs[:, : self.beside])
             state = (*state, _gate_order(constant).to(folded.table.dtype))
         if first is not None:
-            bias = self.lstm.bias_ih_l0 + self.lstm.bias_hh_l0
-            gates = F.linear(first.to(weight.dtype), self.lstm.weight_ih_l0[:, self.beside :], bias)
+            bias = self._weight("bias_ih", 0) + self._weight("bias_hh", 0)
+            gates = F.linear(first.to(weight.dtype), inputs[:, self.beside :], bias)
             state, _ = self._advance(folded, _gate_order(gates).to(folded.table.dtype), state)
         return state
 
@@ -83,7 +84,7 @@ class WordLSTM(nn.Module):
         for layer in range(n):
             if layer:
                 gates = torch.addmm(folded.biases[layer - 1], hidden[layer - 1], folded.inputs[layer - 1])
-            gates = torch.addmm(gates, hidden[layer], folded.recurrent[layer])
+            gates = (hidden[layer] @ folded.recurrent[layer]).add_(gates)  # quicker here than addmm, which copies first
             hidden[layer], cells[layer] = _cell(gates, cells[layer])
         return (*hidden, *cells, *rest), hidden[-1]
 
@@ -98,10 +99,13 @@ class WordLSTM(nn.Module):
                 self._folded = (key, self._fold(dtype))
         return self._folded[1]
 
+    def _weight(self, name: str, layer: int) -> Tensor:
+        """A tensor of the LSTM, as torch names it."""
+        found: Tensor = getattr(self.lstm, f"{name}_l{layer}").detach()
+        return found
+
     def _fold(self, dtype: torch.dtype) -> Folded:
-        def of(name: str, layer: int) -> Tensor:
-            found: Tensor = getattr(self.lstm, f"{name}_l{layer}").detach()
-            return found
+        of = self._weight
 
         def lay(weight: Tensor) -> Tensor:
             return _gate_order(weight.T).contiguous().to(dtype)  # (4H, ·) -> (·, 4H)

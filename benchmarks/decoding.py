@@ -1,0 +1,103 @@
+"""Decoding alone: 16 studies × 6 sentences × 30 words, vocabulary 1,000, width 512, 49 regions, 10 tags.
+
+The plain reading writes one sentence after another and runs the word LSTM over the whole prefix for every word. The
+same weights, the same words (tests/benchmarks/test_plain_decoding.py). GPT-2 of six layers and width 512, greedy with its
+key-value cache, stands beside them as what people use today; it writes 180 words in one row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from benchmarks.measure import Row, alternate, emit
+from reportgen_core import Features, FeatureSpec, GenerationSettings, TargetSpec, decoders
+from reportgen_core.model import arithmetic, best_precision
+from reportgen_core.text import BOS, EOS, PAD, SPECIAL
+
+STUDIES, SENTENCES, WORDS, VOCABULARY, WIDTH, REGIONS, TAGS = 16, 6, 30, 1000, 512, 49, 10
+SETTINGS = GenerationSettings(max_sentences=SENTENCES, max_words=WORDS)
+
+
+def decoder(width: int = WIDTH, vocabulary: int = VOCABULARY):  # type: ignore[no-untyped-def]
+    """hier-lstm with random weights that never stops and never ends a sentence, so that all words are written."""
+    torch.manual_seed(0)
+    words = (*SPECIAL, *(f"w{i}" for i in range(vocabulary - len(SPECIAL))))
+    tags = tuple(f"tag{i}" for i in range(210))
+    spec = FeatureSpec(1024, 1024, (1, 7, 7))
+    targets = TargetSpec(words, tags, max_sentences=SENTENCES, max_words=WORDS)
+    made = decoders.create("hier-lstm", spec, targets, hidden=width, embedding=width, tags_used=TAGS, stop_threshold=1.0)
+    with torch.no_grad():
+        out = made.words.out.weight
+        out.mul_(4)  # clear winners, so that rounding does not choose the word
+        out[EOS] = (out[5] + out[6]) / 2  # never above both of them
+    return made.eval()
+
+
+def features(studies: int = STUDIES) -> Features:
+    """Random features of 49 regions."""
+    draw = torch.Generator().manual_seed(1)
+    tokens = torch.randn(studies, REGIONS, 1024, generator=draw)
+    return Features(tokens, tokens.mean(1), torch.ones(studies, REGIONS, dtype=torch.bool))
+
+
+@torch.inference_mode()
+def plain(made, seen: Features, sentences: int = SENTENCES, words: int = WORDS) -> Tensor:  # type: ignore[no-untyped-def]
+    """(B, S, W) words: sentence by sentence, the prefix read anew for each word."""
+    memory = made.remember(seen)
+    topics = made.unroll(memory, sentences).topics  # (B, S, E)
+    report = []
+    for s in range(sentences):
+        said = torch.full((len(topics), 1), BOS)
+        for _ in range(words):
+            inputs = torch.cat([topics[:, s : s + 1], made.words.embedding(said)], 1)
+            states, _ = made.words.lstm(inputs)
+            logits = made.words.out(states[:, -1])
+            logits[:, [PAD, BOS]] = -torch.inf
+            said = torch.cat([said, logits.argmax(-1, keepdim=True)], 1)
+        report.append(said[:, 1:])
+    return torch.stack(report, 1)
+
+
+def gpt2():  # type: ignore[no-untyped-def]
+    """A run of GPT-2, 6 layers, width 512, vocabulary 1,000, 180 words for each of 16 studies."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(vocab_size=VOCABULARY, n_embd=WIDTH, n_layer=6, n_head=8, n_positions=256, bos_token_id=BOS, eos_token_id=None, pad_token_id=PAD)
+    model = GPT2LMHeadModel(config).eval()
+    start = torch.full((STUDIES, 1), BOS)
+    length = SENTENCES * WORDS
+    return lambda: model.generate(start, max_new_tokens=length, min_new_tokens=length, do_sample=False, use_cache=True)
+
+
+def main() -> None:
+    made, seen = decoder(), features()
+    cpu = torch.device("cpu")
+
+    def ours(precision: str = "fp32", settings: GenerationSettings = SETTINGS) -> None:
+        with torch.inference_mode(), arithmetic(cpu, precision):
+            made.generate(seen, settings)
+
+    beam = replace(SETTINGS, beams=3)
+    base, greedy, three, half, today = (
+        STUDIES / t
+        for t in alternate(
+            [lambda: plain(made, seen), ours, lambda: ours(settings=beam), lambda: ours("bf16"), gpt2()], repeats=3
+        )
+    )
+    picked = best_precision(cpu)
+    emit(
+        [
+            Row("hier-lstm, plain reading", base, "reports/s"),
+            Row("hier-lstm, greedy, fp32", greedy, "reports/s", greedy / base, "plain", 20.0),
+            Row(f"hier-lstm, greedy, bf16 (this machine picks {picked})", half, "reports/s", half / base, "plain"),
+            Row("hier-lstm, beam 3, time against greedy", three, "reports/s", greedy / three, "greedy's time", 3.5, True),
+            Row("GPT-2, 6 layers, greedy, cached", today, "reports/s", greedy / today, "slower than ours"),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""What every benchmark shares: time, memory, and a row that says what was compared with what."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure. `bar` is what the project promises of `ratio`; None where a row is there to compare with."""
+
+    what: str
+    value: float
+    unit: str
+    ratio: float | None = None  # to the row it is compared with, as `against` says
+    against: str = ""
+    bar: float | None = None
+    at_most: bool = False  # the bar is an upper one
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the bar is met; None where there is none."""
+        if self.bar is None or self.ratio is None:
+            return None
+        return self.ratio <= self.bar if self.at_most else self.ratio >= self.bar
+
+
+def seconds(run: Callable[[], object], repeats: int = 5) -> float:
+    """The quickest of `repeats` runs after one that warms up: other work on the machine only adds."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def alternate(runs: Sequence[Callable[[], object]], repeats: int = 5) -> list[float]:
+    """`seconds` of several runs, taken in turn, so that a slow minute of the machine hits all of them."""
+    times: list[list[float]] = [[] for _ in runs]
+    for run in runs:
+        run()
+    for _ in range(repeats):
+        for run, taken in zip(runs, times, strict=True):
+            start = time.perf_counter()
+            run()
+            taken.append(time.perf_counter() - start)
+    return [min(t) for t in times]
+
+
+def peak_mib() -> float:
+    """The most memory this process has had, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def machine() -> str:
+    """The processor, its cores and the version of torch."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        lines = open("/proc/cpuinfo", encoding="utf-8").read().splitlines()
+        name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), name)
+    except OSError:
+        print("no /proc/cpuinfo: the processor's name is left out", file=sys.stderr)
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def emit(rows: Sequence[Row]) -> None:
+    """Print the rows of one benchmark as JSON, with the peak memory of its process."""
+    print(json.dumps({"rows": [asdict(r) for r in rows], "peak_mib": peak_mib(), "machine": machine()}))
