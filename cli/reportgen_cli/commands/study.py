@@ -1,0 +1,195 @@
+"""`rg study`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reportgen_core import OptionError, datasets
+from reportgen_core.options import parse_options
+
+from ..options import completes, values
+from ..render import table
+
+if TYPE_CHECKING:
+    from ..study.score import Outcome
+
+PLACE = click.Path(path_type=Path)
+SECTIONS = {"findings": ("findings",), "impression": ("impression",), "both": ("findings", "impression")}
+
+
+@click.group()
+def study() -> None:
+    """Have people judge reports, blinded.
+
+    \b
+    Example: rg study make --data studies.jsonl --predictions ours=reports.jsonl --each 100 --out reading
+    """
+
+
+@study.command()
+@click.option("--data", required=True, type=PLACE, help="The examinations: a table of images and reports, or a folder.")
+@click.option("--dataset", default="table", show_default=True, shell_complete=completes("datasets"), help="Its format.")
+@values("--option", "options", "Of the dataset; rg info NAME lists them.")
+@click.option(
+    "--predictions", required=True, multiple=True, metavar="NAME=FILE", help="What a model wrote: id and text."
+)
+@click.option("--each", required=True, type=click.IntRange(1), help="Reports of each source.")
+@click.option("--design", default="split", show_default=True, help="split: an image once; crossed: once a source.")
+@click.option("--rubric", default="densenet-lstm", show_default=True, help="densenet-lstm: 1 to 5; cvse: 1 to 10.")
+@click.option(
+    "--section", type=click.Choice(list(SECTIONS)), default="findings", show_default=True, help="The human text."
+)
+@click.option("--split", default="", help="Only examinations of this split.")
+@click.option("--as-written", is_flag=True, help="Do not write all texts alike; style may then give a source away.")
+@click.option("--whole", is_flag=True, help="Leave out human reports with de-identification gaps, XXXX or ___.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", required=True, type=PLACE, help="The folder for the readers.")
+@click.option("--key", type=PLACE, help="Where to keep who wrote what; without it, OUT.key.json beside OUT.")
+def make(
+    data: Path,
+    dataset: str,
+    options: tuple[str, ...],
+    predictions: tuple[str, ...],
+    each: int,
+    design: str,
+    rubric: str,
+    section: str,
+    split: str,
+    as_written: bool,
+    whole: bool,
+    seed: int,
+    out: Path,
+    key: Path | None,
+) -> None:
+    """Mix reports of people and of models, blinded, and keep the key apart.
+
+    \b
+    Example: rg study make --data studies.jsonl --predictions ours=reports.jsonl --each 100 --out reading
+    """
+    from ..study.make import Plan
+    from ..study.make import make as write
+
+    plan = Plan(each, design, rubric, SECTIONS[section], seed, not as_written, whole)
+    texts = _predictions(predictions)
+    studies = [
+        s for s in datasets.create(dataset, data, **parse_options(options)).read().studies if split in ("", s.split)
+    ]
+    key = key or out.with_name(out.name + ".key.json")
+    cases = write(studies, texts, plan, out, key)
+    click.echo(f"{out}: {cases} cases; {key} says who wrote them: keep it from the readers")
+    click.echo(f"rg study serve {out}")
+
+
+def _predictions(given: Sequence[str]) -> dict[str, dict[str, str]]:
+    from ..texts import read_texts
+
+    found: dict[str, dict[str, str]] = {}
+    for one in given:
+        name, equals, file = one.partition("=")
+        if not (name and equals and file):
+            raise OptionError(f"--predictions {one!r}: wants NAME=FILE, as in ours=reports.jsonl")
+        if name in found:
+            raise OptionError(f"--predictions {name!r} is given twice; each source wants its own name")
+        found[name] = read_texts(Path(file))
+    return found
+
+
+@study.command()
+@click.argument("folder", type=PLACE)
+@click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+def serve(folder: Path, port: int, opens: bool) -> None:
+    """Show the study's page on this machine until Ctrl-C. Answers lie in FOLDER/answers, a file a reader.
+
+    \b
+    Example: rg study serve reading --open
+    """
+    from ..study.folder import read_study
+    from ..study.serve import Server
+
+    with Server(read_study(folder), port) as server:
+        click.echo(f"{server.url}  (Ctrl-C stops; every answer is kept at once)")
+        if opens:
+            import webbrowser
+
+            webbrowser.open(server.url)
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+
+
+@study.command("score")
+@click.argument("folder", type=PLACE)
+@click.option("--key", type=PLACE, help="Without it, FOLDER.key.json beside FOLDER.")
+@click.option("--picture", type=PLACE, help="Also draw the distributions: PNG, PDF or SVG.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--resamples", default=2000, show_default=True, type=click.IntRange(100), help="Of the bootstrap.")
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+def score_command(
+    folder: Path, key: Path | None, picture: Path | None, as_json: bool, resamples: int, seed: int
+) -> None:
+    """Compare the sources: distributions, means with 95 % intervals, agreement between readers.
+
+    \b
+    Example: rg study score reading --picture reading.png
+    """
+    from ..study import score as scoring
+    from ..study.folder import read_key, read_study
+
+    found = read_study(folder)
+    secret = read_key(key or folder.with_name(folder.name + ".key.json"), found)
+    outcome = scoring.score(found, secret, resamples=resamples, seed=seed)
+    if picture:
+        scoring.picture(outcome, picture)
+    if as_json:
+        click.echo(json.dumps(scoring.as_json(outcome), indent=1))
+        return
+    _print(outcome)
+    if picture:
+        click.echo(f"\n{picture}")
+
+
+def _print(outcome: Outcome) -> None:
+    line, scores = outcome.rubric.acceptable, outcome.rubric.scores
+    header = ["source", "answers", *(str(s) for s in scores), "mean"]
+    header += [f"{line} or more"] if line else []
+    rows = []
+    for s in outcome.sources:
+        row = [s.source, str(s.n), *(_percent(s.counts[k] / s.n) if s.n else "-" for k in scores)]
+        row.append(_with(f"{s.mean:.2f}", s.mean_interval, "{:.2f}"))
+        if s.acceptable is not None and s.acceptable_interval:
+            row.append(_with(_percent(s.acceptable), s.acceptable_interval, "{:.0%}"))
+        rows.append(
+            [*row, _with(f"{s.less_human:+.2f}", s.less_human_interval, "{:+.2f}") if s.less_human is not None else ""]
+        )
+    table([*header, "less human"], rows)
+    click.echo()
+    for reader, n in outcome.answered.items():
+        click.echo(f"{reader}: {n} of {outcome.cases} cases")
+    for a in outcome.agreement:
+        if math.isnan(a.kappa):
+            click.echo(f"{' and '.join(a.readers)}: no kappa over {a.n} shared cases")
+        else:
+            kappa = _with(f"{a.kappa:.2f}", a.interval, "{:.2f}")
+            click.echo(
+                f"{' and '.join(a.readers)}: weighted kappa {kappa}, same score {_percent(a.same)}, {a.n} shared cases"
+            )
+    click.echo(f"95 % intervals: bootstrap over examinations, {outcome.resamples} resamples, seed {outcome.seed}")
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{share:.0%}"
+
+
+def _with(value: str, interval: tuple[float, float] | None, form: str) -> str:
+    """A value and its interval; a dash where there is none."""
+    if interval is None or math.isnan(interval[0]):
+        return "-"
+    return f"{value} ({form.format(interval[0])} to {form.format(interval[1])})"
