@@ -37,12 +37,16 @@ class Browser:
         self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
-        self.send("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=False)
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=False
+        )
 
     def send(self, method: str, **params: Any) -> Any:
         """One command and its result."""
         self.number += 1
-        message = {"id": self.number, "method": method, "params": params} | ({"sessionId": self.session} if self.session else {})
+        message = {"id": self.number, "method": method, "params": params} | (
+            {"sessionId": self.session} if self.session else {}
+        )
         os.write(self.writes, json.dumps(message).encode() + b"\0")
         while True:
             answer = self._next(30)
@@ -80,7 +84,9 @@ class Browser:
         script = f"""new Promise(done => {{ const end = performance.now() + {seconds * 1000};
             (function look() {{ let ok = false; try {{ ok = {condition} }} catch {{}}
               if (ok || performance.now() > end) done(!!ok); else setTimeout(look, 20); }})(); }})"""
-        assert self.run(script), f"never true: {condition}; the page says {self.run('document.body.innerText')!r}; {self.log}"
+        assert self.run(script), (
+            f"never true: {condition}; the page says {self.run('document.body.innerText')!r}; {self.log}"
+        )
 
     def press(self, key: str) -> None:
         """A key as a person presses it."""
@@ -105,5 +111,7 @@ class Browser:
     def __enter__(self) -> "Browser":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -41,7 +41,7 @@ def test_a_seed_draws_the_same_study_and_another_seed_another() -> None:
 
 
 def test_too_few_examinations_say_how_many_are_wanted() -> None:
-    with pytest.raises(DataError, match="wants 42 examinations .* there are 40"):
+    with pytest.raises(DataError, match=r"wants 42 examinations .* there are 40"):
         draw(IDS, ["human", "a"], Plan(each=21))
 
 
@@ -138,7 +138,14 @@ def test_the_command_makes_a_study_from_a_table_and_a_file_of_predictions(tmp_pa
         for s in made:
             file.write(json.dumps({"id": s.id, "image": f"images/{s.views[0].path.name}", **s.sections}) + "\n")
     (tmp_path / "ours.json").write_text(json.dumps(texts()))
-    arguments = ["study", "make", "--data", str(tmp_path / "data.jsonl"), "--predictions", f"ours={tmp_path / 'ours.json'}"]
+    arguments = [
+        "study",
+        "make",
+        "--data",
+        str(tmp_path / "data.jsonl"),
+        "--predictions",
+        f"ours={tmp_path / 'ours.json'}",
+    ]
     done = CliRunner().invoke(rg, [*arguments, "--each", "3", "--out", str(tmp_path / "reading")])
     assert done.exit_code == 0, done.output
     study = read_study(tmp_path / "reading")
@@ -147,6 +154,8 @@ def test_the_command_makes_a_study_from_a_table_and_a_file_of_predictions(tmp_pa
 
 
 def test_a_prediction_without_a_name_is_refused(tmp_path: Path) -> None:
-    done = CliRunner().invoke(rg, ["study", "make", "--data", "d", "--predictions", "file.json", "--each", "1", "--out", "o"])
+    done = CliRunner().invoke(
+        rg, ["study", "make", "--data", "d", "--predictions", "file.json", "--each", "1", "--out", "o"]
+    )
     assert isinstance(done.exception, OptionError)
     assert "NAME=FILE" in str(done.exception)

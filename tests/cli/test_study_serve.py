@@ -38,7 +38,9 @@ def ask(server: Server, path: str, row: Any = None, **headers: str) -> tuple[int
     connection = HTTPConnection("127.0.0.1", server.server_port, timeout=20)
     address = path if path.startswith("/") else urlsplit(server.url).path + path
     body = row if isinstance(row, bytes) else None if row is None else json.dumps(row).encode()
-    sent = ({"Content-Type": "application/json"} if row is not None else {}) | {k.replace("_", "-"): v for k, v in headers.items()}
+    sent = ({"Content-Type": "application/json"} if row is not None else {}) | {
+        k.replace("_", "-"): v for k, v in headers.items()
+    }
     connection.request("GET" if row is None else "POST", address, body, sent)
     answer = connection.getresponse()
     content = answer.read()
@@ -58,7 +60,9 @@ def test_a_reader_goes_through_all_cases_in_their_order(tmp_path: Path) -> None:
         state, seen = told(server, "next?reader=anna"), []
         while state["case"]:
             seen.append(state["case"]["id"])
-            state = told(server, "answer", {"reader": "anna", "case": seen[-1], "score": 3, "comment": "ähnlich", "seconds": 1.5})
+            state = told(
+                server, "answer", {"reader": "anna", "case": seen[-1], "score": 3, "comment": "ähnlich", "seconds": 1.5}
+            )
         assert seen == [c.id for c in study.order("anna")]
         assert (state["done"], state["total"]) == (4, 4)
         assert told(server, "next?reader=ben")["done"] == 0
@@ -98,7 +102,10 @@ def test_the_page_may_load_nothing_from_elsewhere(tmp_path: Path) -> None:
     study, _ = reading(tmp_path, count=1)
     with serving(study) as server:
         _, page, headers = ask(server, "")
-        nonces = [headers["Content-Security-Policy"].split("'nonce-")[1].split("'")[0] for headers in (headers, ask(server, "")[2])]
+        nonces = [
+            headers["Content-Security-Policy"].split("'nonce-")[1].split("'")[0]
+            for headers in (headers, ask(server, "")[2])
+        ]
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert b"http" not in page.replace(b"http-equiv", b"")
     assert nonces[0] != nonces[1]
@@ -119,7 +126,9 @@ def test_without_the_token_there_is_nothing(tmp_path: Path, path: str) -> None:
         assert ask(server, path)[0] == 404
 
 
-@pytest.mark.parametrize("name", ["../study.json", "..%2f..%2freading.key.json", "study.json", "c0001-9.png", "", "%00"])
+@pytest.mark.parametrize(
+    "name", ["../study.json", "..%2f..%2freading.key.json", "study.json", "c0001-9.png", "", "%00"]
+)
 def test_only_images_of_the_study_are_served(tmp_path: Path, name: str) -> None:
     study, _ = reading(tmp_path, count=1)
     with serving(study) as server:
@@ -205,6 +214,7 @@ def test_two_readers_at_once_do_not_mix(tmp_path: Path) -> None:
     study, _ = reading(tmp_path)
     cases = list(study.cases)
     with serving(study) as server:
+
         def read(name: str, value: int) -> None:
             for case in cases:
                 told(server, "answer", {"reader": name, "case": case, "score": value})

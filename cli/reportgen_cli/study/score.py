@@ -12,16 +12,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reportgen_core import DataError
-from reportgen_core.types import Array
 
 from .answers import read_answers
 from .folder import Key, ReadingStudy
 from .rubrics import Rubric
+
+if TYPE_CHECKING:
+    from reportgen_core.types import Array
 
 Interval = tuple[float, float]
 
