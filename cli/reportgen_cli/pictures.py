@@ -30,7 +30,7 @@ PANEL = 3.3  # inches
 LINE = 52  # characters of a caption's line
 DPI = 130
 OPACITY = 0.62  # of the strongest attention
-SCALE = 4.0  # the scale reaches at least this many times an even look, so that an even look does not seem pointed
+SCALE = 3.0  # the scale reaches at least this many times an even look, so that an even look does not seem pointed
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _panel(axes: Any, panel: Panel, top: float, line: int) -> None:
     below = {"xy": (0, 0), "xycoords": "axes fraction", "textcoords": "offset points", "va": "top", "linespacing": 1.2}
     axes.annotate(textwrap.fill(panel.text, line), xytext=(0, -4), fontsize=9, **below)
     under = -6 - 11 * _lines(panel.text, line)  # points
-    axes.annotate(textwrap.fill(panel.detail, line + 10), xytext=(0, under), fontsize=7.5, color="0.4", **below)
+    axes.annotate(textwrap.fill(panel.detail, line + 5), xytext=(0, under), fontsize=7.5, color="0.4", **below)
 
 
 def enlarge(look: Array, size: tuple[int, int]) -> Array:

@@ -42,7 +42,7 @@ def _value(kind: Any, value: object, where: str) -> Any:
     if kind in _SCALARS:
         accepted, word = _SCALARS[kind]
         if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
-            raise DataFormatError(f"{where}: wants a {word}, has {_short(value)}")
+            raise DataFormatError(f"{where}: wants {_article(word)} {word}, has {_short(value)}")
         return float(cast(float, value)) if kind is float else value
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _object(kind, value, where)
@@ -79,6 +79,10 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 def _required(field: dataclasses.Field[Any]) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
 
 
 def _short(value: object) -> str:

@@ -105,7 +105,11 @@ def fetch_file(record: Record, file: File, target: Path, progress: Progress = qu
                 if _is_ours(e, part):
                     raise
                 problem = str(e)
-                if getattr(e, "code", 500) in (401, 403, 404, 410):
+                code = getattr(e, "code", 500)
+                if code == 416:  # it has no such byte, so what is here is of another file
+                    part.unlink(missing_ok=True)
+                    problem = f"{file.path} is shorter than the {file.bytes} bytes of the record"
+                if code in (401, 403, 404, 410):
                     break  # trying again changes nothing
         problems.append(f"{source}: {problem}")
     nowhere = "no source is on this machine, and REPORTGEN_OFFLINE is set" if cache.offline() else "it names no source"
@@ -148,5 +152,8 @@ def _stream(source: str, file: File, part: Path, progress: Progress) -> None:
             progress(file.path, done, file.bytes)
     if done < file.bytes:
         raise OSError(f"ended after {done} of {file.bytes} bytes")
+    if hashed.hexdigest() != file.sha256 and found.start:  # the parts are of two files: once more, from the start
+        part.unlink()
+        return _stream(source, file, part, progress)
     if hashed.hexdigest() != file.sha256:
         raise ZooError(f"{file.path} has sha256 {hashed.hexdigest()[:16]}..., the record has {file.sha256[:16]}...")

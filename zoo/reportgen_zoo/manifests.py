@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from reportgen_core import ReportgenError
 from reportgen_core.registry import nearest
 
 from .data import build, parse, schema
@@ -73,11 +74,8 @@ def _catalogue(named: tuple[str, ...]) -> Catalogue:
     for place in named:
         try:
             found = read_manifest(_read(place), place)
-        except (ZooError, OSError) as e:
-            problems.append(f"manifest {place}: {e}")
-            continue
-        except Exception as e:  # DataFormatError names the place itself
-            problems.append(str(e))
+        except (ReportgenError, OSError) as e:
+            problems.append(str(e) if place in str(e) else f"{place}: {e}")
             continue
         for record in found.models:
             if record.name in models:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from reportgen_core import DataError, ReportgenError, presets
+from reportgen_core import DataError, ReportgenError, UnknownName, presets
 from reportgen_core.text import TextSpec
 
 from .data import build, parse
@@ -88,6 +88,6 @@ def read_preset(text: str, where: str, name: str) -> Preset:
         raise PresetError(f"{where}: compose wants a decoder or a retriever, one of them")
     try:
         preset.text_spec()
-    except (DataError, TypeError) as e:
+    except (DataError, UnknownName, TypeError) as e:
         raise PresetError(f"{where}: text: {e}") from e
     return preset
