@@ -1,0 +1,219 @@
+"""`rg eval`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reportgen_core import Collection, DataError, GenerationSettings, OptionError, datasets
+from reportgen_core.options import parse_options
+from reportgen_core.textfiles import read_text_file
+
+from ..options import FOLDER, completes, device_option, pick_device, values
+
+if TYPE_CHECKING:
+    from reportgen_core.evaluation import Evaluation
+
+PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("eval")
+@click.option("--model", metavar="NAME|DIR", help="Let this model write the reports of a dataset.")
+@click.option("--data", metavar="NAME", shell_complete=completes("datasets"), help="References from a dataset.")
+@click.option("--data-root", type=click.Path(exists=True, path_type=Path), help="Where its files are.")
+@values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
+@click.option("--predictions", type=PLACE, help="Reports: JSON, JSONL, CSV, ReXrank's and R2Gen's JSON, or text lines.")
+@click.option("--references", type=PLACE, help="References, in the same formats; may be the same file.")
+@click.option("--training", type=PLACE, help="Training reports: for baselines, seen references, and protocols.")
+@click.option("--validation", type=PLACE, help="Validation reports: the constant baseline is chosen on them.")
+@click.option("--split", default="", help="The studies to score; with --data or --model, test unless said.")
+@click.option("--section", "sections", multiple=True, help="Of the references; may be given again, in order.")
+@click.option("--protocol", metavar="NAME", shell_complete=completes("protocols"), help="How texts become words.")
+@values("--protocol-option", "protocol_options", "Of the protocol.")
+@click.option("--metrics", metavar="A,B,...", help="Instead of bleu,meteor,rouge-l,cider; see rg list metrics.")
+@values("--metric-option", "metric_options", "Of a metric, as METRIC.K=V.")
+@click.option("--baselines/--no-baselines", default=True, show_default=True, help="Score what needs no image, too.")
+@click.option("--features", type=PLACE, help="Image features for the nearest-image baseline: a .npz, an array an id.")
+@click.option("--nearest-image", is_flag=True, help="With --model: take the features of its own encoder.")
+@click.option("--partial", is_flag=True, help="Score what is there when predictions are missing, and mark it.")
+@click.option("--resamples", default=1000, show_default=True, type=click.IntRange(0, 1_000_000), help="0: no intervals.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--name", default="", help="What the reports are called in tables.")
+@click.option("--out", type=FOLDER, help="Write scores, tables, statistics and report.html into this folder.")
+@click.option("--images", type=FOLDER, help="Where the images of --out's page are, when their paths are relative.")
+@click.option("--format", "shape", type=click.Choice(["table", "json", "csv", "markdown", "latex"]), default="table")
+@click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model.")
+@click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model: best-of-n too.")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1, 4096), help="With --model.")
+@device_option()
+def eval_command(**asked: Any) -> None:
+    """Score a model, or a file of reports, beside what a constant sentence scores.
+
+    \b
+    Example: rg eval --model runs/best --data iu-xray --data-root NLMCXR --data-option protocol=r2gen
+    Example: rg eval --predictions reports.jsonl --references references.csv --protocol raw
+
+    Without --protocol texts are cut as pycocoevalcap cuts them (coco), or where Java cannot run by white space (raw).
+    Scores that cannot be computed here are named with the reason, and the others are printed.
+    """
+    found = evaluation(asked)
+    show(found, asked["shape"])
+    if asked["out"]:
+        from reportgen_core.results import save_evaluation, write
+
+        from ..report_page import page
+
+        save_evaluation(found, asked["out"])
+        write(asked["out"] / "report.html", page(found, asked["images"]))
+        click.echo(f"{asked['out'] / 'report.html'}", err=True)
+
+
+def evaluation(asked: Mapping[str, Any]) -> Evaluation:
+    """What was asked for, through `reportgen_core.evaluate`."""
+    if bool(asked["model"]) == bool(asked["predictions"]):
+        raise OptionError("eval needs --model or --predictions, and not both")
+    if asked["data"] and asked["data_root"] is None:
+        raise OptionError("--data needs --data-root, the place of its files")
+    how = {
+        "protocol": (asked["protocol"], parse_options(asked["protocol_options"])) if asked["protocol"] else None,
+        "metrics": metrics(asked["metrics"], asked["metric_options"]),
+        "sections": asked["sections"],
+        "baselines": asked["baselines"],
+        "partial": asked["partial"],
+        "resamples": asked["resamples"],
+        "seed": asked["seed"],
+    }
+    if asked["data"]:
+        return _on_dataset(asked, how)
+    if asked["model"]:
+        raise OptionError("--model needs --data and --data-root: the studies it is to report on")
+    return _on_files(asked, how)
+
+
+def metrics(names: str | None, options: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    """The metrics with their options."""
+    from reportgen_core.evaluation import METRICS
+
+    chosen = [n.strip() for n in names.split(",") if n.strip()] if names else list(METRICS)
+    wished: dict[str, list[str]] = {}
+    for option in options:
+        metric, dot, rest = option.partition(".")
+        if not dot or metric not in chosen:
+            raise OptionError(f"--metric-option {option!r} is not METRIC.K=V with one of {', '.join(chosen)}")
+        wished.setdefault(metric, []).append(rest)
+    return [(n, parse_options(wished.get(n, ()))) for n in dict.fromkeys(chosen)]
+
+
+def _on_dataset(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
+    from reportgen_core import evaluate
+
+    split = asked["split"] or "test"
+    collection: Collection = datasets.create(
+        asked["data"], asked["data_root"], **parse_options(asked["data_options"])
+    ).read()
+    how |= {"dataset": asked["data"], "split": split}
+    if asked["predictions"]:
+        from reportgen_core.aligning import SECTIONS, background_of
+
+        sections = asked["sections"] or SECTIONS
+        predictions = read_text_file(asked["predictions"], "prediction").texts
+        background = background_of(collection, collection.split(split), sections)
+        how |= {"sections": sections, "background": replace(background, features=_features(asked["features"]))}
+        return evaluate(predictions, collection, name=asked["name"] or asked["predictions"].stem, **how)
+    return _with_model(asked, how, collection, split)
+
+
+def _with_model(asked: Mapping[str, Any], how: dict[str, Any], collection: Collection, split: str) -> Evaluation:
+    from reportgen_core import evaluate
+    from reportgen_core.aligning import background_of
+
+    from .report import ready
+
+    model = ready(asked["model"], asked["device"], "auto")
+    sections = asked["sections"] or model.text.sections
+    background = background_of(collection, collection.split(split), sections)
+    features = _features(asked["features"])
+    if asked["nearest_image"]:
+        from ..features import pooled
+
+        features = pooled(model, (*collection.split("train"), *collection.split(split)), asked["batch_size"])
+    settings = GenerationSettings(max(asked["beams"], asked["n_best"]), asked["n_best"], attention=False)
+    return evaluate(
+        model, collection, name=asked["name"] or Path(asked["model"]).name, settings=settings,
+        batch_size=asked["batch_size"], **{**how, "sections": sections, "background": replace(background, features=features)},
+    )  # fmt: skip
+
+
+def _on_files(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
+    from reportgen_core import evaluate
+    from reportgen_core.baselines import Background
+
+    sections, split = asked["sections"], asked["split"]
+    predictions = read_text_file(asked["predictions"], "prediction", split=split)
+    source = asked["references"] or asked["predictions"]
+    try:
+        references = read_text_file(source, "reference", sections=sections, split=split)
+    except DataError as e:
+        hint = "" if asked["references"] else "; --references names their file"
+        raise DataError(f"{e}{hint}") from e
+
+    def other(option: str) -> dict[str, str]:
+        if asked[option] is None:
+            return {}
+        texts = read_text_file(asked[option], "reference", sections=sections, split=SPLIT_OF[option]).texts
+        return {id: t[0] for id, t in texts.items()}
+
+    background = Background(other("training"), other("validation"), features=_features(asked["features"]))
+    images = {**references.images, **predictions.images}
+    name = asked["name"] or asked["predictions"].stem
+    return evaluate(
+        predictions.texts, references.texts, background=background, images=images, name=name, split=split, **how
+    )
+
+
+SPLIT_OF = {"training": "train", "validation": "val"}
+
+
+def _features(path: Path | None) -> dict[str, Any]:
+    """Image features by study."""
+    if path is None:
+        return {}
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {id: arrays[id].reshape(-1) for id in arrays.files}
+    except (OSError, ValueError) as e:
+        raise DataError(f"{path}: no .npz of plain arrays by study id: {e}") from e
+
+
+def show(found: Evaluation, shape: str) -> None:
+    """Print the evaluation."""
+    from reportgen_core import tables
+
+    shown = tables.tables(found)
+    if shape == "json":
+        click.echo(tables.as_json(found.to_json()), nl=False)
+    elif shape == "csv":
+        click.echo(tables.as_csv(found.card, found.systems), nl=False)
+    elif shape == "markdown":
+        click.echo(tables.as_markdown(shown), nl=False)
+    elif shape == "latex":
+        click.echo(tables.as_latex(shown), nl=False)
+    else:
+        from ..render import table
+
+        for one in shown:
+            table(one.header, one.rows)
+            for line in one.foot:
+                click.echo(line)
+            click.echo()
+    if shape in ("json", "csv"):
+        for metric, why in found.problems.items():
+            click.echo(f"rg: no {metric}: {why}", err=True)
+        for note in found.notes:
+            click.echo(f"rg: {note}", err=True)
