@@ -62,7 +62,10 @@ class TimmEncoder(Encoder):
         if on_meta():
             self.net = probe
         else:
-            self.net = plan.build([level], first_weights(name, pretrained, dict(model_args or {})))
+            weights = first_weights(name, pretrained, dict(model_args or {}))
+            if weights is not None and (known := probe.state_dict().keys()) <= weights.keys():
+                weights = {key: weights[key] for key in known}  # timm warns of tensors that it has no place for
+            self.net = plan.build([level], weights)
         fixed = plan.reached(frozen, level) | plan.unreached(probe)
         for key, parameter in self.net.named_parameters():
             if key in fixed:

