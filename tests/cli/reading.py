@@ -20,7 +20,7 @@ def studies(folder: Path, count: int = 6, views: int = 1) -> list[Study]:
         shown = []
         for v in range(views):
             path = folder / f"secret-name-{i}-{v}.png"
-            pixels = np.full((48 + 8 * v, 40), 20 + 30 * i, np.uint8)
+            pixels = np.full((48 + 8 * v, 40), (20 + 30 * i) % 256, np.uint8)
             pixels[8:16, 8:16] = 255
             Image.fromarray(pixels).save(path)
             shown.append(View(path, "lateral" if v == 0 and views > 1 else "frontal"))

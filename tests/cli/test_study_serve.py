@@ -232,3 +232,21 @@ def test_a_silent_caller_does_not_hold_up_the_others(tmp_path: Path) -> None:
     study, _ = reading(tmp_path, count=1)
     with serving(study) as server, socket.create_connection(("127.0.0.1", server.server_port)):
         assert told(server, "study")["total"] == 2
+
+
+def test_a_program_that_is_killed_leaves_every_answer_to_the_next(tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=2)
+    command = [sys.executable, "-m", "reportgen_cli", "study", "serve", str(study.root)]
+    for done in (0, 1):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            url = urlsplit(process.stdout.readline().split()[0])
+            connection = HTTPConnection(url.netloc, timeout=20)
+            connection.request("GET", url.path + "next?reader=anna")
+            state = json.loads(connection.getresponse().read())
+            row = {"reader": "anna", "case": state["case"]["id"], "score": 4}
+            connection.request("POST", url.path + "answer", json.dumps(row), {"Content-Type": "application/json"})
+            assert connection.getresponse().status == 200
+            process.kill()
+        assert state["done"] == done
+    assert len(read_answers(study.answers_of("anna"))) == 2
