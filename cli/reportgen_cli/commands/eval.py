@@ -13,7 +13,7 @@ from reportgen_core import Collection, DataError, GenerationSettings, OptionErro
 from reportgen_core.options import parse_options
 from reportgen_core.textfiles import read_text_file
 
-from ..options import FOLDER, completes, device_option, pick_device, values
+from ..options import FOLDER, completes, device_option, values
 
 if TYPE_CHECKING:
     from reportgen_core.evaluation import Evaluation
@@ -40,14 +40,14 @@ PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--features", type=PLACE, help="Image features for the nearest-image baseline: a .npz, an array an id.")
 @click.option("--nearest-image", is_flag=True, help="With --model: take the features of its own encoder.")
 @click.option("--partial", is_flag=True, help="Score what is there when predictions are missing, and mark it.")
-@click.option("--resamples", default=1000, show_default=True, type=click.IntRange(0, 1_000_000), help="0: no intervals.")
+@click.option("--resamples", default=1000, show_default=True, type=click.IntRange(0, 10**6), help="0: no intervals.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--name", default="", help="What the reports are called in tables.")
 @click.option("--out", type=FOLDER, help="Write scores, tables, statistics and report.html into this folder.")
-@click.option("--images", type=FOLDER, help="Where the images of --out's page are, when their paths are relative.")
+@click.option("--images", type=FOLDER, help="Show the images that the files name, from this folder.")
 @click.option("--format", "shape", type=click.Choice(["table", "json", "csv", "markdown", "latex"]), default="table")
 @click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model.")
-@click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model: best-of-n too.")
+@click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1, 4096), help="With --model.")
 @device_option()
 def eval_command(**asked: Any) -> None:
@@ -142,10 +142,9 @@ def _with_model(asked: Mapping[str, Any], how: dict[str, Any], collection: Colle
 
         features = pooled(model, (*collection.split("train"), *collection.split(split)), asked["batch_size"])
     settings = GenerationSettings(max(asked["beams"], asked["n_best"]), asked["n_best"], attention=False)
-    return evaluate(
-        model, collection, name=asked["name"] or Path(asked["model"]).name, settings=settings,
-        batch_size=asked["batch_size"], **{**how, "sections": sections, "background": replace(background, features=features)},
-    )  # fmt: skip
+    how |= {"sections": sections, "background": replace(background, features=features)}
+    how |= {"name": asked["name"] or Path(asked["model"]).name, "settings": settings}
+    return evaluate(model, collection, batch_size=asked["batch_size"], **how)
 
 
 def _on_files(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
@@ -168,7 +167,7 @@ def _on_files(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
         return {id: t[0] for id, t in texts.items()}
 
     background = Background(other("training"), other("validation"), features=_features(asked["features"]))
-    images = {**references.images, **predictions.images}
+    images = {**references.images, **predictions.images} if asked["images"] else {}
     name = asked["name"] or asked["predictions"].stem
     return evaluate(
         predictions.texts, references.texts, background=background, images=images, name=name, split=split, **how
