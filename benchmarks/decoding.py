@@ -1,8 +1,8 @@
 """Decoding alone: 16 studies × 6 sentences × 30 words, vocabulary 1,000, width 512, 49 regions, 10 tags.
 
 The plain reading writes one sentence after another and runs the word LSTM over the whole prefix for every word. The
-same weights, the same words (tests/benchmarks/test_plain_decoding.py). GPT-2 of six layers and width 512, greedy with its
-key-value cache, stands beside them as what people use today; it writes 180 words in one row.
+same weights, the same words (tests/benchmarks/test_plain_decoding.py). GPT-2 of six layers and width 512, greedy, with
+its key-value cache, stands beside them as what people use today; it writes 180 words in one row.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ def decoder(width: int = WIDTH, vocabulary: int = VOCABULARY):  # type: ignore[n
     tags = tuple(f"tag{i}" for i in range(210))
     spec = FeatureSpec(1024, 1024, (1, 7, 7))
     targets = TargetSpec(words, tags, max_sentences=SENTENCES, max_words=WORDS)
-    made = decoders.create("hier-lstm", spec, targets, hidden=width, embedding=width, tags_used=TAGS, stop_threshold=1.0)
+    made = decoders.create(
+        "hier-lstm", spec, targets, hidden=width, embedding=width, tags_used=TAGS, stop_threshold=1.0
+    )
     with torch.no_grad():
+        for parameter in made.parameters():  # clear winners, so that rounding does not choose the word
+            parameter.mul_(4)
         out = made.words.out.weight
-        out.mul_(4)  # clear winners, so that rounding does not choose the word
         out[EOS] = (out[5] + out[6]) / 2  # never above both of them
     return made.eval()
 
@@ -65,7 +68,16 @@ def gpt2():  # type: ignore[no-untyped-def]
     """A run of GPT-2, 6 layers, width 512, vocabulary 1,000, 180 words for each of 16 studies."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    config = GPT2Config(vocab_size=VOCABULARY, n_embd=WIDTH, n_layer=6, n_head=8, n_positions=256, bos_token_id=BOS, eos_token_id=None, pad_token_id=PAD)
+    config = GPT2Config(
+        vocab_size=VOCABULARY,
+        n_embd=WIDTH,
+        n_layer=6,
+        n_head=8,
+        n_positions=256,
+        bos_token_id=BOS,
+        eos_token_id=None,
+        pad_token_id=PAD,
+    )
     model = GPT2LMHeadModel(config).eval()
     start = torch.full((STUDIES, 1), BOS)
     length = SENTENCES * WORDS
@@ -93,7 +105,9 @@ def main() -> None:
             Row("hier-lstm, plain reading", base, "reports/s"),
             Row("hier-lstm, greedy, fp32", greedy, "reports/s", greedy / base, "plain", 20.0),
             Row(f"hier-lstm, greedy, bf16 (this machine picks {picked})", half, "reports/s", half / base, "plain"),
-            Row("hier-lstm, beam 3, time against greedy", three, "reports/s", greedy / three, "greedy's time", 3.5, True),
+            Row(
+                "hier-lstm, beam 3, time against greedy", three, "reports/s", greedy / three, "greedy's time", 3.5, True
+            ),
             Row("GPT-2, 6 layers, greedy, cached", today, "reports/s", greedy / today, "slower than ours"),
         ]
     )

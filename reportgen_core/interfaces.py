@@ -46,10 +46,10 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, images: Tensor) -> Features:
-        """Encode single images (n, C, H, W), normalised as `self.image` says: tokens (n, N / views, D), pooled (n, P)."""
+        """Encode single images (n, C, H, W), normalised by `self.image`: tokens (n, N / views, D), pooled (n, P)."""
 
     def forward(self, images: Tensor, mask: Tensor | None = None) -> Features:
-        """Encode studies (B, V, C, H, W); mask (B, V) bool is True where there is an image. V may be under `image.views`.
+        """Encode studies (B, V, C, H, W); mask (B, V) is True where there is an image. V may be under `image.views`.
 
         Raises ShapeError where images or features are not what was promised.
         """

@@ -1,4 +1,4 @@
-"""A model: an encoder and a decoder or retriever put together, with the text they speak. This is all the glue there is."""
+"""A model: an encoder and a decoder or retriever put together, with the text they speak. This is all the glue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .errors import CompositionError
 from .interfaces import Decoder, Encoder, HasOwnLosses, Retriever, TakesTargets
-from .studies import group_files, normalise, read_batches
+from .studies import check_views, group_files, normalise, read_batches
 from .text import SPECIAL, TextSpec, Vocabulary, join
 from .types import (
     Attention,
@@ -82,7 +82,7 @@ class Model(nn.Module):
         return out
 
     def report(self, paths: Iterable[str | Path], **how: Any) -> list[Report]:
-        """Reports for image files and folders: one a file, DICOM files of one study together. Options: `report_studies`."""
+        """Reports for image files and folders: one a file, DICOM files of one study together. Options: see `reports`."""
         return self.report_studies(group_files([Path(p) for p in paths]), **how)
 
     def report_studies(self, studies: Sequence[Study], **how: Any) -> list[Report]:
@@ -106,7 +106,9 @@ class Model(nn.Module):
         """
         settings = settings or GenerationSettings()
         if self.decoder is not None and len(self.vocabulary) == len(Vocabulary()):
-            raise CompositionError("this model has no words yet: train it first (rg train MODEL --data D --data-root DIR)")
+            raise CompositionError(
+                "this model has no words yet: train it first (rg train MODEL --data D --data-root DIR)"
+            )
         self.eval()
         to_channels_last(self.encoder)
         shown = read_batches(studies, self.encoder.image, batch_size=batch_size, workers=workers, cache=cache)
@@ -116,7 +118,8 @@ class Model(nn.Module):
             for study in studies[start : start + batch_size]:
                 report = next(written) if study.id in seen else Report(study.id, "")
                 views = tuple(str(v.path) for v in seen.get(study.id, ()))
-                yield replace(report, views=views, problem=problems.get(study.id, ""))
+                note = check_views(study, self.encoder.image) if views else ""
+                yield replace(report, views=views, problem=problems.get(study.id, ""), note=note)
 
     def _write(self, batch: Batch, settings: GenerationSettings, precision: str) -> list[Report]:
         with torch.inference_mode(), arithmetic(self.device, precision):

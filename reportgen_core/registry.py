@@ -63,7 +63,9 @@ class Registry(Mapping[str, Entry], Generic[T]):
         """Register `entry` for the life of the process. Raises PluginError where the name is taken."""
         found = self._entries()
         if entry.name in found:
-            raise PluginError(f"{self.kind} {entry.name!r} of {owner} is left out: {found[entry.name][0]} has that name")
+            raise PluginError(
+                f"{self.kind} {entry.name!r} of {owner} is left out: {found[entry.name][0]} has that name"
+            )
         found[entry.name] = (owner, entry)
 
     def _key(self, name: str) -> str:

@@ -32,7 +32,9 @@ class Progress:
     best_epoch: int = -1
 
 
-def save_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: Any) -> None:
+def save_state(
+    run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: Any
+) -> None:
     """Write RUN/state; the one before stands until this one is whole."""
     with replacing(run / "state") as folder:
         save_file(plain_tensors(model), folder / "model.safetensors")
@@ -41,7 +43,7 @@ def save_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, pr
 
 
 def load_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: Any) -> Progress | None:
-    """Fill model and optimizer from RUN/state; None where there is none. Raises CheckpointError where it fits no more."""
+    """Fill model and optimizer from RUN/state; None where there is none. Raises CheckpointError for a misfit."""
     recover(run / "state")
     folder = run / "state"
     if not folder.exists():

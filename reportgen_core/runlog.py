@@ -51,9 +51,22 @@ def draw_curves(log: Path, picture: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     if steps:
-        axes.plot([r["at"] for r in steps], [r["loss"] for r in steps], lw=0.8, alpha=0.4, color="C0", label="training, by step")
+        axes.plot(
+            [r["at"] for r in steps],
+            [r["loss"] for r in steps],
+            lw=0.8,
+            alpha=0.4,
+            color="C0",
+            label="training, by step",
+        )
     shown = [(r["epoch"] + 1, r) for r in epochs]
-    axes.plot([e for e, _ in shown], [r["train_loss"] for _, r in shown], color="C0", marker=".", label="training, epoch's mean")
+    axes.plot(
+        [e for e, _ in shown],
+        [r["train_loss"] for _, r in shown],
+        color="C0",
+        marker=".",
+        label="training, epoch's mean",
+    )
     held = [(e, r) for e, r in shown if r.get("val_loss") is not None]
     if held:
         axes.plot([e for e, _ in held], [r["val_loss"] for _, r in held], color="C1", marker="o", label="validation")

@@ -1,4 +1,4 @@
-"""The settings of a training run: JSON values, each with what it means, so that a preset, a command line and a notebook agree."""
+"""The settings of a training run: JSON values with their meaning, the same for presets, commands and notebooks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class TrainSettings:
     clip: float | None = _setting(1.0, "largest norm of the gradient; null: not clipped")
     precision: str = _setting("fp32", "fp32, bf16 or fp16")
     weights: Mapping[str, float] = _setting({}, "λ of each loss by name; 1 where none is given")
-    steps: Sequence[Sequence[str]] = _setting([], "losses of each optimizer step of a batch; []: one step on all losses")
+    steps: Sequence[Sequence[str]] = _setting(
+        [], "losses of each optimizer step of a batch; []: one step on all losses"
+    )
     select: str = _setting("loss", "validation score that picks the best: loss, perplexity, or a metric such as cider")
     patience: int | None = _setting(None, "stop after so many epochs without a better validation score")
     validate_every: int = _setting(1, "epochs between two validations")
@@ -48,7 +50,11 @@ class TrainSettings:
     seed: int = _setting(0, "of weights, order and dropout")
 
     def __post_init__(self) -> None:
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("precision", ("fp32", "bf16", "fp16"))):
+        for name, known in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("precision", ("fp32", "bf16", "fp16")),
+        ):
             if getattr(self, name) not in known:
                 raise OptionError(f"training has no {name}={getattr(self, name)!r}; there are: {', '.join(known)}")
         for name in ("epochs", "batch_size", "accumulate", "validate_every", "decay_epochs"):

@@ -79,7 +79,9 @@ def train(
     settings = settings or TrainSettings()
     _check_select(settings, val_studies)
     with _own_random_state():
-        run = _prepare(fit(model, train_studies, settings.seed), train_studies, val_studies, Path(out), settings, cache, watch)
+        run = _prepare(
+            fit(model, train_studies, settings.seed), train_studies, val_studies, Path(out), settings, cache, watch
+        )
         known = load_state(run.out, run.model, run.optimizer, _frozen(settings)) if resume else None
         progress = known or Progress()
         log = RunLog(run.out / "log.jsonl", progress.total) if run.accelerator.is_main_process else None
@@ -98,7 +100,11 @@ def _own_random_state() -> Iterator[None]:
 def _frozen(settings: TrainSettings) -> dict[str, Any]:
     """What must not change between a run and its resumption; more epochs and other workers may be asked for."""
     values = asdict(settings)
-    free = {"epochs", "workers", "save_every", "patience"} if settings.schedule == "constant" else {"workers", "save_every"}
+    free = (
+        {"epochs", "workers", "save_every", "patience"}
+        if settings.schedule == "constant"
+        else {"workers", "save_every"}
+    )
     return {k: v for k, v in values.items() if k not in free}
 
 
@@ -131,7 +137,18 @@ def _prepare(
     to_channels_last(model.encoder)
     optimizer = _optimizer(model, settings)
     ready, optimizer = accelerator.prepare(model, optimizer)
-    return Run(model, ready, optimizer, accelerator, settings, train_studies, val_studies, out, cache, watch or (lambda _: None))
+    return Run(
+        model,
+        ready,
+        optimizer,
+        accelerator,
+        settings,
+        train_studies,
+        val_studies,
+        out,
+        cache,
+        watch or (lambda _: None),
+    )
 
 
 def _fixed(model: Model, settings: TrainSettings) -> Sequence[nn.Module]:
@@ -143,10 +160,11 @@ def _fixed(model: Model, settings: TrainSettings) -> Sequence[nn.Module]:
 
 def _optimizer(model: Model, settings: TrainSettings) -> torch.optim.Optimizer:
     """One group for the encoder and one for the head, each with its learning rate as `base`."""
-    parts = ((model.encoder, settings.lr if settings.encoder_lr is None else settings.encoder_lr), (model.head, settings.lr))
-    groups = [
-        {"params": [p for p in part.parameters() if p.requires_grad], "lr": lr, "base": lr} for part, lr in parts
-    ]
+    parts = (
+        (model.encoder, settings.lr if settings.encoder_lr is None else settings.encoder_lr),
+        (model.head, settings.lr),
+    )
+    groups = [{"params": [p for p in part.parameters() if p.requires_grad], "lr": lr, "base": lr} for part, lr in parts]
     groups = [g for g in groups if g["params"]]
     if not groups:
         raise OptionError("nothing of this model learns: its parts are frozen or have no parameters")
@@ -170,7 +188,11 @@ def _epoch(run: Run, progress: Progress, log: RunLog | None) -> Progress:
         record = _step(run, batch, progress)
         sums.append(record["loss"])
         progress = replace(progress, step=progress.step + 1, total=progress.total + 1)
-        record |= {"total": progress.total, "waited": round(waited, 4), "seconds": round(time.perf_counter() - before, 4)}
+        record |= {
+            "total": progress.total,
+            "waited": round(waited, 4),
+            "seconds": round(time.perf_counter() - before, 4),
+        }
         _say(run, log, record)
         if run.settings.save_every and progress.total % run.settings.save_every == 0 and progress.step < len(mine):
             _keep(run, progress)
@@ -200,16 +222,27 @@ def _step(run: Run, batch: Batch, progress: Progress) -> dict[str, Any]:
     loss = sum(v * settings.weights.get(k, 1.0) for k, v in losses.items())
     if not math.isfinite(loss):
         worst = next((k for k, v in losses.items() if not math.isfinite(v)), "the sum")
-        raise ReportgenError(f"training stopped at batch {progress.total}: loss {worst} is {losses.get(worst, loss)}; try a lower lr")
+        raise ReportgenError(
+            f"training stopped at batch {progress.total}: loss {worst} is {losses.get(worst, loss)}; try a lower lr"
+        )
     at = progress.epoch + (progress.step + 1) / run.batches
-    return {"kind": "step", "epoch": progress.epoch, "at": round(at, 4), "loss": loss, "losses": losses, "lr": factor * settings.lr}
+    return {
+        "kind": "step",
+        "epoch": progress.epoch,
+        "at": round(at, 4),
+        "loss": loss,
+        "losses": losses,
+        "lr": factor * settings.lr,
+    }
 
 
 def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float], names: Sequence[str] = ()) -> Tensor:
     """Σ λ loss. Raises OptionError where a name asked for is no loss of this model."""
     for name in names:
         if name not in losses:
-            raise OptionError(f"a training step asks for loss {name!r}; this model has {', '.join(losses) or 'none of them'}")
+            raise OptionError(
+                f"a training step asks for loss {name!r}; this model has {', '.join(losses) or 'none of them'}"
+            )
     return torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
 
 
@@ -244,7 +277,7 @@ def epoch_order(studies: int, seed: int, epoch: int) -> list[int]:
 
 
 def share(order: Sequence[int], batch_size: int, process: int, processes: int) -> list[list[int]]:
-    """The batches of one process. All have as many of the same size, so the first studies may come twice in an epoch."""
+    """The batches of one process. All have as many of the same size: the first studies may come twice in an epoch."""
     full = batch_size * processes
     count = math.ceil(len(order) / full)
     if processes == 1:
@@ -256,7 +289,13 @@ def share(order: Sequence[int], batch_size: int, process: int, processes: int) -
 def _close(run: Run, progress: Progress, log: RunLog | None, train_loss: float) -> Progress:
     """The end of an epoch: validate, keep the best, decide whether to go on, save the state."""
     settings, epoch = run.settings, progress.epoch
-    record: dict[str, Any] = {"kind": "epoch", "epoch": epoch, "total": progress.total, "train_loss": train_loss, "best": False}
+    record: dict[str, Any] = {
+        "kind": "epoch",
+        "epoch": epoch,
+        "total": progress.total,
+        "train_loss": train_loss,
+        "best": False,
+    }
     last = epoch + 1 == settings.epochs
     if run.val and ((epoch + 1) % settings.validate_every == 0 or last):
         record |= validate(run)

@@ -236,6 +236,7 @@ class Report:
     attended_tags: tuple[str, ...] = ()  # names of the M columns of attention.tags
     views: tuple[str, ...] = ()  # the files that were looked at, in the order of the grid
     problem: str = ""
+    note: str = ""  # what a reader should know of the images: no frontal view, say
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The built-in plugins, registered the way a third party's are. This file is the table of contents and imports nothing heavy."""
+"""The built-in plugins, registered the way a third party's are: the table of contents, which imports nothing heavy."""
 
 from __future__ import annotations
 

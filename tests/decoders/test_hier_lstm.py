@@ -62,7 +62,12 @@ class Paper:
 
     def lstm(self, prefix, x, h, c, layer=""):
         w = self.w
-        z = w[f"{prefix}weight_ih{layer}"] @ x + w[f"{prefix}bias_ih{layer}"] + w[f"{prefix}weight_hh{layer}"] @ h + w[f"{prefix}bias_hh{layer}"]
+        z = (
+            w[f"{prefix}weight_ih{layer}"] @ x
+            + w[f"{prefix}bias_ih{layer}"]
+            + w[f"{prefix}weight_hh{layer}"] @ h
+            + w[f"{prefix}bias_hh{layer}"]
+        )
         i, f, g, o = np.split(z, 4)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         return sigmoid(o) * np.tanh(c), c
@@ -72,7 +77,10 @@ class Paper:
 
     def attend(self, name, vectors, h):
         w = self.w
-        scores = [w[f"{name}.score.weight"][0] @ np.tanh(w[f"{name}.key.weight"] @ v + w[f"{name}.query.weight"] @ h) for v in vectors]
+        scores = [
+            w[f"{name}.score.weight"][0] @ np.tanh(w[f"{name}.key.weight"] @ v + w[f"{name}.query.weight"] @ h)
+            for v in vectors
+        ]
         return softmax(np.array(scores))
 
     def sentence(self, regions, semantic, h, c):

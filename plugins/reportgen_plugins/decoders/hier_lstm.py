@@ -1,7 +1,7 @@
 """hier-lstm: a sentence LSTM with co-attention over regions and tags writes a topic a sentence, a word LSTM its words.
 
-Jing, Xie, Xing: On the Automatic Generation of Medical Imaging Reports, ACL 2018, arXiv:1711.08195; equation numbers are
-the paper's. Derived from the paper, not from the code that circulates: there the softmax and the LSTM run over the batch.
+Jing, Xie, Xing: On the Automatic Generation of Medical Imaging Reports, ACL 2018, arXiv:1711.08195; equation numbers
+are the paper's. Derived from the paper, not from the code that circulates, whose softmax and LSTM run over the batch.
 
 Where the paper is silent or says two things, this is what is done:
 
@@ -9,12 +9,12 @@ Where the paper is silent or says two things, this is what is done:
 - The topic is the word LSTM's first input, from zero states, START its second; the topic's own output predicts nothing
   (`topic="first"`). `topic="every"` is DiTag's: [topic; word] at every step.
 - Eq. 2-7 write no biases and the layers have none (`bias=true` gives them some). The LSTM cells have theirs.
-- Tags: one softmax over all tags against l / ||l||_1, see `tags.py`. The M likeliest *predicted* tags are attended to, in
-  training as in use; the choice is not differentiated.
+- Tags: one softmax over all tags against l / ||l||_1, see `tags.py`. The M likeliest *predicted* tags are attended to,
+  in training as in use; the choice is not differentiated.
 - Stop: two logits, index 1 is STOP; a sentence is the last when p(STOP) > `stop_threshold`, strictly.
 - END is a target and is counted in T_s; it is no part of the text.
-- Eq. 8 is summed over the sentences and words of a study, as printed, and averaged over the studies of a batch. The λ are
-  the training setting `weights`, by name: tag, sent, word, attention (λ_re); 1 by default.
+- Eq. 8 is summed over the sentences and words of a study, as printed, and averaged over the studies of a batch. The λ
+  are the training setting `weights`, by name: tag, sent, word, attention (λ_re); 1 by default.
 - Eq. 9 sums over the real sentences of a study and over real regions. An ablation without a branch has no term for it.
 - Before the first sentence hidden and cell states are zero.
 - The ablations without semantic attention still predict tags (the λ of loss tag at 0 takes that away).
@@ -120,7 +120,10 @@ class HierLSTM(Decoder):
         self.context = linear(seen, hidden)  # eq. 4, W_fc
         self.sentence = nn.LSTMCell(hidden, hidden)
         self.topic_hidden, self.topic_context = linear(hidden, embedding), linear(hidden, embedding)  # eq. 5
-        self.stop_before, self.stop_now = linear(hidden, hidden), linear(hidden, hidden)  # eq. 6, W_stop,s-1 and W_stop,s
+        self.stop_before, self.stop_now = (
+            linear(hidden, hidden),
+            linear(hidden, hidden),
+        )  # eq. 6, W_stop,s-1 and W_stop,s
         self.stop = linear(hidden, 2)  # eq. 6, W_stop
         self.words = WordLSTM(len(targets.words), embedding, hidden, word_layers, embedding * (topic == "every"))
 
@@ -238,9 +241,7 @@ class HierLSTM(Decoder):
             rows = range(row, row + count)
             row += count
             looked = _attention(memory, said, b, count) if settings.attention else None
-            beams = [
-                [x for x in zip(scores[r], lengths[r], words[r], strict=True) if x[0] > -math.inf] for r in rows
-            ]
+            beams = [[x for x in zip(scores[r], lengths[r], words[r], strict=True) if x[0] > -math.inf] for r in rows]
             candidates = tuple(replace(c, attention=looked) for c in combine(beams, settings.n_best))
             out.append(Generated(candidates, None if tags is None else tags[b]))
         return out

@@ -1,8 +1,8 @@
 """Greedy and beam search over the rows of a recurrent decoder: sentences of many studies, or whole reports.
 
 The decoder gives a step: words (R,) and its state in, logits (R, V), the new state and, if it has them, attention
-weights (R, N) out. A state is a tuple of tensors with the rows first, so that rows can be reordered and dropped: a prefix
-is never read again, and a finished row stops costing.
+weights (R, N) out. A state is a tuple of tensors with the rows first, so that rows can be reordered and dropped: a
+prefix is never read again, and a finished row stops costing.
 
 Beams are ranked by their summed log-probability while they grow; a finished beam stays among them with the sum it has.
 At the end they are ranked by the mean a word, the end mark counted. One beam gives the same words as greedy.

@@ -1,8 +1,8 @@
 """Tags as a decoder's second modality: predict them, take the likeliest, embed them.
 
 Jing, Xie, Xing: On the Automatic Generation of Medical Imaging Reports, ACL 2018, arXiv:1711.08195, section 3.2 and the
-tag loss of 3.6. The paper's classifier is one softmax over all tags against l / ||l||_1 (it says so twice), not a sigmoid
-a tag; that is followed. A study without tags has no tag loss (l / ||l||_1 is 0/0).
+tag loss of 3.6. The paper's classifier is one softmax over all tags against l / ||l||_1 (it says so twice), not a
+sigmoid a tag; that is followed. A study without tags has no tag loss (l / ||l||_1 is 0/0).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class TagPredictor(nn.Module):
         return logits[:, None].float()
 
     def semantic(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """The M likeliest tags of each classifier: embeddings (B, Q·M, E) and ids (B, Q·M). The choice has no gradient."""
+        """The M likeliest tags of each classifier: embeddings (B, Q·M, E), ids (B, Q·M). The choice has no gradient."""
         assert self.embedding is not None
         ids = logits.detach().topk(self.used, -1).indices.flatten(1)  # (B, Q, M) -> (B, Q·M)
         embedded: Tensor = self.embedding(ids)

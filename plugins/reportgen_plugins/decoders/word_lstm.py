@@ -128,7 +128,7 @@ def _gate_order(gates: Tensor) -> Tensor:
 
 
 def _cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """The LSTM's nonlinear part on gates (R, 4H), which are used up: hidden (R, H) in their dtype, cell (R, H) float32."""
+    """The LSTM's nonlinear part on gates (R, 4H), which are used up: hidden (R, H) in their dtype, cell in float32."""
     H = cell.shape[-1]
     open_ = gates[:, : 3 * H].sigmoid_()
     new = gates[:, 3 * H :].tanh_()

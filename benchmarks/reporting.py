@@ -1,0 +1,98 @@
+"""A folder of radiographs to reports: densenet121 × hier-lstm at 224 pixels, batch 32, beside the bare encoder.
+
+Images that are in the cache first, then 1,024-pixel PNG files that are decoded in a worker. Weights are random, so each
+report has its full 6 sentences of up to 30 words: a trained model's are shorter.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.measure import Row, alternate, emit
+from reportgen_core import Model, Study, View, compose
+from reportgen_core.model import arithmetic, best_precision, to_channels_last
+from reportgen_core.studies import normalise
+from reportgen_core.text import TextSpec, Vocabulary
+
+IMAGES, BATCH = 96, 32
+
+
+def model() -> Model:
+    """Random weights, 1,000 words, 210 tags."""
+    words = Vocabulary(f"w{i}" for i in range(996))
+    tags = tuple(f"tag{i}" for i in range(210))
+    text = TextSpec(max_sentences=6, max_words=30)
+    made = compose(encoder="densenet121", decoder="hier-lstm", text=text, vocabulary=words, tags=tags).eval()
+    return made
+
+
+def radiographs(folder: Path, count: int, pixels: int) -> list[Study]:
+    """Smooth noise as grey PNG files."""
+    draw = np.random.default_rng(0)
+    made = []
+    for i in range(count):
+        small = Image.fromarray(draw.integers(0, 256, (32, 32)).astype(np.uint8))
+        path = folder / f"{i:04d}.png"
+        small.resize((pixels, pixels), Image.Resampling.BICUBIC).save(path)
+        made.append(Study(path.stem, (View(path),)))
+    return made
+
+
+def bare(made: Model, count: int) -> None:
+    """The encoder alone, on images that are in memory, laid out and in the precision that reports use."""
+    pixels = torch.zeros(BATCH, 1, 224, 224, dtype=torch.uint8)
+    with torch.inference_mode(), arithmetic(torch.device("cpu"), "auto"):
+        for _ in range(count // BATCH):
+            made.encoder(normalise(pixels, made.encoder.image))
+
+
+def report(made: Model, studies: Sequence[Study], cache: Path | None, workers: int) -> None:
+    made.report_studies(studies, batch_size=BATCH, workers=workers, cache=cache)
+
+
+def main() -> None:
+    made = model()
+    to_channels_last(made.encoder)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        studies = radiographs(folder, IMAGES, 1024)
+        report(made, studies, folder / "cache", 0)  # fills the cache
+        alone, cached, decoded = (
+            IMAGES / t
+            for t in alternate(
+                [
+                    lambda: bare(made, IMAGES),
+                    lambda: report(made, studies, folder / "cache", 0),
+                    lambda: report(made, studies, None, 1),
+                ],
+                repeats=3,
+            )
+        )
+        plain_layout = (
+            IMAGES / alternate([lambda: bare(made.to(memory_format=torch.contiguous_format), IMAGES)], repeats=2)[0]
+        )  # type: ignore[call-overload]
+    picked = best_precision(torch.device("cpu"))
+    emit(
+        [
+            Row(f"bare encoder, densenet121, channels-last, {picked}", alone, "images/s"),
+            Row(
+                "bare encoder, plain layout, fp32",
+                plain_layout,
+                "images/s",
+                alone / plain_layout,
+                "channels-last gains",
+            ),
+            Row("reports, images in the cache", cached, "images/s", cached / alone, "bare encoder", 0.9),
+            Row("reports, 1,024-pixel PNG decoded in a worker", decoded, "images/s", decoded / alone, "bare encoder"),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

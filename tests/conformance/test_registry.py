@@ -1,0 +1,20 @@
+"""Every registered encoder and decoder keeps the conformance checks, at its tiny size."""
+
+from __future__ import annotations
+
+import pytest
+
+from reportgen_core import decoders, encoders
+from reportgen_core.testing import check_decoder, check_encoder
+
+PATTERNS = {"timm/*": "timm/test_resnet"}
+
+
+@pytest.mark.parametrize("name", sorted(encoders))
+def test_encoder_conforms(name, tmp_path):
+    check_encoder(PATTERNS.get(name, name), tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(decoders))
+def test_decoder_conforms(name, tmp_path):
+    check_decoder(name, tmp_path)

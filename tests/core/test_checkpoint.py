@@ -1,0 +1,163 @@
+"""Model folders: the same bytes, nothing lost, and one line for everything that may be wrong with one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+
+from reportgen_core import CheckpointError, OptionError, UnknownName, checkpoint, load, save
+from reportgen_core.testing import WORDS, sample_batch, tiny_model
+from reportgen_core.types import GenerationSettings
+
+
+@pytest.fixture(scope="module")
+def made():
+    return tiny_model()
+
+
+@pytest.fixture
+def folder(made, tmp_path) -> Path:
+    return save(made, tmp_path / "model")
+
+
+def edit(file: Path, **changes) -> None:
+    value = json.loads(file.read_text())
+    value.update(changes)
+    file.write_text(json.dumps({k: v for k, v in value.items() if v is not None}))
+
+
+def test_a_folder_holds_all_that_a_model_is(made, folder):
+    assert {p.name for p in folder.iterdir()} == {
+        "config.json",
+        "model.safetensors",
+        "vocabulary.json",
+        "tags.json",
+        "card.md",
+    }
+    again = load(folder)
+    assert (
+        again.vocabulary.words == made.vocabulary.words and again.tags == made.tags and again.findings == made.findings
+    )
+    assert again.text == made.text and again.encoder.image == made.encoder.image and again.targets == made.targets
+    batch = sample_batch(made)
+    with torch.inference_mode():
+        made.eval()
+        one, two = (m.decoder.generate(m.encode(batch), GenerationSettings()) for m in (made, again))
+    assert [g.candidates[0].sentences for g in one] == [g.candidates[0].sentences for g in two]
+
+
+def test_the_weights_are_mapped_not_copied(folder):
+    """A parameter of a loaded model is the file's memory: loading costs what is touched."""
+    again = load(folder)
+    assert not any(t.is_meta for t in (*again.parameters(), *again.buffers()))
+    assert all(p.requires_grad for p in again.parameters())
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"format": 2}, r"format 2; this reportgen reads format 1; pip install --upgrade reportgen"),
+    ({"format": "1"}, r"no format number"),
+    ({"speed": 3}, r"unknown key 'speed'"),
+    ({"image": None}, r"lacks image"),
+    ({"text": {"recipe": "plain", "sectoins": ["findings"]}}, r"unknown TextSpec option 'sectoins'; did you mean 'sections'"),
+    ({"vocabulary_sha256": "0" * 64}, r"vocabulary.json is not the vocabulary this model was trained with"),
+    ({"retriever": {"name": "x", "options": {}}}, r"lacks one of decoder, retriever"),
+])  # fmt: skip
+def test_a_wrong_config_is_told_in_one_line(folder, changes, says):
+    edit(folder / "config.json", **changes)
+    with pytest.raises(CheckpointError, match=says) as e:
+        load(folder)
+    assert "\n" not in str(e.value)
+
+
+def test_an_unknown_option_of_a_part_is_named(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["decoder"]["options"]["hiden"] = 5
+    edit(folder / "config.json", decoder=config["decoder"])
+    with pytest.raises(OptionError, match=r"'hier-lstm' has no option 'hiden'; did you mean 'hidden'"):
+        load(folder)
+
+
+def test_an_unknown_part_is_named_with_its_near_match(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["encoder"]["name"] = "desnet121"
+    edit(folder / "config.json", encoder=config["encoder"])
+    with pytest.raises(CheckpointError, match="did you mean 'densenet121'"):
+        load(folder)
+
+
+def test_other_preprocessing_than_the_encoders_is_refused(folder):
+    config = json.loads((folder / "config.json").read_text())
+    edit(folder / "config.json", image={**config["image"], "equalize": True})
+    with pytest.raises(CheckpointError, match="trained on images with equalize=True"):
+        load(folder)
+
+
+def test_words_that_do_not_fit_the_weights_are_refused(folder):
+    """Another vocabulary with a config that knows it: the shape in the weights gives it away."""
+    words = [*json.loads((folder / "vocabulary.json").read_text()), "more"]
+    (folder / "vocabulary.json").write_text(json.dumps(words))
+    edit(folder / "config.json", vocabulary_sha256=checkpoint._digest(tuple(words)))
+    with pytest.raises(
+        CheckpointError, match=rf"has shape \({len(WORDS) + 4}, 16\), but config and vocabulary ask for"
+    ):
+        load(folder)
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    (b"", "no safetensors file"),
+    (b"\x80\x02}q\x00.", "no safetensors file"),
+    (struct.pack("<Q", 2**60) + b"{}", "its header claims"),
+    (struct.pack("<Q", 2) + b"[]", "damaged"),
+    (struct.pack("<Q", 2) + b"{}", "lacks"),
+])  # fmt: skip
+def test_weights_that_are_none_are_refused_before_anything_is_read(folder, content, says):
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=says):
+        load(folder)
+
+
+def test_truncated_weights_are_refused(folder):
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-100])
+    with pytest.raises(CheckpointError, match=r"model.safetensors is damaged"):
+        load(folder)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "vocabulary.json", "tags.json"])
+def test_a_missing_file_is_named(folder, file):
+    (folder / file).unlink()
+    with pytest.raises(CheckpointError, match=file):
+        load(folder)
+
+
+def test_a_full_disk_leaves_the_old_model_as_it_was(made, folder, monkeypatch):
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+
+    def full(tensors, path):
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(CheckpointError, match="No space left on device; what was there before is untouched"):
+        save(made, folder)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert [p.name for p in folder.parent.iterdir()] == ["model"], "something was left beside it"
+
+
+def test_a_replacement_killed_between_its_renames_is_undone(made, folder):
+    os.rename(folder, folder.with_name(".model.old"))
+    assert load(folder).vocabulary.words == made.vocabulary.words
+    assert [p.name for p in folder.parent.iterdir()] == ["model"]
+
+
+def test_an_unknown_model_lists_those_there_are(tmp_path):
+    with pytest.raises(UnknownName, match="no model or model folder"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match=r"is no model: it has no config.json"):
+        load(tmp_path)

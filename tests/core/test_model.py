@@ -1,0 +1,100 @@
+"""A model writes the same report for a study alone, in any batch, and after a round trip; a bad image spoils no other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reportgen_core import CompositionError, GenerationSettings, Study, View, compose, load, save
+from reportgen_core.composition import check
+from reportgen_core.testing import tiny_model
+
+
+@pytest.fixture
+def studies(tmp_path):
+    made = []
+    for i in range(7):
+        views = []
+        for v in range(1 + i % 2):
+            path = tmp_path / f"{i}-{v}.png"
+            Image.fromarray(np.random.default_rng(10 * i + v).integers(0, 256, (90, 80)).astype(np.uint8)).save(path)
+            views.append(View(path, ("frontal", "lateral")[v]))
+        made.append(Study(f"study{i}", tuple(views)))
+    return made
+
+
+@pytest.fixture
+def two_views():
+    made = tiny_model(
+        encoder_options={"size": 64, "model_args": {"growth_rate": 4, "block_config": [1, 1, 1, 1]}, "views": 2}
+    )
+    with torch.no_grad():
+        made.decoder.context.weight.mul_(40)  # random encoders tell images little apart: let that little matter
+        made.decoder.visual.key.weight.mul_(40)
+    return made
+
+
+@pytest.mark.parametrize("settings", [GenerationSettings(), GenerationSettings(beams=3, n_best=2)])
+def test_a_report_is_the_same_alone_in_any_batch_and_after_save_and_load(studies, two_views, tmp_path, settings):
+    together = two_views.report_studies(studies, settings=settings)
+    assert [r.study for r in together] == [s.id for s in studies]
+    for size in (1, 2, 3):
+        apart = two_views.report_studies(studies, settings=settings, batch_size=size)
+        assert [(r.text, r.alternatives) for r in apart] == [(r.text, r.alternatives) for r in together]
+    again = load(save(two_views, tmp_path / "model")).report_studies(studies, settings=settings)
+    assert [r.text for r in again] == [r.text for r in together]
+    assert len({r.text for r in together}) > 1, "one text for all: nothing was tried"
+
+
+def test_attention_of_a_study_without_its_second_view_stays_on_the_first(studies, two_views):
+    one, two = two_views.report_studies(studies[:2])
+    _views, rows, columns = two_views.encoder.features.grid
+    assert one.attention.regions[:, rows * columns :].sum() == 0
+    assert two.attention.regions[:, rows * columns :].sum() > 0
+    assert len(one.views) == 1 and len(two.views) == 2
+
+
+def test_a_bad_image_is_named_and_the_others_are_reported(studies, tmp_path):
+    (tmp_path / "0-0.png").write_bytes(b"no image")
+    good = tiny_model().report_studies(studies[1:])
+    made = tiny_model().report_studies(studies, batch_size=3)
+    assert "0-0.png" in made[0].problem and not made[0].text
+    assert [r.text for r in made[1:]] == [r.text for r in good]
+
+
+def test_a_model_without_words_says_to_train_it(studies):
+    empty = compose(
+        encoder="densenet121",
+        decoder="hier-lstm",
+        encoder_options={"size": 64, "model_args": {"growth_rate": 4, "block_config": [1, 1, 1, 1]}},
+    )
+    with pytest.raises(CompositionError, match="no words yet: train it first"):
+        empty.report_studies(studies)
+
+
+def test_an_unknown_precision_lists_those_there_are(studies):
+    with pytest.raises(CompositionError, match="no precision 'int3'; there are: auto, fp32, bf16"):
+        tiny_model().report_studies(studies, precision="int3")
+
+
+def test_a_plan_counts_what_composing_builds_without_building_it():
+    options = {"size": 64, "model_args": {"growth_rate": 4, "block_config": [1, 1, 1, 1]}}
+    plan = check(encoder="densenet121", decoder="hier-lstm", encoder_options=options)
+    built = compose(encoder="densenet121", decoder="hier-lstm", encoder_options=options)
+    assert [r.parameters for r in plan.rows] == [
+        sum(p.numel() for p in m.parameters()) for m in (built.encoder, built.decoder)
+    ]
+    assert any("no words" in note for note in plan.notes)
+
+
+def test_the_same_seed_builds_the_same_weights():
+    a, b = tiny_model(), tiny_model()
+    assert all(bool((v == b.state_dict()[k]).all()) for k, v in a.state_dict().items())
+
+
+@pytest.mark.parametrize("names", [{}, {"decoder": "hier-lstm", "retriever": "nearest"}])
+def test_a_model_has_one_head(names):
+    with pytest.raises(CompositionError, match="one decoder or one retriever"):
+        compose(encoder="densenet121", **names)
