@@ -21,7 +21,7 @@ from reportgen_zoo.recipes.demo.language import (
 )
 from safetensors.torch import load_file
 
-from reportgen_core import encoders
+from reportgen_core import datasets, encoders
 
 NIH = Path(__file__).parents[1] / "fixtures" / "nih"
 
@@ -98,13 +98,19 @@ def test_a_patient_is_in_one_split_of_every_folder(tmp_path: Path) -> None:
     assert [row["id"] for row in left] == ["nih-b199"]
 
 
-def test_image_paths_are_relative_to_the_file_that_names_them(tmp_path: Path) -> None:
-    count = build.write(build.nih(NIH), tmp_path / "deep" / "studies.jsonl")
+def test_a_built_folder_holds_its_images_and_reads_as_a_table(tmp_path: Path) -> None:
+    count = build.write(build.nih(NIH), tmp_path / "deep")
     rows = [json.loads(line) for line in (tmp_path / "deep" / "studies.jsonl").read_text().splitlines()]
     assert sum(count.values()) == len(rows) > 1
     for row in rows:
         Image.open(tmp_path / "deep" / row["image"]).verify()
         assert read_labels(row["findings"]) == tuple(f for f in FINDINGS if row["labels"][f])
+    studies = datasets.create("table", tmp_path / "deep").read().studies
+    assert [study.id for study in studies] == [row["id"] for row in rows]
+    assert [study.text(["findings"]) for study in studies] == [row["findings"] for row in rows]
+    assert studies[0].tags == ("pneumonia", "effusion", "posteroanterior", "man", "forties")
+    assert studies[0].labels["Effusion"] == 1
+    assert studies[0].labels["Mass"] == 0
 
 
 @pytest.mark.parametrize(
@@ -169,8 +175,8 @@ def test_the_encoder_learns_what_is_in_real_images(tmp_path: Path) -> None:
     model = encoder.Classifier(
         encoders.create(encoder.ENCODER, size=64, pretrained=str(tmp_path / "imagenet.safetensors"))
     )
-    build.write(build.nih(NIH), tmp_path / "studies.jsonl")
-    images = encoder.read([tmp_path / "studies.jsonl"], model.encoder.image)
+    build.write(build.nih(NIH), tmp_path)
+    images = encoder.read(tmp_path, model.encoder.image)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(15):

@@ -1,11 +1,11 @@
-"""The data of the demonstration model: one JSONL file a folder, in the form that the dataset `table` reads.
+"""The data of the demonstration model: a folder that the dataset `table` reads, with studies.jsonl and the images.
 
 `nih` takes a folder with ChestX-ray14 images and a metadata.jsonl or labels.jsonl (image, labels, view, age, sex,
 patient). `covid` takes covid-chestxray (Cohen et al., 2020, arXiv:2003.11597): the sentences of the notes that describe
 the image, of frontal views whose licence lets them be built on. Patients are dealt to the splits by a hash of their
 number, so that a patient is in one split only, in every folder, now and later. Run as
 
-    python -m reportgen_zoo.recipes.demo.build --nih FOLDER [--more FOLDER] [--covid FOLDER] --out studies.jsonl
+    python -m reportgen_zoo.recipes.demo.build --nih FOLDER [--more FOLDER] [--covid FOLDER] --out DATA
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .language import FINDINGS, Facts, describe
+from .language import DECADES, FINDINGS, PERSONS, PROJECTIONS, Facts, describe
 
 Row = dict[str, Any]
 SHARES = {"test": 0.15, "val": 0.10}  # of the patients; the others train
@@ -36,6 +37,12 @@ def split_of(patient: int | str) -> str:
     return "train"
 
 
+def tags(facts: Facts) -> list[str]:
+    """What the decoder is to have in mind: the findings or that there is none, and what the first sentence tells."""
+    who = [PROJECTIONS[facts.view], PERSONS[facts.sex][1], DECADES[facts.decade] or "under ten"]
+    return [*(name.replace("_", " ").lower() for name in facts.findings or ("No Finding",)), *who]
+
+
 def nih(folder: Path, *, train_only: bool = False, leave_out: frozenset[str] = frozenset()) -> Iterator[Row]:
     """Studies of a folder of ChestX-ray14 images, in the folder's order, but for the images in `leave_out`.
 
@@ -50,7 +57,7 @@ def nih(folder: Path, *, train_only: bool = False, leave_out: frozenset[str] = f
             "id": f"nih-{name}",
             "image": str(folder / row["image"]),
             "findings": describe(facts, name),
-            "tags": list(facts.findings) or ["No Finding"],
+            "tags": tags(facts),
             "labels": {finding: int(finding in facts.findings) for finding in FINDINGS},
             "view": facts.view,
             "sex": facts.sex,
@@ -115,18 +122,19 @@ def _lines(folder: Path, *names: str) -> Iterator[Row]:
         yield json.loads(line)
 
 
-def write(rows: Iterable[Row], target: Path) -> dict[str, int]:
-    """Write studies with image paths relative to the file; how many went to each split."""
+def write(rows: Iterable[Row], folder: Path) -> dict[str, int]:
+    """Make `folder` a dataset: studies.jsonl and copies of the images; how many studies went to each split."""
     count: dict[str, int] = {}
-    target.parent.mkdir(parents=True, exist_ok=True)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
     lines = []
     for row in rows:
         count[row["split"]] = count.get(row["split"], 0) + 1
-        image = os.path.relpath(Path(row["image"]).resolve(), target.parent.resolve())
+        image = f"images/{row['id']}{Path(row['image']).suffix}"
+        shutil.copyfile(row["image"], folder / image)
         lines.append(json.dumps({**row, "image": image}) + "\n")
-    partial = target.with_name(target.name + ".part")
+    partial = folder / "studies.jsonl.part"
     partial.write_text("".join(lines), "utf-8")
-    os.replace(partial, target)
+    os.replace(partial, folder / "studies.jsonl")
     return count
 
 
@@ -136,7 +144,7 @@ def main() -> None:
     parser.add_argument("--nih", type=Path, required=True, help="folder of ChestX-ray14 images: all splits")
     parser.add_argument("--more", type=Path, help="folder of ChestX-ray14 images that only train")
     parser.add_argument("--covid", type=Path, help="folder of covid-chestxray: only trains")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
     given = parser.parse_args()
     rows = list(nih(given.nih))
     if given.more:

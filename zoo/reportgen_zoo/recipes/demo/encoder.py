@@ -5,9 +5,9 @@
 ChestX-ray14 (Wang et al., 2017, arXiv:1705.02315) and no finding, the projection, the sex and the decade of age; those
 are the words that `language.py` makes reports of. Run as
 
-    python -m reportgen_zoo.recipes.demo.encoder --out DIR STUDIES.jsonl [STUDIES.jsonl ...]
+    python -m reportgen_zoo.recipes.demo.encoder --data DATA --out DIR
 
-with the files that `build.py` writes; DIR gets imagenet.safetensors, encoder.safetensors and encoder.json.
+with the folder that `build.py` made; DIR gets imagenet.safetensors, encoder.safetensors and encoder.json.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -83,13 +82,13 @@ def convert(target: Path) -> None:
     save_file({name: value.contiguous() for name, value in zip(wanted, source.values(), strict=True)}, target)
 
 
-def read(files: Sequence[Path], spec: ImageSpec) -> Images:
-    """Read the studies of `build.py`'s files that have labels, at the size of `spec`."""
-    rows = [(file, json.loads(line)) for file in files for line in file.read_text("utf-8").splitlines()]
-    rows = [(file, row) for file, row in rows if "labels" in row]
-    pixels = np.stack([prepare(read_image(file.parent / row["image"]), spec) for file, row in rows])
-    targets = torch.tensor([_targets(row) for _, row in rows])
-    return Images(torch.from_numpy(pixels), targets, tuple(row["split"] for _, row in rows))
+def read(folder: Path, spec: ImageSpec) -> Images:
+    """Read the studies of a folder of `build.py` that have labels, at the size of `spec`."""
+    rows = [json.loads(line) for line in (folder / "studies.jsonl").read_text("utf-8").splitlines()]
+    rows = [row for row in rows if "labels" in row]
+    pixels = np.stack([prepare(read_image(folder / row["image"]), spec) for row in rows])
+    targets = torch.tensor([_targets(row) for row in rows])
+    return Images(torch.from_numpy(pixels), targets, tuple(row["split"] for row in rows))
 
 
 def _targets(row: dict[str, Any]) -> list[float]:
@@ -221,18 +220,19 @@ def save(encoder: Encoder, out: Path) -> None:
 def main() -> None:
     """Convert and train from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("studies", type=Path, nargs="+", help="files that build.py wrote")
+    parser.add_argument("--data", type=Path, required=True, help="folder that build.py made")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=Schedule().epochs)
     parser.add_argument("--seed", type=int, default=Schedule().seed)
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    log.setLevel(logging.INFO)
     given.out.mkdir(parents=True, exist_ok=True)
     convert(given.out / "imagenet.safetensors")
     torch.manual_seed(given.seed)
     model = Classifier(encoders.create(ENCODER, pretrained=str(given.out / "imagenet.safetensors")))
     model.to(memory_format=torch.channels_last)
-    images = read(given.studies, model.encoder.image)
+    images = read(given.data, model.encoder.image)
     found = finetune(model, images, Schedule(epochs=given.epochs, seed=given.seed), given.out)
     (given.out / "encoder.json").write_text(json.dumps({"auc": found, "mean": mean(found)}, indent=2) + "\n")
 
