@@ -9,6 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from reportgen_core import OptionError
+
 from .kinds import KINDS
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -45,11 +47,12 @@ def device_option() -> Callable[[Any], Any]:
 
 
 def pick_device(name: str) -> str:
-    """The device that `auto` means on this machine."""
-    if name != "auto":
-        return name
+    """The device that `auto` means on this machine. Raises OptionError for one that it has not."""
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device, usable in there.items() if usable)
+    if not there[name]:
+        raise OptionError(f"--device {name}: torch finds no such device here; rg doctor says what there is")
+    return name

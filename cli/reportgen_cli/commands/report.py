@@ -104,7 +104,8 @@ def ready(name: str | None, device: str, precision: str) -> Model:
     from reportgen_core import load
     from reportgen_core.model import best_precision
 
-    model = load(chosen).to(pick_device(device))
+    place = pick_device(device)
+    model = load(chosen).to(place)
     arithmetic = best_precision(model.device) if precision == "auto" else precision
     demonstration = "; a demonstration, not for clinical use" if known and known.demonstration else ""
     click.echo(f"model {chosen}, {model.device.type}, {arithmetic}{demonstration}", err=True)

@@ -1,0 +1,110 @@
+"""How `rg` ends: one line for what a user can act on, exit codes, and quiet where nobody listens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from importlib import metadata
+
+import click
+import pytest
+from reportgen_cli import main as frame
+from reportgen_cli.main import BUILTIN, commands
+
+from reportgen_core import DataError, Entry
+
+
+def fails(error: BaseException) -> click.Command:
+    @click.command()
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.fixture
+def raising(monkeypatch: pytest.MonkeyPatch):
+    """A command `boom` that raises what it is given."""
+
+    def register(error: BaseException) -> None:
+        monkeypatch.setattr(frame, "BUILTIN", (*BUILTIN, Entry("boom", f"{__name__}:boom", "s")))
+        monkeypatch.setitem(globals(), "boom", fails(error))
+
+    return register
+
+
+@pytest.mark.parametrize("entry", BUILTIN, ids=lambda e: e.name)
+def test_every_command_of_ours_is_a_click_command_with_help(entry: Entry) -> None:
+    from reportgen_core.registry import resolve
+
+    command = resolve(entry.target)
+    assert isinstance(command, click.Command)
+    assert command.help
+    assert list(commands()) == sorted(commands())
+
+
+def test_an_error_that_a_user_can_act_on_is_one_line(rg, raising) -> None:
+    raising(DataError("no file reports.csv in data"))
+    done = rg("boom")
+    assert (done.code, done.out, done.err) == (1, "", "rg: no file reports.csv in data\n")
+
+
+def test_an_error_of_ours_keeps_its_traceback(rg, raising) -> None:
+    raising(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        rg("boom")
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(rg, raising) -> None:
+    raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out/reports.jsonl"))
+    done = rg("boom")
+    assert (done.code, done.err) == (1, "rg: out/reports.jsonl: No space left on device\n")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])
+def test_an_interruption_ends_with_130_and_no_traceback(rg, raising, error: BaseException) -> None:
+    raising(error)
+    done = rg("boom")
+    assert done.code == 130
+    assert "Traceback" not in done.err
+
+
+def test_an_unknown_command_has_a_near_match_and_the_list(rg) -> None:
+    done = rg("reprot")
+    assert done.code == 2
+    assert "no command 'reprot'; did you mean 'report'? there are: compare, compose, data" in done.err
+
+
+def test_an_unknown_option_has_a_near_match(rg) -> None:
+    done = rg("report", "--beam", "3", "x.png")
+    assert done.code == 2
+    assert "--beams" in done.err
+
+
+def test_an_unknown_kind_lists_the_kinds(rg) -> None:
+    done = rg("list", "encodrs")
+    assert done.code == 2
+    assert "'encoders'" in done.err
+
+
+@pytest.mark.parametrize("module", [["-m", "reportgen_cli"], ["-c", "from reportgen_cli.main import main; main()"]])
+def test_the_module_is_the_command(module: list[str]) -> None:
+    done = subprocess.run([sys.executable, *module, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"rg, version {metadata.version('reportgen')}\n"
+
+
+def test_rg_and_reportgen_are_the_same_program() -> None:
+    points = {p.name: p.value for p in metadata.entry_points(group="console_scripts") if p.name in ("rg", "reportgen")}
+    assert points == {"rg": "reportgen_cli.main:main", "reportgen": "reportgen_cli.main:main"}
+
+
+def test_a_reader_that_goes_away_leaves_no_noise() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "reportgen_cli", "list", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()  # before anything is written
+        assert running.stderr.read() == b""

@@ -1,0 +1,155 @@
+"""`rg report` and `rg demo`: files, folders and studies in, reports out, and a bad image stops nobody."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from reportgen_cli.commands import report as command
+from reportgen_cli.commands.report import as_text, as_values, file_name
+from reportgen_zoo import manifests
+
+from reportgen_core import Attention, Report, load
+from reportgen_core.testing import WORDS
+
+
+def test_a_report_is_the_models_own(rg, model: Path, chest: Path) -> None:
+    done = rg("report", chest, "--model", model, "--precision", "fp32")
+    assert done.code == 0
+    wrote = load(model).report([chest], precision="fp32")[0]
+    assert done.out.splitlines()[0] == wrote.text
+    assert wrote.text.split()[0].strip(".").lower() in WORDS
+    assert f"model {model}, cpu, fp32" in done.err
+
+
+def test_a_bad_image_is_named_and_the_others_are_reported(rg, model: Path, chest: Path, tmp_path: Path) -> None:
+    bad, gone = tmp_path / "bad.png", tmp_path / "gone.png"
+    bad.write_bytes(chest.read_bytes()[:60])
+    done = rg("report", bad, chest, gone, "--model", model)
+    assert done.code == 1
+    assert "# chest" in done.out
+    complaints = [line for line in done.err.splitlines() if line.startswith("rg: ")]
+    assert [str(path) in line for path, line in zip((bad, gone), complaints, strict=True)] == [True, True]
+
+
+def test_json_is_a_line_a_study_also_for_a_bad_one(rg, model: Path, chest: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_text("no image")
+    done = rg("report", tmp_path / "bad.png", chest, "--model", model, "--json")
+    values = {v["study"]: v for v in map(json.loads, done.out.splitlines())}
+    assert done.code == 1
+    assert values["chest"]["text"]
+    assert not values["chest"]["problem"]
+    assert values["chest"]["tags"]
+    assert values["bad"]["problem"]
+    assert not values["bad"]["text"]
+
+
+def test_attention_is_given_as_numbers_that_sum_to_one(rg, model: Path, chest: Path) -> None:
+    done = rg("report", chest, "--model", model, "--json", "--attention")
+    looked = json.loads(done.out)["attention"]
+    assert looked["per"] == "sentence"
+    for row in looked["regions"]:
+        assert sum(row) == pytest.approx(1, abs=1e-3)  # rounded to 5 places, 4 regions
+    assert "attention" not in json.loads(rg("report", chest, "--model", model, "--json").out)
+
+
+def test_a_folder_is_searched_and_files_are_written(rg, model: Path, chest: Path, tmp_path: Path) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for i, name in enumerate(("a.png", "deep/b.png")):
+        Image.open(chest).rotate(90 * i).save(tmp_path / "in" / name)
+    done = rg("report", tmp_path / "in", "--model", model, "--out", tmp_path / "out", "--explain")
+    assert done.code == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.txt", "b.txt", "a.png", "b.png", "reports.jsonl"}
+    lines = [json.loads(line) for line in (tmp_path / "out" / "reports.jsonl").read_text().splitlines()]
+    assert [v["study"] for v in lines] == ["a", "b"]
+    assert (tmp_path / "out" / "a.txt").read_text() == lines[0]["text"] + "\n"
+    assert Image.open(tmp_path / "out" / "a.png").width > 300
+
+
+def test_views_of_one_study_give_one_report(rg, model: Path, chest: Path, tmp_path: Path) -> None:
+    other = tmp_path / "lateral.png"
+    Image.open(chest).rotate(90).save(other)
+    done = rg("report", chest, other, "--study", "--model", model, "--json")
+    [values] = map(json.loads, done.out.splitlines())
+    assert values["study"] == "chest"
+
+
+def test_more_reports_come_with_beams(rg, model: Path, chest: Path) -> None:
+    done = rg("report", chest, "--model", model, "--beams", 3, "--n-best", 3, "--json")
+    values = json.loads(done.out)
+    assert values["alternatives"]
+    assert values["text"] not in values["alternatives"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (["--model", "no.such_model"], "no model or model folder 'no.such_model'; "),
+        (["--explain", "--model", "x"], "--explain writes pictures, and needs --out"),
+        (["--device", "mps", "--model", "x"], "--device mps: torch finds no such device here"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    rg, chest: Path, asked: list[str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    done = rg("report", chest, *asked)
+    assert done.code == 1
+    assert done.err.startswith("rg: ")
+    assert says in done.err
+
+
+def test_a_model_without_words_says_what_to_do(rg, chest: Path, tmp_path: Path) -> None:
+    tiny = ["size=64", 'model_args={"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8]}']
+    options = [word for option in tiny for word in ("--encoder-option", option)]
+    rg("compose", "--encoder", "resnet50", "--decoder", "hier-lstm", *options, "--out", tmp_path / "new")
+    done = rg("report", chest, "--model", tmp_path / "new")
+    assert done.code == 1
+    assert "this model has no words yet: train it first" in done.err
+
+
+def test_no_shipped_model_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "builtin", lambda: manifests.Manifest(1))
+    with pytest.raises(command.OptionError, match="no model ships inside"):
+        command.default_model()
+
+
+def test_the_name_of_a_study_never_leaves_the_folder() -> None:
+    assert file_name("../../etc/passwd") == "etc_passwd"
+    assert file_name("..") == "study"
+    assert file_name("a b/c.png") == "a_b_c.png"
+
+
+def test_the_text_has_alternatives_and_the_likeliest_five() -> None:
+    tags = {f"t{i}": 0.9 - 0.1 * i for i in range(7)}
+    told = as_text(Report("s", "a b.", tags=tags, alternatives=("c.",)), headed=True)
+    assert told == "# s\na b.\nor: c.\ntags: t0 0.90, t1 0.80, t2 0.70, t3 0.60, t4 0.50"
+
+
+def test_values_hold_everything_a_program_needs() -> None:
+    looked = Attention("sentence", torch.tensor([[0.25, 0.75]]), torch.tensor([[1.0]]), torch.tensor([3]))
+    values = as_values(Report("s", "a.", ("a.",), attention=looked, attended_tags=("opacity",)), attention=True)
+    assert values["attention"] == {
+        "per": "sentence",
+        "tag_names": ("opacity",),
+        "regions": [[0.25, 0.75]],
+        "tags": [[1.0]],
+    }
+    json.dumps(values)
+
+
+def test_the_demonstration_writes_report_and_picture(
+    rg, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "default_model", lambda: str(model))
+    done = rg("demo", "--out", tmp_path / "demo")
+    assert done.code == 0
+    assert {p.name for p in (tmp_path / "demo").iterdir()} == {"report.txt", "report.json", "attention.png"}
+    assert done.out.startswith((tmp_path / "demo" / "report.txt").read_text().strip())
+    assert "CC BY 3.0" in done.err
+    picture = np.asarray(Image.open(tmp_path / "demo" / "attention.png"))
+    assert picture.std() > 20  # not an empty page
