@@ -32,6 +32,7 @@ class Browser:
         os.close(theirs_out)
         self.reads, self.writes, self.buffer, self.number = ours_in, ours_out, b"", 0
         self.log: list[str] = []
+        self.loads = 0
         self.session = ""
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -65,13 +66,23 @@ class Browser:
         message: dict[str, Any] = json.loads(line)
         if message.get("method") == "Runtime.exceptionThrown":
             self.log.append(json.dumps(message["params"]["exceptionDetails"]))
+        self.loads += message.get("method") == "Page.loadEventFired"
         if message.get("method") == "Log.entryAdded":
             self.log.append(message["params"]["entry"]["text"])
         return message
 
     def open(self, url: str) -> None:
-        self.send("Page.navigate", url=url)
-        self.wait("document.readyState === 'complete'")
+        self._load("Page.navigate", url=url)
+
+    def reload(self) -> None:
+        self._load("Page.reload")
+
+    def _load(self, method: str, **params: Any) -> None:
+        """Until the new document is there with all that it loads; a script before that may meet the old one."""
+        before = self.loads
+        self.send(method, **params)
+        while self.loads == before:
+            self._next(30)
 
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression, a promise's when it is one."""

@@ -71,7 +71,7 @@ def test_a_reload_and_a_new_server_go_on_where_the_reader_was(browser: Browser, 
     with serving(study) as server:
         begin(browser, server)
         press(browser, "3", 1)
-        browser.run("location.reload()")
+        browser.reload()
         browser.wait("document.body.innerText.includes('Welcome back: 1 are read')")
     with serving(study) as server:
         begin(browser, server)
