@@ -6,10 +6,11 @@ import itertools
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reportgen_zoo.recipes.demo import build, encoder
+from reportgen_zoo.recipes.demo import build, encoder, score
 from reportgen_zoo.recipes.demo.language import (
     FINDINGS,
     NORMAL,
@@ -21,7 +22,7 @@ from reportgen_zoo.recipes.demo.language import (
 )
 from safetensors.torch import load_file
 
-from reportgen_core import datasets, encoders
+from reportgen_core import Study, datasets, encoders
 
 NIH = Path(__file__).parents[1] / "fixtures" / "nih"
 
@@ -90,27 +91,27 @@ def test_a_patient_is_in_one_split_of_every_folder(tmp_path: Path) -> None:
     first = list(build.nih(tmp_path / "a"))
     splits: dict[str, set[str]] = {}
     for row in [*first, *build.nih(tmp_path / "b", train_only=True)]:
-        splits.setdefault(row["patient"], set()).add(row["split"])
+        splits.setdefault(row.patient, set()).add(row.split)
     assert all(len(found) == 1 for found in splits.values())
-    assert {row["split"] for row in first} == {"train", "val", "test"}
-    assert {row["split"] for row in build.nih(tmp_path / "b", train_only=True)} == {"train"}
+    assert {row.split for row in first} == {"train", "val", "test"}
+    assert {row.split for row in build.nih(tmp_path / "b", train_only=True)} == {"train"}
     left = build.nih(tmp_path / "b", leave_out=frozenset(f"b{n}" for n in range(199)))
-    assert [row["id"] for row in left] == ["nih-b199"]
+    assert [row.id for row in left] == ["nih-b199"]
 
 
 def test_a_built_folder_holds_its_images_and_reads_as_a_table(tmp_path: Path) -> None:
     count = build.write(build.nih(NIH), tmp_path / "deep")
-    rows = [json.loads(line) for line in (tmp_path / "deep" / "studies.jsonl").read_text().splitlines()]
-    assert sum(count.values()) == len(rows) > 1
-    for row in rows:
-        Image.open(tmp_path / "deep" / row["image"]).verify()
-        assert read_labels(row["findings"]) == tuple(f for f in FINDINGS if row["labels"][f])
     studies = datasets.create("table", tmp_path / "deep").read().studies
-    assert [study.id for study in studies] == [row["id"] for row in rows]
-    assert [study.text(["findings"]) for study in studies] == [row["findings"] for row in rows]
+    assert sum(count.values()) == len(studies) == 4
+    for study in studies:
+        assert study.views[0].path.is_relative_to(tmp_path)
+        Image.open(study.views[0].path).verify()
+        assert read_labels(study.text(["findings"])) == tuple(f for f in FINDINGS if study.labels[f] == 1)
     assert studies[0].tags == ("pneumonia", "effusion", "posteroanterior", "man", "forties")
-    assert studies[0].labels["Effusion"] == 1
-    assert studies[0].labels["Mass"] == 0
+    assert studies[0].extra == {"projection": "PA", "sex": "M", "age": 49}
+    box = studies[3].boxes[0]
+    assert box.label == "Cardiomegaly"
+    assert box.left == pytest.approx(337.9 / 1024)  # by hand, from the original's 1024 pixels
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_rows_of_a_licence_that_forbids_building_on_them_are_left_out(tmp_path: 
         for n, licence in enumerate(licences)
     ]
     (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert [row["licence"] for row in build.covid(tmp_path)] == ["CC BY 3.0", "CC BY-NC-SA", "CC BY-SA"]
+    assert [row.extra["licence"] for row in build.covid(tmp_path)] == ["CC BY 3.0", "CC BY-NC-SA", "CC BY-SA"]
 
 
 def test_imagenet_weights_are_read_under_timms_names(tmp_path: Path) -> None:
@@ -196,3 +197,40 @@ def test_augmentation_keeps_the_range_and_never_mirrors() -> None:
     assert x.min() >= 0
     assert x.max() <= 1
     assert (x[..., :16].mean((1, 2, 3)) > x[..., 40:].mean((1, 2, 3)) + 0.3).all()
+
+
+def test_the_score_of_findings_is_that_of_a_hand_count() -> None:
+    studies = [
+        Study("a", labels={"Mass": 1.0, "Nodule": 1.0}, patient="1"),
+        Study("b", labels={"Mass": 0.0}, patient="2"),
+        Study("c", labels={"Effusion": 1.0}, patient="3"),
+    ]
+    texts = ["A pulmonary mass is seen.", "There is pneumonia.", "There is a pleural effusion."]
+    found = score.score(texts, studies)
+    assert found["precision"] == pytest.approx(2 / 3, abs=1e-3)  # mass and effusion right, pneumonia wrong
+    assert found["recall"] == pytest.approx(2 / 3, abs=1e-3)  # the nodule missed
+    assert found["by_finding"] == {
+        "Pneumonia": [0, 1, 0],
+        "Mass": [1, 0, 0],
+        "Nodule": [0, 0, 1],
+        "Effusion": [1, 0, 0],
+    }
+    assert found["distinct_reports"] == 1.0
+
+
+def test_a_text_without_findings_scores_nothing() -> None:
+    studies = [Study(str(n), labels={"Mass": float(n % 2)}, patient=str(n)) for n in range(9)]
+    found = score.score(["The lungs are clear."] * 9, studies)
+    assert (found["f1"], found["f1_interval"], found["distinct_reports"]) == (0.0, [0.0, 0.0], round(1 / 9, 3))
+
+
+def test_the_interval_is_that_of_numpys_bootstrap() -> None:
+    rng = np.random.default_rng(0)
+    said, there = rng.random(200) < 0.5, rng.random(200) < 0.5
+    counts = [score.Counts(int(s and t), int(s and not t), int(t and not s)) for s, t in zip(said, there, strict=True)]
+    low, high = score.interval(counts, [str(n) for n in range(200)])
+    table = np.array([(c.right, c.wrong, c.missed) for c in counts])
+    drawn = table[rng.integers(0, 200, (4000, 200))].sum(1)
+    values = 2 * drawn[:, 0] / (2 * drawn[:, 0] + drawn[:, 1] + drawn[:, 2])
+    # two independent bootstraps of 2,000 and 4,000 resamples; the standard deviation of F1 is 0.035
+    assert (low, high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), abs=0.015)

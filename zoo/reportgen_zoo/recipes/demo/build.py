@@ -17,8 +17,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from reportgen_core import Box, Study, View
+from reportgen_core.study_json import study_to_json
 
 from .language import DECADES, FINDINGS, PERSONS, PROJECTIONS, Facts, describe
 
@@ -43,7 +47,7 @@ def tags(facts: Facts) -> list[str]:
     return [*(name.replace("_", " ").lower() for name in facts.findings or ("No Finding",)), *who]
 
 
-def nih(folder: Path, *, train_only: bool = False, leave_out: frozenset[str] = frozenset()) -> Iterator[Row]:
+def nih(folder: Path, *, train_only: bool = False, leave_out: frozenset[str] = frozenset()) -> Iterator[Study]:
     """Studies of a folder of ChestX-ray14 images, in the folder's order, but for the images in `leave_out`.
 
     `train_only` drops the patients of the other splits: for images too small to be fairly tested on.
@@ -53,18 +57,23 @@ def nih(folder: Path, *, train_only: bool = False, leave_out: frozenset[str] = f
         if name in leave_out or (train_only and split != "train"):
             continue
         facts = Facts(tuple(f for f in FINDINGS if f in row["labels"]), row["view"], row["sex"], int(row["age"]))
-        yield {
-            "id": f"nih-{name}",
-            "image": str(folder / row["image"]),
-            "findings": describe(facts, name),
-            "tags": tags(facts),
-            "labels": {finding: int(finding in facts.findings) for finding in FINDINGS},
-            "view": facts.view,
-            "sex": facts.sex,
-            "age": facts.age,
-            "patient": f"nih-{row['patient']}",
-            "split": split,
-        }
+        yield Study(
+            f"nih-{name}",
+            views=(View((folder / row["image"]).absolute(), "frontal"),),
+            sections={"findings": describe(facts, name)},
+            tags=tuple(tags(facts)),
+            labels={finding: float(finding in facts.findings) for finding in FINDINGS},
+            split=split,
+            patient=f"nih-{row['patient']}",
+            boxes=tuple(_box(box, row["orig_size"]) for box in row.get("bbox", ())),
+            extra={"projection": facts.view, "sex": facts.sex, "age": facts.age},
+        )
+
+
+def _box(box: list[Any], size: list[int]) -> Box:
+    """The label, corner and size in pixels of the original image, as shares of it."""
+    (label, left, top, width, height), (W, H) = box, size
+    return Box(label, left / W, top / H, width / W, height / H)
 
 
 # Words of the image, and words of history and course that spoil a sentence for somebody who sees one image only.
@@ -92,7 +101,7 @@ def describing(notes: str) -> list[str]:
     return found
 
 
-def covid(folder: Path) -> Iterator[Row]:
+def covid(folder: Path) -> Iterator[Study]:
     """Frontal studies of covid-chestxray with a sentence on the image and a licence to build on; all to train."""
     for row in _lines(folder, "metadata.jsonl"):
         sentences = describing(row["clinical_notes"] or "")
@@ -102,16 +111,14 @@ def covid(folder: Path) -> Iterator[Row]:
             or not BUILDABLE.fullmatch(row["license"] or "")
         ):
             continue
-        yield {
-            "id": f"covid-{Path(row['image']).stem}",
-            "image": str(folder / row["image"]),
-            "findings": " ".join(sentences[:6]),
-            "tags": [],
-            "view": row["view"][:2],
-            "patient": f"covid-{row['patientid']}",
-            "split": "train",
-            "licence": row["license"],
-        }
+        yield Study(
+            f"covid-{Path(row['image']).stem}",
+            views=(View((folder / row["image"]).absolute(), "frontal"),),
+            sections={"findings": " ".join(sentences[:6])},
+            split="train",
+            patient=f"covid-{row['patientid']}",
+            extra={"licence": row["license"]},
+        )
 
 
 def _lines(folder: Path, *names: str) -> Iterator[Row]:
@@ -122,16 +129,18 @@ def _lines(folder: Path, *names: str) -> Iterator[Row]:
         yield json.loads(line)
 
 
-def write(rows: Iterable[Row], folder: Path) -> dict[str, int]:
+def write(studies: Iterable[Study], folder: Path) -> dict[str, int]:
     """Make `folder` a dataset: studies.jsonl and copies of the images; how many studies went to each split."""
     count: dict[str, int] = {}
     (folder / "images").mkdir(parents=True, exist_ok=True)
     lines = []
-    for row in rows:
-        count[row["split"]] = count.get(row["split"], 0) + 1
-        image = f"images/{row['id']}{Path(row['image']).suffix}"
-        shutil.copyfile(row["image"], folder / image)
-        lines.append(json.dumps({**row, "image": image}) + "\n")
+    for study in studies:
+        count[study.split] = count.get(study.split, 0) + 1
+        source = study.views[0].path
+        target = folder / "images" / f"{study.id}{source.suffix}"
+        shutil.copyfile(source, target)
+        kept = replace(study, views=(replace(study.views[0], path=target),))
+        lines.append(json.dumps(study_to_json(kept, folder)) + "\n")
     partial = folder / "studies.jsonl.part"
     partial.write_text("".join(lines), "utf-8")
     os.replace(partial, folder / "studies.jsonl")
@@ -146,13 +155,13 @@ def main() -> None:
     parser.add_argument("--covid", type=Path, help="folder of covid-chestxray: only trains")
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
     given = parser.parse_args()
-    rows = list(nih(given.nih))
+    studies = list(nih(given.nih))
     if given.more:
-        known = frozenset(Path(row["image"]).stem for row in rows)
-        rows += nih(given.more, train_only=True, leave_out=known)
+        known = frozenset(study.id.removeprefix("nih-") for study in studies)
+        studies += nih(given.more, train_only=True, leave_out=known)
     if given.covid:
-        rows += covid(given.covid)
-    print(json.dumps(write(rows, given.out)))
+        studies += covid(given.covid)
+    print(json.dumps(write(studies, given.out)))
 
 
 if __name__ == "__main__":

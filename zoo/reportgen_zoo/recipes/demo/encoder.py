@@ -20,7 +20,6 @@ import time
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,10 +27,10 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from reportgen_core import Encoder, ImageSpec, encoders
+from reportgen_core import Encoder, ImageSpec, Study, datasets, encoders
 from reportgen_core.images import prepare, read_image
 
-from .language import FINDINGS, Facts
+from .language import FINDINGS
 
 ENCODER = "timm/tf_efficientnet_lite0"
 NAMES = (*FINDINGS, "No Finding", "AP", "M", *(f"age {decade}" for decade in range(10)))
@@ -84,16 +83,15 @@ def convert(target: Path) -> None:
 
 def read(folder: Path, spec: ImageSpec) -> Images:
     """Read the studies of a folder of `build.py` that have labels, at the size of `spec`."""
-    rows = [json.loads(line) for line in (folder / "studies.jsonl").read_text("utf-8").splitlines()]
-    rows = [row for row in rows if "labels" in row]
-    pixels = np.stack([prepare(read_image(folder / row["image"]), spec) for row in rows])
-    targets = torch.tensor([_targets(row) for row in rows])
-    return Images(torch.from_numpy(pixels), targets, tuple(row["split"] for row in rows))
+    studies = [study for study in datasets.create("table", folder).read().studies if study.labels]
+    pixels = np.stack([prepare(read_image(study.views[0].path), spec) for study in studies])
+    targets = torch.tensor([_targets(study) for study in studies])
+    return Images(torch.from_numpy(pixels), targets, tuple(study.split for study in studies))
 
 
-def _targets(row: dict[str, Any]) -> list[float]:
-    facts = Facts(tuple(f for f in FINDINGS if row["labels"][f]), row["view"], row["sex"], row["age"])
-    true = {*(facts.findings or ("No Finding",)), facts.view, facts.sex, f"age {facts.decade}"}
+def _targets(study: Study) -> list[float]:
+    findings = [f for f in FINDINGS if study.labels[f] == 1] or ["No Finding"]
+    true = {*findings, study.extra["projection"], study.extra["sex"], f"age {min(study.extra['age'], 99) // 10}"}
     return [float(name in true) for name in NAMES]
 
 
