@@ -9,7 +9,7 @@ import time
 import click
 from reportgen_zoo import manifests
 from reportgen_zoo.data import plain
-from reportgen_zoo.records import Record
+from reportgen_zoo.records import Record, ZooError
 
 from reportgen_core import UnknownName
 
@@ -81,6 +81,8 @@ def pull(names: tuple[str, ...], agree: bool) -> None:
     for record in [manifests.record(name) for name in names]:
         if not terms.agreed(record):
             click.echo(f"{record.name}: {record.terms}", err=True)
+            if not agree and not sys.stdin.isatty():
+                raise ZooError(f"{record.name} asks you to agree to the terms above; agree with --agree")
             if not agree:
                 click.confirm("Do you agree?", abort=True, err=True)
             terms.agree(record)
