@@ -22,7 +22,7 @@ from .scorecard import Card, Line, System, card_to_json, fingerprint, flat_lines
 if TYPE_CHECKING:
     from .types import Array
 
-METRICS = ("bleu", "meteor", "rouge-l", "cider")
+METRICS = ("bleu", "meteor", "rouge-l", "cider", "chexpert-rules")
 SEEDS = 5  # sets of reports of a baseline that draws
 CHOOSE_ON = 1000  # validation studies that the constant is chosen on, at most
 

@@ -39,7 +39,10 @@ class HasStatistics(Protocol):
         """(n, k) float: the row of each study. Adding rows gives the statistics of the set."""
 
     def scores(self, totals: Array) -> Mapping[str, Array]:
-        """Of summed statistics (..., k), the scores (...) by part, the headline first."""
+        """Of summed statistics (..., k), the scores (...) by part, the headline first.
+
+        A part whose name ends in " references" is a count, not a score.
+        """
 
 
 @runtime_checkable

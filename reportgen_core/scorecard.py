@@ -41,14 +41,14 @@ class Line:
     value: float
     low: float | None = None
     high: float | None = None
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True  # None: a count, neither way is better
     metric: str = ""  # the registered name it comes from
     version: str = ""  # the metric's
 
     @property
     def arrow(self) -> str:
         """Which way is better."""
-        return "↑" if self.higher_is_better else "↓"
+        return "" if self.higher_is_better is None else "↑" if self.higher_is_better else "↓"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def flat_lines(card: Card, systems: Iterable[System]) -> list[dict[str, Any]]:
                         "value": line.value,
                         "low": line.low,
                         "high": line.high,
-                        "better": "higher" if line.higher_is_better else "lower",
+                        "better": {True: "higher", False: "lower", None: ""}[line.higher_is_better],
                         "metric": line.metric,
                         "metric_version": line.version,
                         "protocol": card.protocol,

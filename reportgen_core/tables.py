@@ -89,20 +89,44 @@ def subsets(systems: Sequence[System]) -> list[Table]:
     return [Table("By reference", ("", *(f"{line.name} {line.arrow}" for line in shown)), tuple(rows))]
 
 
+WORDS = ("precision", "recall", "f1", "auc", "references")  # ends of names that become columns
+
+
 def details(systems: Sequence[System]) -> list[Table]:
-    """All numbers of each metric that has many, a column a system."""
+    """All numbers of each metric that has many: a row a class or average, with the baselines' last column beside."""
     first = systems[0].lines
     found = []
     for metric in dict.fromkeys(line.metric for line in first):
         own = [line for line in first if line.metric == metric]
-        if len(own) <= MOST:
-            continue
-        rows = [
-            (f"{line.name} {line.arrow}", *(with_interval(s.line(line.name), i == 0) for i, s in enumerate(systems)))
-            for line in own
-        ]
-        found.append(Table(f"{metric} {own[0].version}", ("", *(s.name for s in systems)), tuple(rows)))
+        if len(own) > MOST:
+            found.append(_by_class(metric, own, systems))
     return found
+
+
+def _by_class(metric: str, own: Sequence[Line], systems: Sequence[System]) -> Table:
+    subjects: dict[str, dict[str, Line]] = {}
+    for line in own:
+        subject, _, word = line.name.removeprefix(metric).strip().rpartition(" ")
+        subjects.setdefault(subject if word in WORDS else line.name, {})[word if word in WORDS else "value"] = line
+    words = [w for w in (*WORDS, "value") if any(w in lines for lines in subjects.values())]
+    main = next((w for w in ("f1", "auc", "value") if w in words), words[-1])
+    header = ["", *(f"{w} {'' if w == 'references' else '↑'}".strip() for w in words), "95 %"]
+    header += [f"{main} of {s.name}" for s in systems[1:]]
+    rows = []
+    for subject, lines in subjects.items():
+        shown = lines.get(main)
+        cells = [_count(lines[w]) if w == "references" and w in lines else number(_value(lines.get(w))) for w in words]
+        others = [number(_value(s.line(shown.name) if shown else None)) for s in systems[1:]]
+        rows.append((subject, *cells, interval(shown) if shown else "", *others))
+    return Table(f"{metric} {own[0].version} of {systems[0].name}", tuple(header), tuple(rows))
+
+
+def _value(line: Line | None) -> float | None:
+    return line.value if line else None
+
+
+def _count(line: Line) -> str:
+    return f"{line.value:.0f}"
 
 
 def number(value: float | None) -> str:
@@ -115,14 +139,6 @@ def interval(line: Line) -> str:
     if line.low is None or line.high is None or math.isnan(line.low):
         return ""
     return f"{_short(line.low)}-{_short(line.high)}"
-
-
-def with_interval(line: Line | None, wanted: bool = True) -> str:
-    """`0.147 (.134-.161)`."""
-    if line is None:
-        return "–"
-    ends = interval(line) if wanted else ""
-    return number(line.value) + (f" ({ends})" if ends else "")
 
 
 def _short(value: float) -> str:

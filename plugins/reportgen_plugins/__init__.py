@@ -68,6 +68,11 @@ def register_metrics() -> Iterable[Entry]:
         Entry("rouge-l", _HERE + "metrics.rouge:RougeL", "ROUGE-L (F, β = 1.2)", "Lin 2004"),
         Entry("cider", cider, "CIDEr-D, as everybody means it", "arXiv:1411.5726"),
         Entry("cider-plain", cider, "CIDEr without the D", "arXiv:1411.5726", options={"plain": True}),
+        Entry("chexpert-rules", _HERE + "metrics.clinical:ChexpertRules", "F1 of findings by our rules", "arXiv:1901.07031"),
+        Entry("chexbert", _HERE + "metrics.chexbert:Chexbert", "F1 of findings by CheXbert (weights)", "arXiv:2004.09167"),
+        Entry(
+            "radgraph", _HERE + "metrics.radgraph:Radgraph", "F1 of RadGraph's entities", "arXiv:2106.14463", "radgraph"
+        ),
     ]
 
 

@@ -36,6 +36,7 @@ def compare(runs: tuple[Path, ...], anyway: bool, rounds: int, seed: int, shape:
         from ..render import table
 
         for one in shown:
+            click.echo(one.title)
             table(one.header, one.rows)
             for line in one.foot:
                 click.echo(line)

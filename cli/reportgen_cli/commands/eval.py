@@ -34,7 +34,7 @@ PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--section", "sections", multiple=True, help="Of the references; may be given again, in order.")
 @click.option("--protocol", metavar="NAME", shell_complete=completes("protocols"), help="How texts become words.")
 @values("--protocol-option", "protocol_options", "Of the protocol.")
-@click.option("--metrics", metavar="A,B,...", help="Instead of bleu,meteor,rouge-l,cider; see rg list metrics.")
+@click.option("--metrics", metavar="A,B,...", help="Instead of bleu,meteor,rouge-l,cider,chexpert-rules.")
 @values("--metric-option", "metric_options", "Of a metric, as METRIC.K=V.")
 @click.option("--baselines/--no-baselines", default=True, show_default=True, help="Score what needs no image, too.")
 @click.option("--features", type=PLACE, help="Image features for the nearest-image baseline: a .npz, an array an id.")
@@ -207,6 +207,7 @@ def show(found: Evaluation, shape: str) -> None:
         from ..render import table
 
         for one in shown:
+            click.echo(one.title)
             table(one.header, one.rows)
             for line in one.foot:
                 click.echo(line)

@@ -1,0 +1,55 @@
+"""`chexpert-rules`: clinical agreement by our own rule labeler. A score is named after the labeler that made it.
+
+The labeler is `labeler.Labeler`, the conventions are those of `agreement`. Scores of other labelers (`chexbert`,
+`radgraph`) have other names, and none stands in for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reportgen_core.metric import Metric
+from reportgen_core.types import Score
+
+from .agreement import Agreement
+from .labeler import LABELS, Hedge, Labeler, Scheme
+
+Floats = NDArray[np.float64]
+
+
+class ChexpertRules(Metric):
+    """F1 of findings that rules read off reports and references."""
+
+    language = "en"
+    name = "chexpert-rules"
+
+    def __init__(self, *, convention: str = "rrg", scheme: Scheme = "chexpert14", weak: Hedge | None = None) -> None:
+        self.labeler = Labeler(scheme=scheme, weak=weak)
+        self.version = f"{self.labeler.version} {scheme} {convention}" + (f" weak={weak}" if weak else "")
+        classes = LABELS[scheme] if scheme == "chexpert14" else LABELS[scheme][:14]  # without "No Finding" and "normal"
+        self.agreement = Agreement(self.name, classes, convention)
+        self._known: dict[str, dict[str, float]] = {}
+
+    def labels(self, texts: Sequence[str]) -> list[dict[str, float]]:
+        """Labels of each text; a text seen before is not read again."""
+        new = [t for t in dict.fromkeys(texts) if t not in self._known]
+        self._known.update(zip(new, self.labeler.labels(new), strict=True))
+        return [self._known[t] for t in texts]
+
+    def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+        return score(self.name, self.agreement, self.statistics(reports, references), self.version)
+
+    def statistics(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
+        return self.agreement.statistics(self.labels(reports), [self.labels(r) for r in references])
+
+    def scores(self, totals: Floats) -> Mapping[str, Floats]:
+        return self.agreement.scores(totals)
+
+
+def score(name: str, agreement: Agreement, rows: Floats, version: str) -> Score:
+    """The headline with all parts; `each` is the studies' own F1."""
+    parts = {k: float(v) for k, v in agreement.scores(rows.sum(0)).items()}
+    return Score(name, next(iter(parts.values())), rows[:, -1].tolist(), parts, version=version)
