@@ -119,6 +119,17 @@ def test_a_broken_manifest_is_told_beside_the_list(rg, tmp_path: Path, monkeypat
     assert "bad.json: is no JSON" in done.err
 
 
+def test_a_model_is_pushed_and_pulled(rg, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text(json.dumps({"summary": "a tiny model", "licence": "CC0-1.0"}))
+    done = rg("zoo", "push", model, "--name", NAME, "--facts", facts, "--to", tmp_path / "zoo")
+    assert done.code == 0
+    assert done.out == f"{tmp_path / 'zoo' / 'models' / NAME}\n"
+    monkeypatch.setenv("REPORTGEN_MANIFESTS", str(tmp_path / "zoo" / "manifest.json"))
+    assert rg("zoo", "pull", NAME).code == 0
+    assert "probe" in rg("zoo", "verify", NAME).out
+
+
 def test_what_ships_inside_is_whole(rg) -> None:
     done = rg("zoo", "verify")
     assert done.code == 0, done.out

@@ -10,7 +10,7 @@ import functools
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -58,7 +58,18 @@ def places() -> tuple[str, ...]:
 def builtin() -> Manifest:
     """The manifest inside this package."""
     text = (resources.files("reportgen_zoo") / "manifest.json").read_bytes()
-    return read_manifest(text, "reportgen_zoo/manifest.json")
+    return resolved(read_manifest(text, "reportgen_zoo/manifest.json"), "package:reportgen_zoo")
+
+
+def resolved(manifest: Manifest, base: str) -> Manifest:
+    """The same manifest with sources that are relative to its place, `base`, made whole."""
+    return replace(
+        manifest, models=tuple(replace(r, sources=tuple(_whole(s, base) for s in r.sources)) for r in manifest.models)
+    )
+
+
+def _whole(source: str, base: str) -> str:
+    return source if ":" in source or source.startswith(("/", "~")) else f"{base.rstrip('/')}/{source}"
 
 
 def catalogue() -> Catalogue:
@@ -73,7 +84,7 @@ def _catalogue(named: tuple[str, ...]) -> Catalogue:
     problems = []
     for place in named:
         try:
-            found = read_manifest(_read(place), place)
+            found = resolved(read_manifest(_read(place), place), place.rpartition("/")[0] or ".")
         except (ReportgenError, OSError) as e:
             problems.append(str(e) if place in str(e) else f"{place}: {e}")
             continue

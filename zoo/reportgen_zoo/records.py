@@ -69,7 +69,8 @@ class Record:
     summary: str
     licence: str  # of the weights
     files: tuple[File, ...]
-    sources: tuple[str, ...]  # folders that hold the files, tried in order: https://, hf://, file://, package:
+    # Folders that hold the files, tried in order: https://, hf://, file://, package:, or relative to the manifest.
+    sources: tuple[str, ...]
     parts: Mapping[str, str] = field(default_factory=dict)  # "encoder", "decoder" or "retriever": registered names
     requires: tuple[str, ...] = ()  # distributions whose plugins it needs, beside reportgen
     terms: str = ""  # what one agrees to before using it; empty where there is nothing to agree to

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 
 import click
 from reportgen_zoo import manifests
 from reportgen_zoo.data import plain
 from reportgen_zoo.records import Record, ZooError
 
-from reportgen_core import UnknownName
+from reportgen_core import OptionError, UnknownName
 
+from ..options import FOLDER
 from ..render import pairs, table
 
 
@@ -102,6 +104,33 @@ class Bar:
         self.last = time.monotonic()
         share = f"{done / 2**20:.1f} of {total / 2**20:.1f} MiB"
         click.echo(f"{chr(13) if live else ''}{self.name}/{file}  {share}", err=True, nl=whole or not live)
+
+
+@zoo.command()
+@click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--name", required=True, help="COMPOSITION.DATA_VERSION, as densenet121-hier-lstm.iu_v1.")
+@click.option("--facts", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON file.")
+@click.option("--to", "place", required=True, type=FOLDER, help="The zoo's folder; it is made where there is none.")
+@click.option("--probe-seed", default=0, show_default=True, help="Of the image whose report is recorded.")
+def push(model: Path, name: str, facts: Path, place: Path, probe_seed: int) -> None:
+    """Pack the model folder MODEL into a zoo folder that any static server can serve.
+
+    \b
+    Example: rg zoo push runs/best --name densenet121-hier-lstm.mine_v1 --facts facts.json --to myzoo
+
+    FACTS is a JSON object with what no folder says: summary and licence, and where known terms, training, scores, paper,
+    demonstration. Whoever sets REPORTGEN_MANIFESTS=https://host/myzoo/manifest.json can pull the model.
+    """
+    from reportgen_zoo import push as packing
+    from reportgen_zoo.data import parse
+
+    said = parse(facts.read_bytes(), str(facts))
+    if not isinstance(said, dict):
+        raise OptionError(f"{facts}: wants a JSON object with summary and licence")
+    record = packing.describe(model, name, said, probe_seed)
+    place.mkdir(parents=True, exist_ok=True)
+    click.echo(str(packing.push(model, record, place)))
+    click.echo(f"pin: {record.name}@sha256:{record.digest[:16]}", err=True)
 
 
 @zoo.command()

@@ -1,0 +1,100 @@
+"""A model that is pushed can be pulled by whoever has the folder's address, and its name keeps its bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from reportgen_zoo import fetch, manifests
+from reportgen_zoo.data import DataFormatError
+from reportgen_zoo.manifests import Manifest, resolved
+from reportgen_zoo.push import describe, push
+from reportgen_zoo.records import Record, ZooError
+from reportgen_zoo.verify import verify
+from zoo_server import Shelf, record_of, serve
+
+from reportgen_core import load
+from reportgen_core.testing import tiny_model
+
+FACTS = {"summary": "a tiny model", "licence": "CC0-1.0", "demonstration": True}
+NAME = "densenet121-hier-lstm.noise_v1"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model().save(tmp_path_factory.mktemp("push") / "model")
+
+
+@pytest.fixture(scope="module")
+def record(model: Path) -> Record:
+    return describe(model, NAME, FACTS)
+
+
+def test_the_record_is_read_off_the_folder(record: Record, model: Path) -> None:
+    assert dict(record.parts) == {"encoder": "densenet121", "decoder": "hier-lstm"}
+    assert record.requires == ()
+    assert record.image["height"] == 64
+    assert {f.path for f in record.files} == {p.name for p in model.iterdir()}
+    assert record.probe is not None
+    assert record.probe.report
+
+
+def test_a_pushed_model_is_pulled_from_a_server_of_files_and_is_whole(
+    record: Record, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(model, record, tmp_path / "zoo")
+    files = {
+        f"/z/{p.relative_to(tmp_path / 'zoo')}": p.read_bytes() for p in (tmp_path / "zoo").rglob("*") if p.is_file()
+    }
+    with serve(Shelf(files)) as served:
+        monkeypatch.setenv("REPORTGEN_MANIFESTS", f"{served.url}/z/manifest.json")
+        pulled = fetch.pull(manifests.record(NAME))
+    assert list(verify(manifests.record(NAME), pulled)) == []
+    assert load(NAME).vocabulary.words == load(model).vocabulary.words
+
+
+def test_a_zoo_folder_on_a_disk_works_where_it_lies(
+    record: Record, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(model, record, tmp_path / "zoo")
+    monkeypatch.setenv("REPORTGEN_MANIFESTS", str(tmp_path / "zoo" / "manifest.json"))
+    monkeypatch.setenv("REPORTGEN_OFFLINE", "1")
+    assert (fetch.pull(manifests.record(NAME)) / "config.json").is_file()
+
+
+def test_pushing_twice_changes_nothing_and_others_stay(record: Record, model: Path, tmp_path: Path) -> None:
+    push(model, record, tmp_path)
+    other = describe(model, "another.v1", FACTS, seed=None)
+    push(model, other, tmp_path)
+    before = (tmp_path / "manifest.json").read_bytes()
+    push(model, record, tmp_path)
+    assert (tmp_path / "manifest.json").read_bytes() == before
+    assert [m["name"] for m in json.loads(before)["models"]] == ["another.v1", NAME]
+
+
+def test_a_name_keeps_its_bytes(record: Record, model: Path, tmp_path: Path) -> None:
+    push(model, record, tmp_path / "zoo")
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in model.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    (other / "card.md").write_text("another card")
+    with pytest.raises(ZooError, match="with other bytes; a new version is a new name"):
+        push(other, describe(other, NAME, FACTS, seed=None), tmp_path / "zoo")
+    assert (tmp_path / "zoo" / "models" / NAME / "card.md").read_bytes() == (model / "card.md").read_bytes()
+
+
+def test_facts_that_the_folder_says_are_refused(model: Path) -> None:
+    with pytest.raises(ZooError, match="give 'files', which is read off the folder"):
+        describe(model, NAME, {**FACTS, "files": []})
+    with pytest.raises(DataFormatError, match="has no 'license'; did you mean 'licence'"):
+        describe(model, NAME, {"summary": "s", "license": "MIT"}, seed=None)
+    with pytest.raises(ZooError, match="is no model name"):
+        describe(model, "../x", FACTS, seed=None)
+
+
+def test_relative_sources_are_taken_from_the_manifests_place() -> None:
+    given = Manifest(1, (record_of({"a": b""}, "models/x", "https://h/x", "/abs", "package:p/x"),))
+    [made] = resolved(given, "https://host/zoo").models
+    assert made.sources == ("https://host/zoo/models/x", "https://h/x", "/abs", "package:p/x")
