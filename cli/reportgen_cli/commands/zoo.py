@@ -118,8 +118,8 @@ def push(model: Path, name: str, facts: Path, place: Path, probe_seed: int) -> N
     \b
     Example: rg zoo push runs/best --name densenet121-hier-lstm.mine_v1 --facts facts.json --to myzoo
 
-    FACTS is a JSON object with what no folder says: summary and licence, and where known terms, training, scores, paper,
-    demonstration. Whoever sets REPORTGEN_MANIFESTS=https://host/myzoo/manifest.json can pull the model.
+    FACTS is a JSON object with what no folder says: summary and licence, and where known terms, training, scores,
+    paper, demonstration. Whoever sets REPORTGEN_MANIFESTS=https://host/myzoo/manifest.json can pull the model.
     """
     from reportgen_zoo import push as packing
     from reportgen_zoo.data import parse
