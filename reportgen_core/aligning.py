@@ -36,6 +36,10 @@ class Material:
     sections: tuple[str, ...] = ()
     images: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    written: tuple[Report, ...] = ()  # all that a model said, in the order of `ids`; empty where texts were given
+    studies: tuple[Study, ...] = ()  # likewise
+    training: tuple[Study, ...] = ()
+    grid: tuple[int, int, int] | None = None  # of the model's attention
 
 
 def gather(
@@ -50,20 +54,33 @@ def gather(
     how: Mapping[str, Any] | None = None,
 ) -> Material:
     """The material of an evaluation; a model writes its reports here. `how` is for `report_studies`."""
-    shown = images or {}
-    chosen = tuple(sections)
-    if not isinstance(references, Mapping):
-        chosen = chosen or _sections_of(predictions)
-        studies = _of_split(references, split)
-        background = background or background_of(references, studies, chosen)
-        shown = shown or {s.id: [str(v.path) for v in s.views] for s in studies}
-        references = {s.id: s.text(chosen) for s in studies}
+    if isinstance(references, Mapping):
         if not isinstance(predictions, Mapping):
-            predictions = _write(predictions, [s for s in studies if references[s.id]], how or {})
+            raise DataError("a model is evaluated on studies, not on texts: give a Collection or a list of Study")
+        found = align(predictions, references, partial=partial)
+        return replace(found, background=background or Background(), sections=tuple(sections), images=images or {})
+    chosen = tuple(sections) or _sections_of(predictions)
+    studies = _of_split(references, split)
+    texts = {s.id: s.text(chosen) for s in studies}
+    reports: dict[str, Report] = {}
+    grid = None
     if not isinstance(predictions, Mapping):
-        raise DataError("a model is evaluated on studies, not on texts: give a Collection or a list of Study")
-    found = align(predictions, references, partial=partial)
-    return replace(found, background=background or Background(), sections=chosen, images=shown)
+        model, predictions = predictions, {}
+        reports = _write(model, [s for s in studies if texts[s.id]], how or {})
+        predictions = {id: (r.text, *r.alternatives) for id, r in reports.items()}
+        grid = getattr(getattr(getattr(model, "encoder", None), "features", None), "grid", None)
+    found = align(predictions, texts, partial=partial)
+    by_id = {s.id: s for s in studies}
+    return replace(
+        found,
+        background=background or background_of(references, studies, chosen),
+        sections=chosen,
+        images=images or {s.id: [str(v.path) for v in s.views] for s in studies},
+        written=tuple(reports[i] for i in found.ids) if reports else (),
+        studies=tuple(by_id[i] for i in found.ids) if reports else (),
+        training=tuple(s for s in _all(references) if s.split == "train" and s.id not in by_id),
+        grid=grid,
+    )
 
 
 def align(predictions: Texts, references: Texts, *, partial: bool = False) -> Material:
@@ -117,7 +134,7 @@ def _sections_of(model: object) -> tuple[str, ...]:
 
 
 def _of_split(source: Studies, split: str) -> list[Study]:
-    studies = source.studies if isinstance(source, Collection) else source
+    studies = _all(source)
     chosen = [s for s in studies if not split or s.split == split]
     if not chosen:
         there = sorted({s.split or "(none)" for s in studies})
@@ -125,10 +142,13 @@ def _of_split(source: Studies, split: str) -> list[Study]:
     return chosen
 
 
-def _write(model: WritesReports, studies: Sequence[Study], how: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The model's n-best by study; a study that could not be read is missing."""
-    reports = model.report_studies(studies, **how)
-    return {r.study: (r.text, *r.alternatives) for r in reports if r.text or not r.problem}
+def _all(source: Studies) -> Sequence[Study]:
+    return source.studies if isinstance(source, Collection) else source
+
+
+def _write(model: WritesReports, studies: Sequence[Study], how: Mapping[str, Any]) -> dict[str, Report]:
+    """The model's reports by study; one that could not be read is missing."""
+    return {r.study: r for r in model.report_studies(studies, **how) if r.text or not r.problem}
 
 
 def _texts(value: str | Sequence[str]) -> tuple[str, ...]:

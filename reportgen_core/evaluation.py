@@ -7,7 +7,7 @@ marked partial; a prediction for an unknown study is refused; scores whose metri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from . import baselines as imageless
@@ -16,13 +16,15 @@ from .baselines import Background, Baseline, verbatim
 from .degeneracy import Degeneracy, degeneracy
 from .errors import MetricError
 from .measuring import Judge, Measured
-from .metric import HasLabels
+from .metric import DrawsReliability, HasLabels, JudgesStudies
+from .protocol import TextProtocol
 from .scorecard import Card, Line, System, card_to_json, fingerprint, flat_lines, system_to_json
 
 if TYPE_CHECKING:
     from .types import Array
 
 METRICS = ("bleu", "meteor", "rouge-l", "cider", "chexpert-rules")
+BESIDE = ("tags", "findings", "pointing")  # asked of a model without being asked for, where there is gold
 SEEDS = 5  # sets of reports of a baseline that draws
 CHOOSE_ON = 1000  # validation studies that the constant is chosen on, at most
 
@@ -55,6 +57,7 @@ class Evaluation:
     statistics: Mapping[str, Array]  # metric: (n, k), rows in the order of `studies`
     metrics: Mapping[str, Mapping[str, Any]]  # metric: its options
     verbatim_share: float | None = None  # share of references that stand word for word in training
+    curves: Mapping[str, tuple[tuple[float, float, int], ...]] = field(default_factory=dict)  # reliability, by metric
 
     @property
     def scores(self) -> dict[str, float]:
@@ -72,6 +75,7 @@ class Evaluation:
             "problems": dict(self.problems),
             "notes": list(self.notes),
             "verbatim_share": self.verbatim_share,
+            "reliability": {k: [list(p) for p in points] for k, points in self.curves.items()},
             "metrics": {k: dict(v) for k, v in self.metrics.items()},
             "studies": [s.id for s in self.studies],
         }
@@ -107,7 +111,8 @@ def evaluate(
     judge, notes = _judge(metrics, protocol, material, resamples, seed)
     made, missing = _baselines(judge, material, seed) if baselines else ([], [])
     card = _card(judge, material, dataset, split)
-    return _assemble(judge, material, card, made, (*material.notes, *notes, *missing), name)
+    found = _assemble(judge, material, card, made, (*material.notes, *notes, *missing), name)
+    return _beside(found, material, dict(map(_of, metrics))) if material.written else found
 
 
 def _judge(
@@ -118,6 +123,8 @@ def _judge(
     from . import protocols
 
     made = {_of(m)[0]: registered.create(_of(m)[0], **_of(m)[1]) for m in metrics}
+    if material.written:  # those that judge more than the text have their turn in `_beside`
+        made = {name: m for name, m in made.items() if not isinstance(m, JudgesStudies)}
     training = list(material.background.training.values())
 
     def judge(named: Named) -> Judge:
@@ -131,6 +138,24 @@ def _judge(
     if protocol is None and lost:
         return judge("raw"), [f"protocol raw in place of coco: {first.problems[lost[0]]}"]
     return first, []
+
+
+def _beside(found: Evaluation, material: Material, asked: Mapping[str, Mapping[str, Any]]) -> Evaluation:
+    """Add what a model says beside its text: tags, findings, where it looked, as far as the studies have gold."""
+    from . import metrics as registered
+
+    lines, curves, first = [], dict(found.curves), found.systems[0]
+    for name in dict.fromkeys((*asked, *(n for n in BESIDE if n in registered))):
+        metric = registered.create(name, **asked.get(name, {}))
+        if isinstance(metric, JudgesStudies):
+            lines += metric.judge(
+                material.written, material.studies, training=material.training, grid=material.grid,
+                resamples=found.card.resamples, seed=found.card.seed,
+            )  # fmt: skip
+        if isinstance(metric, DrawsReliability) and (points := metric.reliability(material.written, material.studies)):
+            curves[name] = tuple(points)
+    systems = (replace(first, lines=(*first.lines, *lines)), *found.systems[1:])
+    return replace(found, systems=systems, curves=curves)
 
 
 def _of(named: Named) -> tuple[str, Mapping[str, Any]]:
@@ -156,7 +181,7 @@ def _chooser(judge: Judge, background: Background) -> Callable[[str], float] | N
 
 def _card(judge: Judge, material: Material, dataset: str, split: str) -> Card:
     return Card(
-        f"{judge.protocol.recipe['name']} {judge.protocol.version}",
+        _protocol(judge.protocol),
         material.sections or judge.protocol.sections,
         dataset,
         split,
@@ -167,6 +192,12 @@ def _card(judge: Judge, material: Material, dataset: str, split: str) -> Card:
         judge.seed,
         judge.resamples,
     )
+
+
+def _protocol(protocol: TextProtocol) -> str:
+    """Name, version, and the options that somebody set."""
+    options = "".join(f" {k}={v}" for k, v in sorted(protocol.recipe["options"].items()))
+    return f"{protocol.recipe['name']} {protocol.version}{options}"
 
 
 def _assemble(

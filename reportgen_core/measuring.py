@@ -135,9 +135,9 @@ class Judge:
         return [self._line(metric, name, part, float(v), ends.get(part)) for part, v in values.items()]
 
     def _line(self, metric: Metric, name: str, part: str, value: float, ends: tuple[float, float] | None) -> Line:
-        if part.endswith(" references"):
-            return Line(part, value, higher_is_better=None, metric=name, version=metric.version)
         low, high = ends or (None, None)
+        if metric.neutral and part.endswith(metric.neutral):
+            return Line(part, value, low, high, None, name, metric.version)
         return Line(part, value, low, high, metric.higher_is_better, name, metric.version)
 
     def each(self, name: str, measured: Measured) -> dict[str, list[float]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 from .types import Score
 
 if TYPE_CHECKING:
-    from .types import Array
+    from .scorecard import Line
+    from .types import Array, Report, Study
 
 
 class Metric(ABC):
@@ -20,6 +21,7 @@ class Metric(ABC):
     takes: ClassVar[Literal["text", "words"]] = "text"  # "words": the texts as the protocol cut them
     language: ClassVar[str] = ""  # the one language it knows; empty: any
     higher_is_better: ClassVar[bool] = True
+    neutral: ClassVar[tuple[str, ...]] = ()  # ends of the names of parts that are facts: neither way is better
     local: ClassVar[bool] = True  # a study's statistics do not depend on the other studies
     external: ClassVar[bool] = False  # works in a process of its own: may run beside the others
 
@@ -39,10 +41,7 @@ class HasStatistics(Protocol):
         """(n, k) float: the row of each study. Adding rows gives the statistics of the set."""
 
     def scores(self, totals: Array) -> Mapping[str, Array]:
-        """Of summed statistics (..., k), the scores (...) by part, the headline first.
-
-        A part whose name ends in " references" is a count, not a score.
-        """
+        """Of summed statistics (..., k), the scores (...) by part, the headline first."""
 
 
 @runtime_checkable
@@ -67,3 +66,28 @@ class StartsSlowly(Protocol):
 
     def start(self) -> None:
         """Begin to start it, without waiting. Raises nothing: `compute` says what is wrong."""
+
+
+@runtime_checkable
+class JudgesStudies(Protocol):
+    """A metric of what a model says beside its text: tags, findings, where it looked."""
+
+    def judge(
+        self,
+        reports: Sequence[Report],
+        studies: Sequence[Study],
+        *,
+        training: Sequence[Study] = (),
+        grid: tuple[int, int, int] | None = None,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> list[Line]:
+        """The scores of reports on their studies, row by row; none where these have nothing to judge."""
+
+
+@runtime_checkable
+class DrawsReliability(Protocol):
+    """A metric of probabilities that can say how often they come true."""
+
+    def reliability(self, reports: Sequence[Report], studies: Sequence[Study]) -> list[tuple[float, float, int]]:
+        """Of each bin: the mean probability, the share that came true, how many."""

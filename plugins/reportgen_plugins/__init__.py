@@ -43,6 +43,7 @@ def register_encoders() -> Iterable[Entry]:
 
 @hookimpl
 def register_decoders() -> Iterable[Entry]:
+    small = {"hidden": 16, "embedding": 16}
     return [
         Entry(
             "hier-lstm",
@@ -50,8 +51,29 @@ def register_decoders() -> Iterable[Entry]:
             "sentence LSTM with co-attention over regions and tags, word LSTM",
             "arXiv:1711.08195",
             tiny={"hidden": 16, "embedding": 16, "tags_used": 2},
-        )
-    ]
+        ),
+        Entry(
+            "lstm", _HERE + "decoders.lstm:ImageFirstLSTM", "one LSTM that sees the image first (Show and Tell)",
+            "arXiv:1411.4555", tiny=small,
+        ),
+        Entry(
+            "lrcn", _HERE + "decoders.lrcn:ImageEveryStepLSTM", "one LSTM that sees the image at every word (LRCN)",
+            "arXiv:1411.4389", tiny=small,
+        ),
+        Entry(
+            "soft-att", _HERE + "decoders.soft_att:SoftAttentionLSTM",
+            "one LSTM with soft attention over regions at every word", "arXiv:1502.03044", tiny=small,
+        ),
+        Entry(
+            "att-rk", _HERE + "decoders.att_rk:SemanticAttentionLSTM",
+            "one LSTM with attention over tags at input and output", "arXiv:1603.03925",
+            tiny={"hidden": 16, "tags_used": 2},
+        ),
+        Entry(
+            "densenet-lstm", _HERE + "decoders.densenet_lstm:PooledGateLSTM",
+            "one LSTM with the pooled image in its gates and soft attention", tiny=small,
+        ),
+    ]  # fmt: skip
 
 
 @hookimpl
@@ -68,8 +90,12 @@ def register_metrics() -> Iterable[Entry]:
         Entry("rouge-l", _HERE + "metrics.rouge:RougeL", "ROUGE-L (F, β = 1.2)", "Lin 2004"),
         Entry("cider", cider, "CIDEr-D, as everybody means it", "arXiv:1411.5726"),
         Entry("cider-plain", cider, "CIDEr without the D", "arXiv:1411.5726", options={"plain": True}),
-        Entry("chexpert-rules", _HERE + "metrics.clinical:ChexpertRules", "F1 of findings by our rules", "arXiv:1901.07031"),
-        Entry("chexbert", _HERE + "metrics.chexbert:Chexbert", "F1 of findings by CheXbert (weights)", "arXiv:2004.09167"),
+        Entry("chexpert-rules", _HERE + "metrics.clinical:ChexpertRules", "F1 of findings, by our rules"),
+        Entry("chexbert", _HERE + "metrics.chexbert:Chexbert", "F1 of findings by CheXbert", "arXiv:2004.09167"),
+        Entry("tags", _HERE + "metrics.tags:Tags", "recall@k and F1 of predicted tags", "arXiv:1711.08195"),
+        Entry("findings", _HERE + "metrics.findings:Findings", "AUC, F1, calibration of findings", "arXiv:1801.04334"),
+        Entry("pointing", _HERE + "metrics.pointing:Pointing", "does it look where the finding is", "arXiv:1608.00507"),
+        Entry("normality", _HERE + "metrics.normality:Normality", "share of normal sentences", "arXiv:1711.08195"),
         Entry(
             "radgraph", _HERE + "metrics.radgraph:Radgraph", "F1 of RadGraph's entities", "arXiv:2106.14463", "radgraph"
         ),

@@ -43,7 +43,7 @@ PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--resamples", default=1000, show_default=True, type=click.IntRange(0, 10**6), help="0: no intervals.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--name", default="", help="What the reports are called in tables.")
-@click.option("--out", type=FOLDER, help="Write scores, tables, statistics and report.html into this folder.")
+@click.option("--out", type=FOLDER, help="Write scores, tables, statistics and report.html here.")
 @click.option("--images", type=FOLDER, help="Show the images that the files name, from this folder.")
 @click.option("--format", "shape", type=click.Choice(["table", "json", "csv", "markdown", "latex"]), default="table")
 @click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model.")
@@ -69,6 +69,10 @@ def eval_command(**asked: Any) -> None:
 
         save_evaluation(found, asked["out"])
         write(asked["out"] / "report.html", page(found, asked["images"]))
+        for metric, points in found.curves.items():
+            from ..reliability import reliability_svg
+
+            write(asked["out"] / f"reliability-{metric}.svg", reliability_svg(metric, points))
         click.echo(f"{asked['out'] / 'report.html'}", err=True)
 
 

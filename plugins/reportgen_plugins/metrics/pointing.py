@@ -1,0 +1,100 @@
+"""`pointing`: does the model look where the finding is?
+
+The pointing game of Zhang et al., Top-down Neural Attention by Excitation Backprop, ECCV 2016: a hit where the centre
+of the most attended cell lies inside a box of the finding. Attention is that of the sentences that mention the finding,
+read by our rules (ChestX-ray14's classes); a box whose finding the report does not mention is counted apart, and is no
+miss. `by chance` is what a point at random would hit: the mean area of the boxes; `centre` is the middle of the image.
+Attention by word is averaged over the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reportgen_core import Box, Report, Study
+from reportgen_core.metric import Metric
+from reportgen_core.scorecard import Line
+from reportgen_core.types import Score
+from reportgen_core.uncertainty import bootstrap
+
+from .judging import needs_a_model
+from .labeler import Labeler
+
+Floats = NDArray[np.float64]
+PARTS = ("pointing hit", "pointing centre", "pointing by chance", "pointing mentioned")
+
+
+class Pointing(Metric):
+    """The share of findings with a box whose box the model looks at when it mentions them."""
+
+    version = "1"
+
+    def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+        needs_a_model("pointing", "where a model looks")
+
+    def judge(
+        self,
+        reports: Sequence[Report],
+        studies: Sequence[Study],
+        *,
+        training: Sequence[Study] = (),
+        grid: tuple[int, int, int] | None = None,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> list[Line]:
+        if grid is None:
+            return []
+        labeler = Labeler(scheme="chestxray14")
+        pairs = zip(reports, studies, strict=True)
+        found = [row for r, s in pairs if s.boxes and r.attention is not None for row in games(r, s, grid, labeler)]
+        if not found:
+            return []
+        rows = np.array(found)  # one a study and finding: mentioned, hit, centre, area, 1
+        values = _shares(rows.sum(0))
+        ends = bootstrap(rows, _shares, resamples=resamples, seed=seed) if resamples else {}
+        low, high = ends.get(PARTS[0], (None, None))
+        hit = Line(PARTS[0], float(values[PARTS[0]]), low, high, True, "pointing", self.version)
+        return [hit, *(Line(k, float(values[k]), None, None, None, "pointing", self.version) for k in PARTS[1:])]
+
+
+def _shares(totals: Floats) -> dict[str, Floats]:
+    mentioned = np.maximum(totals[..., 0], 1e-12)
+    return dict(
+        zip(PARTS, (*(totals[..., i] / mentioned for i in (1, 2, 3)), totals[..., 0] / totals[..., 4]), strict=True)
+    )
+
+
+def games(report: Report, study: Study, grid: tuple[int, int, int], labeler: Labeler) -> list[tuple[float, ...]]:
+    """One game a finding that has boxes: mentioned, hit, the centre would hit, area of its boxes, 1."""
+    rows: list[tuple[float, ...]] = []
+    for label in dict.fromkeys(b.label for b in study.boxes):
+        boxes = [b for b in study.boxes if b.label == label]
+        view, x, y = peak(report, label, grid, labeler) or (-1, 0.0, 0.0)
+        mentioned = float(view >= 0)
+        hit = float(any(b.view == view and _inside(b, x, y) for b in boxes))
+        centre = float(any(_inside(b, 0.5, 0.5) for b in boxes))
+        area = min(1.0, sum(b.width * b.height for b in boxes)) / grid[0]
+        rows.append((mentioned, hit, centre * mentioned, area * mentioned, 1.0))
+    return rows
+
+
+def peak(report: Report, label: str, grid: tuple[int, int, int], labeler: Labeler) -> tuple[int, float, float] | None:
+    """View and place, as shares of the image, of the most attended cell; None where the report does not mention it."""
+    looked = report.attention
+    said = [i for i, s in enumerate(report.sentences) if (m := labeler.label(s).get(label)) and m.value == 1]
+    if not said or looked is None or looked.regions is None:
+        return None
+    weights = looked.regions.float().cpu().numpy()  # (rows, N)
+    rows = [i for i in said if i < len(weights)] if looked.per == "sentence" else range(len(weights))
+    if not len(rows):
+        return None
+    best = int(weights[list(rows)].mean(0).argmax())
+    view, row, column = np.unravel_index(best, grid)
+    return int(view), (float(column) + 0.5) / grid[2], (float(row) + 0.5) / grid[1]
+
+
+def _inside(box: Box, x: float, y: float) -> bool:
+    return box.left <= x <= box.left + box.width and box.top <= y <= box.top + box.height
