@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 from reportgen_cli.commands import report as command
 from reportgen_cli.commands.report import as_text, as_values, file_name
 from reportgen_zoo import manifests
@@ -76,6 +78,35 @@ def test_views_of_one_study_give_one_report(rg, model: Path, chest: Path, tmp_pa
     done = rg("report", chest, other, "--study", "--model", model, "--json")
     [values] = map(json.loads, done.out.splitlines())
     assert values["study"] == "chest"
+
+
+def dicom(path: Path, uid: str) -> None:
+    """An 8-bit chest radiograph with a patient's name in its header."""
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    made.file_meta.MediaStorageSOPInstanceUID = uid
+    made.SOPClassUID, made.SOPInstanceUID = made.file_meta.MediaStorageSOPClassUID, uid
+    made.StudyInstanceUID, made.PatientName, made.PatientID = "1.2.3", "Doe^Jane", "MRN-4711"
+    made.Rows = made.Columns = 64
+    made.SamplesPerPixel, made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 1, 8, 8, 7, 0
+    made.PhotometricInterpretation = "MONOCHROME2"
+    made.PixelData = np.random.default_rng(0).integers(0, 256, 64 * 64, dtype=np.uint8).tobytes()
+    made.save_as(path, enforce_file_format=True)
+
+
+def test_dicom_files_of_one_examination_are_one_report_and_no_header_leaves(rg, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "case").mkdir()
+    for i in (1, 2):
+        dicom(tmp_path / "case" / f"{i}.dcm", f"1.2.3.{i}")
+    done = rg("report", tmp_path / "case", "--model", model, "--json", "--out", tmp_path / "out", "--explain")
+    assert done.code == 0
+    [values] = map(json.loads, done.out.splitlines())
+    assert values["study"] == "case"
+    written = b"".join(p.read_bytes() for p in (tmp_path / "out").iterdir()) + (done.out + done.err).encode()
+    assert b"Doe" not in written
+    assert b"4711" not in written
 
 
 def test_more_reports_come_with_beams(rg, model: Path, chest: Path) -> None:
