@@ -80,7 +80,7 @@ def test_views_of_one_study_give_one_report(rg, model: Path, chest: Path, tmp_pa
     assert values["study"] == "chest"
 
 
-def dicom(path: Path, uid: str) -> None:
+def dicom(path: Path, uid: str, **header: str) -> None:
     """An 8-bit chest radiograph with a patient's name in its header."""
     made = Dataset()
     made.file_meta = FileMetaDataset()
@@ -93,6 +93,8 @@ def dicom(path: Path, uid: str) -> None:
     made.SamplesPerPixel, made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 1, 8, 8, 7, 0
     made.PhotometricInterpretation = "MONOCHROME2"
     made.PixelData = np.random.default_rng(0).integers(0, 256, 64 * 64, dtype=np.uint8).tobytes()
+    for name, value in header.items():
+        setattr(made, name, value)
     made.save_as(path, enforce_file_format=True)
 
 
@@ -107,6 +109,13 @@ def test_dicom_files_of_one_examination_are_one_report_and_no_header_leaves(rg, 
     written = b"".join(p.read_bytes() for p in (tmp_path / "out").iterdir()) + (done.out + done.err).encode()
     assert b"Doe" not in written
     assert b"4711" not in written
+
+
+def test_a_study_without_a_frontal_view_is_noted(rg, model: Path, tmp_path: Path) -> None:
+    dicom(tmp_path / "side.dcm", "1.2.3.1", ViewPosition="LL")
+    done = rg("report", tmp_path / "side.dcm", "--model", model)
+    assert done.code == 0
+    assert "note: side: no frontal view" in done.err
 
 
 def test_more_reports_come_with_beams(rg, model: Path, chest: Path) -> None:

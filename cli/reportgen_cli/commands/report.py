@@ -131,6 +131,8 @@ class Shown:
             for i, report in enumerate(reports):
                 if report.problem:
                     click.echo(f"rg: {report.problem}", err=True)
+                if report.note:
+                    click.echo(f"note: {report.study}: {report.note}", err=True)
                 failed = bool(report.problem) and not report.text
                 good = good and not failed
                 if self.as_json:
@@ -175,7 +177,7 @@ def as_text(report: Report, headed: bool, first: bool = True) -> str:
 
 def as_values(report: Report, attention: bool) -> dict[str, Any]:
     """A report as JSON values."""
-    plain = ("study", "text", "sentences", "score", "tags", "findings", "alternatives", "views", "problem")
+    plain = ("study", "text", "sentences", "score", "tags", "findings", "alternatives", "views", "note", "problem")
     values: dict[str, Any] = {name: getattr(report, name) for name in plain}
     looked = report.attention
     if attention and looked is not None:
