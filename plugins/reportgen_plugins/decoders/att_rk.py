@@ -1,0 +1,146 @@
+"""att-rk: an LSTM that attends to predicted tags, beside the word it reads and beside the state it writes from.
+
+You, Jin, Wang, Fang, Luo: Image Captioning with Semantic Attention, CVPR 2016, arXiv:1603.03925. The report is
+written as one row. The letters at the equations are ours:
+
+- (a) x_0 = W^(x,v) v, the pooled image vector, read once, before the first word.
+- (b) α_i ∝ exp((E y_(t-1))ᵀ U a_i); (c) x_t = W^(x,Y) (E y_(t-1) + w^(x,A) ⊙ Σ α_i a_i).
+- (d) β_i ∝ exp(h_tᵀ V σ(a_i)); (e) p_t ∝ exp(Eᵀ W^(Y,h) (h_t + w^(Y,A) ⊙ Σ β_i σ(a_i))), σ = tanh. So hidden and
+  embedding are of one width, and E serves input and output.
+- (f) the regulariser g(α) + g(β), g(α) = [Σ_i (Σ_t α_ti)^p]^(1/p) + Σ_t [Σ_i α_ti^q]^(1/q), p > 1, 0 < q < 1, is loss
+  attention; the paper gives no p, q or weight: 2 and 0.5 here, the weight is the training setting `weights`.
+
+We depart where a tag is no word: tags of several words have an embedding a_i of their own instead of the words' E. And
+the tags come from the classifier that the other decoders here use (`tags.py`, trained along, loss tag) instead of a
+network trained before with a ranking loss, which RK stands for. The attention that is kept with a report is β.
+
+Letters: B studies, R rows of a search, M tags used, E embedding and hidden, T words, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
+from reportgen_core.errors import OptionError
+from reportgen_core.text import PAD
+
+from .rows import Held, lstm_cell, most_words, taught, word_loss, written
+from .search import State, search
+from .tags import TagPredictor, probabilities, tag_loss
+
+
+class SemanticAttentionLSTM(Decoder):
+    """ATT. The options' defaults are those of Jing et al. 2018, who compare with it: 512, and 10 tags."""
+
+    needs = frozenset({"words", "tags"})
+
+    def __init__(
+        self,
+        features: FeatureSpec,
+        targets: TargetSpec,
+        *,
+        hidden: int = 512,
+        tags_used: int = 10,
+        p: float = 2.0,
+        q: float = 0.5,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(features, targets)
+        if not (p > 1 and 0 < q < 1):
+            raise OptionError(f"att-rk takes p above 1 and q between 0 and 1, got p={p!r}, q={q!r}")
+        self.p, self.q = p, q
+        self.tags = TagPredictor(features, len(targets.tags), hidden, tags_used)
+        self.embedding = nn.Embedding(len(targets.words), hidden, padding_idx=PAD)  # E, of input and output
+        self.image = nn.Linear(features.pooled, hidden)  # W^(x,v)
+        self.before = nn.Linear(hidden, hidden, bias=False)  # U
+        self.before_scale = nn.Parameter(torch.ones(hidden))  # w^(x,A)
+        self.word = nn.Linear(hidden, hidden, bias=False)  # W^(x,Y)
+        self.cell = nn.LSTMCell(hidden, hidden)
+        self.after = nn.Linear(hidden, hidden, bias=False)  # V
+        self.after_scale = nn.Parameter(torch.ones(hidden))  # w^(Y,A)
+        self.out = nn.Linear(hidden, hidden, bias=False)  # W^(Y,h)
+        self.dropout = nn.Dropout(dropout)
+
+    def remember(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
+        """Tag logits (B, Q, K), embeddings a (B, M, E) of the likeliest, and which they are (B, M)."""
+        logits = self.tags.logits(features)
+        embedded, ids = self.tags.semantic(logits)
+        return logits, embedded, ids
+
+    def start(self, features: Features) -> tuple[Tensor, Tensor]:
+        """h and c after reading the image (B, H), (a)."""
+        state: tuple[Tensor, Tensor] = self.cell(self.image(features.pooled))
+        return state
+
+    def read(self, embedded: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
+        """(b), (c): embedded words (…, E), tags (B, M, E) with … = B·T or B·K -> x (…, E), α (…, M)."""
+        seen, weights = _attend(embedded, self.before(tags), tags)
+        x: Tensor = self.word(embedded + self.before_scale * seen)
+        return x, weights
+
+    def write(self, hidden: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
+        """(d), (e): states (…, H), tags (B, M, E) -> what is compared with E (…, E), β (…, M)."""
+        felt = torch.tanh(tags)
+        seen, weights = _attend(hidden, self.after(felt), felt)
+        said: Tensor = self.out(self.dropout(hidden + self.after_scale * seen))
+        return said, weights
+
+    def decode(self, features: Features, targets: Targets) -> Decoded:
+        """Losses word, tag and attention (f), teacher forced."""
+        assert targets.words is not None
+        read, wanted, real = taught(targets.words)
+        tag_logits, tags, _ = self.remember(features)
+        B, T = read.shape
+        x, alpha = self.read(self.dropout(self.embedding(read)).flatten(0, 1), tags)  # (B·T, E), (B·T, M)
+        hidden, cell = self.start(features)
+        states = []
+        for step in x.view(B, T, -1).unbind(1):
+            hidden, cell = self.cell(step, (hidden, cell))
+            states.append(hidden)
+        said, beta = self.write(torch.stack(states, 1).flatten(0, 1), tags)  # (B·T, E), (B·T, M)
+        out = word_loss(F.linear(said[real.flatten()], self.embedding.weight), wanted, real)
+        losses = dict(out.losses)
+        losses["attention"] = self._spread(alpha.view(B, T, -1), real) + self._spread(beta.view(B, T, -1), real)
+        if targets.tags is not None and not self.features.tag_heads:
+            losses["tag"] = tag_loss(tag_logits[:, 0], targets.tags)
+        return replace(out, losses=losses)
+
+    def _spread(self, weights: Tensor, real: Tensor) -> Tensor:
+        """g of weights (B, T, M) over the words that count, mean over the studies. A tiny number keeps roots smooth."""
+        weights = weights * real[..., None]
+        over = (weights.sum(1).clamp(min=1e-12) ** self.p).sum(-1) ** (1 / self.p)  # (B,)
+        within = (weights.clamp(min=1e-12) ** self.q).sum(-1) ** (1 / self.q)  # (B, T)
+        return (over * real[:, 0] + (within * real).sum(1)).sum() / len(real)
+
+    @torch.inference_mode()
+    def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
+        """All reports are written together."""
+        tag_logits, tags, ids = self.remember(features)
+        held, bias = Held(tags), self.cell.bias_ih + self.cell.bias_hh
+
+        def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
+            hidden, cell, who = state
+            (tags,) = held.of(who)
+            x, _ = self.read(self.embedding(words), tags)
+            gates = F.linear(x, self.cell.weight_ih, bias) + F.linear(hidden, self.cell.weight_hh)
+            hidden, cell = lstm_cell(gates, cell)
+            said, beta = self.write(hidden, tags)
+            return F.linear(said, self.embedding.weight).float(), (hidden, cell, who), beta
+
+        hidden, cell = self.start(features)
+        B, length = len(hidden), most_words(self.targets, settings)
+        state = (hidden, cell, torch.arange(B, device=hidden.device))
+        found = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
+        return written(found, settings, tags=probabilities(tag_logits), tag_ids=ids)
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax of queries (B·n, E) by keys (B, M, E), n to a study: Σ weights · values (B·n, E), and the weights."""
+    asked = queries.unflatten(0, (len(keys), -1))  # (B, n, E)
+    weights = torch.bmm(asked, keys.transpose(1, 2)).float().softmax(-1)  # (B, n, M)
+    return torch.bmm(weights.to(values.dtype), values).flatten(0, 1), weights.flatten(0, 1)

@@ -1,0 +1,101 @@
+"""densenet-lstm: an LSTM with the pooled image in its gates and soft attention after its cell, for a report as one row.
+
+The paper is the one of Nanjing Drum Tower Hospital, where a DenseNet-121, an LSTM and soft attention write the Chinese
+impressions of chest radiographs. Equations 1-3, the gates, are lost in its text; 4-7 are as printed:
+
+- Gates: W_y E y_(t-1) + W_h h_(t-1) + W_v V_gav in all four, without biases, from zero states. V_gav is explained with
+  the gates and eq. 4 needs h_t, so that attention comes after the cell.
+- Eq. 4: α_t = softmax(W_p,h h_t + W_1,c V): W_p,h gives one number to each position, so that the number of positions,
+  and with it the size of the image, is part of the model. No tanh and no common hidden layer, unlike Xu et al.
+- Eq. 5: C_t = Σ_n α_t,n V_n. Eq. 6: p_t ∝ exp(W_e,h h_t + W_e,c C_t).
+- Eq. 7: -(1/l) Σ log p, l words and the end mark; mean over the studies. (The minus is lost in the text.)
+- "e is the vocabulary size", yet E y is to have the embedding's 256: two sizes, E (m, e) and W_e,h (e, h).
+
+The fixed dense blocks, histogram equalisation and the size of the images are options of the encoder; the recipe
+`chinese` writes rare words <nou>; beam 3 is a setting of generation.
+
+Letters: B studies, R rows of a search, N positions, D channels, P pooled width, H hidden, E embedding, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
+from reportgen_core.text import PAD
+
+from .rows import Held, lstm_cell, most_words, taught, written
+from .search import State, search
+
+
+class PooledGateLSTM(Decoder):
+    """The report writer of the DenseNet-LSTM paper. The options' defaults are the paper's."""
+
+    needs = frozenset({"words"})
+
+    def __init__(self, features: FeatureSpec, targets: TargetSpec, *, hidden: int = 512, embedding: int = 256) -> None:
+        super().__init__(features, targets)
+        V = len(targets.words)
+        self.embedding = nn.Embedding(V, embedding, padding_idx=PAD)
+        self.lstm = nn.LSTM(embedding + features.pooled, hidden, bias=False, batch_first=True)  # eq. 1-3
+        self.place = nn.Linear(hidden, features.tokens, bias=False)  # W_p,h
+        self.region = nn.Linear(features.dim, 1, bias=False)  # W_1,c
+        self.from_hidden = nn.Linear(hidden, V, bias=False)  # W_e,h
+        self.from_context = nn.Linear(features.dim, V, bias=False)  # W_e,c
+
+    def look(self, hidden: Tensor, tokens: Tensor, mask: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """Eq. 4-5: states (B·n, H), n to a study, W_1,c V as shares (B, N) -> C_t (B·n, D), α_t (B·n, N)."""
+        scores = self.place(hidden).unflatten(0, (len(tokens), -1)) + shares[:, None]  # (B, n, N)
+        weights = scores.float().masked_fill(~mask[:, None], -torch.inf).softmax(-1)
+        return torch.bmm(weights.to(tokens.dtype), tokens).flatten(0, 1), weights.flatten(0, 1)
+
+    def shares(self, features: Features) -> Tensor:
+        """W_1,c V (B, N)."""
+        found: Tensor = self.region(features.tokens).squeeze(-1)
+        return found
+
+    def logits(self, hidden: Tensor, context: Tensor) -> Tensor:
+        """Eq. 6 before the softmax."""
+        said: Tensor = self.from_hidden(hidden) + self.from_context(context)
+        return said
+
+    def decode(self, features: Features, targets: Targets) -> Decoded:
+        """Loss word, eq. 7, teacher forced."""
+        assert targets.words is not None
+        read, wanted, real = taught(targets.words)
+        image = features.pooled[:, None].expand(-1, read.shape[1], -1)  # (B, T, P)
+        states, _ = self.lstm(torch.cat([self.embedding(read), image], -1))  # what follows a report's end is dropped
+        context, _ = self.look(states.flatten(0, 1), features.tokens, features.mask, self.shares(features))
+        at = real.flatten()
+        logits = self.logits(states.flatten(0, 1)[at], context[at])  # (Σ T, V)
+        nats = F.cross_entropy(logits.float(), wanted[real], reduction="none")
+        each = real.sum(1, keepdim=True).expand_as(real)[real]  # l of the study of each word
+        log = {"nats_per_word": (nats.sum() / max(len(nats), 1)).detach()}
+        return Decoded({"word": (nats / each).sum() / len(real)}, logits, log)
+
+    @torch.inference_mode()
+    def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
+        """All reports are written together; the words' share of the gates is folded into a table first."""
+        held = Held(features.tokens, features.mask, self.shares(features))
+        E = self.embedding.embedding_dim
+        weight, recurrent = (cast(Tensor, getattr(self.lstm, f"weight_{n}_l0")) for n in ("ih", "hh"))  # torch's names
+        table = F.linear(self.embedding.weight, weight[:, :E])  # (V, 4H)
+        image = F.linear(features.pooled, weight[:, E:])  # (B, 4H)
+
+        def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
+            hidden, cell, image, who = state
+            gates = F.embedding(words, table) + image + F.linear(hidden, recurrent)
+            hidden, cell = lstm_cell(gates, cell)
+            context, weights = self.look(hidden, *held.of(who))
+            return self.logits(hidden, context).float(), (hidden, cell, image, who), weights
+
+        B = len(features.pooled)
+        zero = features.pooled.new_zeros(B, self.lstm.hidden_size, dtype=torch.float32)
+        state = (zero, zero, image, torch.arange(B, device=zero.device))
+        length = most_words(self.targets, settings)
+        found = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
+        return written(found, settings)

@@ -1,0 +1,62 @@
+"""lrcn: one LSTM that is shown the image beside every word and writes the whole report as one row.
+
+Donahue et al.: Long-term Recurrent Convolutional Networks for Visual Recognition and Description, CVPR 2015,
+arXiv:1411.4389, image description: at every step the LSTM reads the image features and the previous word. Of the
+paper's variants these are LRCN-1u and, with `layers` 2, LRCN-2u; the factored LRCN-2f, where the image enters at the
+second layer alone, is not built. The loss is -Σ log p_t.
+
+The image vector is the encoder's pooled one as it comes; its share of the gates is computed once a report. There is no
+bias in the output layer, as elsewhere in this package.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
+from reportgen_core.errors import OptionError
+
+from .rows import most_words, taught, word_loss, written
+from .search import search
+from .word_lstm import WordLSTM
+
+
+class ImageEveryStepLSTM(Decoder):
+    """LRCN. The paper's hidden size is 1000; the default is that of the other decoders here."""
+
+    needs = frozenset({"words"})
+
+    def __init__(
+        self,
+        features: FeatureSpec,
+        targets: TargetSpec,
+        *,
+        hidden: int = 512,
+        embedding: int = 512,
+        layers: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(features, targets)
+        if layers not in (1, 2):
+            raise OptionError(f"lrcn takes layers 1 or 2, got {layers!r}")
+        self.words = WordLSTM(len(targets.words), embedding, hidden, layers, beside=features.pooled)
+        self.dropout = nn.Dropout(dropout)
+
+    def decode(self, features: Features, targets: Targets) -> Decoded:
+        """Loss word, teacher forced."""
+        assert targets.words is not None
+        read, wanted, real = taught(targets.words)
+        image = features.pooled[:, None].expand(-1, read.shape[1], -1)  # (B, T, P)
+        inputs = self.dropout(torch.cat([image, self.words.embedding(read)], -1))  # (B, T, P + E)
+        lengths = real.sum(1).clamp(min=1)
+        states = self.words(inputs, lengths)[real[:, 0].repeat_interleave(lengths)]  # (Σ T, H)
+        return word_loss(self.words.out(self.dropout(states)), wanted, real)
+
+    @torch.inference_mode()
+    def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
+        """All reports are written together."""
+        B = len(features.pooled)
+        state = self.words.start(B, beside=features.pooled)
+        length = most_words(self.targets, settings)
+        return written(search(self.words.step, state, rows=B, beams=settings.beams, max_words=length), settings)

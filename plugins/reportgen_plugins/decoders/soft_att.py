@@ -1,0 +1,121 @@
+"""soft-att: an LSTM that looks at the regions of the image anew for every word and writes the report as one row.
+
+Xu et al.: Show, Attend and Tell: Neural Image Caption Generation with Visual Attention, ICML 2015, arXiv:1502.03044,
+the deterministic "soft" attention; equation numbers are the paper's.
+
+- f_att of eq. 4 is the additive one, w · tanh(W a_i + U h_(t-1)) (Bahdanau et al.).
+- f_init,h and f_init,c are one layer with tanh each on the mean of the regions (section 3.1.2).
+- The gate β_t = σ(f_β(h_(t-1))) of section 4.2.1 is one number a step, on z_t = β_t Σ α_i a_i.
+- Eq. 7: p ∝ exp(L_o (E y_(t-1) + L_h h_t + L_z z_t)). The L have no biases, as printed.
+- Eq. 14's term Σ_i (1 - Σ_t α_ti)² is loss attention, over real regions; its λ is the training setting `weights`.
+- The loss is the sum over the words of a study, mean over studies.
+
+Letters: B studies, R rows of a search, N regions, D their width, H hidden, E embedding, T words, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
+from reportgen_core.text import PAD
+
+from .attention import AdditiveAttention
+from .rows import Held, look, lstm_cell, most_words, taught, word_loss, written
+from .search import State, search
+
+
+class SoftAttentionLSTM(Decoder):
+    """Show, Attend and Tell, soft."""
+
+    needs = frozenset({"words"})
+
+    def __init__(
+        self,
+        features: FeatureSpec,
+        targets: TargetSpec,
+        *,
+        hidden: int = 512,
+        embedding: int = 512,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(features, targets)
+        V, D = len(targets.words), features.dim
+        self.embedding = nn.Embedding(V, embedding, padding_idx=PAD)
+        self.first_hidden, self.first_cell = nn.Linear(D, hidden), nn.Linear(D, hidden)  # f_init,h and f_init,c
+        self.attention = AdditiveAttention(D, hidden, hidden)  # eq. 4
+        self.gate = nn.Linear(hidden, 1)  # f_β
+        self.cell = nn.LSTMCell(embedding + D, hidden)  # eq. 1-3
+        self.from_hidden = nn.Linear(hidden, embedding, bias=False)  # L_h
+        self.from_context = nn.Linear(D, embedding, bias=False)  # L_z
+        self.out = nn.Linear(embedding, V, bias=False)  # L_o
+        self.dropout = nn.Dropout(dropout)
+
+    def start(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
+        """h_0 and c_0 (B, H), and the regions' share of eq. 4 (B, N, H)."""
+        share = features.mask / features.mask.sum(1, keepdim=True).clamp(min=1)  # (B, N)
+        mean = torch.einsum("bn,bnd->bd", share.to(features.tokens.dtype), features.tokens)
+        hidden, cell = torch.tanh(self.first_hidden(mean)), torch.tanh(self.first_cell(mean))
+        return hidden, cell, self.attention.keys(features.tokens)
+
+    def context(self, tokens: Tensor, mask: Tensor, keys: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """z_t (R, D) and α_t (R, N) at h_(t-1) (R, H), for R / B rows of each study."""
+        weights = look(self.attention, keys, hidden, mask)  # eq. 4-5, (B, K, N)
+        seen = torch.bmm(weights.to(tokens.dtype), tokens).flatten(0, 1)  # (R, D)
+        return self.gate(hidden).sigmoid() * seen, weights.flatten(0, 1)
+
+    def logits(self, embedded: Tensor, hidden: Tensor, context: Tensor) -> Tensor:
+        """Eq. 7, deep output."""
+        said: Tensor = self.out(self.dropout(embedded + self.from_hidden(hidden) + self.from_context(context)))
+        return said
+
+    def decode(self, features: Features, targets: Targets) -> Decoded:
+        """Losses word and attention, eq. 14, teacher forced."""
+        assert targets.words is not None
+        read, wanted, real = taught(targets.words)
+        embedded = self.dropout(self.embedding(read))  # (B, T, E)
+        hidden, cell, keys = self.start(features)
+        states, contexts, alphas = [], [], []
+        for t in range(max(int(real.sum(1).max()), 1)):
+            seen, alpha = self.context(features.tokens, features.mask, keys, hidden)
+            hidden, cell = self.cell(torch.cat([embedded[:, t], seen], -1), (hidden, cell))
+            states.append(hidden)
+            contexts.append(seen)
+            alphas.append(alpha)
+        real = real[:, : len(states)]
+        wanted, embedded = wanted[:, : len(states)], embedded[:, : len(states)]
+        out = word_loss(
+            self.logits(embedded[real], torch.stack(states, 1)[real], torch.stack(contexts, 1)[real]), wanted, real
+        )
+        lack = 1 - (torch.stack(alphas, 1) * real[..., None]).sum(1)  # (B, N)
+        spread = (lack.square() * features.mask).sum(1)  # (B,)
+        return replace(out, losses={**out.losses, "attention": (spread * real[:, 0]).sum() / len(real)})
+
+    @torch.inference_mode()
+    def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
+        """All reports are written together; the words' share of the gates is folded into a table first."""
+        hidden, cell, keys = self.start(features)
+        held = Held(features.tokens, features.mask, keys)
+        E = self.embedding.embedding_dim
+        bias = self.cell.bias_ih + self.cell.bias_hh
+        table = F.linear(self.embedding.weight, self.cell.weight_ih[:, :E], bias)  # (V, 4H)
+        look_weight = self.cell.weight_ih[:, E:]
+
+        def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
+            hidden, cell, who = state
+            tokens, mask, keys = held.of(who)
+            seen, alpha = self.context(tokens, mask, keys, hidden)
+            gates = F.embedding(words, table) + F.linear(seen, look_weight) + F.linear(hidden, self.cell.weight_hh)
+            hidden, cell = lstm_cell(gates, cell)
+            return self.logits(self.embedding(words), hidden, seen).float(), (hidden, cell, who), alpha
+
+        state = (hidden, cell, torch.arange(len(hidden), device=hidden.device))
+        length = most_words(self.targets, settings)
+        found = search(
+            step, state, rows=len(hidden), beams=settings.beams, max_words=length, attention=settings.attention
+        )
+        return written(found, settings)
