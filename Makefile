@@ -2,13 +2,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test check bench lint types
+.PHONY: demo test test-browser check bench lint types
 
 demo: $(STAMP)
 	$(BIN)/python -m reportgen_cli demo --out demo-out
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -n 2 -m "not browser" tests
+
+# The pages of `rg study` and `rg eval` in Chromium: found on PATH or named by CHROME.
+test-browser: $(STAMP)
+	$(BIN)/python -m pytest -m browser tests
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

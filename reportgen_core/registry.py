@@ -81,6 +81,12 @@ class Registry(Mapping[str, Entry], Generic[T]):
     def __getitem__(self, name: str) -> Entry:
         return self._entries()[self._key(name)][1]
 
+    def __contains__(self, name: object) -> bool:
+        try:
+            return isinstance(name, str) and bool(self._key(name))
+        except UnknownName:
+            return False
+
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._entries()))
 

@@ -11,6 +11,8 @@ from reportgen_cli.study.folder import read_study
 from reportgen_cli.study.serve import Server
 from test_study_serve import serving
 
+pytestmark = pytest.mark.browser
+
 SHOWN = "!document.getElementById('reading').hidden && [...document.images].every(i => i.complete && i.naturalWidth)"
 READY = f"{SHOWN} && !busy && performance.now() - since > 320"
 
