@@ -1,0 +1,70 @@
+"""Intervals and paired tests, against plain loops and known answers."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from reportgen_core.uncertainty import bootstrap, compare
+
+
+def mean(totals: np.ndarray) -> Mapping[str, np.ndarray]:
+    return {"mean": totals[..., 1] / totals[..., 0]}
+
+
+def ratio(totals: np.ndarray) -> Mapping[str, np.ndarray]:
+    """A corpus score: the ratio of sums, which is not the mean of ratios."""
+    return {"ratio": totals[..., 0] / totals[..., 1]}
+
+
+def rows(values: np.ndarray) -> np.ndarray:
+    return np.stack([np.ones(len(values)), values], 1)
+
+
+def test_the_interval_of_a_mean_is_that_of_the_textbook() -> None:
+    values = np.random.default_rng(0).normal(5, 2, 400)
+    low, high = bootstrap(rows(values), mean, resamples=4000, seed=1)["mean"]
+    half = 1.96 * values.std(ddof=1) / 20
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
+
+
+def test_a_corpus_score_is_resampled_from_sums_and_not_from_the_scores_of_studies() -> None:
+    rng = np.random.default_rng(3)
+    statistics = rng.integers(1, 20, (50, 2)).astype(float)
+    found = bootstrap(statistics, ratio, resamples=500, seed=7)["ratio"]
+    again = np.random.default_rng(7)
+    drawn = [
+        statistics[np.repeat(np.arange(50), again.multinomial(50, np.full(50, 1 / 50)))].sum(0) for _ in range(500)
+    ]
+    assert found == pytest.approx(tuple(np.percentile([a / b for a, b in drawn], (2.5, 97.5))))
+
+
+def test_the_same_seed_gives_the_same_interval_whatever_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = rows(np.random.default_rng(0).random(40))
+    once = bootstrap(values, mean, resamples=100, seed=5)
+    monkeypatch.setattr("reportgen_core.uncertainty.CHUNK", 70)
+    assert bootstrap(values, mean, resamples=100, seed=5)["mean"] == pytest.approx(once["mean"])
+
+
+def test_identical_runs_do_not_differ() -> None:
+    values = rows(np.random.default_rng(0).random(30))
+    found = compare(values, values, mean, rounds=200)["mean"]
+    assert (found.value, found.p, found.low, found.high) == (0, 1, 0, 0)
+
+
+def test_p_is_the_share_of_all_swaps_that_are_as_far_apart() -> None:
+    a, b = np.array([1.0, 2.0, 3.0, 0.5]), np.array([0.0, 1.0, 1.0, 1.0])
+    swaps = [[1 if bits >> i & 1 else -1 for i in range(4)] for bits in range(16)]
+    exact = sum(abs(np.mean(np.array(s) * (a - b))) >= abs(np.mean(a - b)) - 1e-12 for s in swaps) / 16
+    found = compare(rows(a), rows(b), mean, rounds=20_000)["mean"]
+    assert found.value == pytest.approx(np.mean(a - b))
+    assert found.p == pytest.approx(exact, abs=3 * math.sqrt(exact / 20_000))
+
+
+def test_a_clear_difference_is_found_and_its_interval_excludes_zero() -> None:
+    rng = np.random.default_rng(2)
+    base = rng.random(200)
+    found = compare(rows(base + 0.1), rows(base + rng.normal(0, 0.05, 200)), mean, rounds=999)["mean"]
+    assert found.p == pytest.approx(1 / 1000)
+    assert found.low > 0
