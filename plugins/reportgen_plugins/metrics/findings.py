@@ -58,7 +58,7 @@ class Findings(Metric):
         inside = np.array([n not in OUTSIDE for n in names]) & ~np.isnan(aucs[0])
         lines = []
         if inside.any():
-            mean = np.nanmean(aucs[:, inside], 1)
+            mean = _weighted(aucs[:, inside], np.ones(inside.sum()))
             weighted = _weighted(aucs[:, inside], positives[inside])
             lines += [self._line("findings mean auc", mean), self._line("findings weighted-mean auc", weighted)]
         lines.append(Line("findings ece", self._ece(scores, gold), None, None, False, "findings", self.version))
@@ -132,5 +132,6 @@ def auc(scores: Floats, gold: Floats, weights: Floats) -> Floats:
 
 
 def _weighted(aucs: Floats, positives: Floats) -> Floats:
-    there = ~np.isnan(aucs)
-    return np.asarray(np.nansum(aucs * positives, 1) / np.maximum((there * positives).sum(1), 1e-12))
+    """The mean over the classes of each row that have an AUC there; nan in a row without any."""
+    total = (~np.isnan(aucs) * positives).sum(1)
+    return np.asarray(np.divide(np.nansum(aucs * positives, 1), total, out=np.full(len(aucs), np.nan), where=total > 0))

@@ -43,7 +43,8 @@ class Tags(Metric):
         if not any(gold) or not any(r.tags for r in reports):
             return []
         ranked = [list(r.tags) for r in reports]  # likeliest first
-        ks = [k for k in self.ks if k <= max(map(len, ranked))]
+        most = max(map(len, ranked))
+        ks = [k for k in self.ks if k <= most] or [most]
         lines = ranking_lines(
             "tags", ranked, gold, ks, words=("recall",), version=self.version, resamples=resamples, seed=seed
         )
