@@ -156,6 +156,11 @@ def test_a_replacement_killed_between_its_renames_is_undone(made, folder):
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
 
 
+def test_a_training_run_stands_for_its_best_model(made, tmp_path):
+    save(made, tmp_path / "run" / "best")
+    assert load(tmp_path / "run").tags == made.tags
+
+
 def test_an_unknown_model_lists_those_there_are(tmp_path):
     with pytest.raises(UnknownName, match="no model or model folder"):
         load(tmp_path / "nowhere")
