@@ -118,7 +118,11 @@ def _dicom() -> Iterator[Finding]:
     wanted: tuple[UID, ...] = (JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless)
     missing = [uid.name for uid in wanted if not get_decoder(uid).is_available]
     if missing:
-        yield Finding("dicom", "note", f"cannot decode {', '.join(missing)}; pip install python-gdcm pylibjpeg-openjpeg pylibjpeg-rle")
+        yield Finding(
+            "dicom",
+            "note",
+            f"cannot decode {', '.join(missing)}; pip install python-gdcm pylibjpeg-openjpeg pylibjpeg-rle",
+        )
     else:
         yield Finding("dicom", "ok", "decodes JPEG, JPEG-LS, JPEG 2000 and RLE")
 
