@@ -53,6 +53,11 @@ def register_decoders() -> Iterable[Entry]:
             tiny={"hidden": 16, "embedding": 16, "tags_used": 2},
         ),
         Entry(
+            "hier-lstm-dual", _HERE + "decoders.hier_lstm_dual:DualHierLSTM",
+            "hier-lstm with a normal and an abnormal word LSTM and a switch", "arXiv:1908.02123",
+            tiny={"hidden": 16, "embedding": 16, "tags_used": 2},
+        ),
+        Entry(
             "lstm", _HERE + "decoders.lstm:ImageFirstLSTM", "one LSTM that sees the image first (Show and Tell)",
             "arXiv:1411.4555", tiny=small,
         ),

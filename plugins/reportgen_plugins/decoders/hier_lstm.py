@@ -18,6 +18,7 @@ Where the paper is silent or says two things, this is what is done:
 - Eq. 9 sums over the real sentences of a study and over real regions. An ablation without a branch has no term for it.
 - Before the first sentence hidden and cell states are zero.
 - The ablations without semantic attention still predict tags (the λ of loss tag at 0 takes that away).
+- `shuffle` trains on the sentences of each report in an order drawn anew every time (Ni et al. 2020, section 4.1).
 - `attention="none"` reads the pooled vector at every sentence (Ours-no-Attention): for VGG its fc7, 4096 wide.
 
 Letters: B studies, N regions, M tags, S sentences, R sentences of all studies, W words, H hidden, E embedding.
@@ -50,6 +51,7 @@ from reportgen_core import (
 from reportgen_core.text import BOS, EOS, PAD
 
 from .attention import AdditiveAttention, attend
+from .order import shuffled
 from .search import Found, search
 from .tags import TagPredictor, probabilities, tag_loss
 from .word_lstm import WordLSTM
@@ -96,8 +98,10 @@ class HierLSTM(Decoder):
         topic: str = "first",
         stop_threshold: float = 0.5,
         bias: bool = False,
+        shuffle: bool = False,
     ) -> None:
         super().__init__(features, targets)
+        self.shuffle = shuffle
         if attention not in ATTENTION:
             raise OptionError(f"hier-lstm has no attention={attention!r}; there are: {', '.join(ATTENTION)}")
         if topic not in TOPIC:
@@ -175,65 +179,75 @@ class HierLSTM(Decoder):
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
         """Eq. 8 and 9, teacher forced: losses tag, sent, word, attention."""
+        if self.shuffle and self.training:
+            targets = shuffled(targets)
         assert targets.sentences is not None
         memory = self.remember(features)
         sentences = targets.sentences  # (B, S, W)
         real = sentences[..., 0] != PAD  # (B, S)
         said = self.unroll(memory, sentences.shape[1])
-        rows = sentences[real]  # (R, W)
-        logits, words = self._spell(said.topics[real], rows)
-        B = len(sentences)
-        word = F.cross_entropy(logits.float(), words, reduction="sum") / B
+        logits, words = self.spell(self.words, said.topics[real], sentences[real])
+        return self.weigh(memory, said, real, logits, words, targets)
+
+    def weigh(
+        self, memory: Memory, said: Topics, real: Tensor, logits: Tensor, words: Tensor, targets: Targets
+    ) -> Decoded:
+        """The losses of what was said in the real sentences (B, S): logits (Σ W, V) of the words (Σ W,)."""
+        word = F.cross_entropy(logits.float(), words, reduction="sum") / len(real)
         losses = {"sent": _stop_loss(said.stop, real), "word": word}
         if memory.tag_logits is not None and targets.tags is not None and not self.features.tag_heads:
             losses["tag"] = tag_loss(memory.tag_logits[:, 0], targets.tags)
         if said.visual is not None or said.semantic is not None:
-            losses["attention"] = _attention_loss(said, real, features.mask)
-        return Decoded(losses, logits, {"nats_per_word": (word * B / max(len(words), 1)).detach()})
+            losses["attention"] = _attention_loss(said, real, memory.features.mask)
+        return Decoded(losses, logits, {"nats_per_word": (word * len(real) / max(len(words), 1)).detach()})
 
-    def _spell(self, topics: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
+    def spell(self, speaker: WordLSTM, topics: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 7: topics (R, E), sentences (R, W) -> logits (Σ W, V) of the real words and the words (Σ W,)."""
         lengths = (sentences != PAD).sum(1)  # with END
-        said = self.words.embedding(torch.cat([torch.full_like(sentences[:, :1], BOS), sentences[:, :-1]], 1))
+        said = speaker.embedding(torch.cat([torch.full_like(sentences[:, :1], BOS), sentences[:, :-1]], 1))
         if not len(sentences):
-            return said.new_zeros(0, self.words.out.out_features), sentences.new_zeros(0)
+            return said.new_zeros(0, speaker.out.out_features), sentences.new_zeros(0)
         if self.topic_at == "every":
             inputs = torch.cat([topics[:, None].expand(-1, said.shape[1], -1), said], -1)  # (R, W, E + E)
-            states = self.words(inputs, lengths)
+            states = speaker(inputs, lengths)
         else:
             inputs = torch.cat([topics[:, None], said], 1)  # (R, 1 + W, E)
-            states = self.words(inputs, lengths + 1)
+            states = speaker(inputs, lengths + 1)
             first = torch.zeros_like(lengths)
             first[1:] = (lengths + 1).cumsum(0)[:-1]
             after = torch.ones(len(states), dtype=torch.bool, device=states.device)
             after[first] = False  # what follows the topic predicts nothing
             states = states[after]
-        logits: Tensor = self.words.out(states)
+        logits: Tensor = speaker.out(states)
         return logits, sentences[sentences != PAD]
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
         """All sentences of all studies are written together; a sentence that has ended costs nothing more."""
-        memory = self.remember(features)
-        limit = settings.max_sentences or self.targets.max_sentences
-        said = self.unroll(memory, limit, until_all_stop=True)
-        stop = self.says_stop(said.stop)  # (B, S)
-        real = stop.cumsum(1) - stop.long() == 0  # up to and with the first that says stop
-        found = self._write(said.topics[real], settings)
-        return self._gather(memory, said, real, found, settings)
+        memory, said, real = self.plan(features, settings)
+        found = self.write(self.words, said.topics[real], settings)
+        return self.gather(memory, said, real, found, settings)
 
-    def _write(self, topics: Tensor, settings: GenerationSettings) -> Found:
+    def plan(self, features: Features, settings: GenerationSettings) -> tuple[Memory, Topics, Tensor]:
+        """What the sentence LSTM wants to say, and which sentences (B, S) are said."""
+        memory = self.remember(features)
+        said = self.unroll(memory, settings.max_sentences or self.targets.max_sentences, until_all_stop=True)
+        stop = self.says_stop(said.stop)  # (B, S)
+        return memory, said, stop.cumsum(1) - stop.long() == 0  # up to and with the first that says stop
+
+    def write(self, speaker: WordLSTM, topics: Tensor, settings: GenerationSettings) -> Found:
         """topics (R, E) -> the words of R sentences."""
         if self.topic_at == "every":
-            state = self.words.start(len(topics), beside=topics)
+            state = speaker.start(len(topics), beside=topics)
         else:
-            state = self.words.start(len(topics), first=topics)
+            state = speaker.start(len(topics), first=topics)
         length = settings.max_words or self.targets.max_words  # a sentence of this length needs no END
-        return search(self.words.step, state, rows=len(topics), beams=settings.beams, max_words=length)
+        return search(speaker.step, state, rows=len(topics), beams=settings.beams, max_words=length)
 
-    def _gather(
+    def gather(
         self, memory: Memory, said: Topics, real: Tensor, found: Found, settings: GenerationSettings
     ) -> list[Generated]:
+        """The sentences that were found, as reports of B studies."""
         words, scores, lengths = found.words.tolist(), found.scores.tolist(), found.lengths().tolist()
         tags = None if memory.tag_logits is None else probabilities(memory.tag_logits)
         out, row = [], 0
