@@ -36,7 +36,7 @@ def save_state(
     run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: Any
 ) -> None:
     """Write RUN/state; the one before stands until this one is whole."""
-    with replacing(run / "state") as folder:
+    with replacing(run / "state", holds="state.json") as folder:
         save_file(plain_tensors(model), folder / "model.safetensors")
         save_file(_moments(optimizer), folder / "optimizer.safetensors")
         write_json(folder / "state.json", {"progress": asdict(progress), "settings": settings})

@@ -156,6 +156,13 @@ def test_a_replacement_killed_between_its_renames_is_undone(made, folder):
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
 
 
+def test_a_folder_of_other_files_is_never_replaced(made, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(CheckpointError, match="holds no config.json: it is not replaced"):
+        save(made, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
 def test_a_training_run_stands_for_its_best_model(made, tmp_path):
     save(made, tmp_path / "run" / "best")
     assert load(tmp_path / "run").tags == made.tags
