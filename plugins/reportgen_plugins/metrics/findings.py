@@ -83,7 +83,8 @@ class Findings(Metric):
         names = [n for n in dict.fromkeys(n for r in reports for n in r.findings) if n in stated]
         scores = np.array([[r.findings.get(n, np.nan) for n in names] for r in reports], float)
         gold = np.array([[self._gold(s, n) for n in names] for s in studies], float)
-        return names, scores.reshape(-1, len(names)), gold.reshape(-1, len(names))
+        shape = len(studies), len(names)
+        return names, scores.reshape(shape), gold.reshape(shape)
 
     def _gold(self, study: Study, name: str) -> float:
         value = study.labels.get(name, 0.0 if self.unsaid == "absent" else np.nan)

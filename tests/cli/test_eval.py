@@ -1,0 +1,217 @@
+"""`rg eval` and `rg compare`, as a user types them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Done, Rg
+from PIL import Image
+
+REFERENCES = {"a": "The lungs are clear.", "b": "The heart is enlarged.", "c": "There is a small left effusion."}
+GOOD = {"a": "The lungs are clear.", "b": "The heart is big.", "c": "Small left effusion."}
+
+
+def lines(tmp_path: Path, name: str, texts: dict[str, str]) -> Path:
+    path = tmp_path / name
+    path.write_text("".join(json.dumps({"id": k, "text": v}) + "\n" for k, v in texts.items()))
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[object]:
+    predictions, references = lines(tmp_path, "good.jsonl", GOOD), lines(tmp_path, "refs.jsonl", REFERENCES)
+    return [
+        "--predictions",
+        predictions,
+        "--references",
+        references,
+        "--protocol",
+        "raw",
+        "--metrics",
+        "bleu,rouge-l,cider",
+    ]
+
+
+def test_two_files_are_scored_with_a_table_that_says_how(rg: Rg, files: list[object]) -> None:
+    done = rg("eval", *files)
+    assert done.code == 0
+    assert "bleu-4 ↑" in done.out
+    assert "protocol raw 1, section not stated, n = 3, split" in done.out
+
+
+@pytest.mark.parametrize("shape", ["json", "csv", "markdown", "latex"])
+def test_results_are_printed_as(rg: Rg, files: list[object], shape: str) -> None:
+    done = rg("eval", *files, "--format", shape)
+    assert done.code == 0
+    if shape == "json":
+        assert json.loads(done.out)["card"]["protocol"] == "raw 1"
+    assert {"json": '"score"', "csv": "system,subset", "markdown": "|---|", "latex": "\\toprule"}[shape] in done.out
+
+
+def test_a_folder_has_scores_tables_statistics_and_a_page(rg: Rg, files: list[object], tmp_path: Path) -> None:
+    done = rg("eval", *files, "--out", tmp_path / "run")
+    assert done.code == 0
+    names = {p.name for p in (tmp_path / "run").iterdir()}
+    assert names == {
+        "scores.json",
+        "scores.csv",
+        "scores.md",
+        "scores.tex",
+        "studies.jsonl",
+        "statistics.safetensors",
+        "report.html",
+    }
+
+
+def test_training_files_bring_baselines(rg: Rg, files: list[object], tmp_path: Path) -> None:
+    training = lines(tmp_path, "train.jsonl", {"t1": REFERENCES["a"], "t2": REFERENCES["a"], "t3": "Nodule."})
+    done = rg(
+        "eval", *files, "--training", training, "--validation", lines(tmp_path, "val.jsonl", {"v": "Lungs clear."})
+    )
+    assert "constant (validation)" in done.out
+    assert "33.3% of the references stand word for word in training" in done.out
+
+
+def test_a_score_that_cannot_be_had_is_one_line_and_the_others_are_printed(
+    rg: Rg, files: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REPORTGEN_JAVA", str(tmp_path / "none"))
+    import reportgen_plugins.metrics.meteor as meteor
+
+    monkeypatch.setattr(meteor, "PROCESS", meteor.MeteorProcess())
+    done = rg("eval", *files[:4], "--metrics", "bleu,meteor")
+    assert done.code == 0
+    assert "bleu-4 ↑" in done.out
+    assert "protocol raw 1" in done.out
+    (line,) = [x for x in done.out.splitlines() if x.startswith("no meteor: ")]
+    assert "cannot be started" in line
+
+
+def test_missing_predictions_are_refused_and_partial_when_asked(rg: Rg, files: list[object], tmp_path: Path) -> None:
+    files[1] = lines(tmp_path, "few.jsonl", {"a": "x"})
+    refused = rg("eval", *files)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.strip() == "rg: 2 studies (b, c) without a prediction; --partial scores the rest, marked"
+    partial = rg("eval", *files, "--partial")
+    assert "n = 1 of 3 (PARTIAL)" in partial.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "eval needs --model or --predictions, and not both"),
+        (["--model", "x"], "--model needs --data and --data-root"),
+        (["--model", "x", "--data", "table"], "--data needs --data-root"),
+        (["--metric-option", "x"], "is not METRIC.K=V"),
+        (["--metrics", "blue"], "no metric named 'blue'; did you mean 'bleu'?"),
+        (["--protocol", "rw"], "no protocol named 'rw'; did you mean 'raw'?"),
+    ],
+)
+def test_what_does_not_fit_together_is_one_line(rg: Rg, files: list[object], arguments: list[str], said: str) -> None:
+    wanted = files[:4] if any(a in arguments for a in ("--metrics", "--protocol", "--metric-option")) else []
+    done = rg("eval", *wanted, *arguments)
+    assert done.code == 1
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_options_reach_a_metric(rg: Rg, files: list[object]) -> None:
+    done = rg("eval", *files[:6], "--metrics", "chexpert-rules", "--metric-option", "chexpert-rules.convention=r2gen")
+    assert "chexpert-rules macro-14 f1 ↑" in done.out
+    assert "chexpert14 r2gen" in done.out
+
+
+def test_features_bring_the_nearest_image(rg: Rg, files: list[object], tmp_path: Path) -> None:
+    training = lines(tmp_path, "train.jsonl", {"t1": REFERENCES["a"], "t2": REFERENCES["c"]})
+    np.savez(tmp_path / "f.npz", t1=[1.0, 0.0], t2=[0.0, 1.0], a=[1.0, 0.1], b=[0.9, 0.0], c=[0.0, 2.0])
+    done = rg("eval", *files, "--training", training, "--features", tmp_path / "f.npz")
+    assert "nearest image" in done.out
+    (tmp_path / "g.npz").write_bytes(b"no archive")
+    assert "no .npz of plain arrays" in rg("eval", *files, "--features", tmp_path / "g.npz").err
+
+
+def saved_run(rg: Rg, tmp_path: Path, name: str, texts: dict[str, str], *more: object) -> Path:
+    references = lines(tmp_path, "refs.jsonl", REFERENCES)
+    arguments = ["--predictions", lines(tmp_path, f"{name}.jsonl", texts), "--references", references]
+    done: Done = rg(
+        "eval", *arguments, "--metrics", "rouge-l", "--out", tmp_path / name, *(more or ("--protocol", "raw"))
+    )
+    assert done.code == 0, done.err
+    return tmp_path / name
+
+
+def test_compare_tests_like_runs(rg: Rg, tmp_path: Path) -> None:
+    good = saved_run(rg, tmp_path, "good", GOOD)
+    bad = saved_run(rg, tmp_path, "bad", dict.fromkeys(GOOD, "The lungs are clear."))
+    done = rg("compare", good, bad, "--rounds", 200)
+    assert done.code == 0
+    assert "good - bad" in done.out
+    assert json.loads(rg("compare", good, bad, "--format", "json").out)["differences"]["bad"]["rouge-l"]["p"] <= 1
+
+
+def test_compare_refuses_unlike_runs_and_marks_them_when_told(rg: Rg, tmp_path: Path) -> None:
+    good = saved_run(rg, tmp_path, "good", GOOD)
+    other = saved_run(rg, tmp_path, "other", GOOD, "--protocol", "tokens")
+    refused = rg("compare", good, other)
+    assert refused.code == 1
+    assert "protocol: raw 1 against tokens 1" in refused.err
+    assert "other†" in rg("compare", good, other, "--anyway").out
+
+
+def dataset(tmp_path: Path) -> Path:
+    """Twelve studies with an image each; four to test on."""
+    rows = ["id,image,findings,split"]
+    for i in range(12):
+        Image.fromarray(np.full((40, 40), 20 * i, np.uint8)).save(tmp_path / f"{i}.png")
+        split = "train" if i < 6 else "val" if i < 8 else "test"
+        rows.append(f"s{i},{i}.png,{'The lungs are clear.' if i % 2 else 'The heart is big.'},{split}")
+    (tmp_path / "studies.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "studies.csv"
+
+
+def test_a_model_is_scored_on_a_dataset_beside_the_nearest_image(rg: Rg, model: Path, tmp_path: Path) -> None:
+    table = dataset(tmp_path)
+    done = rg(
+        "eval",
+        "--model",
+        model,
+        "--data",
+        "table",
+        "--data-root",
+        table,
+        "--protocol",
+        "raw",
+        "--metrics",
+        "bleu,rouge-l",
+        "--nearest-image",
+        "--device",
+        "cpu",
+        "--out",
+        tmp_path / "out",
+    )
+    assert done.code == 0, done.err
+    for row in ("constant (validation)", "most frequent", "random", "nearest image"):
+        assert row in done.out
+    assert "table test, n = 4" in done.out
+    assert "data:image/jpeg;base64," in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_predictions_are_scored_against_a_dataset(rg: Rg, tmp_path: Path) -> None:
+    table = dataset(tmp_path)
+    predictions = lines(tmp_path, "p.jsonl", {f"s{i}": "The lungs are clear." for i in range(8, 12)})
+    done = rg(
+        "eval",
+        "--predictions",
+        predictions,
+        "--data",
+        "table",
+        "--data-root",
+        table,
+        "--protocol",
+        "raw",
+        "--metrics",
+        "bleu",
+    )
+    assert done.code == 0, done.err
+    assert "the model says the same thing for every image" in done.out
