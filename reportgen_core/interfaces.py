@@ -170,6 +170,16 @@ class HasFrozenParts(Protocol):
 
 
 @runtime_checkable
+class HasMaps(Protocol):
+    """An encoder whose option `maps` says how many of its feature maps it gives, as DiTag compares four of them."""
+
+    map_widths: tuple[int, ...]  # channels of each, the nearest to the pixels first
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        """Single images (n, C, H, W) to maps (n, width, h, w), the nearest to the pixels first."""
+
+
+@runtime_checkable
 class HasOwnLosses(Protocol):
     """An encoder with losses of its own, as DiTag's tag classifiers at each depth."""
 

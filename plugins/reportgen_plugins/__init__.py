@@ -37,6 +37,10 @@ def register_encoders() -> Iterable[Entry]:
             )
             for n in (121, 169, 201)
         ),
+        Entry(
+            "ditag", _HERE + "encoders.ditag:DiTagEncoder", "any encoder, as the difference from a normal image",
+            "ACL 2020 SRW", tiny={"inner": "resnet50", "inner_options": small_resnet},
+        ),
         Entry("timm/*", timm, "any timm model with feature maps: timm/convnext_tiny", tiny={"size": 64}),
     ]  # fmt: skip
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from row_case import features, greedy, lstm, make, nats, numbers, reports, softmax, targets, weights
+from row_case import WORDS, features, greedy, lstm, make, nats, numbers, reports, softmax, targets, weights
 
-from reportgen_core import GenerationSettings
+from reportgen_core import FeatureSpec, GenerationSettings, TargetSpec, decoders
 
 M = 3
 
@@ -76,6 +76,7 @@ def test_reports_and_attention_are_those_of_a_reading_that_starts_anew_for_each_
 
 def test_without_any_tag_known_it_composes_and_writes():
     """Composed before data is seen there is no tag: the sums over tags are empty."""
-    decoder = make("att-rk", hidden=8)
-    decoder.tags = type(decoder.tags)(decoder.features, 0, 8, 3)
-    assert len(decoder.eval().generate(features(), GenerationSettings())) == 4
+    decoder = decoders.create("att-rk", FeatureSpec(10, 7, (1, 2, 3)), TargetSpec(WORDS), hidden=8).eval()
+    made = decoder.generate(features(), GenerationSettings(beams=2))
+    assert len(made) == 4
+    assert made[0].tags.shape == (0,)

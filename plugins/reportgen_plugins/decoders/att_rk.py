@@ -54,7 +54,7 @@ class SemanticAttentionLSTM(Decoder):
         if not (p > 1 and 0 < q < 1):
             raise OptionError(f"att-rk takes p above 1 and q between 0 and 1, got p={p!r}, q={q!r}")
         self.p, self.q = p, q
-        self.tags = TagPredictor(features, len(targets.tags), hidden, tags_used)
+        self.tags = TagPredictor(features, len(targets.tags), hidden, tags_used) if targets.tags else None
         self.embedding = nn.Embedding(len(targets.words), hidden, padding_idx=PAD)  # E, of input and output
         self.image = nn.Linear(features.pooled, hidden)  # W^(x,v)
         self.before = nn.Linear(hidden, hidden, bias=False)  # U
@@ -68,6 +68,9 @@ class SemanticAttentionLSTM(Decoder):
 
     def remember(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
         """Tag logits (B, Q, K), embeddings a (B, M, E) of the likeliest, and which they are (B, M)."""
+        if self.tags is None:  # composed before any data was seen: there is no tag to look at
+            none = features.pooled.new_zeros(len(features.pooled), 0, self.embedding.embedding_dim)
+            return none[..., 0][:, None], none, none[..., 0].long()
         logits = self.tags.logits(features)
         embedded, ids = self.tags.semantic(logits)
         return logits, embedded, ids

@@ -37,6 +37,7 @@ class TimmEncoder(Encoder):
         size: pixels, one number or [height, width]; None is the size that the weights were trained at.
         depth: which feature map, 0 the nearest to the pixels, negative counts from the deepest.
         frozen: so many feature maps are fixed, from the pixels on: for a DenseNet 1 is the stem, 3 two blocks too.
+        maps: so many feature maps up to that one are given by `feature_maps`.
         model_args: arguments of timm's model class, such as {"drop_path_rate": 0.1}.
     """
 
@@ -50,6 +51,7 @@ class TimmEncoder(Encoder):
         frozen: int = 0,
         views: int = 1,
         equalize: bool = False,
+        maps: int = 1,
         model_args: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -57,15 +59,18 @@ class TimmEncoder(Encoder):
         self.image = image_spec(name, size, views=views, equalize=equalize)
         plan = _Plan(name, self.image, dict(model_args or {}))
         level = plan.level("depth", depth)
-        probe, shape = plan.probe(level)
-        self.features = FeatureSpec(dim=shape[0], pooled=shape[0], grid=(views, shape[1], shape[2]))
+        levels = plan.up_to(level, maps)
+        probe, shapes = plan.probe(levels)
+        self.map_widths = tuple(shape[0] for shape in shapes)
+        D, rows, columns = shapes[-1]
+        self.features = FeatureSpec(dim=D, pooled=D, grid=(views, rows, columns))
         if on_meta():
             self.net = probe
         else:
             weights = first_weights(name, pretrained, dict(model_args or {}))
             if weights is not None and (known := probe.state_dict().keys()) <= weights.keys():
                 weights = {key: weights[key] for key in known}  # timm warns of tensors that it has no place for
-            self.net = plan.build([level], weights)
+            self.net = plan.build(levels, weights)
         fixed = plan.reached(frozen, level) | plan.unreached(probe)
         for key, parameter in self.net.named_parameters():
             if key in fixed:
@@ -73,9 +78,13 @@ class TimmEncoder(Encoder):
 
     def encode(self, images: Tensor) -> Features:
         """Run the model over images (n, C, H, W)."""
-        x = self.net(images)[0]  # (n, D, h, w)
+        x = self.net(images)[-1]  # (n, D, h, w)
         mask = torch.ones(len(x), x.shape[2] * x.shape[3], dtype=torch.bool, device=x.device)
         return Features(x.flatten(2).transpose(1, 2), x.mean((2, 3)), mask)  # (n, D, h, w) -> (n, N, D)
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        """Images (n, C, H, W) to `maps` maps (n, D, h, w), the nearest to the pixels first."""
+        return list(self.net(images))
 
     def frozen(self) -> Sequence[nn.Module]:
         """The largest modules in which nothing learns."""
@@ -127,6 +136,12 @@ class _Plan:
             )
         return number % self.levels
 
+    def up_to(self, level: int, maps: int) -> list[int]:
+        """The `maps` feature maps that end with `level`."""
+        if isinstance(maps, bool) or not isinstance(maps, int) or not 1 <= maps <= level + 1:
+            raise OptionError(f"maps={maps!r}: {self.name!r} has {level + 1} feature maps up to this depth")
+        return list(range(level - maps + 1, level + 1))
+
     def build(self, levels: list[int], weights: Mapping[str, Tensor] | None = None) -> nn.Module:
         """The model up to the last of `levels`."""
         start: dict[str, Any] = {}
@@ -138,11 +153,11 @@ class _Plan:
                 vars(module).pop(name, None)
         return model
 
-    def probe(self, level: int) -> tuple[nn.Module, tuple[int, int, int]]:
-        """The model without memory, and the shape (D, h, w) of its feature map."""
-        model = self._meta([level])
-        D, rows, columns = self._map(model).shape[1:]
-        return model, (int(D), int(rows), int(columns))
+    def probe(self, levels: list[int]) -> tuple[nn.Module, list[tuple[int, int, int]]]:
+        """The model without memory, and the shapes (D, h, w) of its feature maps."""
+        model = self._meta(levels)
+        shapes = [tuple(map(int, found.shape[1:])) for found in self._maps(model)]
+        return model, [(D, rows, columns) for D, rows, columns in shapes]
 
     def reached(self, frozen: int, last: int) -> set[str]:
         """Names of the parameters that the first `frozen` feature maps are computed with."""
@@ -154,20 +169,21 @@ class _Plan:
         return set(dict(model.named_parameters())) - self.unreached(model)
 
     def unreached(self, model: nn.Module) -> set[str]:
-        """Names of the parameters that timm keeps although the feature map does not depend on them."""
+        """Names of the parameters that timm keeps although no feature map depends on them."""
         learns = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         with torch.enable_grad():
-            found = torch.autograd.grad(self._map(model).sum(), list(learns.values()), allow_unused=True)
+            total = torch.stack([found.sum() for found in self._maps(model)]).sum()
+            found = torch.autograd.grad(total, list(learns.values()), allow_unused=True)
         return {name for name, gradient in zip(learns, found, strict=True) if gradient is None}
 
     def _meta(self, levels: list[int]) -> nn.Module:
         with torch.device("meta"):
             return self.build(levels).eval()
 
-    def _map(self, model: nn.Module) -> Tensor:
+    def _maps(self, model: nn.Module) -> list[Tensor]:
         image = self.image
         try:
-            found: Tensor = model(torch.zeros(1, image.channels, image.height, image.width, device="meta"))[0]
+            found = list(model(torch.zeros(1, image.channels, image.height, image.width, device="meta")))
         except (RuntimeError, AssertionError, ValueError) as e:
             why = (str(e) or type(e).__name__).splitlines()[0]
             raise OptionError(f"size=[{image.height}, {image.width}]: {self.name!r} cannot take it: {why}") from e
