@@ -7,8 +7,9 @@ added, and the score is computed from the sums: nothing is scored twice. CIDEr's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,16 +26,30 @@ def bootstrap(
     """The percentile interval of each score of `statistics` (n, k). The same seed draws the same studies."""
     import numpy as np
 
-    rng = np.random.default_rng(seed)
-    n = len(statistics)
-    step = max(1, CHUNK // max(n, 1))
-    totals = [
-        rng.multinomial(n, np.full(n, 1 / n), size=min(step, resamples - done)) @ statistics
-        for done in range(0, resamples, step)
-    ]
-    found = scores(np.concatenate(totals))
+    found = scores(np.concatenate([drawn @ statistics for drawn in draws(len(statistics), resamples, seed)]))
     ends = (50 * (1 - level), 50 * (1 + level))
     return {name: _ends(values, ends) for name, values in found.items()}
+
+
+def draws(n: int, resamples: int, seed: int) -> Iterator[Array]:
+    """How often each of `n` studies is drawn, (some, n) float, for `resamples` draws in all."""
+    step = max(1, CHUNK // max(n, 1))
+    if step >= resamples:
+        yield _draw(n, resamples, seed, 0)
+        return
+    for block, done in enumerate(range(0, resamples, step)):
+        yield _draw.__wrapped__(n, min(step, resamples - done), seed, block)
+
+
+@lru_cache(maxsize=2)
+def _draw(n: int, rows: int, seed: int, block: int) -> Array:
+    """Every metric of an evaluation asks for the same draws."""
+    import numpy as np
+
+    picked = np.random.default_rng((seed, block)).integers(0, n, (rows, n))
+    return (
+        np.bincount((picked + np.arange(rows)[:, None] * n).ravel(), minlength=rows * n).reshape(rows, n).astype(float)
+    )
 
 
 def _ends(values: Array, ends: tuple[float, float]) -> tuple[float, float]:
@@ -72,7 +87,7 @@ def compare(
     as_far = dict.fromkeys(here, 0)
     step = max(1, CHUNK // max(n, 1))
     for done in range(0, rounds, step):
-        swapped = rng.integers(0, 2, (min(step, rounds - done), n)) @ change  # (rounds, k)
+        swapped = rng.integers(0, 2, (min(step, rounds - done), n)).astype(float) @ change  # (rounds, k)
         left, right = scores(a + swapped), scores(b - swapped)
         for name, value in here.items():
             as_far[name] += int((np.abs(left[name] - right[name]) >= abs(value) - 1e-12).sum())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from reportgen_core.uncertainty import bootstrap, compare
+from reportgen_core.uncertainty import bootstrap, compare, draws
 
 
 def mean(totals: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -33,18 +33,27 @@ def test_a_corpus_score_is_resampled_from_sums_and_not_from_the_scores_of_studie
     rng = np.random.default_rng(3)
     statistics = rng.integers(1, 20, (50, 2)).astype(float)
     found = bootstrap(statistics, ratio, resamples=500, seed=7)["ratio"]
-    again = np.random.default_rng(7)
-    drawn = [
-        statistics[np.repeat(np.arange(50), again.multinomial(50, np.full(50, 1 / 50)))].sum(0) for _ in range(500)
-    ]
+    again = np.random.default_rng((7, 0))
+    drawn = [statistics[picked].sum(0) for picked in again.integers(0, 50, (500, 50))]
     assert found == pytest.approx(tuple(np.percentile([a / b for a, b in drawn], (2.5, 97.5))))
 
 
-def test_the_same_seed_gives_the_same_interval_whatever_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_seed_gives_the_same_interval_and_another_one_another() -> None:
     values = rows(np.random.default_rng(0).random(40))
     once = bootstrap(values, mean, resamples=100, seed=5)
+    assert bootstrap(values, mean, resamples=100, seed=5) == once
+    assert bootstrap(values, mean, resamples=100, seed=6) != once
+
+
+def test_a_set_too_large_for_one_matrix_is_drawn_in_blocks_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reportgen_core.uncertainty.CHUNK", 70)
-    assert bootstrap(values, mean, resamples=100, seed=5)["mean"] == pytest.approx(once["mean"])
+    blocks = list(draws(40, 3, 0))
+    assert [b.shape for b in blocks] == [(1, 40)] * 3
+    assert all(b.sum() == 40 for b in blocks)
+    assert (blocks[0] != blocks[1]).any()
+    values = rows(np.random.default_rng(0).random(40))
+    low, high = bootstrap(values, mean, resamples=300, seed=5)["mean"]
+    assert low < values[:, 1].mean() < high
 
 
 def test_identical_runs_do_not_differ() -> None:
