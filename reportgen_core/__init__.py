@@ -25,6 +25,7 @@ from .errors import (
 from .hookspecs import hookimpl
 from .registry import Entry, Registry
 from .types import (
+    Annotation,
     Attention,
     Audit,
     Batch,
@@ -67,7 +68,8 @@ _LAZY = {
 }  # fmt: skip
 
 __all__ = [
-    "Attention", "Audit", "Batch", "Box", "Candidate", "CheckpointError", "Collection", "CompositionError", "DataError",
+    "Annotation", "Attention", "Audit", "Batch", "Box", "Candidate", "CheckpointError", "Collection",
+    "CompositionError", "DataError",
     "Dataset", "Decoded", "Decoder", "Encoder", "Entry", "FeatureSpec", "Features", "Generated", "GenerationSettings",
     "Hit", "ImageError", "ImageSpec", "Metric", "MetricError", "Model", "OptionError", "PluginError", "Registry",
     "Report", "ReportgenError", "Retriever", "Score", "ShapeError", "Study", "TargetSpec", "Targets", "TextProtocol",

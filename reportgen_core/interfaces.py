@@ -20,6 +20,7 @@ from .dataset import Dataset as Dataset
 from .errors import ShapeError
 from .metric import Metric as Metric
 from .types import (
+    Annotation,
     Collection,
     Decoded,
     Features,
@@ -201,3 +202,14 @@ class LearnsFromStudies(Protocol):
 
     def learn(self, studies: Collection) -> None:
         """Set buffers; never parameters."""
+
+
+@runtime_checkable
+class Annotates(Protocol):
+    """A decoder that finds the findings of studies whose reports are given, as TieNet does."""
+
+    def annotate(self, features: Features, targets: Targets) -> Annotation:
+        """Read `targets.words`; in eval mode the same study gets the same probabilities, alone or in any batch.
+
+        A part that looks at images alone takes `targets` without words.
+        """

@@ -78,7 +78,7 @@ class Reader:
                 views.append(view)
             except ImageError as e:
                 problems.append(str(e))
-        if not study.views:
+        if not study.views and self.image.views:
             problems.append(f"study {study.id} has no image")
         return Item(study, tuple(views), tuple(images), tuple(problems))
 
@@ -107,8 +107,8 @@ class _Stack:
         return cls(reader, Vocabulary(words[len(SPECIAL) :]), any("sentence_abnormal" in s.extra for s in studies))
 
     def __call__(self, items: Sequence[Item]) -> tuple[Batch, dict[str, str]]:
-        good = [item for item in items if item.images]
         spec = self.reader.image
+        good = [item for item in items if item.images or not spec.views]
         pixels = np.zeros((len(good), max((len(i.images) for i in good), default=1), spec.height, spec.width), np.uint8)
         mask = np.zeros(pixels.shape[:2], bool)
         for b, item in enumerate(good):

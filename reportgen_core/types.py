@@ -36,7 +36,7 @@ class ImageSpec:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"  # bilinear | bicubic | nearest, antialiased
     equalize: bool = False  # histogram equalisation before resizing
-    views: int = 1  # V: at most so many images of a study are looked at, frontal first
+    views: int = 1  # V: at most so many images of a study are looked at, frontal first; 0: none, reports alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +191,14 @@ class Attention:
     tags: Tensor | None = None  # (rows, M)
     tag_ids: Tensor | None = None  # (M,) which tags the columns of `tags` are
     words: Tensor | None = None  # (rows, T): weights over the words of the report
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What a part says about studies whose reports it reads."""
+
+    findings: Tensor  # (B, L) probabilities
+    words: Tensor | None = None  # (B, rows, T): where it looked in each report; a row sums to 1, padding has 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ def register_encoders() -> Iterable[Entry]:
             "ditag", _HERE + "encoders.ditag:DiTagEncoder", "any encoder, as the difference from a normal image",
             "ACL 2020 SRW", tiny={"inner": "resnet50", "inner_options": small_resnet},
         ),
+        Entry("none", _HERE + "encoders.none:NoImage", "no image at all: for decoders that read reports"),
         Entry("timm/*", timm, "any timm model with feature maps: timm/convnext_tiny", tiny={"size": 64}),
     ]  # fmt: skip
 
@@ -77,6 +78,16 @@ def register_decoders() -> Iterable[Entry]:
             "att-rk", _HERE + "decoders.att_rk:SemanticAttentionLSTM",
             "one LSTM with attention over tags at input and output", "arXiv:1603.03925",
             tiny={"hidden": 16, "tags_used": 2},
+        ),
+        Entry(
+            "tienet", _HERE + "decoders.tienet:TieNet",
+            "findings from a report, an image or both, and reports: text attention guides pooling", "arXiv:1801.04334",
+            tiny={**small, "transition": 12, "attention_units": 8, "attention_rows": 2},
+        ),
+        Entry(
+            "chestxray8", _HERE + "decoders.chestxray8:ImageClassifier",
+            "findings from an image alone: transition layer, pooling, no report", "arXiv:1705.02315",
+            tiny={"transition": 12},
         ),
         Entry(
             "densenet-lstm", _HERE + "decoders.densenet_lstm:PooledGateLSTM",

@@ -1,0 +1,49 @@
+"""Attention-encoded text embedding: a report's hidden states, weighed by several attentions over its words.
+
+Wang et al., TieNet: Text-Image Embedding Network for Common Thorax Disease Classification and Reporting in Chest
+X-rays, CVPR 2018, arXiv:1801.04334, section 3.2, after Lin et al., A Structured Self-attentive Sentence Embedding,
+ICLR 2017, arXiv:1703.03130.
+
+- Eq. 3's softmax runs along the words, as in Lin et al.: each of the r rows of G sums to 1 over a report's words.
+- "M = GH" with H (dh × T) does not fit; M = G Hᵀ is meant.
+- The penalty, whose formula TieNet leaves out, is Lin et al.'s ||G Gᵀ - I||², squared Frobenius norm.
+- Sizes: "a 256 dimensional cell and s = 2000" and "a hidden layer with 350 units" cannot both be had of one W_s1, which
+  Lin et al. give 350 hidden units. The defaults are those that the paper gives a symbol: dh = 256, s = 2000.
+
+Letters: B studies, T words, H hidden (dh), r rows, s attention units.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class AttentionEncodedText(nn.Module):
+    """G, eq. 3, and the embedding of a report that it gives."""
+
+    def __init__(self, hidden: int, units: int, rows: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(hidden, units, bias=False)  # W_s1
+        self.second = nn.Linear(units, rows, bias=False)  # W_s2
+
+    def weights(self, states: Tensor, real: Tensor) -> Tensor:
+        """G: states (B, T, H), real (B, T) with at least one True a row -> (B, r, T)."""
+        scores = self.second(torch.tanh(self.first(states))).float().transpose(1, 2)  # (B, T, r) -> (B, r, T)
+        weights: Tensor = scores.masked_fill(~real[:, None], -torch.inf).softmax(-1)  # eq. 3
+        return weights
+
+    def embed(self, weights: Tensor, states: Tensor) -> Tensor:
+        """Max over the r rows of M = G Hᵀ: (B, r, T) and (B, T, H) -> (B, H)."""
+        return torch.bmm(weights.to(states.dtype), states).amax(1)
+
+
+def saliency(weights: Tensor) -> Tensor:
+    """g_t, the largest weight that any row gives a word: (B, r, T) -> (B, T)."""
+    return weights.amax(1)
+
+
+def penalty(weights: Tensor) -> Tensor:
+    """||G Gᵀ - I||² of each study: small where the rows look at different words. (B, r, T) -> (B,)."""
+    same = torch.bmm(weights, weights.transpose(1, 2))  # (B, r, r)
+    return (same - torch.eye(same.shape[1], device=same.device)).square().sum((1, 2))

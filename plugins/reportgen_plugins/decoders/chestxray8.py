@@ -1,0 +1,101 @@
+"""chestxray8: an image classifier that writes nothing, the one TieNet is compared with.
+
+Wang et al.: ChestX-ray8: Hospital-scale Chest X-ray Database and Benchmarks on Weakly-Supervised Classification and
+Localization of Common Thorax Diseases, CVPR 2017, arXiv:1705.02315, section 4.1: transition layer, global pooling,
+prediction layer.
+
+- Pooling is Log-Sum-Exp with sharpness r, eq. 1; `pooling` may be mean or max, its limits.
+- The transition layer is the one of `tienet`, and the loss is TieNet's, eq. 6: the two differ in the text alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from reportgen_core import (
+    Annotation,
+    Candidate,
+    Collection,
+    CompositionError,
+    Decoded,
+    Decoder,
+    Features,
+    FeatureSpec,
+    Generated,
+    GenerationSettings,
+    OptionError,
+    Targets,
+    TargetSpec,
+)
+
+from .balance import BalancedLoss
+
+POOLINGS = ("lse", "mean", "max")
+
+
+class ImageClassifier(Decoder):
+    """Findings of an image; its reports are empty."""
+
+    needs = frozenset({"findings"})
+
+    def __init__(
+        self,
+        features: FeatureSpec,
+        targets: TargetSpec,
+        *,
+        transition: int = 1024,
+        pooling: str = "lse",
+        sharpness: float = 10.0,
+        dropout: float = 0.0,
+        balanced: bool = True,
+        unsaid: str = "absent",
+    ) -> None:
+        super().__init__(features, targets)
+        if not features.tokens:
+            raise CompositionError("chestxray8 looks at images, and this encoder has no token")
+        if pooling not in POOLINGS:
+            raise OptionError(f"chestxray8 has no pooling {pooling!r}; there are: {', '.join(POOLINGS)}")
+        self.pooling, self.sharpness = pooling, sharpness
+        self.transition = nn.Linear(features.dim, transition)
+        self.findings = nn.Linear(transition, max(len(targets.findings), 1))
+        self.dropout = nn.Dropout(dropout)
+        self.loss = BalancedLoss(targets.findings, unsaid=unsaid, balanced=balanced)
+
+    def learn(self, studies: Collection) -> None:
+        """Take the weights of eq. 6 from the training studies."""
+        self.loss.learn(studies.studies)
+
+    def pool(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """(B, N, C) over the real ones (B, N) -> (B, C)."""
+        real, count = mask[..., None], mask.sum(1, keepdim=True).clamp(min=1)
+        if self.pooling == "mean":
+            return (tokens * real).sum(1) / count
+        if self.pooling == "max":
+            return tokens.masked_fill(~real, -torch.inf).amax(1)
+        sharp = (self.sharpness * tokens.float()).masked_fill(~real, -torch.inf)
+        return (sharp.logsumexp(1) - count.float().log()) / self.sharpness  # eq. 1
+
+    def logits(self, features: Features) -> Tensor:
+        """(B, L)."""
+        seen = self.pool(self.transition(features.tokens).relu(), features.mask)
+        found: Tensor = self.findings(self.dropout(seen))
+        return found[:, : len(self.targets.findings)]
+
+    def decode(self, features: Features, targets: Targets) -> Decoded:
+        """Loss finding, eq. 6."""
+        assert targets.findings is not None
+        logits = self.logits(features)
+        loss = self.loss(logits, targets.findings)
+        return Decoded({"finding": loss}, logits.new_zeros(0, len(self.targets.words)))
+
+    @torch.inference_mode()
+    def annotate(self, features: Features, targets: Targets) -> Annotation:
+        """Findings of the images; reports are not read."""
+        return Annotation(self.logits(features).float().sigmoid())
+
+    @torch.inference_mode()
+    def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
+        """Empty reports with findings."""
+        empty = (Candidate(((),), 0.0),)
+        return [Generated(empty, findings=p) for p in self.logits(features).float().sigmoid()]
