@@ -73,3 +73,9 @@ def find_model(name: str) -> Path | None:
 def known_models() -> Iterable[str]:
     """The names that `find_model` answers."""
     raise NotImplementedError
+
+
+@hookspec
+def register_manifests() -> Iterable[str]:
+    """Places of manifests of trained models: URLs, paths, or "package:NAME/FILE", a data file of an installed package."""
+    raise NotImplementedError

@@ -14,6 +14,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REPORTGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("REPORTGEN_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.setattr(fetch, "BACKOFF", 0.0)
     manifests._catalogue.cache_clear()
     return tmp_path / "cache"

@@ -46,10 +46,38 @@ def test_a_second_pull_asks_nobody() -> None:
 
 def test_a_broken_connection_is_resumed_where_it_broke() -> None:
     cut = fetch.CHUNK + 5
-    with serve(shelf(cut=[2, cut])) as served:
-        folder = fetch.pull(record_of(FILES, f"{served.url}/m"))
+    with serve(shelf(cut=[cut])) as served:
+        folder = fetch.pull(record_of({"model.safetensors": BIG}, f"{served.url}/m"))
         assert ("/m/model.safetensors", f"bytes={cut}-", None) in served.asked
-    assert contents(folder) == FILES
+    assert contents(folder) == {"model.safetensors": BIG}
+
+
+def test_a_bad_line_that_gets_on_is_no_failure() -> None:
+    """More breaks than tries: each brought a good piece."""
+    body = BIG + BIG
+    cuts = [fetch.CHUNK] * (fetch.TRIES + 1)
+    with serve(Shelf({"/m/model.safetensors": body}, cut=cuts)) as served:
+        folder = fetch.pull(record_of({"model.safetensors": body}, f"{served.url}/m"))
+        assert len(served.asked) == fetch.TRIES + 2
+    assert contents(folder) == {"model.safetensors": body}
+
+
+def test_files_are_fetched_beside_each_other() -> None:
+    """Every answer waits until another has been asked for: one after the other would never end."""
+    meeting = threading.Barrier(2, timeout=20)
+    files = {"a.bin": b"a", "b.bin": b"b"}
+    with serve(Shelf({f"/m/{p}": body for p, body in files.items()}, before=meeting.wait)) as served:
+        assert contents(fetch.pull(record_of(files, f"{served.url}/m"))) == files
+
+
+def test_the_first_failure_stops_the_other_files() -> None:
+    files = {"a.bin": BIG, "b.bin": b"b"}
+    with serve(Shelf({"/m/a.bin": BIG})) as served:
+        record = record_of(files, f"{served.url}/m")
+        with pytest.raises(ZooError, match=r"cannot get b.bin: .*404"):
+            fetch.pull(record)
+        served.files["/m/b.bin"] = b"b"
+        assert contents(fetch.pull(record)) == files  # with what the first left, where it left something
 
 
 def test_a_server_that_ignores_range_still_gives_the_right_bytes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from reportgen_zoo.manifests import read_manifest
 from reportgen_zoo.records import ZooError, check_name
 from zoo_server import Shelf, record_of, serve
 
-from reportgen_core import ReportgenError
+from reportgen_core import ReportgenError, discovery, hookimpl
 
 HERE = Path(manifests.__file__).parent
 
@@ -89,7 +90,7 @@ def test_a_path_that_could_leave_the_folder_is_refused(path: str) -> None:
         ('{"format": 1, "models": NaN}', "NaN is no number"),
         ("[]", "wants an object"),
         ('{"format": 2}', "manifest of format 2; this reportgen reads format 1"),
-        ('{"models": []}', "manifest of format None"),
+        ('{"models": []}', "manifest of format null"),
         ('{"format": 1, "modles": []}', "has no 'modles'; did you mean 'models'"),
         ('{"format": 1, "models": {}}', "m.models: wants a list"),
         (manifest(record(licence=3)), r"m.models\[0\].licence: wants a string, has 3"),
@@ -141,14 +142,16 @@ def test_manifests_of_the_user_are_read_beside_ours(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("REPORTGEN_MANIFESTS", f"{tmp_path / 'mine.json'}, {served.url}/theirs.json")
         found = manifests.catalogue()
     assert {"mine.v1", "theirs.v1"} <= set(found.models)
-    assert found.origins["theirs.v1"] == f"{served.url}/theirs.json"
+    assert found.models.origin("theirs.v1") == f"{served.url}/theirs.json"
     assert not found.problems
 
 
 def test_a_broken_manifest_is_left_out_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "good.json").write_text(manifest(record(name="mine.v1")))
-    named = [tmp_path / "bad.json", tmp_path / "none.json", tmp_path / "good.json", tmp_path / "good.json"]
+    other = plain(record_of({"config.json": b"[]"}, name="mine.v1"))
+    (tmp_path / "other.json").write_text(manifest(other))
+    named = [tmp_path / "bad.json", tmp_path / "none.json", tmp_path / "good.json", tmp_path / "other.json"]
     monkeypatch.setenv("REPORTGEN_MANIFESTS", ",".join(map(str, named)))
     found = manifests.catalogue()
     assert "mine.v1" in found.models
@@ -168,3 +171,62 @@ def test_a_pin_holds_a_model_to_its_bytes(tmp_path: Path, monkeypatch: pytest.Mo
         manifests.record("mine.v1@v2")
     with pytest.raises(ZooError, match=r"no model named 'mine.v2'; did you mean 'mine.v1'\?"):
         manifests.record("mine.v2")
+
+
+def test_the_same_bytes_at_two_places_are_one_model_with_two_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one.json").write_text(manifest(record(name="mine.v1", sources=["https://one.example/m"])))
+    (tmp_path / "two.json").write_text(manifest(record(name="mine.v1", sources=["models/mine.v1"])))
+    monkeypatch.setenv("REPORTGEN_MANIFESTS", f"{tmp_path}/one.json,{tmp_path}/two.json")
+    found = manifests.catalogue()
+    assert found.models["mine.v1"].sources == ("https://one.example/m", f"{tmp_path}/models/mine.v1")
+    assert not found.problems
+
+
+def test_manifests_are_named_in_the_settings_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(manifest(record(name="mine.v1")))
+    (tmp_path / "config.toml").write_text(f'manifests = ["{tmp_path}/mine.json"]\n')
+    assert "mine.v1" in manifests.catalogue().models
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("manifests = 3", r"config.toml.manifests: wants a list"),
+    ("manifest = []", r"has no 'manifest'; did you mean 'manifests'"),
+    ("manifests = [", r"config.toml: cannot be read"),
+])  # fmt: skip
+def test_settings_that_are_none_are_told(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(ReportgenError, match=says):
+        manifests.catalogue()
+
+
+def test_a_plugin_names_manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "their_plugin").mkdir()
+    (tmp_path / "their_plugin" / "__init__.py").write_text("")
+    (tmp_path / "their_plugin" / "zoo.json").write_text(manifest(record(name="theirs.v1", sources=["weights"])))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    manager = discovery.load()[0]
+    plugin = SimpleNamespace(register_manifests=hookimpl(lambda: ["package:their_plugin/zoo.json"]))
+    manager.register(plugin)
+    try:
+        assert manifests.catalogue().models["theirs.v1"].sources == ("package:their_plugin/weights",)
+    finally:
+        manager.unregister(plugin)
+
+
+def test_a_manifest_of_the_network_is_kept_for_the_day_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(Shelf({"/zoo.json": manifest(record(name="theirs.v1")).encode()})) as served:
+        monkeypatch.setenv("REPORTGEN_MANIFESTS", f"{served.url}/zoo.json")
+        manifests.catalogue()
+        monkeypatch.setenv("REPORTGEN_OFFLINE", "1")
+        assert "theirs.v1" in manifests.catalogue().models
+        assert len(served.asked) == 1
+    monkeypatch.setenv("REPORTGEN_MANIFESTS", "https://no.such.host.invalid/zoo.json")
+    assert "was never read on this machine" in manifests.catalogue().problems[0]
+
+
+@pytest.mark.parametrize("source", ["/etc", "file:///etc", "~/x", "ftp://h/x"])
+def test_a_manifest_of_the_network_may_not_name_places_on_this_machine(source: str) -> None:
+    with pytest.raises(ZooError, match="names a place on this machine"):
+        read_manifest(manifest(record(sources=[source])), "m", "https://example.org")

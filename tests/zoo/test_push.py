@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from reportgen_zoo import fetch, manifests
-from reportgen_zoo.data import DataFormatError
-from reportgen_zoo.manifests import Manifest, resolved
+from reportgen_zoo.data import DataFormatError, plain
+from reportgen_zoo.manifests import read_manifest
 from reportgen_zoo.push import describe, push
 from reportgen_zoo.records import Record, ZooError
 from reportgen_zoo.verify import verify
@@ -95,6 +95,10 @@ def test_facts_that_the_folder_says_are_refused(model: Path) -> None:
 
 
 def test_relative_sources_are_taken_from_the_manifests_place() -> None:
-    given = Manifest(1, (record_of({"a": b""}, "models/x", "https://h/x", "/abs", "package:p/x"),))
-    [made] = resolved(given, "https://host/zoo").models
-    assert made.sources == ("https://host/zoo/models/x", "https://h/x", "/abs", "package:p/x")
+    given = json.dumps(
+        {"format": 1, "models": [plain(record_of({"a": b""}, "models/x", "https://h/x", "package:p/x"))]}
+    )
+    [made] = read_manifest(given, "m", "https://host/zoo").models
+    assert made.sources == ("https://host/zoo/models/x", "https://h/x", "package:p/x")
+    [made] = read_manifest(given, "m", "/srv/zoo").models
+    assert made.sources[0] == "/srv/zoo/models/x"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +23,7 @@ class Shelf:
     ranges: bool = True
     redirects: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, bytes] = field(default_factory=dict)  # after the first answer
+    before: Callable[[], object] = lambda: None  # called before each answer
     asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
     url: str = ""
 
@@ -34,6 +35,7 @@ def serve(shelf: Shelf) -> Iterator[Shelf]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             shelf.asked.append((self.path, self.headers.get("Range"), self.headers.get("Authorization")))
+            shelf.before()
             if shelf.errors:
                 self.send_error(shelf.errors.pop(0))
             elif self.path in shelf.redirects:

@@ -3,13 +3,17 @@
 $REPORTGEN_CACHE or ~/.cache/reportgen/models/NAME/             a whole model
                                       models/.partial/NAME-…/  one that is being fetched
                                       models/.locks/NAME.lock
+                           manifests/                       manifests of the network, for the day without one
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from pathlib import Path
 
+from . import settings
 from .records import Record, check_name
 
 
@@ -35,6 +39,25 @@ def lock_file(name: str) -> Path:
     return folder() / "models" / ".locks" / f"{check_name(name)}.lock"
 
 
+def manifest_file(place: str) -> Path:
+    """Where what was read from a place on the network is kept."""
+    return folder() / "manifests" / f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.json"
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, whoever else writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(beside, 0o644)  # mkstemp's are private
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
 def offline() -> bool:
-    """Whether REPORTGEN_OFFLINE asks to use only what is on this machine."""
-    return os.environ.get("REPORTGEN_OFFLINE", "") not in ("", "0")
+    """Whether to use only what is on this machine: $REPORTGEN_OFFLINE, else the settings."""
+    return settings.offline()

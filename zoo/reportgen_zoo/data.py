@@ -11,7 +11,7 @@ import functools
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from reportgen_core import ReportgenError
@@ -31,45 +31,113 @@ class DataFormatError(ReportgenError):
     """A manifest or preset is not what its schema says."""
 
 
+class _Misfit(Exception):
+    """What is wrong with a value, and where below the value that was given: the last step first."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.steps: list[str] = []
+
+
 def build(kind: type[T], value: object, where: str) -> T:
     """The dataclass `kind` from a JSON object; `where` begins every error message."""
-    return cast(T, _value(kind, value, where))
+    try:
+        return cast(T, _maker(cast(Any, kind))(value))
+    except _Misfit as e:
+        raise DataFormatError(f"{where}{''.join(reversed(e.steps))}: {e}") from None
 
 
-def _value(kind: Any, value: object, where: str) -> Any:
+@functools.cache
+def _maker(kind: Any) -> Callable[[Any], Any]:
+    """What makes a `kind` of a value. Made once a kind: a manifest has tens of thousands of files."""
     if kind is Any:
-        return value
+        return lambda value: value
     if kind in _SCALARS:
-        accepted, word = _SCALARS[kind]
-        if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
-            raise DataFormatError(f"{where}: wants {_article(word)} {word}, has {_short(value)}")
-        return float(cast(float, value)) if kind is float else value
+        return _scalar_maker(kind)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _object(kind, value, where)
+        return _object_maker(kind)
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:  # X | None
-        return None if value is None else _value(inner[0], value, where)
+        make = _maker(inner[0])
+        return lambda value: None if value is None else make(value)
     if origin is tuple:
-        if not isinstance(value, list):
-            raise DataFormatError(f"{where}: wants a list, has {_short(value)}")
-        return tuple(_value(inner[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+        return _list_maker(_maker(inner[0]))
     assert origin is Mapping, kind
-    if not isinstance(value, dict):
-        raise DataFormatError(f"{where}: wants an object, has {_short(value)}")
-    return {k: _value(inner[1], v, f"{where}.{k}") for k, v in value.items()}
+    return _mapping_maker(_maker(inner[1]))
 
 
-def _object(kind: Any, value: object, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise DataFormatError(f"{where}: wants an object, has {_short(value)}")
-    hints = _hints(kind)
-    for key in value:
-        if key not in hints:
-            raise DataFormatError(f"{where}: has no {key!r}; {nearest(str(key), hints)}")
-    for field in dataclasses.fields(kind):
-        if field.name not in value and _required(field):
-            raise DataFormatError(f"{where}: lacks {field.name!r}")
-    return kind(**{key: _value(hints[key], v, f"{where}.{key}") for key, v in value.items()})
+def _scalar_maker(kind: Any) -> Callable[[Any], Any]:
+    accepted, word = _SCALARS[kind]
+
+    def make(value: Any) -> Any:
+        if type(value) is kind:
+            return value
+        if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
+            raise _Misfit(f"wants {_article(word)} {word}, has {_short(value)}")
+        try:
+            return kind(value)
+        except OverflowError as e:
+            raise _Misfit(f"wants {_article(word)} {word}, has {_short(value)}") from e
+
+    return make
+
+
+def _list_maker(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def make_list(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise _Misfit(f"wants a list, has {_short(value)}")
+        made = []
+        try:
+            for item in value:
+                made.append(make(item))
+        except _Misfit as e:
+            e.steps.append(f"[{len(made)}]")
+            raise
+        return tuple(made)
+
+    return make_list
+
+
+def _mapping_maker(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def make_mapping(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _Misfit(f"wants an object, has {_short(value)}")
+        made = {}
+        key = ""
+        try:
+            for key, item in value.items():
+                made[key] = make(item)
+        except _Misfit as e:
+            e.steps.append(f".{key[:40]}")
+            raise
+        return made
+
+    return make_mapping
+
+
+def _object_maker(kind: Any) -> Callable[[Any], Any]:
+    makers = {name: _maker(hint) for name, hint in _hints(kind).items()}
+    needed = [f.name for f in dataclasses.fields(kind) if _required(f)]
+
+    def make(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _Misfit(f"wants an object, has {_short(value)}")
+        made = {}
+        name = ""
+        try:
+            for name, item in value.items():
+                made[name] = makers[name](item)
+        except KeyError:
+            raise _Misfit(f"has no {name[:40]!r}; {nearest(name[:40], makers)}") from None
+        except _Misfit as e:
+            e.steps.append(f".{name}")
+            raise
+        for name in needed:
+            if name not in made:
+                raise _Misfit(f"lacks {name!r}")
+        return kind(**made)
+
+    return make
 
 
 @functools.cache

@@ -1,25 +1,30 @@
-"""Where records come from: the manifest inside this package, and those that the user names.
+"""Where records come from: the manifest inside this package, those of plugins, and those that the user names.
 
-$REPORTGEN_MANIFESTS is a comma list of paths and URLs; a manifest earlier in the list wins a name. The one inside the
-package comes first: nobody can change what a name of ours means. Torch-free.
+A manifest earlier in this order wins a name: nobody can change what a name of ours means. The user names them in the
+settings or in $REPORTGEN_MANIFESTS, a comma list of paths and URLs. Torch-free.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import json
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPException
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from reportgen_core import ReportgenError
 from reportgen_core.registry import nearest
 
-from .data import build, parse, schema
-from .records import FORMAT, Manifest, Record, ZooError, check_record
+from . import cache, settings, signing
+from .data import build, parse, plain, schema
+from .models import REMOTE, Given, Models
+from .records import FORMAT, Manifest, Record, ZooError
 
 MAX_MANIFEST = 64 * 2**20  # bytes
 
@@ -28,84 +33,146 @@ MAX_MANIFEST = 64 * 2**20  # bytes
 class Catalogue:
     """The models of all manifests, and what is wrong with a manifest that could not be read."""
 
-    models: Mapping[str, Record] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)  # model name: the manifest it is from
+    models: Models
     problems: tuple[str, ...] = ()
 
 
-def read_manifest(text: str | bytes, where: str) -> Manifest:
-    """A manifest from JSON text. Raises where it is too large, of another format, or no manifest."""
+@dataclass(frozen=True, slots=True)
+class _Shell:
+    """A manifest whose records are not looked at yet."""
+
+    format: int
+    models: tuple[Any, ...] = ()
+
+
+def read_manifest(text: str | bytes, where: str, base: str | None = None) -> Manifest:
+    """A manifest from JSON text. Raises where it is too large, of another format, or no manifest.
+
+    With `base`, the place where it lies, sources that are relative to it are made whole. A manifest from the network
+    may not send its reader to files of the reader's own machine.
+    """
+    made: dict[str, Record] = {}
+    for given in given_in(text, where, base):
+        record = given.record()
+        if record.name in made:
+            raise ZooError(f"{where}: {record.name} is there twice")
+        made[record.name] = record
+    return Manifest(FORMAT, tuple(made.values()))
+
+
+def given_in(text: str | bytes, where: str, base: str | None = None) -> list[Given]:
+    """The records of a manifest as they stand there."""
     if len(text) > MAX_MANIFEST:
         raise ZooError(f"{where}: {len(text)} bytes is too large for a manifest")
-    value = parse(text, where)
+    with _no_collection():
+        value = parse(text, where)
     if isinstance(value, dict) and value.get("format") != FORMAT:
-        raise ZooError(f"{where}: manifest of format {value.get('format')!r}; this reportgen reads format {FORMAT}")
-    manifest = build(Manifest, value, where)
-    names: set[str] = set()
-    for record in manifest.models:
-        check_record(record, where)
-        if record.name in names:
-            raise ZooError(f"{where}: {record.name} is there twice")
-        names.add(record.name)
-    return manifest
+        found = json.dumps(value.get("format"))[:40]
+        raise ZooError(f"{where}: manifest of format {found}; this reportgen reads format {FORMAT}")
+    return [Given(v, i, where, base) for i, v in enumerate(build(_Shell, value, where).models)]
 
 
-def places() -> tuple[str, ...]:
-    """The manifests the user named: paths and URLs."""
-    return tuple(p.strip() for p in os.environ.get("REPORTGEN_MANIFESTS", "").split(",") if p.strip())
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's collector of cycles put off: it would look through a large manifest again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def builtin() -> Manifest:
     """The manifest inside this package."""
     text = (resources.files("reportgen_zoo") / "manifest.json").read_bytes()
-    return resolved(read_manifest(text, "reportgen_zoo/manifest.json"), "package:reportgen_zoo")
+    return read_manifest(text, "reportgen_zoo/manifest.json", "package:reportgen_zoo")
 
 
-def resolved(manifest: Manifest, base: str) -> Manifest:
-    """The same manifest with sources that are relative to its place, `base`, made whole."""
-    return replace(
-        manifest, models=tuple(replace(r, sources=tuple(_whole(s, base) for s in r.sources)) for r in manifest.models)
-    )
+def places() -> tuple[str, ...]:
+    """Manifests beside the one inside this package: those of plugins, then those that the user named."""
+    from reportgen_core.discovery import load
 
-
-def _whole(source: str, base: str) -> str:
-    return source if ":" in source or source.startswith(("/", "~")) else f"{base.rstrip('/')}/{source}"
+    theirs = [place for places in load()[0].hook.register_manifests() for place in places]
+    return (*theirs, *settings.manifests())
 
 
 def catalogue() -> Catalogue:
-    """The models of all manifests; a broken manifest of the user's is left out and its problem kept."""
-    return _catalogue(places())
+    """The models of all manifests; a broken manifest is left out and its problem kept."""
+    return _catalogue(places(), cache.offline())
 
 
 @functools.cache
-def _catalogue(named: tuple[str, ...]) -> Catalogue:
-    models = {r.name: r for r in builtin().models}
-    origins = dict.fromkeys(models, "reportgen")
-    problems = []
+def _catalogue(named: tuple[str, ...], offline: bool) -> Catalogue:
+    models, problems = Models(), []
+    for record in builtin().models:
+        models.add(Given(plain(record), 0, "reportgen", None))
     for place in named:
         try:
-            found = resolved(read_manifest(_read(place), place), place.rpartition("/")[0] or ".")
-        except (ReportgenError, OSError) as e:
+            problems += [problem for given in read(place) if (problem := models.add(given))]
+        except (ReportgenError, HTTPException, OSError) as e:
             problems.append(str(e) if place in str(e) else f"{place}: {e}")
-            continue
-        for record in found.models:
-            if record.name in models:
-                problems.append(f"{record.name} of {place} is left out: {origins[record.name]} has that name")
-                continue
-            models[record.name], origins[record.name] = record, place
-    return Catalogue(dict(sorted(models.items())), origins, tuple(problems))
+    models.sort()
+    return Catalogue(models, tuple(problems))
 
 
-def _read(place: str) -> bytes:
-    scheme = urlsplit(place).scheme
-    if scheme in ("http", "https"):
-        from .sources import read_url
+def read(place: str) -> list[Given]:
+    """The records of the manifest at a path, a URL, `package:NAME/FILE` or `hf://owner/repo`, there manifest.json.
 
-        return read_url(place, MAX_MANIFEST)
-    path = Path(urlsplit(place).path if scheme == "file" else place)
-    if path.stat().st_size > MAX_MANIFEST:
-        raise ZooError(f"{path.stat().st_size} bytes is too large for a manifest")
+    Raises ReportgenError, OSError and what a network raises.
+    """
+    base = place if place.startswith("hf://") else place.rpartition("/")[0] or "."
+    text = _bytes(place, "", MAX_MANIFEST)
+    if key := settings.key_of(place):
+        signing.check(text, _bytes(place, signing.SUFFIX, signing.SIZE), key, place)
+    return given_in(text, place, base)
+
+
+def _bytes(place: str, suffix: str, limit: int) -> bytes:
+    """What a manifest's file holds, or the file beside it that is named with a suffix more."""
+    from .sources import address
+
+    if place.startswith("hf://"):
+        return _far(place, address(place, "manifest.json" + suffix), limit)
+    if urlsplit(place).scheme in REMOTE:
+        return _far(place, place + suffix, limit)
+    return _near(place + suffix, limit)
+
+
+def _far(place: str, url: str, limit: int) -> bytes:
+    """The bytes at a URL, kept for the day without a network. Offline, the kept ones."""
+    from .sources import read_url
+
+    kept = cache.manifest_file(url)
+    if cache.offline():
+        if not kept.is_file():
+            raise ZooError(f"{place}: was never read on this machine, and REPORTGEN_OFFLINE is set")
+        return kept.read_bytes()
+    text = read_url(url, limit)
+    with suppress(OSError):  # a cache that cannot be written is no reason to list nothing
+        cache.write(kept, text)
+    return text
+
+
+def _near(place: str, limit: int) -> bytes:
+    path = _path(place)
+    if not path.is_file():
+        raise ZooError(f"{place}: " + ("is no file" if path.exists() else "there is no such file"))
+    if path.stat().st_size > limit:
+        raise ZooError(f"{place}: {path.stat().st_size} bytes is too large for a manifest")
     return path.read_bytes()
+
+
+def _path(place: str) -> Path:
+    """The file that a place on this machine is."""
+    if urlsplit(place).scheme in ("", "file", "package"):
+        from .sources import local_folder
+
+        found = local_folder(place)
+        assert found is not None
+        return found
+    return Path(place)
 
 
 def record(name: str) -> Record:

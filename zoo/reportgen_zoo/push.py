@@ -7,19 +7,21 @@ a package. A name that is there never gets other bytes.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import cache, signing
+from .cards import card
 from .data import build, parse, plain
+from .fetch import sha256
 from .manifests import read_manifest
 from .records import FORMAT, Manifest, Probe, Record, ZooError, check_record
 from .verify import files_of, probe
 
-FOUND = ("files", "sources", "parts", "image", "requires", "probe")  # what is read off the folder
+FOUND = ("files", "sources", "parts", "image", "vocabulary_sha256", "requires", "probe")  # what is read off the folder
 
 
 def describe(folder: Path, name: str, facts: Mapping[str, Any], seed: int | None = 0) -> Record:
@@ -39,6 +41,7 @@ def describe(folder: Path, name: str, facts: Mapping[str, Any], seed: int | None
         "sources": [f"models/{name}"],
         "parts": parts,
         "image": config["image"],
+        "vocabulary_sha256": config.get("vocabulary_sha256", ""),
         "requires": needed,
         "probe": None if seed is None else plain(Probe(seed, probe(folder, seed))),
     }
@@ -47,22 +50,41 @@ def describe(folder: Path, name: str, facts: Mapping[str, Any], seed: int | None
     return record
 
 
-def push(folder: Path, record: Record, zoo: Path) -> Path:
+def push(folder: Path, record: Record, zoo: Path, key: Path | None = None) -> Path:
     """Copy the files of a model into a zoo folder and enter its record in the manifest. Gives the copy's folder.
 
-    Raises ZooError where the name is taken by other bytes.
+    With `key`, a private key, the manifest is signed. Raises ZooError where the name is taken by other bytes, where
+    the folder's files are not the record's, and for a signed manifest without a key.
     """
     at = zoo / "manifest.json"
+    signature = at.with_name(at.name + signing.SUFFIX)
+    check_signed(signature.exists(), key, str(zoo))
     known = read_manifest(at.read_bytes(), str(at)).models if at.exists() else ()
-    for other in known:
-        if other.name == record.name and other.digest != record.digest:
-            raise ZooError(f"{record.name} is in {at} with other bytes; a new version is a new name")
+    text = entered(known, record, str(at)).encode()
+    signed = signing.sign(text, key)[0] if key is not None else None
     target = zoo / "models" / record.name
     if target.resolve() != folder.resolve():
         _copy(folder, record, target)
-    models = sorted([r for r in known if r.name != record.name] + [record], key=lambda r: r.name)
-    _replace(at, json.dumps(plain(Manifest(FORMAT, tuple(models))), indent=1, ensure_ascii=False) + "\n")
+    cache.write(zoo / "cards" / f"{record.name}.md", card(record).encode())
+    if signed is not None:
+        cache.write(signature, signed.encode())
+    cache.write(at, text)
     return target
+
+
+def check_signed(signed: bool, key: Path | None, where: str) -> None:
+    """Raise ZooError where a signed manifest would lose its signature."""
+    if signed and key is None:
+        raise ZooError(f"{where} is signed; a push that changes its manifest needs --sign KEY")
+
+
+def entered(known: Sequence[Record], record: Record, where: str) -> str:
+    """The text of a manifest with one record more. Raises ZooError where its name has other bytes there."""
+    for other in known:
+        if other.name == record.name and other.digest != record.digest:
+            raise ZooError(f"{record.name} is in {where} with other bytes; a new version is a new name")
+    models = sorted([r for r in known if r.name != record.name] + [record], key=lambda r: r.name)
+    return json.dumps(plain(Manifest(FORMAT, tuple(models))), indent=1, ensure_ascii=False) + "\n"
 
 
 def _copy(folder: Path, record: Record, target: Path) -> None:
@@ -70,17 +92,14 @@ def _copy(folder: Path, record: Record, target: Path) -> None:
     beside = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
     try:
         for file in record.files:
-            (beside / file.path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / file.path, beside / file.path)
+            copy = beside / file.path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / file.path, copy)
+            if sha256(copy) != file.sha256:
+                raise ZooError(f"{folder / file.path} is not what its record says; rg zoo verify {record.name}")
         beside.chmod(0o755)  # mkdtemp's are private
         if target.exists():  # the same bytes, or what an earlier push left half done
             shutil.rmtree(target)
         beside.rename(target)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)

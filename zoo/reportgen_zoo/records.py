@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from reportgen_core import ReportgenError
 
 FORMAT = 1
 MAX_BYTES = 64 * 2**30  # of one file
+MAX_FILES = 1000  # of one model
 
 _NAME = r"[a-z0-9][a-z0-9_+-]*(\.[a-z0-9][a-z0-9_+-]*)*"
 _PATH = r"[A-Za-z0-9_][A-Za-z0-9_+-]*(\.[A-Za-z0-9_+-]+)*(/[A-Za-z0-9_][A-Za-z0-9_+-]*(\.[A-Za-z0-9_+-]+)*)*"
@@ -75,6 +77,7 @@ class Record:
     requires: tuple[str, ...] = ()  # distributions whose plugins it needs, beside reportgen
     terms: str = ""  # what one agrees to before using it; empty where there is nothing to agree to
     image: Mapping[str, Any] = field(default_factory=dict)  # the ImageSpec: what the weights saw
+    vocabulary_sha256: str = ""  # of its words, as config.json has it
     training: Training | None = None
     scores: tuple[Scores, ...] = ()
     paper: str = ""
@@ -101,11 +104,19 @@ class Manifest:
     models: tuple[Record, ...] = ()
 
 
+_is_name, _is_path, _is_sha256 = (re.compile(pattern).fullmatch for pattern in (_NAME, _PATH, _SHA256))
+
+
 def check_name(name: str) -> str:
     """The name of a model, if it is one. Names become folders, so that nothing else may pass."""
-    if len(name) > 128 or not re.fullmatch(_NAME, name) or _RESERVED.match(name):
+    if len(name) > 128 or not _is_name(name) or _RESERVED.match(name):
         raise ZooError(f"{name[:60]!r} is no model name; names are lower case letters, digits, '.', '_', '+' and '-'")
     return name
+
+
+@functools.lru_cache(4096)
+def _is_file_path(path: str) -> bool:
+    return len(path) <= 200 and bool(_is_path(path)) and not any(map(_RESERVED.match, path.split("/")))
 
 
 def check_record(record: Record, where: str) -> None:
@@ -113,15 +124,24 @@ def check_record(record: Record, where: str) -> None:
     check_name(record.name)
     if not record.files:
         raise ZooError(f"{where}: {record.name} has no files")
+    if len(record.files) > MAX_FILES:
+        raise ZooError(f"{where}: {record.name} has {len(record.files)} files; {MAX_FILES} are taken at most")
     seen: set[str] = set()
     for file in record.files:
-        parts = file.path.split("/")
-        if len(file.path) > 200 or not re.fullmatch(_PATH, file.path) or any(map(_RESERVED.match, parts)):
+        if not _is_file_path(file.path):
             raise ZooError(f"{where}: {record.name}: {file.path[:60]!r} is no path of a file in a model folder")
-        if file.path.lower() in seen:
-            raise ZooError(f"{where}: {record.name}: {file.path!r} is there twice")
         seen.add(file.path.lower())
-        if not re.fullmatch(_SHA256, file.sha256):
+        if not _is_sha256(file.sha256):
             raise ZooError(f"{where}: {record.name}: {file.path}: {file.sha256[:20]!r} is no sha256")
         if not 0 <= file.bytes <= MAX_BYTES:
             raise ZooError(f"{where}: {record.name}: {file.path}: {file.bytes} bytes is no size")
+    if len(seen) < len(record.files) or any(parent in seen for path in seen for parent in _above(path)):
+        raise ZooError(f"{where}: {record.name}: a file is there twice, or is a folder too")
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders above a path."""
+    at = path.rfind("/")
+    while at > 0:
+        yield path[:at]
+        at = path.rfind("/", 0, at)

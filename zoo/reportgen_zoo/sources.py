@@ -1,8 +1,8 @@
 """Opens a file of a model at a source: a folder named by `https://`, `hf://`, `file://`, `package:` or a plain path.
 
-`hf://owner/repo@revision` is a repository of the Hugging Face hub, read at its resolve address ($HF_ENDPOINT,
-$HF_TOKEN). The token goes to the hub alone, never to the host that the hub redirects to. http is taken too: the hashes
-are in the record.
+`hf://owner/repo@revision/folder` is a place in a repository of the Hugging Face hub, read at its resolve address
+($HF_ENDPOINT, $HF_TOKEN). The token goes to the hub alone, never to the host that the hub redirects to. http is taken
+too: the hashes are in the record.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from .records import ZooError
 
 TIMEOUT = 30.0  # seconds without a byte
 
+_PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_REPOSITORY = re.compile(rf"hf://({_PLAIN}/{_PLAIN})(?:@([A-Za-z0-9][A-Za-z0-9._%-]*))?(?:/([A-Za-z0-9._/+-]+?))?/?")
 NETWORK_ERRORS = (urllib.error.URLError, HTTPException, OSError)
 
 
@@ -62,15 +64,34 @@ def local_folder(source: str) -> Path | None:
 def address(source: str, path: str) -> str:
     """The URL of a file at a source on the network."""
     if source.startswith("hf://"):
-        repo, _, revision = source.removeprefix("hf://").partition("@")
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
-            raise ZooError(f"{source!r} is no repository; write hf://owner/repo or hf://owner/repo@revision")
-        return f"{hub()}/{repo}/resolve/{quote(revision or 'main', safe='')}/{quote(path)}"
+        repo, revision, folder = repository(source)
+        return f"{hub()}/{repo}/resolve/{quote(revision, safe='')}/{quote(folder + path)}"
     return f"{source.rstrip('/')}/{quote(path)}"
 
 
+def repository(source: str) -> tuple[str, str, str]:
+    """Owner and name, revision, and folder with its slash, of `hf://owner/repo[@revision][/folder]`."""
+    match = _REPOSITORY.fullmatch(source)
+    if not match or ".." in source:
+        raise ZooError(f"{source!r} is no repository; write hf://owner/repo or hf://owner/repo@revision")
+    return match[1], unquote(match[2] or "main"), f"{match[3]}/" if match[3] else ""
+
+
 def hub() -> str:
+    """The address of the hub."""
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def hub_token() -> str | None:
+    """$HF_TOKEN, or what `hf auth login` left. huggingface_hub takes long to import, so it is asked last."""
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    if named := os.environ.get("HF_TOKEN"):
+        return named
+    if not Path(os.environ.get("HF_TOKEN_PATH", home / "token")).expanduser().is_file():
+        return None
+    from huggingface_hub import get_token
+
+    return get_token()
 
 
 @contextmanager
@@ -78,6 +99,8 @@ def opened(source: str, path: str, start: int = 0) -> Iterator[Opened]:
     """The file `path` of a source, from byte `start` where the source can."""
     folder = local_folder(source)
     if folder is not None:
+        if (folder / path).exists() and not (folder / path).is_file():  # a pipe or a device would have no end
+            raise ZooError(f"{folder / path} is no file")
         with (folder / path).open("rb") as stream:
             stream.seek(start)
             yield Opened(stream, start)
@@ -116,8 +139,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 def _open(url: str, headers: Mapping[str, str]) -> HTTPResponse:
     request = urllib.request.Request(url, headers={"User-Agent": "reportgen", **headers})
-    token = os.environ.get("HF_TOKEN")
-    if token and url.startswith(f"{hub()}/"):
+    if url.startswith(f"{hub()}/") and (token := hub_token()):
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     response = urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT)
     assert isinstance(response, HTTPResponse)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .fetch import sha256
-from .records import File, Record
+from .records import File, Record, ZooError
 
 PROBE_CELLS = 16  # a side
 
@@ -36,7 +36,10 @@ def _wrong(file: File, at: Path) -> Iterator[str]:
 
 
 def files_of(folder: Path) -> tuple[File, ...]:
-    """The files of a model folder as a record names them."""
+    """The files of a model folder as a record names them. Raises ZooError for a link: it may lead anywhere."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise ZooError(f"{path} is a link or no file; a model folder holds its files themselves")
     at = sorted(p for p in folder.rglob("*") if p.is_file())
     return tuple(File(p.relative_to(folder).as_posix(), p.stat().st_size, sha256(p)) for p in at)
 

@@ -52,7 +52,7 @@ def _things(name: str) -> Iterator[tuple[list[tuple[str, str]], str]]:
     known = manifests.catalogue()
     if name.partition("@")[0] in known.models:
         record = manifests.record(name)
-        yield list(model(record, known.origins[record.name])), ""
+        yield list(model(record, known.models.origin(record.name))), ""
     elif name in _models():
         yield [("model", name), ("from", "a plugin's find_model")], ""
 

@@ -1,21 +1,19 @@
-"""`rg zoo`."""
+"""`rg zoo`: what there is, and getting it."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import click
 from reportgen_zoo import manifests
 from reportgen_zoo.data import plain
 from reportgen_zoo.records import Record, ZooError
 
-from reportgen_core import OptionError, UnknownName
-
-from ..options import FOLDER
 from ..render import pairs, table
+from .zoo_give import convert, mirror, push
+from .zoo_keep import du, prune, remove, verify
 
 
 @click.group()
@@ -26,8 +24,32 @@ def zoo() -> None:
     Example: rg zoo list
 
     Environment: REPORTGEN_CACHE is where models are kept, REPORTGEN_MIRROR a folder or URL to look in first,
-    REPORTGEN_MANIFESTS a comma list of further manifests, REPORTGEN_OFFLINE=1 uses only what is on this machine.
+    REPORTGEN_MANIFESTS a comma list of further manifests, REPORTGEN_OFFLINE=1 uses only what is on this machine,
+    REPORTGEN_CONFIG the settings file, without it ~/.config/reportgen/config.toml. HF_TOKEN, http_proxy, https_proxy
+    and no_proxy are honoured.
     """
+
+
+for command in (convert, du, mirror, prune, push, remove, verify):
+    zoo.add_command(command)
+
+
+def _listed(names: Sequence[str], as_json: bool) -> None:
+    """Print the models of these names, and what is wrong with manifests."""
+    from reportgen_zoo.fetch import present_names
+
+    known = manifests.catalogue()
+    if as_json:
+        click.echo(json.dumps([plain(known.models[name]) for name in names], indent=2))
+    else:
+        here = present_names(known.models)
+        rows = []
+        for name in names:
+            size, licence, summary = known.models.brief(name)
+            rows.append((name, f"{size / 2**20:.1f} MiB", licence, "here" if name in here else "to pull", summary))
+        table(("model", "size", "licence", "state", "summary"), rows)
+    for problem in known.problems:
+        click.echo(f"rg: {problem}", err=True)
 
 
 @zoo.command("list")
@@ -38,24 +60,27 @@ def list_models(as_json: bool) -> None:
     \b
     Example: rg zoo list
     """
-    from reportgen_zoo.fetch import present
+    _listed(list(manifests.catalogue().models), as_json)
 
-    known = manifests.catalogue()
-    if as_json:
-        click.echo(json.dumps([plain(r) for r in known.models.values()], indent=2))
-    else:
-        rows = [
-            (r.name, f"{r.bytes / 2**20:.1f} MiB", r.licence, "here" if present(r) else "to pull", r.summary)
-            for r in known.models.values()
-        ]
-        table(("model", "size", "licence", "state", "summary"), rows)
-    for problem in known.problems:
-        click.echo(f"rg: {problem}", err=True)
+
+@zoo.command()
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+@click.option("--json", "as_json", is_flag=True, help="The records as one JSON array.")
+def search(words: tuple[str, ...], as_json: bool) -> None:
+    """List the trained models whose records have every WORD: in name, summary, parts, data, paper or licence.
+
+    \b
+    Example: rg zoo search hier-lstm nih
+    """
+    asked = [word.lower() for word in words]
+    models = manifests.catalogue().models
+    _listed([name for name in models if all(word in models.text(name) for word in asked)], as_json)
 
 
 @zoo.command("info")
 @click.argument("name")
-def info(name: str) -> None:
+@click.option("--card", "as_card", is_flag=True, help="The model's card, a Markdown page.")
+def info(name: str, as_card: bool) -> None:
     """Say all about a trained model: parts, licence, terms, training, scores beside a constant report.
 
     \b
@@ -64,7 +89,12 @@ def info(name: str) -> None:
     from .info import model
 
     record = manifests.record(name)
-    pairs(list(model(record, manifests.catalogue().origins[record.name])))
+    if as_card:
+        from reportgen_zoo.cards import card
+
+        click.echo(card(record), nl=False)
+        return
+    pairs(list(model(record, manifests.catalogue().models.origin(record.name))))
 
 
 @zoo.command()
@@ -78,84 +108,23 @@ def pull(names: tuple[str, ...], agree: bool) -> None:
     \b
     Example: rg zoo pull NAME
     """
-    from reportgen_zoo import fetch, terms
+    from reportgen_zoo import fetch
+    from reportgen_zoo.pulling import Bar
 
-    for record in [manifests.record(name) for name in names]:
-        if not terms.agreed(record):
-            click.echo(f"{record.name}: {record.terms}", err=True)
-            if not agree and not sys.stdin.isatty():
-                raise ZooError(f"{record.name} asks you to agree to the terms above; agree with --agree")
-            if not agree:
-                click.confirm("Do you agree?", abort=True, err=True)
-            terms.agree(record)
+    for record in agreed([manifests.record(name) for name in names], agree):
         click.echo(str(fetch.pull(record, Bar(record))))
 
 
-class Bar:
-    """Progress on stderr: a line that moves on a terminal, one line a file elsewhere."""
+def agreed(records: Iterable[Record], without_asking: bool) -> Iterable[Record]:
+    """The same records, each once the user has agreed to its terms."""
+    from reportgen_zoo import terms
 
-    def __init__(self, record: Record) -> None:
-        self.name, self.last = record.name, 0.0
-
-    def __call__(self, file: str, done: int, total: int) -> None:
-        live, whole = sys.stderr.isatty(), done == total
-        if not whole and (not live or time.monotonic() - self.last < 0.1):
-            return
-        self.last = time.monotonic()
-        share = f"{done / 2**20:.1f} of {total / 2**20:.1f} MiB"
-        click.echo(f"{chr(13) if live else ''}{self.name}/{file}  {share}", err=True, nl=whole or not live)
-
-
-@zoo.command()
-@click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--name", required=True, help="COMPOSITION.DATA_VERSION, as densenet121-hier-lstm.iu_v1.")
-@click.option("--facts", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON file.")
-@click.option("--to", "place", required=True, type=FOLDER, help="The zoo's folder; it is made where there is none.")
-@click.option("--probe-seed", default=0, show_default=True, help="Of the image whose report is recorded.")
-def push(model: Path, name: str, facts: Path, place: Path, probe_seed: int) -> None:
-    """Pack the model folder MODEL into a zoo folder that any static server can serve.
-
-    \b
-    Example: rg zoo push runs/best --name densenet121-hier-lstm.mine_v1 --facts facts.json --to myzoo
-
-    FACTS is a JSON object with what no folder says: summary and licence, and where known terms, training, scores,
-    paper, demonstration. Whoever sets REPORTGEN_MANIFESTS=https://host/myzoo/manifest.json can pull the model.
-    """
-    from reportgen_zoo import push as packing
-    from reportgen_zoo.data import parse
-
-    said = parse(facts.read_bytes(), str(facts))
-    if not isinstance(said, dict):
-        raise OptionError(f"{facts}: wants a JSON object with summary and licence")
-    record = packing.describe(model, name, said, probe_seed)
-    place.mkdir(parents=True, exist_ok=True)
-    click.echo(str(packing.push(model, record, place)))
-    click.echo(f"pin: {record.name}@sha256:{record.digest[:16]}", err=True)
-
-
-@zoo.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-def verify(names: tuple[str, ...]) -> None:
-    """Compute the hashes of models again and run their probes; without NAME, of all that are on this machine.
-
-    A probe is a seeded image and the report that the model wrote for it when it was recorded.
-
-    \b
-    Example: rg zoo verify
-    """
-    from reportgen_zoo.fetch import present
-    from reportgen_zoo.verify import verify as problems_of
-
-    known = manifests.catalogue().models
-    records = [manifests.record(n) for n in names] or [r for r in known.values() if present(r)]
-    failed = False
     for record in records:
-        at = present(record)
-        if at is None:
-            raise UnknownName(f"{record.name} is not on this machine; rg zoo pull {record.name}")
-        problems = list(problems_of(record, at))
-        failed = failed or bool(problems)
-        probed = ", probe" if record.probe else ""
-        click.echo(f"{record.name}: " + ("; ".join(problems) or f"ok ({len(record.files)} hashes{probed})"))
-    if failed:
-        click.get_current_context().exit(1)
+        if not terms.agreed(record):
+            click.echo(f"{record.name}: {record.terms}", err=True)
+            if not without_asking and not sys.stdin.isatty():
+                raise ZooError(f"{record.name} asks you to agree to the terms above; agree with --agree")
+            if not without_asking:
+                click.confirm("Do you agree?", abort=True, err=True)
+            terms.agree(record)
+        yield record

@@ -1,0 +1,62 @@
+"""A model's card: one Markdown page, made from its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .records import Record, Scores
+
+LIMITS = (
+    "For research. It is no medical device: what it writes may be wrong, may leave out what is there, and may name "
+    "what is not; nobody should be treated by it. It knows images like those it learned from, and no others."
+)
+
+
+def card(record: Record) -> str:
+    """The page."""
+    return "\n".join(_lines(record)).rstrip() + "\n"
+
+
+def _lines(record: Record) -> Iterator[str]:
+    yield f"# {record.name}"
+    yield f"\n{record.summary}"
+    if record.demonstration:
+        yield "\n**A demonstration, not for clinical use.**"
+    yield "\n## What it is\n"
+    yield from (f"- {kind}: `{name}`" for kind, name in record.parts.items())
+    if record.image:
+        size = f"{record.image.get('height', '?')} × {record.image.get('width', '?')}"
+        yield f"- image: {size} pixels, {record.image.get('views', 1)} view(s)"
+    if record.vocabulary_sha256:
+        yield f"- vocabulary: sha256 `{record.vocabulary_sha256[:16]}…`"
+    yield f"- size: {record.bytes / 2**20:.1f} MiB in {len(record.files)} files, safetensors and JSON"
+    yield f"- pin: `{record.name}@sha256:{record.digest[:16]}`"
+    yield from (f"- needs: `pip install {distribution}`" for distribution in record.requires)
+    if record.paper:
+        yield f"- paper: {record.paper}"
+    yield f"\n## Intended use and limits\n\n{LIMITS}"
+    yield f"\n## Licence\n\nWeights: {record.licence}."
+    if record.terms:
+        yield f"\nTerms of use: {record.terms}"
+    yield "\n## Figures"
+    if not record.scores:
+        yield "\nNone were recorded."
+    for scores in record.scores:
+        yield from _table(scores)
+    yield "\n## Training\n"
+    if record.training is None:
+        yield "Not recorded."
+        return
+    yield f"Data: {record.training.data}. Split: {record.training.split or 'none'}."
+    if record.training.command:
+        yield f"\nAgain with:\n\n```bash\n{record.training.command}\n```"
+
+
+def _table(scores: Scores) -> Iterator[str]:
+    yield f"\n{scores.data}, {scores.studies} studies, protocol {scores.protocol}. Intervals are 95 %."
+    yield "\n| metric | value | interval | a constant report |\n|---|---|---|---|"
+    for metric, value in scores.values.items():
+        low_high = scores.intervals.get(metric, ())
+        interval = " to ".join(f"{v:.3f}" for v in low_high)
+        constant = f"{scores.constant[metric]:.3f}" if metric in scores.constant else ""
+        yield f"| {metric} | {value:.3f} | {interval} | {constant} |"
