@@ -53,7 +53,7 @@ class Degeneracy:
         if self.reference_length and not 0.5 <= self.length / self.reference_length <= 2:
             found.append(f"reports have {self.length:.1f} words on average, references {self.reference_length:.1f}")
         if self.empty:
-            found.append(f"{self.empty} reports are empty")
+            found.append(f"{self.empty} report{' is' if self.empty == 1 else 's are'} empty")
         return tuple(found)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import baselines as imageless
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 METRICS = ("bleu", "meteor", "rouge-l", "cider", "chexpert-rules")
 BESIDE = ("tags", "findings", "pointing")  # asked of a model without being asked for, where there is gold
 SEEDS = 5  # sets of reports of a baseline that draws
+MOST = 4  # a metric with more numbers keeps its first two for single studies
 CHOOSE_ON = 1000  # validation studies that the constant is chosen on, at most
 
 Named = str | tuple[str, Mapping[str, Any]]  # a registered name, or one with options
@@ -313,7 +315,10 @@ def _best_of(judge: Judge, candidates: Sequence[Mapping[str, Measured]], name: s
 def _rows(
     judge: Judge, material: Material, measured: Mapping[str, Measured], subsets: Mapping[str, Sequence[int]]
 ) -> tuple[StudyRow, ...]:
-    each = {part: values for name, m in measured.items() for part, values in judge.each(name, m).items()}
+    each: dict[str, list[float]] = {}
+    for name, m in measured.items():
+        parts = judge.each(name, m)
+        each |= parts if len(parts) <= MOST else dict(islice(parts.items(), 2))
     belongs = {name: set(which) for name, which in subsets.items()}
     labels = _labels(judge, material)
     return tuple(

@@ -13,10 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .evaluation import Evaluation
+from .evaluation import MOST, Evaluation
 from .scorecard import Card, Line, System, flat_lines, sentence
 
-MOST = 4  # a metric with more numbers shows its first two here, and all in a table of its own
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 
 

@@ -1,6 +1,8 @@
 """`rg eval` and `rg compare`, as a user types them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,13 @@ def test_training_files_bring_baselines(rg: Rg, files: list[object], tmp_path: P
     )
     assert "constant (validation)" in done.out
     assert "33.3% of the references stand word for word in training" in done.out
+
+
+def test_scoring_files_imports_no_torch(files: list[object]) -> None:
+    heavy = ["torch", "transformers", "timm", "sklearn", "matplotlib", "rich"]
+    code = f"import sys\nsys.argv = {['rg', 'eval', *map(str, files)]!r}\nfrom reportgen_cli.main import main\ntry: main()\nexcept SystemExit as e: assert not e.code\nprint([m for m in {heavy!r} if m in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
 
 
 def test_a_score_that_cannot_be_had_is_one_line_and_the_others_are_printed(

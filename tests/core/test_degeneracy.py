@@ -34,13 +34,10 @@ def test_distinct_n_repeats_lengths_and_empties_are_counted() -> None:
     assert found.distinct_2 == pytest.approx(5 / 5)
     assert found.repeating == 0.5
     assert (found.length, found.reference_length, found.empty) == (3, 4, 1)
-    assert "1 reports are empty" in found.warnings[-1]
+    assert found.warnings[-1] == "1 report is empty"
     assert "50% of the reports say a sentence twice" in found.warnings
 
 
 def test_reports_far_shorter_than_the_references_are_noted() -> None:
     found = degeneracy([f"Short {i}" for i in range(20)], REFERENCES)
-    assert (
-        found.warnings == ("reports have 2.0 words on average, references 8.0",)
-        or "words on average" in found.warnings[-1]
-    )
+    assert found.warnings == ("reports have 2.0 words on average, references 8.0",)

@@ -70,7 +70,7 @@ def test_a_prediction_for_an_unknown_study_is_refused_and_left_out_when_asked() 
 
 def test_empty_predictions_are_scored_and_told() -> None:
     found = evaluate({**GOOD, "b": ""}, REFERENCES, **QUICK)
-    assert "1 reports are empty" in found.notes
+    assert "1 report is empty" in found.notes
     assert next(s for s in found.studies if s.id == "b").scores["rouge-l"] == 0
 
 

@@ -3,8 +3,7 @@
 Jing et al., On the Automatic Generation of Medical Imaging Reports, 2018, §4.5.1: a sentence is normal where it has
 "no", "normal", "clear" or "stable". Read as whole words in lower case, so that "abnormal", "nodule" and "unstable" do
 not count; sentences of all reports are pooled. The score is the difference from the references' share: a model that
-says only what is normal is as far off as one that never does. `classifier` names a folder with a trained sentence
-classifier to ask in place of the words.
+says only what is normal is as far off as one that never does.
 """
 
 from __future__ import annotations
