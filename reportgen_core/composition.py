@@ -106,7 +106,8 @@ Parts = tuple[str, str | None, str | None, dict[str, Any], dict[str, Any]]
 def _without_weights(parts: Parts) -> Parts:
     """The same parts with nothing to read from a hub or a file."""
     encoder, decoder, retriever, options, head = parts
-    return encoder, decoder, retriever, {k: v for k, v in options.items() if k != "pretrained"}, head
+    options, head = ({k: v for k, v in some.items() if k != "pretrained"} for some in (options, head))
+    return encoder, decoder, retriever, options, head
 
 
 def build(

@@ -93,6 +93,14 @@ def register_decoders() -> Iterable[Entry]:
             "densenet-lstm", _HERE + "decoders.densenet_lstm:PooledGateLSTM",
             "one LSTM with the pooled image in its gates and soft attention", tiny=small,
         ),
+        Entry(
+            "gpt2", _HERE + "decoders.causal:CausalDecoder", "GPT-2 with cross-attention over regions",
+            "OpenAI 2019", options={"name": "gpt2"}, tiny={"config": {"n_layer": 2, "n_head": 2, "n_embd": 16}},
+        ),
+        Entry(
+            "transformers/*", _HERE + "decoders.causal:CausalDecoder",
+            "any causal decoder of transformers with cross-attention: transformers/bert",
+        ),
     ]  # fmt: skip
 
 

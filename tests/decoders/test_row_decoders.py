@@ -17,9 +17,13 @@ NAMES = {
     "soft-att": SIZES,
     "att-rk": {"hidden": 12, "tags_used": 3},
     "densenet-lstm": SIZES,
+    "gpt2": {"config": {"n_layer": 2, "n_head": 2, "n_embd": 16}},
+}
+LARGER = {
+    "gpt2": {"config": {"n_layer": 2, "n_head": 2, "n_embd": 32, "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}}
 }
 every = pytest.mark.parametrize("name", NAMES)
-LOOKING = {"soft-att": "regions", "densenet-lstm": "regions", "att-rk": "tags"}
+LOOKING = {"soft-att": "regions", "densenet-lstm": "regions", "gpt2": "regions", "att-rk": "tags"}
 
 
 def built(name, **options):
@@ -43,7 +47,7 @@ def test_overfitting_gives_every_report_back_word_for_word(name):
     words = torch.cat([t.words, t.words.roll(1, 0)[:, [0, *range(1, 8)]]])
     words[4:][words[4:] > EOS] = 17 - words[4:][words[4:] > EOS]  # four more reports, of other words
     t = Targets(words=words, tags=torch.rand(8, K, generator=torch.Generator().manual_seed(1)).round())
-    decoder = overfit(built(name, hidden=24), f, t)
+    decoder = overfit(built(name, **LARGER.get(name, {"hidden": 24})), f, t)
     made = decoder.generate(f, GenerationSettings())
     assert [[*g.candidates[0].sentences[0], EOS] for g in made] == reports(t)
     assert decoder(f, t).losses["word"].item() < 0.3
@@ -139,7 +143,7 @@ def test_attention_is_left_out_where_nobody_wants_it(name):
 
 @every
 def test_a_misspelt_option_says_what_there_is(name):
-    with pytest.raises(OptionError, match=rf"{name}.*hidden"):
+    with pytest.raises(OptionError, match=rf"{name}.*there are: .*(hidden|config)"):
         built(name, hiden=5)
 
 
