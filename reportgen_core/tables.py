@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .degeneracy import Degeneracy
 from .evaluation import MOST, Evaluation
 from .scorecard import Card, Line, System, flat_lines, sentence
 
@@ -35,7 +36,22 @@ def tables(evaluation: Evaluation) -> list[Table]:
         overview(evaluation.systems, foot(evaluation)),
         *subsets(evaluation.systems),
         *details(evaluation.systems),
+        variety(evaluation.degeneracy),
     ]
+
+
+def variety(found: Degeneracy) -> Table:
+    """Does the model say different things: its reports beside the references."""
+    rows = (
+        ("different outputs", f"{found.distinct} of {found.reports}", f"{found.reference_distinct} of {found.reports}"),
+        ("share of the commonest", f"{found.commonest_share:.1%}", f"{found.reference_commonest_share:.1%}"),
+        ("distinct-1", number(found.distinct_1), number(found.reference_distinct_1)),
+        ("distinct-2", number(found.distinct_2), number(found.reference_distinct_2)),
+        ("say a sentence twice", f"{found.repeating:.1%}", f"{found.reference_repeating:.1%}"),
+        ("words", f"{found.length:.1f}", f"{found.reference_length:.1f}"),
+        ("empty", str(found.empty), ""),
+    )
+    return Table("Variety", ("", "reports", "references"), rows)
 
 
 def foot(evaluation: Evaluation) -> tuple[str, ...]:

@@ -114,6 +114,13 @@ def test_tables_show_directions_intervals_and_how_they_were_made() -> None:
     assert "95 % intervals of 100 resamples, seed 0" in text
 
 
+def test_the_variety_of_outputs_stands_beside_the_references() -> None:
+    found = tables(scored(BAD))[-1]
+    assert (found.title, found.rows[0], found.rows[1]) == (
+        "Variety", ("different outputs", "1 of 12", "4 of 12"), ("share of the commonest", "100.0%", "25.0%"),
+    )  # fmt: skip
+
+
 def test_csv_has_one_row_a_number_with_its_card() -> None:
     made = scored(GOOD)
     lines = as_csv(made.card, made.systems).splitlines()
@@ -136,7 +143,7 @@ def test_json_has_no_nan() -> None:
 def test_a_metric_with_many_numbers_has_a_table_by_class() -> None:
     references = {"a": "There is a left pleural effusion.", "b": "No effusion. Cardiomegaly."}
     found = tables(evaluate(references, references, protocol="raw", metrics=("chexpert-rules",), resamples=20))
-    by_class = found[-1]
+    by_class = next(t for t in found if t.title.startswith("chexpert-rules"))
     assert by_class.header[:5] == ("", "precision ↑", "recall ↑", "f1 ↑", "references")
     row = next(r for r in by_class.rows if r[0] == "Pleural Effusion")
     assert row[1:5] == ("1.000", "1.000", "1.000", "1")
