@@ -20,6 +20,7 @@ class Shelf:
     files: dict[str, bytes]
     cut: list[int] = field(default_factory=list)  # one answer each: only so many bytes of it are sent
     errors: list[int] = field(default_factory=list)  # one answer each: this status
+    lies: list[int] = field(default_factory=list)  # one answer each: so much is added to its Content-Length
     ranges: bool = True
     redirects: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, bytes] = field(default_factory=dict)  # after the first answer
@@ -56,7 +57,7 @@ def serve(shelf: Shelf) -> Iterator[Shelf]:
             self.send_response(206 if start else 200)
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-            self.send_header("Content-Length", str(len(body) - start))
+            self.send_header("Content-Length", str(len(body) - start + (shelf.lies.pop(0) if shelf.lies else 0)))
             self.end_headers()
             self.wfile.write(body[start:][: shelf.cut.pop(0)] if shelf.cut else body[start:])
             shelf.files.update(shelf.replaced)
