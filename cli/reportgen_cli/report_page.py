@@ -57,6 +57,7 @@ def _embedded(values: object) -> str:
 
 
 def _study(study: StudyRow, columns: Sequence[str], images: Path | None) -> dict[str, Any]:
+    """One row. A finding that one side denies and the other does not mention is no difference to look at."""
     scores = {c: study.scores.get(c) for c in columns}
     return {
         "id": study.id,
@@ -64,7 +65,7 @@ def _study(study: StudyRow, columns: Sequence[str], images: Path | None) -> dict
         "references": list(study.references),
         "scores": {c: round(v, 4) if v is not None and math.isfinite(v) else None for c, v in scores.items()},
         "subsets": list(study.subsets),
-        "differ": [[name, ours, gold] for name, (ours, gold) in study.labels.items() if ours != gold],
+        "differ": [[n, ours, gold] for n, (ours, gold) in study.labels.items() if (ours or 0) != (gold or 0)],
         "image": thumbnail(study.images, images),
     }
 

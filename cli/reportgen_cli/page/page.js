@@ -83,15 +83,15 @@ function row(s) {
   const reference = s.references[0], ours = words(s.prediction), theirs = words(reference);
   const [left, right] = common(theirs.map((w) => w.word), ours.map((w) => w.word));
   line.append(marked(reference, theirs, left), marked(s.prediction, ours, right));
+  if (data.labels.length) {
+    const cell = make("td", "", "labels");
+    s.differ.forEach(([name, mine, gold]) => cell.append(make("span", `${name}: ${VALUES.get(mine)}, reference ${VALUES.get(gold)}`, "label")));
+    line.append(cell);
+  }
   data.columns.forEach((name) => {
     const value = s.scores[name];
     line.append(make("td", value === null || value === undefined ? "–" : value.toFixed(3), "number"));
   });
-  if (data.labels.length) {
-    const cell = make("td");
-    s.differ.forEach(([name, mine, gold]) => cell.append(make("span", `${name}: ${VALUES.get(mine)}, reference ${VALUES.get(gold)}`, "label")));
-    line.append(cell);
-  }
   return line;
 }
 
@@ -115,8 +115,8 @@ function header() {
   if (data.thumbnails) add("image", "");
   add("reference", "");
   add("prediction", "");
-  data.columns.forEach((name) => add(name, name));
   if (data.labels.length) add("labels that differ", "labels");
+  data.columns.forEach((name) => add(name, name));
   return line;
 }
 
