@@ -7,8 +7,9 @@ ICLR 2017, arXiv:1703.03130.
 - Eq. 3's softmax runs along the words, as in Lin et al.: each of the r rows of G sums to 1 over a report's words.
 - "M = GH" with H (dh × T) does not fit; M = G Hᵀ is meant.
 - The penalty, whose formula TieNet leaves out, is Lin et al.'s ||G Gᵀ - I||², squared Frobenius norm.
-- Sizes: "a 256 dimensional cell and s = 2000" and "a hidden layer with 350 units" cannot both be had of one W_s1, which
-  Lin et al. give 350 hidden units. The defaults are those that the paper gives a symbol: dh = 256, s = 2000.
+- Sizes: "s = 2000 in W_s1 and W_s2" and, of the same layer, "a hidden layer with 350 units". Lin et al., whose sentence
+  the second is (with its rows and its coefficient of 1), have 350 there and 2000 in a layer that TieNet lacks. s = 350
+  is the default; 2000 is an option and five times the work. The LSTM has its "256 dimensional cell".
 
 Letters: B studies, T words, H hidden (dh), r rows, s attention units.
 """

@@ -84,7 +84,7 @@ class TieNet(Decoder):
         hidden: int = 256,
         embedding: int = 200,
         transition: int = 1024,
-        attention_units: int = 2000,
+        attention_units: int = 350,
         attention_rows: int = 5,
         dropout: float = 0.5,
         writes: bool = True,

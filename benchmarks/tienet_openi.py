@@ -1,0 +1,165 @@
+"""TieNet on reports alone, five-fold by study, beside TF-IDF with logistic regression on the same folds.
+
+    python -m benchmarks.tienet_openi reports.jsonl [--folds 5] [--set epochs=12] [--option hidden=256]
+
+The file has one Open-i report a line: `findings`, `impression`, and `labels14`, a list of the classes that are present
+(null: not labelled, left out). Each fold's model stops by its own validation studies, a tenth of its training studies;
+the fold itself is seen once. AUC is of the five folds' probabilities together, over the classes with 20 positives or
+more; intervals resample the studies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reportgen_core import Study, TrainSettings, compose, train
+from reportgen_core.annotation import Annotated, Row, annotate
+from reportgen_core.options import parse_options
+from reportgen_core.text import TextSpec
+
+SYSTEMS = ("tienet-r", "tf-idf + logistic regression")
+LEAST = 20  # positives of a class that is reported
+SECTIONS = ("findings", "impression")
+TEXT = TextSpec(sections=SECTIONS, min_count=2, max_sentences=50, max_words=100, max_length=500)
+DECODER = {"writes": False}
+SETTINGS = {"epochs": 12, "batch_size": 32, "lr": 1e-3, "weight_decay": 1e-4, "patience": 3}
+
+
+def read(path: Path) -> tuple[list[Study], list[str]]:
+    """The labelled studies, every class stated of each, and the classes."""
+    rows = [r for line in path.open(encoding="utf-8") if (r := json.loads(line))["labels14"] is not None]
+    names = sorted({name for r in rows for name in r["labels14"]})
+    studies = [
+        Study(r["id"], sections={s: r[s] or "" for s in SECTIONS}, labels={n: float(n in r["labels14"]) for n in names})
+        for r in rows
+    ]
+    return studies, names
+
+
+def tienet(learn: list[Study], held: list[Study], names: Sequence[str], args: argparse.Namespace, fold: int) -> Any:
+    """Probabilities (held, classes) of a tienet-r trained on `learn`."""
+    order = np.random.default_rng(fold).permutation(len(learn))
+    tenth = len(learn) // 10
+    val, rest = [learn[i] for i in order[:tenth]], [learn[i] for i in order[tenth:]]
+    options = {**DECODER, **parse_options(args.option)}
+    model = compose(encoder="none", decoder="tienet", decoder_options=options, text=TEXT, seed=args.seed)
+    settings = TrainSettings.of({**SETTINGS, **parse_options(args.set), "seed": args.seed})
+    with tempfile.TemporaryDirectory() as folder:
+        watch = None if args.quiet else lambda r: r["kind"] == "epoch" and print(
+            f"fold {fold} epoch {r['epoch']} train {r['train_loss']:.4f} val {r['val_loss']:.4f}", flush=True
+        )  # fmt: skip
+        best = train(model, rest, val, out=folder, settings=settings, watch=watch)
+    said = [a for a in annotate(best, (Row(i, s) for i, s in enumerate(held))) if isinstance(a, Annotated)]
+    return np.array([[a.findings[n] for n in names] for a in said])
+
+
+def tfidf(learn: list[Study], held: list[Study], names: Sequence[str]) -> Any:
+    """The same of TF-IDF over words and pairs of words with a logistic regression a class."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    x, seen = words.fit_transform([s.text(SECTIONS) for s in learn]), words.transform([s.text(SECTIONS) for s in held])
+    out = []
+    for name in names:
+        y = [s.labels[name] for s in learn]
+        made = LogisticRegression(C=10, class_weight="balanced", max_iter=2000).fit(x, y) if any(y) else None
+        out.append(np.zeros(len(held)) if made is None else made.predict_proba(seen)[:, 1])
+    return np.array(out).T
+
+
+def both(learn: list[Study], held: list[Study], names: Sequence[str], args: argparse.Namespace, fold: int) -> Any:
+    """Probabilities (held, classes) of the two systems."""
+    return dict(zip(SYSTEMS, (tienet(learn, held, names, args, fold), tfidf(learn, held, names)), strict=True))
+
+
+def once(folder: Path | None, fold: int, make: Callable[[], Any]) -> Any:
+    """What `make` gives, kept in a folder and read from there the next time."""
+    if folder is None:
+        return make()
+    path = folder / f"fold{fold}.json"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        made = {name: one.tolist() for name, one in make().items()}
+        beside = path.with_suffix(".part")
+        beside.write_text(json.dumps(made))
+        beside.replace(path)
+    return {name: np.array(one) for name, one in json.loads(path.read_text()).items()}
+
+
+def auc(scores: Any, true: Any) -> float:
+    """By ranks, ties half."""
+    from scipy.stats import rankdata
+
+    ranks, n = rankdata(scores), true.sum()
+    return float((ranks[true].sum() - n * (n + 1) / 2) / (n * (len(true) - n)))
+
+
+def means(scores: Any, gold: Any, chosen: Sequence[int], rows: Any) -> tuple[float, float]:
+    """AUC's mean over the classes, and weighted by their positives (#wAVG)."""
+    found = [(auc(scores[rows, k], gold[rows, k]), gold[rows, k].sum()) for k in chosen if gold[rows, k].any()]
+    values, counts = np.array(found).T
+    return float(values.mean()), float((values * counts).sum() / counts.sum())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("reports", type=Path)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--only", type=int, help="run so many of the folds")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], metavar="K=V")
+    parser.add_argument("--option", action="append", default=[], metavar="K=V")
+    parser.add_argument("--resamples", type=int, default=500)
+    parser.add_argument("--keep", type=Path, help="a folder for each fold's figures; a run that was killed goes on")
+    parser.add_argument("--quiet", action="store_true")
+    args = parser.parse_args()
+    studies, names = read(args.reports)
+    fold_of = np.random.default_rng(0).permutation(len(studies)) % args.folds
+    gold = np.array([[s.labels[n] == 1 for n in names] for s in studies])
+    made = {name: np.full(gold.shape, np.nan) for name in SYSTEMS}
+    began = time.perf_counter()
+    for fold in range(args.only or args.folds):
+        learn = [s for s, f in zip(studies, fold_of, strict=True) if f != fold]
+        held = [s for s, f in zip(studies, fold_of, strict=True) if f == fold]
+        for system, one in once(args.keep, fold, lambda: both(learn, held, names, args, fold)).items():  # noqa: B023
+            made[system][fold_of == fold] = one
+        show(made, gold, names, np.flatnonzero(fold_of <= fold), 0)
+    print(f"{time.perf_counter() - began:.0f} s for everything")
+    rows = np.flatnonzero(fold_of < (args.only or args.folds))
+    print(json.dumps(show(made, gold, names, rows, args.resamples)))
+
+
+def show(made: Mapping[str, Any], gold: Any, names: Sequence[str], rows: Any, resamples: int) -> dict[str, Any]:
+    """Print the table and give it back as values."""
+    chosen = [k for k in range(len(names)) if gold[:, k].sum() >= LEAST and names[k] != "normal"]
+    out: dict[str, Any] = {}
+    for system, scores in made.items():
+        mean, weighted = means(scores, gold, chosen, rows)
+        draw = np.random.default_rng(0)
+        drawn = [means(scores, gold, chosen, draw.choice(rows, len(rows)))[0] for _ in range(resamples)]
+        ends = [round(float(q), 4) for q in np.quantile(drawn, (0.025, 0.975))] if drawn else []
+        each = {names[k]: round(auc(scores[rows, k], gold[rows, k]), 4) for k in chosen if gold[rows, k].any()}
+        out[system] = {"mean": round(mean, 4), "interval": ends, "weighted": round(weighted, 4), "auc": each}
+        print(
+            f"{system:30} mean AUC {mean:.4f} {ends or ''} weighted {weighted:.4f} on {len(rows)} studies", flush=True
+        )
+    if resamples:
+        for name in (names[k] for k in chosen):
+            row = "  ".join(f"{found['auc'].get(name, float('nan')):.4f}" for found in out.values())
+            print(f"{name:20} {int(gold[:, names.index(name)].sum()):5}  {row}")
+        left = [f"{n} ({int(gold[:, k].sum())})" for k, n in enumerate(names) if k not in chosen and n != "normal"]
+        print(f"left out of the means, under {LEAST} positives: {', '.join(left) or 'none'}")
+    return out
+
+
+if __name__ == "__main__":
+    main()

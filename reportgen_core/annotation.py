@@ -1,0 +1,260 @@
+"""Findings for tables of reports, or of images with their reports: labelling an archive.
+
+Rows stream: a window of them is read, sorted by length so that a batch holds little padding, annotated, and given back
+in the order of the table. Memory does not grow with the table. A row that cannot be read is given back as a `BadRow`.
+
+A probability becomes a label by a threshold of its finding. Thresholds are chosen where labels are known, for the
+largest F1, and lie beside the weights in thresholds.json; without that file they are 0.5.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .annotation_rows import BadRow as BadRow
+from .annotation_rows import Columns as Columns
+from .annotation_rows import Row as Row
+from .annotation_rows import read_rows as read_rows
+from .checkpoint import read_json
+from .errors import CheckpointError, CompositionError, DataError
+from .interfaces import Annotates
+from .model import Model, arithmetic
+from .studies import read_batches
+from .text import BOS, EOS, PAD, flat
+from .types import Annotation, Batch, Targets
+
+if TYPE_CHECKING:
+    from .types import Array
+
+THRESHOLDS = "thresholds.json"
+WINDOW = 4096  # rows held at once
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """What a model says about one row."""
+
+    line: int
+    id: str
+    findings: Mapping[str, float]  # probabilities, in the model's order
+    labels: tuple[str, ...]  # those at or above their thresholds
+    note: str = ""  # what a reader should know: no words, the end not read
+    words: tuple[tuple[str, float], ...] = ()  # of an explained row: each word, and the largest look at it
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From which probability on a finding is called present, and on how many studies that was chosen."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    f1: Mapping[str, float] = field(default_factory=dict)
+    positives: Mapping[str, int] = field(default_factory=dict)
+    studies: int = 0
+    source: str = ""
+
+    def of(self, finding: str) -> float:
+        return self.values.get(finding, 0.5)
+
+
+def annotate(
+    model: Model,
+    rows: Iterable[Row | BadRow],
+    *,
+    thresholds: Thresholds | None = None,
+    explain: bool = False,
+    batch_size: int = 128,
+    precision: str = "auto",
+    workers: int | None = 0,
+    cache: Path | None = None,
+) -> Iterator[Annotated | BadRow]:
+    """What the model says about each row, in the order of the rows. Raises CompositionError where it cannot say."""
+    annotator(model)
+    thresholds = thresholds or Thresholds()
+    model.eval()
+    source = iter(rows)
+    while window := list(islice(source, WINDOW)):
+        good = [row for row in window if isinstance(row, Row)]
+        reader = _Reader(model, good, batch_size, workers, cache)
+        with torch.inference_mode(), arithmetic(model.device, precision):
+            found = dict(reader.annotations(thresholds, explain))
+        for row in window:
+            yield row if isinstance(row, BadRow) else found[row.line]
+
+
+def annotator(model: Model) -> Annotates:
+    """The part of a model that annotates. Raises CompositionError where it has none, or knows no findings."""
+    part = model.head
+    if not isinstance(part, Annotates):
+        raise CompositionError(
+            f"{part.recipe['name']} reads no findings off reports or images; train a model with the decoder tienet"
+        )
+    if not model.findings:
+        raise CompositionError("this model knows no findings yet: train it first (rg train MODEL --data D)")
+    return part
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """A window of rows on its way through a model."""
+
+    model: Model
+    rows: Sequence[Row]
+    batch_size: int
+    workers: int | None
+    cache: Path | None
+
+    def annotations(self, thresholds: Thresholds, explain: bool) -> Iterator[tuple[int, Annotated | BadRow]]:
+        """(line, what is said) of every row, short reports first."""
+        text, encode = self.model.text, self.model.vocabulary.encode
+        words = [flat(row.study.text(text.sections), text) for row in self.rows]
+        order = sorted(range(len(self.rows)), key=lambda i: len(words[i]))
+        for some, pixels, mask, problems in self._images(order):
+            yield from ((self.rows[i].line, BadRow(self.rows[i].line, why)) for i, why in problems.items())
+            if not some:
+                continue
+            targets = Targets(words=padded([encode(words[i]) for i in some]).to(self.model.device))
+            features = self.model.encode(Batch((), pixels, mask, targets))
+            made = annotator(self.model).annotate(features, targets)
+            for i, one in zip(some, self._said(made, [words[i] for i in some], thresholds, explain), strict=True):
+                yield self.rows[i].line, _named(one, self.rows[i])
+
+    def _images(self, order: Sequence[int]) -> Iterator[tuple[list[int], Tensor, Tensor, dict[int, str]]]:
+        """Batches in this order: which rows, their pixels and mask, and what is wrong with rows that are left out."""
+        spec = self.model.encoder.image
+        if not spec.views:
+            for at in range(0, len(order), self.batch_size):
+                some = list(order[at : at + self.batch_size])
+                pixels = torch.zeros(len(some), 0, spec.height, spec.width, dtype=torch.uint8)
+                yield some, pixels, torch.zeros(len(some), 0, dtype=torch.bool), {}
+            return
+        studies = [replace(self.rows[i].study, id=str(i)) for i in order]
+        for batch, problems in read_batches(studies, spec, self.batch_size, workers=self.workers, cache=self.cache):
+            some = [int(i) for i in batch.ids]
+            yield some, batch.pixels, batch.mask, {int(i): w for i, w in problems.items() if i not in batch.ids}
+
+    def _said(
+        self, made: Annotation, words: Sequence[Sequence[str]], thresholds: Thresholds, explain: bool
+    ) -> Iterator[Annotated]:
+        """Tensors of a batch as values."""
+        names, most = self.model.findings, self.model.text.length
+        least = np.array([thresholds.of(name) for name in names])
+        found = made.findings.float().cpu().numpy().astype(np.float64)
+        looks = made.words.amax(1).float().cpu().tolist() if explain and made.words is not None else None
+        for b, row in enumerate(found):
+            labels = tuple(name for name, there in zip(names, row >= least, strict=True) if there)
+            said = tuple(zip(words[b], looks[b], strict=False)) if looks else ()
+            yield Annotated(0, "", dict(zip(names, row.tolist(), strict=True)), labels, _note(words[b], most), said)
+
+
+def _named(one: Annotated, row: Row) -> Annotated:
+    return replace(one, line=row.line, id=row.study.id)
+
+
+def _note(words: Sequence[str], most: int) -> str:
+    if not words:
+        return "the report has no words"
+    return f"the report is longer than {most} words, the rest was not read" if len(words) >= most else ""
+
+
+def padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Word ids of reports as `Targets.words` (B, T): BOS, the words, EOS, PAD after."""
+    words = np.full((len(rows), max(map(len, rows), default=0) + 2), PAD, np.int64)
+    words[:, 0] = BOS
+    for b, row in enumerate(rows):
+        words[b, 1 : 1 + len(row)] = row
+        words[b, 1 + len(row)] = EOS
+    return torch.from_numpy(words)
+
+
+def choose_thresholds(
+    findings: Sequence[str], probabilities: Array, labels: Array, source: str = "", unsaid: float = 0.0
+) -> Thresholds:
+    """For each finding the threshold of the largest F1: probabilities and labels (studies, findings), labels 1, 0 or
+    nan, -1 left out. A finding without positives or without negatives has no threshold of its own.
+    """
+    values, f1, positives = {}, {}, {}
+    for k, name in enumerate(findings):
+        said = np.where(np.isnan(labels[:, k]), unsaid, labels[:, k])
+        keep = said >= 0
+        scores, true = probabilities[keep, k], said[keep] == 1
+        positives[name] = int(true.sum())
+        if 0 < true.sum() < len(true):
+            values[name], f1[name] = _best_f1(scores, true)
+    return Thresholds(values, f1, positives, len(labels), source)
+
+
+def _best_f1(scores: Array, true: Array) -> tuple[float, float]:
+    """The threshold with the largest F1, in the middle between two scores, and that F1; of equals the higher."""
+    order = np.argsort(-scores, kind="stable")
+    s, hits = scores[order], np.cumsum(true[order])
+    last = np.flatnonzero(np.append(s[1:] != s[:-1], True))  # equal scores are called present together
+    f1 = 2 * hits[last] / (last + 1 + hits[-1])
+    best = int(np.argmax(f1))
+    below = s[last[best] + 1] if best + 1 < len(last) else 0.0
+    return float((s[last[best]] + below) / 2), float(f1[best])
+
+
+def save_thresholds(folder: Path, thresholds: Thresholds) -> Path:
+    """Write thresholds.json into a model's folder; it appears whole or not at all."""
+    rows = {
+        name: {"threshold": thresholds.of(name), "f1": thresholds.f1.get(name), "positives": count}
+        for name, count in thresholds.positives.items()
+    }
+    said = {"format": 1, "rule": "largest F1", "studies": thresholds.studies, "source": thresholds.source}
+    path, beside = folder / THRESHOLDS, folder / f".{THRESHOLDS}.part"
+    try:
+        beside.write_text(json.dumps({**said, "findings": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as e:
+        raise CheckpointError(f"cannot write {path}: {e.strerror}") from e
+    return path
+
+
+def load_thresholds(folder: Path, findings: Sequence[str]) -> Thresholds | None:
+    """What thresholds.json of a model's folder says; None where there is none. Raises CheckpointError."""
+    path = folder / THRESHOLDS
+    if not path.is_file():
+        return None
+    read = read_json(path)
+    try:
+        rows: dict[str, Any] = dict(read["findings"])
+        if read["format"] != 1 or set(rows) - set(findings):
+            raise CheckpointError(f"{path} is of another model or format; choose thresholds anew: rg annotate --tune")
+        values = {name: float(row["threshold"]) for name, row in rows.items()}
+        positives = {name: int(row["positives"]) for name, row in rows.items()}
+        f1 = {name: float(row["f1"]) for name, row in rows.items() if row["f1"] is not None}
+        return Thresholds(values, f1, positives, int(read["studies"]), str(read["source"]))
+    except (KeyError, TypeError, ValueError) as e:
+        raise CheckpointError(f"{path} holds no thresholds: {e!r}; choose them anew: rg annotate --tune") from e
+
+
+def tune(model: Model, rows: Iterable[Row | BadRow], source: str = "", **how: Any) -> Thresholds:
+    """Thresholds chosen on rows whose studies have labels; a finding that a labelled row leaves out is absent there.
+
+    Options: see `annotate`. Raises DataError where no row has a label of one of the model's findings.
+    """
+    known, labels = set(model.findings), []
+
+    def labelled() -> Iterator[Row]:
+        for row in rows:
+            if isinstance(row, Row) and known & row.study.labels.keys():
+                labels.append([row.study.labels.get(name, np.nan) for name in model.findings])
+                yield row
+
+    said = list(annotate(model, labelled(), **how))
+    if not said:
+        raise DataError(f"{source or 'the table'} has no row with a label of: {', '.join(model.findings)}")
+    read = [(a, gold) for a, gold in zip(said, labels, strict=True) if isinstance(a, Annotated)]
+    found = np.array([list(a.findings.values()) for a, _ in read]).reshape(len(read), len(known))
+    gold = np.array([row for _, row in read]).reshape(len(read), len(known))
+    return choose_thresholds(model.findings, found, gold, source)
