@@ -17,6 +17,8 @@ from reportgen_zoo.recipes.demo.language import (
     POSITIVE,
     Facts,
     describe,
+    exposure,
+    read_exposure,
     read_labels,
     read_patient,
 )
@@ -38,10 +40,13 @@ def test_no_normal_sentence_reads_as_a_finding() -> None:
 
 def test_a_report_reads_back_as_the_facts_it_was_made_of() -> None:
     for number, pair in enumerate(itertools.combinations(FINDINGS, 2)):
-        facts = Facts(pair, ("PA", "AP")[number % 2], ("M", "F")[number % 3 == 0], number % 96)
+        facts = Facts(
+            pair, ("PA", "AP")[number % 2], ("M", "F")[number % 3 == 0], number % 96, number % 3, number // 3 % 3
+        )
         text = describe(facts, str(number))
         assert read_labels(text) == pair
         assert read_patient(text) == (facts.view, facts.sex, facts.decade)
+        assert read_exposure(text) == (facts.brightness, facts.contrast)
 
 
 def test_a_report_says_what_it_says() -> None:
@@ -49,7 +54,7 @@ def test_a_report_says_what_it_says() -> None:
     assert text.startswith("Anteroposterior view")
     assert "a woman in her fifties" in text
     assert any(sentence in text for sentence in POSITIVE["Effusion"])
-    assert text.count(".") == 4
+    assert text.count(".") == 5
 
 
 def test_the_same_study_is_always_worded_the_same_and_studies_differ() -> None:
@@ -57,6 +62,15 @@ def test_the_same_study_is_always_worded_the_same_and_studies_differ() -> None:
     texts = [describe(facts, str(key)) for key in range(30)]
     assert texts == [describe(facts, str(key)) for key in range(30)]
     assert len(set(texts)) > 5
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "says"),
+    [(0.1, 0.1, "dark with low"), (0.55, 0.22, "of medium brightness with ordinary"), (0.7, 0.3, "bright with high")],
+)
+def test_the_exposure_is_measured_in_the_pixels(mean: float, deviation: float, says: str) -> None:
+    facts = Facts((), "PA", "M", 40, *exposure(mean, deviation))
+    assert f"The image is {says} contrast." in describe(facts, "a study")
 
 
 @pytest.mark.parametrize(
@@ -87,6 +101,8 @@ def test_a_patient_is_in_one_split_of_every_folder(tmp_path: Path) -> None:
             }
             for n in range(200)
         ]
+        for n in range(200):
+            Image.new("L", (4, 4), n).save(tmp_path / folder / f"{folder}{n}.png")
         (tmp_path / folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     first = list(build.nih(tmp_path / "a"))
     splits: dict[str, set[str]] = {}
@@ -108,7 +124,7 @@ def test_a_built_folder_holds_its_images_and_reads_as_a_table(tmp_path: Path) ->
         Image.open(study.views[0].path).verify()
         assert read_labels(study.text(["findings"])) == tuple(f for f in FINDINGS if study.labels[f] == 1)
     assert studies[0].tags == ("pneumonia", "effusion", "posteroanterior", "man", "forties")
-    assert studies[0].extra == {"projection": "PA", "sex": "M", "age": 49}
+    assert studies[0].extra == {"projection": "PA", "sex": "M", "age": 49, "exposure": [2, 1]}
     box = studies[3].boxes[0]
     assert box.label == "Cardiomegaly"
     assert box.left == pytest.approx(337.9 / 1024)  # by hand, from the original's 1024 pixels

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import Box, Study, View
+from reportgen_core.images import read_image
 from reportgen_core.study_json import study_to_json
 
-from .language import DECADES, FINDINGS, PERSONS, PROJECTIONS, Facts, describe
+from .language import DECADES, FINDINGS, PERSONS, PROJECTIONS, Facts, describe, exposure
 
 Row = dict[str, Any]
 SHARES = {"test": 0.15, "val": 0.10}  # of the patients; the others train
@@ -56,7 +57,12 @@ def nih(folder: Path, *, train_only: bool = False, leave_out: frozenset[str] = f
         name, split = Path(row["image"]).stem, split_of(row["patient"])
         if name in leave_out or (train_only and split != "train"):
             continue
-        facts = Facts(tuple(f for f in FINDINGS if f in row["labels"]), row["view"], row["sex"], int(row["age"]))
+        grey = read_image(folder / row["image"])
+        facts = Facts(
+            tuple(f for f in FINDINGS if f in row["labels"]),
+            row["view"], row["sex"], int(row["age"]),
+            *exposure(float(grey.mean()), float(grey.std())),
+        )  # fmt: skip
         yield Study(
             f"nih-{name}",
             views=(View((folder / row["image"]).absolute(), "frontal"),),
@@ -66,7 +72,12 @@ def nih(folder: Path, *, train_only: bool = False, leave_out: frozenset[str] = f
             split=split,
             patient=f"nih-{row['patient']}",
             boxes=tuple(_box(box, row["orig_size"]) for box in row.get("bbox", ())),
-            extra={"projection": facts.view, "sex": facts.sex, "age": facts.age},
+            extra={
+                "projection": facts.view,
+                "sex": facts.sex,
+                "age": facts.age,
+                "exposure": [facts.brightness, facts.contrast],
+            },
         )
 
 

@@ -41,10 +41,10 @@ log = logging.getLogger(__name__)
 class Schedule:
     """How the encoder is trained."""
 
-    epochs: int = 14
-    small: int = 10  # so many of the epochs see images of 160 pixels, which is twice as fast
+    epochs: int = 10
+    small: int = 7  # so many of the epochs see images of 160 pixels, which is twice as fast
     batch: int = 32
-    rate: float = 6e-4
+    rate: float = 4e-4
     head: float = 3e-3  # the new layer's rate
     decay: float = 0.02
     seed: int = 1
@@ -194,14 +194,14 @@ def predict(model: Classifier, pixels: Tensor) -> Tensor:
 
 
 def areas(probabilities: Tensor, targets: Tensor) -> dict[str, float]:
-    """The area under the ROC curve by name, of those with at least three images on either side."""
+    """The area under the ROC curve by name, of those with at least five images on either side."""
     from sklearn.metrics import roc_auc_score
 
     columns = [(name, k, int(targets[:, k].sum())) for k, name in enumerate(NAMES)]
     return {
         name: float(roc_auc_score(targets[:, k], probabilities[:, k]))
         for name, k, positive in columns
-        if 3 <= positive <= len(targets) - 3
+        if 5 <= positive <= len(targets) - 5
     }
 
 

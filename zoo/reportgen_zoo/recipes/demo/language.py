@@ -1,9 +1,10 @@
 """A small report language: what ChestX-ray14 knows of a radiograph, in sentences of our own wording.
 
 ChestX-ray14 (Wang et al., ChestX-ray8: Hospital-scale Chest X-ray Database and Benchmarks, 2017, arXiv:1705.02315) has
-no reports, only labels. A report here has a sentence on the projection and the patient, one on the heart, one for each
-finding of the lungs and the pleura or one that there is none, in this order. Every sentence comes from facts; a few
-wordings of each are chosen by the study's id, so that equal facts do not always read alike. `read_labels` is the way
+no reports, only labels. A report here has a sentence on the projection and the patient, one on the exposure, which is
+measured in the pixels, one on the heart, one for each finding of the lungs and the pleura or one that there is none, in
+this order. Every sentence comes from facts; a few wordings of each are chosen by the study's id, so that equal facts do
+not always read alike. `read_labels` is the way
 back: what a text of this language, or one a model wrote after it, says to be present.
 
 The labels were themselves taken from reports by rules, and a finding that nobody labelled is taken to be absent.
@@ -54,6 +55,9 @@ NORMAL = {
     PLEURA: ("There is no pleural effusion.", "The pleural spaces are free."),
 }
 DECADES = ("", "teens", "twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
+BRIGHTNESS = ("dark", "of medium brightness", "bright")
+CONTRAST = ("low", "ordinary", "high")
+LEVELS = ((0.5, 0.6), (0.20, 0.24))  # of the mean and the deviation of grey, 0..1: about a third of the images in each
 PROJECTIONS = {"PA": "posteroanterior", "AP": "anteroposterior"}
 PERSONS = {"M": ("boy", "man", "his"), "F": ("girl", "woman", "her")}
 
@@ -69,6 +73,8 @@ class Facts:
     view: str  # "PA" or "AP"
     sex: str  # "M" or "F"
     age: int  # years
+    brightness: int = 1  # index into BRIGHTNESS
+    contrast: int = 1  # index into CONTRAST
 
     @property
     def decade(self) -> int:
@@ -79,11 +85,20 @@ class Facts:
 def describe(facts: Facts, key: str) -> str:
     """The report of `facts`; `key`, the study's id, chooses among wordings."""
     chosen = _Choice(key)
-    sentences = [_patient(facts, chosen)]
+    exposure = f"The image is {BRIGHTNESS[facts.brightness]} with {CONTRAST[facts.contrast]} contrast."
+    sentences = [_patient(facts, chosen), exposure]
     for group, normal in NORMAL.items():
         found = [name for name in group if name in facts.findings]
         sentences += [chosen.of(POSITIVE[name]) for name in found] or [chosen.of(normal)]
     return " ".join(sentences)
+
+
+def exposure(mean: float, deviation: float) -> tuple[int, int]:
+    """Brightness and contrast, 0 to 2 each, of an image whose grey values, 0..1, have this mean and deviation."""
+    brightness, contrast = (
+        sum(value >= t for t in limits) for value, limits in zip((mean, deviation), LEVELS, strict=True)
+    )
+    return brightness, contrast
 
 
 def _patient(facts: Facts, chosen: _Choice) -> str:
@@ -126,3 +141,11 @@ def read_patient(text: str) -> tuple[str, str, int | None]:
     sex = next((code for code, (child, adult, _) in PERSONS.items() if words & {child, adult}), "")
     decade = next((i for i, word in enumerate(DECADES) if word in words), 0 if "under ten" in text.lower() else None)
     return view, sex, decade
+
+
+def read_exposure(text: str) -> tuple[int | None, int | None]:
+    """Brightness and contrast that `text` tells; None where it does not."""
+    found = re.search(r"\bimage is (.+?) with (\w+) contrast", text.lower())
+    if not found or found[1] not in BRIGHTNESS or found[2] not in CONTRAST:
+        return None, None
+    return BRIGHTNESS.index(found[1]), CONTRAST.index(found[2])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from reportgen_core import Study, datasets
 
-from .language import FINDINGS, read_labels, read_patient
+from .language import FINDINGS, read_exposure, read_labels, read_patient
 
 RESAMPLES = 2000
 
@@ -85,6 +85,13 @@ def score(texts: Sequence[str], studies: Sequence[Study]) -> dict[str, object]:
         "distinct_reports": round(len(set(texts)) / len(texts), 3),
         "commonest_report": round(Counter(texts).most_common(1)[0][1] / len(texts), 3),
         "by_finding": {f: [c.right, c.wrong, c.missed] for f, c in each.items() if c != Counts()},
+        "exposure_right": _share(
+            [
+                list(read_exposure(t)) == s.extra["exposure"]
+                for t, s in zip(texts, studies, strict=True)
+                if "exposure" in s.extra
+            ]
+        ),
         "projection_right": _share(
             [view == extra["projection"] for (view, _, _), extra in facts if "projection" in extra]
         ),
