@@ -133,3 +133,74 @@ def test_a_model_is_pushed_and_pulled(rg, model: Path, tmp_path: Path, monkeypat
 def test_what_ships_inside_is_whole(rg) -> None:
     done = rg("zoo", "verify")
     assert done.code == 0, done.out
+
+
+def test_search_finds_by_every_word(rg, record: Record) -> None:
+    assert NAME in rg("zoo", "search", "tiny", "DenseNet121").out
+    assert NAME not in rg("zoo", "search", "tiny", "no-such-word").out
+    assert [r["name"] for r in json.loads(rg("zoo", "search", "noise", "--json").out)] == [NAME]
+
+
+def test_the_card_is_a_page_with_the_figures(rg, record: Record) -> None:
+    page = rg("zoo", "info", NAME, "--card").out
+    assert page.startswith(f"# {NAME}\n")
+    assert "| bleu-4 | 0.200 | 0.150 to 0.250 | 0.100 |" in page
+    for heading in ("What it is", "Intended use and limits", "Licence", "Figures", "Training"):
+        assert f"## {heading}" in page
+    assert "rg train" in page and "CC0-1.0" in page
+
+
+def test_a_pull_on_demand_says_so_once(rg, record: Record, chest: Path, own_cache: Path) -> None:
+    first = rg("report", chest, "--model", NAME, "--precision", "fp32").err
+    assert f"pulling {NAME}, {record.bytes / 2**20:.1f} MiB, into {own_cache}" in first
+    assert "pulling" not in rg("report", chest, "--model", NAME, "--precision", "fp32").err
+
+
+def test_du_remove_and_prune(rg, record: Record, own_cache: Path) -> None:
+    rg("zoo", "pull", NAME)
+    (own_cache / "models" / ".partial" / "old.v1-0123456789abcdef").mkdir()
+    assert NAME in rg("zoo", "du").out
+    assert rg("zoo", "prune", "--dry-run").out == "would delete partial old.v1, 0.0 MiB\n"
+    assert rg("zoo", "prune").out == "deleted partial old.v1, 0.0 MiB\n"
+    assert rg("zoo", "remove", NAME).out.startswith(f"removed {NAME}, ")
+    assert not (own_cache / "models" / NAME).exists()
+    done = rg("zoo", "remove", NAME)
+    assert done.code == 1
+    assert f"{NAME} is not on this machine" in done.err
+
+
+def test_prune_of_unlisted_models_needs_every_manifest(
+    rg, record: Record, own_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rg("zoo", "pull", NAME)
+    monkeypatch.setenv("REPORTGEN_MANIFESTS", str(tmp_path / "none.json"))
+    done = rg("zoo", "prune", "--unlisted")
+    assert done.code == 1
+    assert "a manifest cannot be read, so that it is not known what is listed" in done.err
+    monkeypatch.delenv("REPORTGEN_MANIFESTS")
+    assert f"deleted model {NAME}" in rg("zoo", "prune", "--unlisted").out
+
+
+def test_a_mirror_serves_a_place_without_a_network(
+    rg, record: Record, chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At home: mirror. There: another cache, no network, just the folder."""
+    done = rg("zoo", "mirror", "--to", tmp_path / "usb", NAME)
+    assert done.out == f"{tmp_path / 'usb' / 'models' / NAME}\n"
+    assert (tmp_path / "usb" / "cards" / f"{NAME}.md").read_text().startswith(f"# {NAME}")
+    monkeypatch.setenv("REPORTGEN_CACHE", str(tmp_path / "there"))
+    monkeypatch.setenv("REPORTGEN_OFFLINE", "1")
+    monkeypatch.setenv("REPORTGEN_MANIFESTS", str(tmp_path / "usb" / "manifest.json"))
+    done = rg("report", chest, "--model", NAME, "--precision", "fp32")
+    assert done.code == 0
+    assert done.out.strip()
+    assert rg("zoo", "verify", NAME).code == 0
+
+
+def test_a_checkpoint_is_converted_and_what_is_left_is_named(rg, model: Path, tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"a": torch.ones(1)}, tmp_path / "x.pth")
+    done = rg("zoo", "convert", tmp_path / "x.pth", "--format", "r2gen", "--into", model, "--out", tmp_path / "out")
+    assert done.code == 1
+    assert "in the format r2gen; its tensors begin with a" in done.err

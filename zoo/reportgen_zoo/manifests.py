@@ -124,7 +124,7 @@ def read(place: str) -> list[Given]:
     """
     base = place if place.startswith("hf://") else place.rpartition("/")[0] or "."
     text = _bytes(place, "", MAX_MANIFEST)
-    if key := settings.key_of(place):
+    if (key := settings.key_of(place)) is not None:
         signing.check(text, _bytes(place, signing.SUFFIX, signing.SIZE), key, place)
     return given_in(text, place, base)
 
