@@ -6,6 +6,7 @@ one leaves every other pixel as it was.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,10 @@ from .phantom_frontal import Frontal
 from .phantom_lateral import Lateral
 
 VERSION = 1  # counted up when the same findings begin to give other pixels
+COARSE = 96  # side of the drawings that a difference is looked for in
 PROJECTIONS: tuple[Projection, ...] = ("frontal", "lateral")
+
+Area = tuple[float, float, float, float]  # left, top, width, height as shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,48 +37,61 @@ class Film:
     boxes: tuple[Box, ...]
 
 
-def film(id: str, seed: int, findings: Sequence[Finding], projection: str, size: int) -> Film:
+def film(id: str, seed: int, findings: Sequence[Finding], projection: Projection, size: int) -> Film:
     """Draw one view of a study."""
-    chest, found = _chest(id, seed, findings, projection, size)
-    opacity = chest.opacity.copy()
+    key = f"{seed}:{id}"
+    shaping = [f for f in findings if f.kind in RESHAPING]
+    stock = phantom_frontal.vessels if projection == "frontal" else phantom_lateral.vessels
+    chest = _chest(_body(key, shaping), projection, stock(size, rng("vessels", key)))
+    areas = {f: _reshaped(key, shaping, f, projection) for f in shaping}
+    opacity = chest.opacity
     for finding in findings:
-        patches = _signs(chest, finding, rng("sign", seed, id, finding.kind, finding.place))
+        patches = _signs(chest, finding, rng("sign", key, finding.kind, finding.place))
         for patch in patches:
             patch.add_to(opacity)
-        extents = [e for p in patches if (e := extent(p.opacity, p.top, p.left))]
-        if extents:
-            found.append((finding, union(extents)))
-    noise = grain(size, rng("noise", seed, id, projection))
+        if extents := [e for p in patches if (e := extent(p.opacity, p.top, p.left))]:
+            areas[finding] = _shares(union(extents), size)
     body = chest.body
-    image = develop(opacity, body.gain, body.gamma, noise, body.noise)
+    image = develop(opacity, body.gain, body.gamma, grain(size, rng("noise", key, projection)), body.noise)
     _mark(image, body, projection)
     view = PROJECTIONS.index(projection)
-    return Film(image, tuple(_box(f, e, view, size) for f, e in sorted(found, key=lambda x: findings.index(x[0]))))
+    boxes = [Box(f.label, *area, view) for f in findings if (area := areas.get(f))]
+    return Film(image, tuple(boxes))
 
 
-def _chest(
-    id: str, seed: int, findings: Sequence[Finding], projection: str, size: int
-) -> tuple[Frontal | Lateral, list[tuple[Finding, Extent]]]:
-    """The person as the findings have shaped it, and where each of them makes a difference."""
-    shaping = [f for f in findings if f.kind in RESHAPING]
-    frontal, stock = projection == "frontal", rng("vessels", seed, id)
-    vascular = phantom_frontal.vessels(size, stock) if frontal else phantom_lateral.vessels(size, stock)
-
-    def shaped(shapes: Sequence[Finding]) -> Frontal | Lateral:
-        body = person(rng("person", seed, id))
-        for f in shapes:
-            body = reshape(body, f, rng("shape", seed, id, f.kind, f.place))
-
-        if frontal:
-            return phantom_frontal.draw(body, size, vascular)
-        return phantom_lateral.draw(body, size, vascular)
-
-    chest, found = shaped(shaping), []
+def _body(key: str, shaping: Sequence[Finding]) -> Body:
+    """The person as these findings have shaped it."""
+    body = _person(key)
     for f in shaping:
-        without: Floats = shaped([g for g in shaping if g != f]).opacity
-        if where := extent(chest.opacity - without):
-            found.append((f, where))
-    return chest, found
+        body = reshape(body, f, rng("shape", key, f.kind, f.place))
+    return body
+
+
+@functools.lru_cache(maxsize=64)  # one film asks for the same person several times
+def _person(key: str) -> Body:
+    return person(rng("person", key))
+
+
+def _chest(body: Body, projection: Projection, vascular: Floats) -> Frontal | Lateral:
+    draw = phantom_frontal.draw if projection == "frontal" else phantom_lateral.draw
+    return draw(body, len(vascular), vascular)
+
+
+def _reshaped(key: str, shaping: Sequence[Finding], finding: Finding, projection: Projection) -> Area | None:
+    """Where a finding makes a difference that is no patch: between two small drawings, with it and without."""
+    bare = np.zeros((COARSE, COARSE), np.float32)
+    with_it = _chest(_body(key, shaping), projection, bare).opacity
+    without = _chest(_body(key, [f for f in shaping if f != finding]), projection, bare).opacity
+    found = extent(with_it - without)
+    if found is None:
+        return None
+    top, left, bottom, right = found  # a pixel more all round: what differs may end between two of them
+    return _shares((max(top - 1, 0), max(left - 1, 0), min(bottom + 1, COARSE), min(right + 1, COARSE)), COARSE)
+
+
+def _shares(extent: Extent, size: int) -> Area:
+    top, left, bottom, right = (v / size for v in extent)
+    return left, top, right - left, bottom - top
 
 
 def _signs(chest: Frontal | Lateral, finding: Finding, source: np.random.Generator) -> list[Patch]:
@@ -85,12 +102,7 @@ def _signs(chest: Frontal | Lateral, finding: Finding, source: np.random.Generat
     return lateral(chest, finding, source) if lateral else []
 
 
-def _mark(image: Pixels, body: Body, projection: str) -> None:
+def _mark(image: Pixels, body: Body, projection: Projection) -> None:
     write_letters(image, "PHANTOM", 0.012, 0.965, 235)
     if body.letter and projection == "frontal":
         write_letters(image, "L", 0.945, 0.03, 250)
-
-
-def _box(finding: Finding, extent: Extent, view: int, size: int) -> Box:
-    top, left, bottom, right = (v / size for v in extent)
-    return Box(finding.label, left, top, right - left, bottom - top, view)

@@ -15,7 +15,7 @@ from .phantom_findings import Finding
 from .phantom_frontal import RIB, SIGN, Frontal, dome
 
 STRENGTH = {"small": 0.06, "moderate": 0.17, "large": 0.36}  # height of the fluid, share of the side
-GAP = {"small": 0.040, "moderate": 0.080, "large": 0.150}  # width of the air beside the lung
+GAP = {"small": (0.045, 2.8), "moderate": (0.080, 2.0), "large": (0.150, 1.4)}  # air beside the lung, how soon it ends
 HAZE = {"mild": 0.22, "moderate": 0.36, "severe": 0.52}
 
 
@@ -101,9 +101,9 @@ def _pneumothorax(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
     view = _half(c, f.side, 0.05, 0.85)
     v, lung = np.abs(view.of(c.u)), view.of(c.lungs[f.side])
     apex = c.body.apex + c.body.y
-    wide = np.float32(GAP[f.degree] * s.uniform(0.9, 1.1)) * (
-        1 - np.clip((view.y - np.float32(apex + 0.05)) * np.float32(1.4), 0, 1)
-    )
+    gap, taper = GAP[f.degree]
+    wide = 1 - np.clip((view.y - np.float32(apex + 0.05)) * np.float32(taper), 0, 1)
+    wide *= np.float32(gap * s.uniform(0.9, 1.1))
     beside = c.outer[view.top : view.top + view.y.size] - wide - v
     above = view.y - np.float32(apex) - np.float32(1.9) * (v - np.float32(0.135)) ** 2 - wide
     near = np.minimum(beside, above)  # how far inside the lung
