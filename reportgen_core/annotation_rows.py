@@ -56,7 +56,7 @@ class Columns:
     images: Path | None = None  # the folder of the images; None: that of the table
     needs_image: bool = False
     labels: tuple[str, ...] = ()  # findings whose columns hold 1, 0, -1 or nothing
-    label_list: str = ""  # a column with the names of those that are present
+    label_list: str = ""  # instead of those columns, one with the names of the findings that are present
 
 
 def read_rows(path: Path, columns: Columns) -> Iterator[Row | BadRow]:
@@ -137,7 +137,8 @@ class _Table:
     def _check(self, there: list[str]) -> None:
         """Raise DataError for a column that was asked for and that the first row lacks."""
         asked = self.columns
-        for name in (asked.id, asked.text, asked.image, asked.label_list, *asked.labels):
+        labels = (asked.label_list,) if asked.label_list else asked.labels
+        for name in (asked.id, asked.text, asked.image, *labels):
             if name and name not in there:
                 raise DataError(f"{self.path} has no column {name!r}; {nearest(name, there)}")
         low = {name.lower() for name in there}
@@ -180,8 +181,10 @@ class _Table:
         asked = self.columns
         if asked.label_list:
             value = cells.get(asked.label_list)
-            names = value if isinstance(value, list) else str(value or "").split(LIST)
-            return {str(name).strip(): 1.0 for name in names if str(name).strip()}
+            if value is None:
+                return {}  # not labelled; an empty list says that nothing is present
+            names = {str(n).strip() for n in (value if isinstance(value, list) else str(value).split(LIST))}
+            return {name: float(name in names) for name in asked.labels}
         return {name: number for name in asked.labels if not math.isnan(number := _number(name, cells.get(name)))}
 
 
