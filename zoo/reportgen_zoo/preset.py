@@ -60,6 +60,7 @@ class Preset:
     compose: Composition
     text: Mapping[str, Any] = field(default_factory=dict)  # a TextSpec
     train: Mapping[str, Any] = field(default_factory=dict)  # settings of `train`
+    generation: Mapping[str, Any] = field(default_factory=dict)  # GenerationSettings, where the paper has its own
     data: Recipe = field(default_factory=Recipe)
     numbers: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()  # where the paper is silent, what is done
