@@ -17,7 +17,19 @@ from reportgen_core.types import Projection
 
 from . import phantom_frontal, phantom_lateral, phantom_signs, phantom_signs_lateral
 from .phantom_body import RESHAPING, Body, person, reshape
-from .phantom_canvas import Extent, Floats, Patch, Pixels, develop, extent, grain, rng, union, write_letters
+from .phantom_canvas import (
+    Extent,
+    Floats,
+    Patch,
+    Pixels,
+    develop,
+    extent,
+    grain,
+    keep_memory,
+    rng,
+    union,
+    write_letters,
+)
 from .phantom_findings import Finding
 from .phantom_frontal import Frontal
 from .phantom_lateral import Lateral
@@ -39,6 +51,7 @@ class Film:
 
 def film(id: str, seed: int, findings: Sequence[Finding], projection: Projection, size: int) -> Film:
     """Draw one view of a study."""
+    keep_memory()
     key = f"{seed}:{id}"
     shaping = [f for f in findings if f.kind in RESHAPING]
     stock = phantom_frontal.vessels if projection == "frontal" else phantom_lateral.vessels

@@ -109,7 +109,8 @@ def draw(body: Body, size: int, vascular: Floats) -> Frontal:
     opacity *= 1 - np.float32(0.80 * body.air) * both
     texture = vascular * both
     opacity += texture
-    opacity += _ribs(body, v, h, outer)
+    rows = slice(int(0.06 * size), int(0.92 * size))
+    opacity[rows] += _ribs(body, v[rows], h[rows], outer[rows])
     _shoulders(opacity, body, v, h)
     if body.breasts:
         _breasts(opacity, body, v, h)
@@ -164,7 +165,7 @@ def _abdomen(opacity: Floats, body: Body, u: Floats, v: Floats, y: Floats) -> No
 
 
 def _ribs(body: Body, v: Floats, h: Floats, outer: Floats) -> Floats:
-    """(size, size) the posterior ribs, sloping outwards, and the fainter anterior ones, sloping inwards."""
+    """(rows, size) the posterior ribs, sloping outwards, and the fainter anterior ones, sloping inwards."""
     back = v * np.float32(-1.15 / RIB)
     back += np.float32(0.16 / RIB)
     back *= v

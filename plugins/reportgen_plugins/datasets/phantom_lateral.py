@@ -90,55 +90,69 @@ def draw(body: Body, size: int, vascular: Floats) -> Lateral:
     """The chest of this person, with nothing wrong but its proportions."""
     x, y = axes(size)
     h = y - np.float32(body.y)
-    front, back = sternum(body, y), spine(body, y) + np.float32(0.125)
+    front, back = sternum(body, y), spine(body, y) + np.float32(0.125)  # (size, 1)
     neck = soft(np.float32(0.12) - h, 0.20)
-    skin = edge(
-        x - front + np.float32(0.045) - np.float32(0.13) * neck + np.float32(0.02) * soft(h - np.float32(0.6), 0.3),
-        0.012,
-    )
+    chest = front - np.float32(0.045) + np.float32(0.13) * neck - np.float32(0.02) * soft(h - np.float32(0.6), 0.3)
+    skin = edge(x - chest, 0.012)
     skin *= edge(back + np.float32(0.055) - np.float32(0.12) * neck - x, 0.012)
-    halves = _lungs(body, x, y, h, front, back)
-    lung = (halves["right"] + halves["left"]) * np.float32(0.5)
-    opacity = np.full((size, size), np.float32(1.0 + body.fat))
-    below = np.maximum(dome(body, "right", x), dome(body, "left", x))
-    opacity += np.float32(0.45) * edge(y - below, 0.012)
-    opacity += (np.float32(0.75) * soft(np.float32(0.19) - h, 0.14)) * edge(
-        np.float32(0.26) - np.abs(x - np.float32(0.55)), 0.2
-    )
+    halves, belly = _lungs(body, x, y, h, front, back)
+    lung = halves["right"] + halves["left"]
+    lung *= np.float32(0.5)
+    arms = np.float32(0.75) * soft(np.float32(0.19) - h, 0.14)
+    opacity = arms * edge(np.float32(0.26) - np.abs(x - np.float32(0.55)), 0.2)
+    opacity += np.float32(1.0 + body.fat)
+    opacity[-len(belly) :] += np.float32(0.45) * belly
     opacity *= 1 - np.float32(0.74 * body.air) * lung
     texture = vascular * lung
     opacity += texture
-    opacity += _ribs(body, x, h) * lung
-    _heart(opacity, body, x, h, lung)
-    _vertebrae(opacity, body, x, y, h)
-    _middle(opacity, body, x, h)
+    _ribs(opacity, body, x, h, lung)
+    for part, (left, top, right, bottom) in _PARTS.items():
+        rows, columns = slice(int(top * size), int(bottom * size)), slice(int(left * size), int(right * size))
+        part(opacity[rows, columns], body, x[:, columns], h[rows], lung[rows, columns])
     opacity *= skin
     return Lateral(body, size, opacity, x, y, lung, halves, texture)
 
 
-def _lungs(body: Body, x: Floats, y: Floats, h: Floats, front: Floats, back: Floats) -> dict[str, Floats]:
-    """(size, size) each; they end behind the sternum, in front of the ribs of the back, and at the diaphragm."""
-    both = edge(x - front - np.float32(0.03), 0.02) * edge(back - np.float32(0.005) - x, 0.02)
-    both *= edge(y - np.float32(body.apex + body.y) - np.float32(1.3) * (x - np.float32(0.55 + body.x)) ** 2, 0.03)
-    return {side: both * edge(dome(body, side, x) - y, 0.010) for side in ("right", "left")}
+def _lungs(
+    body: Body, x: Floats, y: Floats, h: Floats, front: Floats, back: Floats
+) -> tuple[dict[str, Floats], Floats]:
+    """Both lungs, (size, size) each, and the belly (its rows, size).
+
+    The lungs end behind the sternum, in front of the ribs of the back, and at the diaphragm.
+    """
+    both = edge(x - front - np.float32(0.03), 0.02)
+    both *= edge(back - np.float32(0.005) - x, 0.02)
+    top = slice(0, int(0.5 * y.size))  # below it only the diaphragm bounds them
+    ceiling = np.float32(body.apex + body.y) + np.float32(1.3) * (x - np.float32(0.55 + body.x)) ** 2
+    both[top] *= edge(y[top] - ceiling, 0.03)
+    low = slice(int((min(body.domes) + body.y - 0.06) * y.size), None)
+    above = {side: edge(dome(body, side, x) - y[low], 0.010) for side in ("right", "left")}
+    halves = {side: both.copy() for side in above}
+    for side, half in halves.items():
+        half[low] *= above[side]
+    return halves, 1 - np.maximum(above["right"], above["left"])
 
 
-def _ribs(body: Body, x: Floats, h: Floats) -> Floats:
-    """(size, size) ribs of both sides, running down to the front."""
+def _ribs(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
+    """Add the ribs of both sides, running down to the front, where they lie over the lungs."""
+    rows, columns = slice(int(0.06 * x.size), int(0.96 * x.size)), slice(int(0.06 * x.size), int(0.94 * x.size))
+    x, h = x[:, columns], h[rows]
     t = np.float32(0.85) - x
-    slope = np.float32(0.20) * t + np.float32(0.75) * t * t
-    opacity = np.zeros((h.size, x.size), np.float32)
+    phase = (h - np.float32(0.078 * body.ribs)) * np.float32(1 / 0.078) - (
+        np.float32(0.20) * t + np.float32(0.75) * t * t
+    ) * np.float32(1 / 0.078)
     for offset, strength in ((0.0, 0.085), (0.37, 0.06)):
-        phase = (h - slope) * np.float32(1 / 0.078) - np.float32(body.ribs + offset)
-        off = np.abs(phase - np.rint(phase))
-        opacity += np.float32(strength) * edge(np.float32(0.20) - off, 0.10)
-    return opacity
+        off = phase - np.rint(phase - np.float32(offset))
+        off -= np.float32(offset)
+        np.abs(off, out=off)
+        band = edge(np.float32(0.20) - off, 0.10)
+        band *= np.float32(strength)
+        band *= lung[rows, columns]
+        opacity[rows, columns] += band
 
 
 def _heart(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
     """In front and below, on the diaphragm; then arch and descending aorta."""
-    rows, columns = slice(int(0.2 * x.size), int(0.88 * x.size)), slice(int(0.12 * x.size), int(0.82 * x.size))
-    opacity, x, h, lung = opacity[rows, columns], x[:, columns], h[rows], lung[rows, columns]
     grown = (body.heart - 0.16) / 0.16
     dx, dh = x - np.float32(0.375 + body.x + 0.035 * grown), h - np.float32(0.635)
     along, across = dx * np.float32(0.80) + dh * np.float32(0.60), dh * np.float32(0.80) - dx * np.float32(0.60)
@@ -160,11 +174,9 @@ def _heart(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> N
     opacity += shade * (np.float32(0.12) + np.float32(0.88) * lung)
 
 
-def _vertebrae(opacity: Floats, body: Body, x: Floats, y: Floats, h: Floats) -> None:
+def _vertebrae(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
     """Bodies with discs between, brighter where the shoulders overlie them, darker towards the diaphragm."""
-    columns = slice(int(0.62 * x.size), None)
-    x, opacity = x[:, columns], opacity[:, columns]
-    off = x - spine(body, y)
+    off = x - spine(body, h + np.float32(body.y))
     strength = np.float32(0.36) - np.float32(0.16) * h
     turn = np.cos(np.float32(2 * np.pi / 0.070) * h)
     opacity += edge(np.float32(0.040) - np.abs(off), 0.014) * (
@@ -176,18 +188,26 @@ def _vertebrae(opacity: Floats, body: Body, x: Floats, y: Floats, h: Floats) -> 
     opacity += edge(np.float32(0.010) - np.abs(off - np.float32(0.132)), 0.012) * np.float32(0.28)
 
 
-def _middle(opacity: Floats, body: Body, x: Floats, h: Floats) -> None:
-    """Windpipe, hilum, sternum."""
+def _windpipe(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
     pipe = np.abs(x - np.float32(0.50 + body.x) - np.float32(0.16) * (h - np.float32(0.1)))
     opacity -= edge(np.float32(0.019) - pipe, 0.012) * (np.float32(0.17) * soft(np.float32(0.38) - h, 0.04))
-    hilum = ((x - np.float32(0.51 + body.x)) / np.float32(0.055)) ** 2 + (
-        (h - np.float32(0.435)) / np.float32(0.07)
-    ) ** 2
-    opacity += np.float32(0.24) * soft(1 - hilum, 1.2)
+
+
+def _hilum(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
+    across, along = (x - np.float32(0.51 + body.x)) / np.float32(0.055), (h - np.float32(0.435)) / np.float32(0.07)
+    opacity += np.float32(0.24) * soft(1 - across**2 - along**2, 1.2)
+
+
+def _sternum(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
     front = sternum(body, h + np.float32(body.y)) + np.float32(0.010)
-    plate = (
-        cap(((x - front) / np.float32(0.014)) ** 2)
-        * soft(h - np.float32(0.20), 0.04)
-        * soft(np.float32(0.58) - h, 0.05)
-    )
-    opacity += np.float32(0.26) * plate
+    ends = soft(h - np.float32(0.20), 0.04) * soft(np.float32(0.58) - h, 0.05) * np.float32(0.26)
+    opacity += cap(((x - front) / np.float32(0.014)) ** 2) * ends
+
+
+_PARTS = {  # what is drawn in a part of the board alone: left, top, right, bottom
+    _heart: (0.12, 0.20, 0.85, 0.90),
+    _vertebrae: (0.62, 0.0, 1.0, 1.0),
+    _windpipe: (0.42, 0.0, 0.66, 0.46),
+    _hilum: (0.38, 0.28, 0.66, 0.60),
+    _sternum: (0.10, 0.15, 0.34, 0.66),
+}
