@@ -250,3 +250,18 @@ def test_the_interval_is_that_of_numpys_bootstrap() -> None:
     values = 2 * drawn[:, 0] / (2 * drawn[:, 0] + drawn[:, 1] + drawn[:, 2])
     # two independent bootstraps of 2,000 and 4,000 resamples; the standard deviation of F1 is 0.035
     assert (low, high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), abs=0.015)
+
+
+def test_the_difference_to_a_rival_is_paired() -> None:
+    counts = [score.Counts(1, n % 2, 0) for n in range(20)]
+    patients = [str(n) for n in range(20)]
+    assert score.interval(counts, patients, counts) == (0.0, 0.0)
+    low, high = score.interval(counts, patients, [score.Counts(0, 1, 1)] * 20)
+    assert 0 < low < high
+
+
+def test_the_strongest_constant_names_the_finding_that_validation_has_most() -> None:
+    train = [Study(str(n), sections={"findings": text}) for n, (text, *_) in enumerate(POSITIVE.values())]
+    val = [Study(str(n), labels={"Edema": 1.0, "Mass": float(n == 0)}) for n in range(5)]
+    assert read_labels(score.strongest(train, val)) == ("Edema",)
+    assert score.constant([*train, train[3]]) == train[3].text(["findings"])
