@@ -85,7 +85,8 @@ def check(
     targets = targets or target_spec(text, Vocabulary())
     parts = (encoder, decoder, retriever, dict(encoder_options or {}), dict(decoder_options or {}))
     with torch.device("meta"):
-        return plan(build(*_without_weights(parts), text, targets))
+        made = build(*_without_weights(parts), text, targets)
+    return plan(made, starts_random=(encoder_options or {}).get("pretrained", False) is False)
 
 
 def target_spec(
@@ -150,7 +151,7 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def plan(model: Model) -> Plan:
+def plan(model: Model, *, starts_random: bool) -> Plan:
     """Describe a model: what each part takes and gives, and its parameters."""
     image, features, targets = model.encoder.image, model.encoder.features, model.targets
     views = f"{image.views} × " if image.views > 1 else ""
@@ -165,7 +166,7 @@ def plan(model: Model) -> Plan:
     notes = []
     if len(model.vocabulary) == len(Vocabulary()):
         notes.append("no words, tags or findings yet: training takes them from its data, and the decoder grows by them")
-    if model.encoder.recipe["options"].get("pretrained", False) is False:
+    if starts_random and rows[0].parameters:
         notes.append("the encoder's weights are random: --encoder-option pretrained=true takes published ones")
     return Plan(rows, tuple(notes))
 

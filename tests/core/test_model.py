@@ -87,6 +87,9 @@ def test_a_plan_counts_what_composing_builds_without_building_it():
         sum(p.numel() for p in m.parameters()) for m in (built.encoder, built.decoder)
     ]
     assert any("no words" in note for note in plan.notes)
+    assert any("weights are random" in note for note in plan.notes)
+    told = check(encoder="densenet121", decoder="hier-lstm", encoder_options={**options, "pretrained": True})
+    assert not any("random" in note for note in told.notes)
 
 
 def test_the_same_seed_builds_the_same_weights():
