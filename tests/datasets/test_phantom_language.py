@@ -9,7 +9,7 @@ from reportgen_plugins.datasets.phantom_findings import KINDS, Finding, rates, s
 from reportgen_plugins.datasets.phantom_language import HEALTHY, NOTHING, SAID, agreement, read_findings, write
 from reportgen_plugins.metrics.labeler import LABELS, Labeler
 
-STUDIES = [(str(i), sample(str(i), 5, rates({}), 0.3)) for i in range(400)]
+STUDIES = [(str(i), sample(str(i), 5, rates({}), 0.3)) for i in range(150)]
 
 
 def test_what_is_written_is_read_back() -> None:
