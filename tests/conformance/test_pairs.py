@@ -1,0 +1,49 @@
+"""Every encoder with every generator, in tiny variants: built, trained one step, writing, saved and loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from reportgen_core import GenerationSettings, decoders, encoders, load
+from reportgen_core.testing import sample_batch, tiny_model
+from reportgen_core.training import weighted
+
+# One of each family: its members differ in nothing that a decoder could see.
+ENCODERS = {"vgg16": None, "resnet50": None, "timm/test_vit": {"size": 32}}
+WRAPPED = {"one-depth": {}, "four-depths-with-tags": {"depths": 4, "width": 8, "tags": True}}
+BLIND = {"none"}  # gives nothing to write from
+GENERATORS = [n for n in decoders if not n.endswith("*") and decoders.owner(n).startswith("reportgen:")]
+CASES = [*((name, options) for name, options in ENCODERS.items()), *(("ditag", o) for o in WRAPPED.values())]
+IDS = [*ENCODERS, *(f"ditag-{n}" for n in WRAPPED)]
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+@pytest.mark.parametrize(("encoder", "options"), CASES, ids=IDS)
+def test_any_encoder_with_any_generator(encoder: str, options: dict | None, generator: str, tmp_path: Path) -> None:
+    options = {**encoders["ditag"].tiny, **(options or {})} if encoder == "ditag" else options
+    model = tiny_model(encoder, generator, encoder_options=options).train()
+    batch = sample_batch(model)
+    before = weighted(model(batch).losses, {})
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 1e-4)
+    before.backward()
+    optimizer.step()
+    assert bool(before.isfinite())
+    model.eval()
+    again = load(model.save(tmp_path / "model"))
+    with torch.inference_mode():
+        one, two = model.encode(batch), again.encode(batch)
+        assert torch.equal(one.tokens, two.tokens)
+        settings = GenerationSettings(max_sentences=2, max_words=3)
+        said, same = (m.decoder.generate(f, settings) for m, f in ((model, one), (again, two)))
+    assert len(said) == len(batch.ids)
+    assert [g.candidates[0].sentences for g in said] == [g.candidates[0].sentences for g in same]
+
+
+def test_every_family_of_encoders_is_paired() -> None:
+    """An encoder of a new class belongs into ENCODERS."""
+    ours = [n for n in encoders if not n.endswith("*") and encoders.owner(n).startswith("reportgen:")]
+    paired = {encoders.load(n) for n in (*ENCODERS, "ditag")}
+    assert [n for n in ours if n not in BLIND and encoders.load(n) not in paired] == []
