@@ -14,7 +14,7 @@ from rich.table import Table
 
 from .measure import Row
 
-BENCHMARKS = ("startup", "decoding", "reporting", "training")
+BENCHMARKS = ("startup", "decoding", "reporting", "training", "evaluation", "phantom")
 
 
 def main(names: list[str]) -> int:
