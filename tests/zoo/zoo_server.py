@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,14 @@ class Shelf:
     before: Callable[[], object] = lambda: None  # called before each answer
     asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
     url: str = ""
+
+
+class Server(ThreadingHTTPServer):
+    """Says nothing of clients that have gone: they were killed on purpose."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -65,7 +74,7 @@ def serve(shelf: Shelf) -> Iterator[Shelf]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     shelf.url = f"http://127.0.0.1:{server.server_port}"
