@@ -19,7 +19,8 @@ from reportgen_core.settings import TrainSettings
 from reportgen_core.training import train
 
 SMALL = {"hidden": 8, "embedding": 8, "tags_used": 2}
-GENERATORS = [n for n in presets if presets.owner(n) == "reportgen:zoo" and load_preset(n).compose.decoder in decoders]
+OURS = [n for n in presets if presets.owner(n) == "reportgen:zoo" and load_preset(n).compose.decoder in decoders]
+GENERATORS = [n for n in OURS if load_preset(n).compose.decoder_options.get("writes", True)]
 CHINESE = (
     "双肺纹理增多。心影增大。",
     "双肺未见明显异常。",
