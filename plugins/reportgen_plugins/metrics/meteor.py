@@ -147,7 +147,9 @@ class MeteorProcess:
         if self._running is None:
             jar = find_jar("meteor", "meteor-1.5.jar")
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
-            self._running = start(["-Xmx2G", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"], self._errors)
+            self._running = start(
+                ["-Xmx2G", "-XX:+UseSerialGC", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"], self._errors
+            )
         return self._running
 
     def _last_words(self) -> str:
