@@ -104,7 +104,7 @@ def subsets(systems: Sequence[System]) -> list[Table]:
     return [Table("By reference", ("", *(f"{line.name} {line.arrow}" for line in shown)), tuple(rows))]
 
 
-WORDS = ("precision", "recall", "f1", "auc", "references")  # ends of names that become columns
+WORDS = ("precision", "recall", "f1", "accuracy", "auc", "references")  # ends of names that become columns
 
 
 def details(systems: Sequence[System]) -> list[Table]:

@@ -144,6 +144,6 @@ def test_a_metric_with_many_numbers_has_a_table_by_class() -> None:
     references = {"a": "There is a left pleural effusion.", "b": "No effusion. Cardiomegaly."}
     found = tables(evaluate(references, references, protocol="raw", metrics=("chexpert-rules",), resamples=20))
     by_class = next(t for t in found if t.title.startswith("chexpert-rules"))
-    assert by_class.header[:5] == ("", "precision ↑", "recall ↑", "f1 ↑", "references")
+    assert by_class.header[:6] == ("", "precision ↑", "recall ↑", "f1 ↑", "accuracy ↑", "references")
     row = next(r for r in by_class.rows if r[0] == "Pleural Effusion")
-    assert row[1:5] == ("1.000", "1.000", "1.000", "1")
+    assert row[1:6] == ("1.000", "1.000", "1.000", "1.000", "1")

@@ -33,6 +33,8 @@ def test_averages_are_those_of_scikit_learn(convention: str, positive: list[int]
             assert got == pytest.approx(want[:3])
     by_class = precision_recall_fscore_support(theirs, ours, average=None, zero_division=0)
     assert [found[f"x {c} f1"] for c in CLASSES] == pytest.approx(by_class[2])
+    assert [found[f"x {c} accuracy"] for c in CLASSES] == pytest.approx((ours == theirs).mean(0))
+    assert found["x macro-14 accuracy"] == pytest.approx((ours == theirs).mean())
     assert [found[f"x {c} references"] for c in CLASSES] == pytest.approx(by_class[3])
 
 

@@ -9,6 +9,7 @@ per-example  uncertain is not positive; the mean of the studies' own precision, 
 
 What is not mentioned is not positive in all of them. A ratio of 0 to 0 is 0, as in scikit-learn; macro averages run
 over all classes, also those that no reference has, which pulls them down; the counts of references stand beside.
+Accuracy (CVSE prints it) is flattered by what is rare: a report that names nothing has a high one.
 """
 
 from __future__ import annotations
@@ -65,17 +66,20 @@ class Agreement:
         k = len(self.classes)
         tp, fp, fn = totals[..., :k], totals[..., k : 2 * k], totals[..., 2 * k : 3 * k]
         each = _prf(tp, fp, fn)
+        right = 1 - (fp + fn) / totals[..., 3 * k, None]  # (..., classes)
         found: dict[str, Floats] = {}
         for size, members in self.groups.items():
             pooled = _prf(tp[..., members].sum(-1), fp[..., members].sum(-1), fn[..., members].sum(-1))
             for word, micro, by_class in zip(("precision", "recall", "f1"), pooled, each, strict=True):
                 found[f"{self.name} micro-{size} {word}"] = micro
                 found[f"{self.name} macro-{size} {word}"] = by_class[..., members].mean(-1)
+            found[f"{self.name} macro-{size} accuracy"] = right[..., members].mean(-1)
         for i, word in enumerate(("precision", "recall", "f1")):
             found[f"{self.name} example {word}"] = totals[..., 3 * k + 1 + i] / totals[..., 3 * k]
         for i, name in enumerate(self.classes):
             for word, by_class in zip(("precision", "recall", "f1"), each, strict=True):
                 found[f"{self.name} {name} {word}"] = by_class[..., i]
+            found[f"{self.name} {name} accuracy"] = right[..., i]
             found[f"{self.name} {name} references"] = tp[..., i] + fn[..., i]
         first = [f"{self.name} {self.headline} f1", f"{self.name} {self._second()} f1"]
         return {name: found[name] for name in (*first, *(n for n in found if n not in first))}
