@@ -64,7 +64,7 @@ def given_in(text: str | bytes, where: str, base: str | None = None) -> list[Giv
     """The records of a manifest as they stand there."""
     if len(text) > MAX_MANIFEST:
         raise ZooError(f"{where}: {len(text)} bytes is too large for a manifest")
-    with _no_collection():
+    with no_collection():
         value = parse(text, where)
     if isinstance(value, dict) and value.get("format") != FORMAT:
         found = json.dumps(value.get("format"))[:40]
@@ -73,7 +73,7 @@ def given_in(text: str | bytes, where: str, base: str | None = None) -> list[Giv
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Python's collector of cycles put off: it would look through a large manifest again and again."""
     was = gc.isenabled()
     gc.disable()

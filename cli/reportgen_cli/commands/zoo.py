@@ -42,12 +42,13 @@ def _listed(names: Sequence[str], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([plain(known.models[name]) for name in names], indent=2))
     else:
-        here = present_names(known.models)
-        rows = []
-        for name in names:
-            size, licence, summary = known.models.brief(name)
-            rows.append((name, f"{size / 2**20:.1f} MiB", licence, "here" if name in here else "to pull", summary))
-        table(("model", "size", "licence", "state", "summary"), rows)
+        with manifests.no_collection():
+            here = present_names(known.models)
+            rows = []
+            for name in names:
+                size, licence, summary = known.models.brief(name)
+                rows.append((name, f"{size / 2**20:.1f} MiB", licence, "here" if name in here else "to pull", summary))
+            table(("model", "size", "licence", "state", "summary"), rows)
     for problem in known.problems:
         click.echo(f"rg: {problem}", err=True)
 
