@@ -111,6 +111,8 @@ def align(predictions: Texts, references: Texts, *, partial: bool = False) -> Ma
         notes.append(f"{_named(unknown, 'prediction')} for studies that have no reference, left out")
     if empty:
         notes.append(f"{_named(empty, 'study', 'studies')} with an empty reference, left out")
+    if all(report[0] in refs[id] for id, report in zip(ids, reports, strict=True)):
+        notes.append("every prediction equals a reference of its study: are these the right files?")
     return Material(ids, reports, tuple(refs[id] for id in ids), len(refs), notes=tuple(notes))
 
 

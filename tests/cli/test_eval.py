@@ -125,6 +125,29 @@ def test_what_does_not_fit_together_is_one_line(rg: Rg, files: list[object], arg
     assert done.err.count("\n") == 1
 
 
+def test_a_file_is_not_scored_against_itself(rg: Rg, files: list[object]) -> None:
+    done = rg("eval", *files[:2], "--protocol", "raw")
+    assert done.code == 1
+    assert "holds one text a study, the predictions; --references names the file" in done.err
+
+
+def test_one_file_with_both_sides_is_enough(rg: Rg, tmp_path: Path) -> None:
+    both = {k: {"section_findings": v, "model_prediction": GOOD[k]} for k, v in REFERENCES.items()}
+    (tmp_path / "rexrank.json").write_text(json.dumps(both))
+    done = rg(
+        "eval",
+        "--predictions",
+        tmp_path / "rexrank.json",
+        "--section",
+        "findings",
+        "--protocol",
+        "raw",
+        "--metrics",
+        "bleu",
+    )
+    assert "protocol raw 1, findings, n = 3" in done.out
+
+
 def test_options_reach_a_metric(rg: Rg, files: list[object]) -> None:
     done = rg("eval", *files[:6], "--metrics", "chexpert-rules", "--metric-option", "chexpert-rules.convention=r2gen")
     assert "chexpert-rules macro-14 f1 ↑" in done.out

@@ -80,6 +80,10 @@ def test_an_empty_reference_is_left_out_and_told() -> None:
     assert "1 study (d) with an empty reference, left out" in found.notes
 
 
+def test_predictions_that_are_the_references_raise_a_question() -> None:
+    assert any("are these the right files?" in n for n in evaluate(REFERENCES, REFERENCES, **QUICK).notes)
+
+
 def test_nothing_in_common_is_nothing_to_score() -> None:
     with pytest.raises(DataError, match="nothing to score: 1 predictions, 4 references, no id in common"):
         evaluate({"z": "x"}, REFERENCES, partial=True, **QUICK)

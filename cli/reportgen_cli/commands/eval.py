@@ -163,6 +163,10 @@ def _on_files(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
     except DataError as e:
         hint = "" if asked["references"] else "; --references names their file"
         raise DataError(f"{e}{hint}") from e
+    if not asked["references"] and references.texts == predictions.texts:  # one field was read for both sides
+        raise DataError(
+            f"{source} holds one text a study, the predictions; --references names the file to compare with"
+        )
 
     def other(option: str) -> dict[str, str]:
         if asked[option] is None:
