@@ -29,7 +29,7 @@ from .types import (
     TargetSpec,
 )
 
-SHOWN_TAGS = 10
+SHOWN_TAGS = 20  # recall@20 is the widest that papers print
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -82,7 +82,7 @@ class Model(nn.Module):
         return out
 
     def report(self, paths: Iterable[str | Path], **how: Any) -> list[Report]:
-        """Reports for image files and folders: one a file, DICOM files of one study together. Options: see `reports`."""
+        """Reports for image files and folders: one a file, DICOM files of one study together. Options: `reports`."""
         return self.report_studies(group_files([Path(p) for p in paths]), **how)
 
     def report_studies(self, studies: Sequence[Study], **how: Any) -> list[Report]:
