@@ -77,5 +77,5 @@ def known_models() -> Iterable[str]:
 
 @hookspec
 def register_manifests() -> Iterable[str]:
-    """Places of manifests of trained models: URLs, paths, or "package:NAME/FILE", a data file of an installed package."""
+    """Manifests of trained models: URLs, paths, or "package:NAME/FILE", a data file of a package."""
     raise NotImplementedError

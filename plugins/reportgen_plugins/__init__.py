@@ -147,7 +147,7 @@ def register_datasets() -> Iterable[Entry]:
             paper="doi:10.1038/s41597-019-0322-0",
         ),
         Entry("peir-gross", at + "peir_gross:PeirGross", "PEIR Gross: pathology photographs with one sentence each."),
-        Entry("phantom", at + "phantom:Phantom", "SYNTHETIC chest radiographs, drawn from findings; downloads nothing."),
+        Entry("phantom", at + "phantom:Phantom", "SYNTHETIC radiographs, drawn from findings; no download."),
         Entry("table", at + "table:Table", "Any CSV, TSV or JSON lines of images and texts."),
     ]  # fmt: skip
 

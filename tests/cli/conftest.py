@@ -47,6 +47,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("REPORTGEN_OFFLINE", "REPORTGEN_MIRROR", "REPORTGEN_MANIFESTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REPORTGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("REPORTGEN_CONFIG", str(tmp_path / "config.toml"))
     manifests._catalogue.cache_clear()
     return tmp_path / "cache"
 

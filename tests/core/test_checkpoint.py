@@ -158,7 +158,7 @@ def test_a_replacement_killed_between_its_renames_is_undone(made, folder):
 
 def test_a_folder_of_other_files_is_never_replaced(made, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(CheckpointError, match="holds no config.json: it is not replaced"):
+    with pytest.raises(CheckpointError, match=r"holds no config\.json: it is not replaced"):
         save(made, tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 from reportgen_zoo import fetch, manifests
-
-# Signatures are an extra: where its library is not installed, there is nothing to test.
-collect_ignore = [] if importlib.util.find_spec("cryptography") else ["test_signing.py"]
 
 
 @pytest.fixture(autouse=True)

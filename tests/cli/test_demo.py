@@ -1,0 +1,30 @@
+"""The model that ships inside: whole, small, and writing a report for a real radiograph."""
+
+from __future__ import annotations
+
+import json
+
+from PIL import Image
+from reportgen_zoo import manifests
+from reportgen_zoo.fetch import packaged
+from reportgen_zoo.verify import verify
+
+
+def test_the_demo_writes_a_report_and_a_picture_of_the_attention(rg, tmp_path):
+    done = rg("demo", "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert "not for clinical use" in done.err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["text"].count(".") >= 3
+    assert report["text"] in done.out
+    assert min(Image.open(tmp_path / "out" / "attention.png").size) > 500
+
+
+def test_the_shipped_model_is_whole_small_and_gives_the_recorded_report():
+    record = next(r for r in manifests.builtin().models if packaged(r))
+    assert record.demonstration
+    assert record.bytes < 40 * 2**20
+    assert record.licence
+    assert record.scores[0].values["f1"] > record.scores[0].constant["f1"]
+    assert record.scores[0].intervals["f1"][0] > 0
+    assert list(verify(record, packaged(record))) == []
