@@ -47,7 +47,8 @@ def test_overfitting_gives_every_report_back_word_for_word(name):
     words = torch.cat([t.words, t.words.roll(1, 0)[:, [0, *range(1, 8)]]])
     words[4:][words[4:] > EOS] = 17 - words[4:][words[4:] > EOS]  # four more reports, of other words
     t = Targets(words=words, tags=torch.rand(8, K, generator=torch.Generator().manual_seed(1)).round())
-    decoder = overfit(built(name, **LARGER.get(name, {"hidden": 24})), f, t)
+    rate = 0.003 if name == "gpt2" else 0.02  # a transformer jumps about at the rate that suits an LSTM
+    decoder = overfit(built(name, **LARGER.get(name, {"hidden": 24})), f, t, steps=300, lr=rate)
     made = decoder.generate(f, GenerationSettings())
     assert [[*g.candidates[0].sentences[0], EOS] for g in made] == reports(t)
     assert decoder(f, t).losses["word"].item() < 0.3

@@ -217,6 +217,7 @@ def test_a_deep_manifest_is_refused(depth: int) -> None:
 
 
 def test_an_answer_larger_than_a_manifest_may_be_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "builtin", lambda: manifests.Manifest(1))
     monkeypatch.setattr(manifests, "MAX_MANIFEST", 100)
     with serve(Shelf({"/m.json": b" " * 10_000})) as served:
         monkeypatch.setenv("REPORTGEN_MANIFESTS", f"{served.url}/m.json")

@@ -26,7 +26,7 @@ def open_text(path: Path) -> IO[str]:
 
 def csv_rows(path: Path, needs: Sequence[str] = ()) -> Iterator[dict[str, str]]:
     """The rows of a CSV or TSV with a header; empty cells are "". Raises DataError where a needed column is missing."""
-    csv.field_size_limit(MAX_FIELD)
+    before = csv.field_size_limit(MAX_FIELD)  # one for the whole process: it is given back
     try:
         with open_text(path) as file:
             reader = csv.DictReader(file, delimiter="\t" if ".tsv" in path.name.lower() else ",", restval="")
@@ -36,6 +36,8 @@ def csv_rows(path: Path, needs: Sequence[str] = ()) -> Iterator[dict[str, str]]:
                 yield row
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as e:
         raise DataError(f"{path} cannot be read as a table: {e}") from e
+    finally:
+        csv.field_size_limit(before)
 
 
 def json_rows(path: Path) -> Iterator[dict[str, Any]]:
