@@ -25,6 +25,9 @@ PREDICTIONS = {id: "The lungs are clear." for id in REFERENCES} | {
 }
 
 
+pytestmark = pytest.mark.browser
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with Browser(tmp_path_factory.mktemp("profile")) as found:
