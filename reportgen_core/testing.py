@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import decoders, encoders, retrievers
 from .checkpoint import load, save
@@ -203,8 +203,3 @@ def check_disk(model: Model, folder: Path) -> None:
         one = [g.candidates[0].sentences for g in model.decoder.generate(before, GenerationSettings())]
         two = [g.candidates[0].sentences for g in again.decoder.generate(after, GenerationSettings())]
         assert one == two, "the loaded model writes other reports"
-
-
-def parameters(module: nn.Module) -> int:
-    """How many numbers a module learns."""
-    return sum(p.numel() for p in module.parameters())

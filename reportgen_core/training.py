@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from .checkpoint import load, save
+from .composition import seeded
 from .errors import DataError, OptionError, ReportgenError
 from .fitting import check_needs, fit
 from .interfaces import HasFrozenParts
@@ -78,7 +79,7 @@ def train(
     """
     settings = settings or TrainSettings()
     _check_select(settings, val_studies)
-    with _own_random_state():
+    with seeded(settings.seed):
         run = _prepare(
             fit(model, train_studies, settings.seed), train_studies, val_studies, Path(out), settings, cache, watch
         )
@@ -89,12 +90,6 @@ def train(
             progress = _epoch(run, progress, log)
         run.accelerator.wait_for_everyone()
     return load(run.out / "best")
-
-
-@contextmanager
-def _own_random_state() -> Iterator[None]:
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        yield
 
 
 def _frozen(settings: TrainSettings) -> dict[str, Any]:
