@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from .errors import CompositionError
 from .interfaces import Decoder, Encoder, HasOwnLosses, Retriever, TakesTargets
 from .studies import check_views, group_files, normalise, read_batches
-from .text import SPECIAL, TextSpec, Vocabulary, join
+from .text import SPECIAL, TextSpec, Vocabulary, join, spans
 from .types import (
     Attention,
     Batch,
@@ -133,23 +133,25 @@ class Model(nn.Module):
 
     def _written(self, id: str, made: Generated) -> Report:
         best = made.candidates[0]
-        sentences = self.sentences(best)
-        looked = best.attention
+        rows, looked = self._rows(best), best.attention
+        sentences = _sentences(rows, self.text, by_word=looked is not None and looked.per == "word")
         return Report(
             id,
-            join(sentences, self.text),
-            tuple(join([s], self.text) for s in sentences),
+            join(filter(None, rows), self.text),
+            tuple(join([s], self.text) for s, _ in sentences),
             best.score,
             _ranked(self.tags, made.tags, SHOWN_TAGS),
             _ranked(self.findings, made.findings, len(self.findings)),
-            tuple(join(self.sentences(c), self.text) for c in made.candidates[1:]),
+            tuple(join(filter(None, self._rows(c)), self.text) for c in made.candidates[1:]),
             looked,
             _names(self.tags, looked),
+            words=tuple(w for row in rows for w in row),
+            rows=tuple(where for _, where in sentences) if looked is not None else (),
         )
 
-    def sentences(self, candidate: Candidate) -> list[list[str]]:
-        """The words of each sentence of one written report; a sentence without words is left out."""
-        return [self.vocabulary.decode(ids) for ids in candidate.sentences if ids]
+    def _rows(self, candidate: Candidate) -> list[list[str]]:
+        """The words as the decoder gave them: sentence by sentence, or a whole report with its marks as one row."""
+        return [self.vocabulary.decode(ids) for ids in candidate.sentences]
 
     def _retrieved(self, id: str, hits: Sequence[Hit]) -> Report:
         if not hits:
@@ -163,6 +165,18 @@ class Model(nn.Module):
         from .checkpoint import save
 
         return save(self, Path(folder))
+
+
+def _sentences(
+    rows: Sequence[Sequence[str]], text: TextSpec, *, by_word: bool
+) -> list[tuple[Sequence[str], tuple[int, int]]]:
+    """The sentences that have words, each with its rows of attention: its own, or those of its words."""
+    found, before = [], 0
+    for i, row in enumerate(rows):
+        for start, end in spans(row, text):
+            found.append((row[start:end], (before + start, before + end) if by_word else (i, i + 1)))
+        before += len(row)
+    return found
 
 
 def attach(encoder: Encoder, targets: TargetSpec) -> Encoder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from .errors import DataError, UnknownName
@@ -98,15 +99,17 @@ def flat(text: str, spec: TextSpec) -> list[str]:
     return [word for s in pieces for word in (*s, how.mark)][: spec.length]
 
 
+def spans(words: Sequence[str], spec: TextSpec) -> list[tuple[int, int]]:
+    """Where the sentences of a row of words begin and end, the marks between them left out."""
+    mark = recipe(spec).mark
+    cuts = [-1, *(i for i, word in enumerate(words) if word == mark), len(words)]
+    return [(a + 1, b) for a, b in pairwise(cuts) if b > a + 1]
+
+
 def unflatten(words: Iterable[str], spec: TextSpec) -> list[list[str]]:
     """A row of words as sentences, cut at the marks; the mark itself is left out."""
-    found: list[list[str]] = [[]]
-    for word in words:
-        if word == recipe(spec).mark:
-            found.append([])
-        else:
-            found[-1].append(word)
-    return [s for s in found if s]
+    row = list(words)
+    return [row[a:b] for a, b in spans(row, spec)]
 
 
 def join(sentences: Iterable[Sequence[str]], spec: TextSpec) -> str:

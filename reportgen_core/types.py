@@ -243,8 +243,16 @@ class Report:
     attention: Attention | None = None
     attended_tags: tuple[str, ...] = ()  # names of the M columns of attention.tags
     views: tuple[str, ...] = ()  # the files that were looked at, in the order of the grid
+    words: tuple[
+        str, ...
+    ] = ()  # as the model wrote them, sentence marks among them; where it looked by word, one a row
+    rows: tuple[tuple[int, int], ...] = ()  # of each sentence its first row of attention, and the one after its last
     problem: str = ""
     note: str = ""  # what a reader should know of the images: no frontal view, say
+
+    def looks(self, sentence: int) -> range:
+        """The rows of attention that belong to a sentence; a report without `rows` has one a sentence."""
+        return range(*self.rows[sentence]) if self.rows else range(sentence, sentence + 1)
 
 
 @dataclass(frozen=True, slots=True)

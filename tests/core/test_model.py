@@ -7,9 +7,23 @@ import pytest
 import torch
 from PIL import Image
 
-from reportgen_core import CompositionError, GenerationSettings, Study, View, compose, load, save
-from reportgen_core.composition import check
+from reportgen_core import (
+    Attention,
+    Candidate,
+    CompositionError,
+    Decoder,
+    Generated,
+    GenerationSettings,
+    Model,
+    Study,
+    View,
+    compose,
+    load,
+    save,
+)
+from reportgen_core.composition import check, target_spec
 from reportgen_core.testing import tiny_model
+from reportgen_core.text import Vocabulary
 
 
 @pytest.fixture
@@ -101,3 +115,40 @@ def test_the_same_seed_builds_the_same_weights():
 def test_a_model_has_one_head(names):
     with pytest.raises(CompositionError, match="one decoder or one retriever"):
         compose(encoder="densenet121", **names)
+
+
+class Says(Decoder):
+    """Gives one candidate of fixed rows."""
+
+    def __init__(self, features, targets, rows=(), per="sentence"):
+        super().__init__(features, targets)
+        self.rows, self.per = rows, per
+
+    def decode(self, features, targets):
+        raise NotImplementedError
+
+    def generate(self, features, settings):
+        ids = {w: i for i, w in enumerate(self.targets.words)}
+        said = tuple(tuple(ids[w] for w in row.split()) for row in self.rows)
+        count = len(said) if self.per == "sentence" else sum(map(len, said))
+        looked = Attention(self.per, torch.full((count, self.features.tokens), 1 / self.features.tokens))
+        return [Generated((Candidate(said, 0.0, looked),))] * len(features.pooled)
+
+
+@pytest.mark.parametrize(
+    ("rows", "per", "text", "sentences", "where"),
+    [
+        (("the heart is large . no effusion .",), "word", "the heart is large. no effusion.", ("the heart is large.", "no effusion."), ((0, 4), (5, 7))),
+        (("the heart . large",), "word", "the heart. large.", ("the heart.", "large."), ((0, 2), (3, 4))),
+        (("the heart", "", "no effusion"), "sentence", "the heart. no effusion.", ("the heart.", "no effusion."), ((0, 1), (2, 3))),
+        (("",), "word", "", (), ()),
+    ],
+)  # fmt: skip
+def test_a_sentence_of_a_report_knows_its_rows_of_attention(studies, rows, per, text, sentences, where):
+    model = tiny_model()
+    spec = target_spec(model.text, Vocabulary(["the", "heart", "is", "large", "no", "effusion", "."]))
+    made = Model(model.encoder, Says(model.encoder.features, spec, rows, per), text=model.text, targets=spec)
+    [report] = made.report_studies(studies[:1])
+    assert (report.text, report.sentences, report.rows) == (text, sentences, where)
+    assert report.words == tuple(" ".join(rows).split())
+    assert [list(report.looks(i)) for i in range(len(sentences))] == [list(range(*r)) for r in where]

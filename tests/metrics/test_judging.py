@@ -118,6 +118,14 @@ def test_a_hit_is_the_most_attended_cell_of_the_sentence_that_mentions_the_findi
     }
 
 
+def test_attention_by_word_counts_for_the_words_of_the_sentence_alone() -> None:
+    looks = torch.tensor([[0.7, 0.1, 0.1, 0.1]] * 5 + [[0.1, 0.1, 0.1, 0.7]] * 2)
+    rows = ((0, 4), (5, 7))
+    report = Report("1", "", ("The heart is normal.", "Effusion left."), attention=Attention("word", looks), rows=rows)
+    found = judge("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))
+    assert found["pointing hit"] == 1.0
+
+
 def test_a_denied_finding_is_no_mention() -> None:
     report = Report("1", "", ("Heart normal.", "No effusion."), attention=looks_at(3))
     found = judge("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))

@@ -4,7 +4,7 @@ The pointing game of Zhang et al., Top-down Neural Attention by Excitation Backp
 of the most attended cell lies inside a box of the finding. Attention is that of the sentences that mention the finding,
 read by our rules (ChestX-ray14's classes); a box whose finding the report does not mention is counted apart, and is no
 miss. `by chance` is what a point at random would hit: the mean area of the boxes; `centre` is the middle of the image.
-Attention by word is averaged over the report.
+Attention by word is averaged over the words of those sentences.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PARTS = ("pointing hit", "pointing centre", "pointing by chance", "pointing ment
 class Pointing(Metric):
     """The share of findings with a box whose box the model looks at when it mentions them."""
 
-    version = "1"
+    version = "2"
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         needs_a_model("pointing", "where a model looks")
@@ -88,10 +88,10 @@ def peak(report: Report, label: str, grid: tuple[int, int, int], labeler: Labele
     if not said or looked is None or looked.regions is None:
         return None
     weights = looked.regions.float().cpu().numpy()  # (rows, N)
-    rows = [i for i in said if i < len(weights)] if looked.per == "sentence" else range(len(weights))
-    if not len(rows):
+    rows = [row for i in said for row in report.looks(i) if row < len(weights)]
+    if not rows:
         return None
-    best = int(weights[list(rows)].mean(0).argmax())
+    best = int(weights[rows].mean(0).argmax())
     view, row, column = np.unravel_index(best, grid)
     return int(view), (float(column) + 0.5) / grid[2], (float(row) + 0.5) / grid[1]
 
