@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .metric import Metric
     from .model import Model
     from .protocol import TextProtocol
+    from .sentences import SentenceClassifier, SentenceEncoder, SentenceGrouper
     from .training import TrainSettings, train
 
 __version__ = "0.1.0"
@@ -74,7 +75,8 @@ __all__ = [
     "Hit", "ImageError", "ImageSpec", "Metric", "MetricError", "Model", "OptionError", "PluginError", "Registry",
     "Report", "ReportgenError", "Retriever", "Score", "ShapeError", "Study", "TargetSpec", "Targets", "TextProtocol",
     "TrainSettings", "UnknownName", "View", "compose", "datasets", "decoders", "encoders", "evaluate", "hookimpl",
-    "load", "metrics", "presets", "protocols", "retrievers", "save", "train",
+    "load", "metrics", "presets", "protocols", "retrievers", "save", "sentence_classifiers",
+    "sentence_encoders", "sentence_groupers", "train",
 ]  # fmt: skip
 
 _HERE = "reportgen_core.interfaces:"
@@ -87,6 +89,16 @@ protocols: Registry[TextProtocol] = Registry(
 )
 datasets: Registry[Dataset] = Registry(
     "dataset", "reportgen_core.dataset:Dataset", partial(_entries, "register_datasets")
+)
+_SENTENCES = "reportgen_core.sentences:"
+sentence_encoders: Registry[SentenceEncoder] = Registry(
+    "sentence encoder", _SENTENCES + "SentenceEncoder", partial(_entries, "register_sentence_encoders")
+)
+sentence_classifiers: Registry[SentenceClassifier] = Registry(
+    "sentence classifier", _SENTENCES + "SentenceClassifier", partial(_entries, "register_sentence_classifiers")
+)
+sentence_groupers: Registry[SentenceGrouper] = Registry(
+    "sentence grouper", _SENTENCES + "SentenceGrouper", partial(_entries, "register_sentence_groupers")
 )
 presets: Registry[object] = Registry("preset", "builtins:object", partial(_entries, "register_presets"))
 

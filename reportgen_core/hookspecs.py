@@ -52,6 +52,24 @@ def register_datasets() -> Iterable[Entry]:
 
 
 @hookspec
+def register_sentence_encoders() -> Iterable[Entry]:
+    """Subclasses of `reportgen_core.sentences.SentenceEncoder`: sentences to vectors."""
+    raise NotImplementedError
+
+
+@hookspec
+def register_sentence_classifiers() -> Iterable[Entry]:
+    """Subclasses of `reportgen_core.sentences.SentenceClassifier`: normal or abnormal."""
+    raise NotImplementedError
+
+
+@hookspec
+def register_sentence_groupers() -> Iterable[Entry]:
+    """Subclasses of `reportgen_core.sentences.SentenceGrouper`: sentences that say the same."""
+    raise NotImplementedError
+
+
+@hookspec
 def register_presets() -> Iterable[Entry]:
     """Published systems; `target` is "package:folder/file.json", a data file of an installed package."""
     raise NotImplementedError

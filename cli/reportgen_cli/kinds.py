@@ -15,6 +15,9 @@ KINDS: dict[str, Registry[Any]] = {
     "metrics": reportgen_core.metrics,
     "protocols": reportgen_core.protocols,
     "datasets": reportgen_core.datasets,
+    "sentence-encoders": reportgen_core.sentence_encoders,
+    "sentence-classifiers": reportgen_core.sentence_classifiers,
+    "sentence-groupers": reportgen_core.sentence_groupers,
     "presets": reportgen_core.presets,
 }
 
