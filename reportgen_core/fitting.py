@@ -17,8 +17,8 @@ from .types import Audit, Collection, Study, Targets, TargetSpec
 SUPPLIED_BY = {
     "words": "report text",
     "sentences": "report text",
-    "tags": "tags (a column of tags, MeSH or MTI terms)",
-    "findings": "finding labels (a column a finding, or rg label)",
+    "tags": "tags (a column tags, MeSH or MTI terms with | between them)",
+    "findings": "finding labels (a column a finding, which rg label makes from reports)",
     "switches": "sentence labels, normal or abnormal (rg data abnormal)",
 }
 assert set(SUPPLIED_BY) == {f.name for f in fields(Targets)}
@@ -64,7 +64,28 @@ def check_needs(model: Model, studies: Sequence[Study]) -> None:
     for need in sorted(model.head.needs):
         if not there[need]:
             have = ", ".join(k for k, v in there.items() if v) or "none of its targets"
+            made = _sections(text, studies) if need in ("words", "sentences") else SUPPLIED_BY[need]
             raise DataError(
-                f"{model.head.recipe['name']} needs {need}, and no training study has {SUPPLIED_BY[need]}; "
+                f"{model.head.recipe['name']} needs {need}, and no training study has {made}; "
                 f"the data gives: {have} (sections read: {', '.join(text.sections)})"
             )
+    _check_views(model, studies)
+
+
+def _sections(text: TextSpec, studies: Sequence[Study]) -> str:
+    """The sections that are read, which there are instead, and how to make those that are not there."""
+    known = sorted({name for s in studies for name, said in s.sections.items() if said.strip()})
+    how = "; rg data abnormal makes a table with the section abnormal" if "abnormal" in text.sections else ""
+    return (
+        f"{SUPPLIED_BY['words']} in section {' or '.join(text.sections)} (a column of that name{how}), "
+        f"only in: {', '.join(known) or 'none'}"
+    )
+
+
+def _check_views(model: Model, studies: Sequence[Study]) -> None:
+    views, name = model.encoder.image.views, model.encoder.recipe["name"]
+    if views > 1 and not any(len(s.views) > 1 for s in studies):
+        raise DataError(
+            f"{name} with views={views} needs a frontal and a lateral image, and no study has two (a row an image with "
+            f"the same id, and a column view that says PA or lateral); views=1 looks at one"
+        )

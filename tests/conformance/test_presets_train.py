@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from reportgen_zoo.preset import load_preset
 
-from reportgen_core import GenerationSettings, Study, View, decoders, encoders, presets
+from reportgen_core import DataError, GenerationSettings, Study, View, decoders, encoders, presets
 from reportgen_core.composition import compose
+from reportgen_core.fitting import fit
 from reportgen_core.settings import TrainSettings
 from reportgen_core.training import train
 
@@ -100,6 +101,37 @@ def test_a_preset_trains_and_writes_at_tiny_size(name: str, tmp_path: Path) -> N
     assert [r.study for r in made] == [s.id for s in data]
     assert not any(r.problem for r in made)
     assert os.path.exists(tmp_path / "run" / "best" / "config.json")
+
+
+LACKS = {
+    "tags": lambda s: replace(s, tags=()),
+    "lateral": lambda s: replace(s, views=s.views[:1]),
+    "abnormal": lambda s: replace(s, sections={k: v for k, v in s.sections.items() if k != "abnormal"}),
+    "labels": lambda s: replace(s, extra={}),
+    "normal": lambda s: replace(s, tags=("nodule",)),
+}
+
+
+@pytest.mark.parametrize(("name", "lacks", "says"), [
+    ("jing-coattention", "tags", r"needs tags.*a column tags"),
+    ("att-rk", "tags", r"needs tags.*a column tags"),
+    ("mditag-plus", "tags", r"tag classifiers need tags \(a column of tags"),
+    ("ditag", "normal", r"compares with 1 normal studies, and 0 .*tag them normal"),
+    ("hier-cnn-rnn", "lateral", r"a frontal and a lateral image, and no study has two \(a row an image .*a column view"),
+    ("hier-cnn-rnn", "abnormal", r"in section abnormal \(a column of that name; rg data abnormal makes .*only in: findings, impression"),
+    ("hier-cnn-rnn-dual", "labels", r"sentence labels, normal or abnormal \(rg data abnormal"),
+])  # fmt: skip
+def test_a_preset_says_which_column_its_data_lack_and_how_to_make_it(
+    name: str, lacks: str, says: str, tmp_path: Path
+) -> None:
+    encoder, decoder = tiny_parts(name)
+    parts = load_preset(name).compose
+    model = compose(
+        encoder=parts.encoder, encoder_options=encoder, decoder=parts.decoder, decoder_options=decoder,
+        text=replace(load_preset(name).text_spec(), min_count=1),
+    )  # fmt: skip
+    with pytest.raises(DataError, match=says):
+        fit(model, [LACKS[lacks](s) for s in studies(tmp_path, ENGLISH)])
 
 
 def test_every_generator_of_the_papers_has_a_preset() -> None:
