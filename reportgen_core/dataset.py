@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .types import Collection
 
@@ -12,6 +12,7 @@ from .types import Collection
 class Dataset(ABC):
     """Reads studies as people have them on disk. Options are keyword-only."""
 
+    makes_files: ClassVar[bool] = False  # root is a folder that it fills itself
     recipe: dict[str, Any]  # set by the registry
 
     def __init__(self, root: Path) -> None:

@@ -111,7 +111,7 @@ def test_missing_predictions_are_refused_and_partial_when_asked(rg: Rg, files: l
     [
         ([], "eval needs --model or --predictions, and not both"),
         (["--model", "x"], "--model needs --data and --data-root"),
-        (["--model", "x", "--data", "table"], "--data needs --data-root"),
+        (["--model", "x", "--data", "table"], "--data table needs --data-root"),
         (["--metric-option", "x"], "is not METRIC.K=V"),
         (["--metrics", "blue"], "no metric named 'blue'; did you mean 'bleu'?"),
         (["--protocol", "rw"], "no protocol named 'rw'; did you mean 'raw'?"),

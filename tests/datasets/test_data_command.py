@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from reportgen_cli.commands.data import data
 
-from reportgen_core import DataError, datasets
+from reportgen_core import DataError, OptionError, datasets
 
 
 @pytest.fixture
@@ -85,3 +85,19 @@ def test_an_audit_imports_neither_torch_nor_numpy(root: Path) -> None:
     code = "import sys; from reportgen_cli.commands.data import data; data(sys.argv[1:], standalone_mode=False)\n"
     code += "assert not {'torch', 'numpy', 'rich', 'PIL'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code, "audit", "table", "--root", str(root)], check=True, capture_output=True)
+
+
+def test_a_dataset_that_draws_its_files_makes_its_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("--option", "n=2", "--option", "size=64")
+    rg("audit", "phantom", "--root", tmp_path / "new" / "phantom", *options)
+    assert len(list((tmp_path / "new" / "phantom").rglob("*.png"))) == 4
+    monkeypatch.setenv("REPORTGEN_CACHE", str(tmp_path / "cache"))
+    rg("audit", "phantom", *options)
+    assert len(list((tmp_path / "cache" / "datasets" / "phantom").rglob("*.png"))) == 4
+
+
+def test_any_other_dataset_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"--root .*gone: there is no such file or folder"):
+        rg("audit", "table", "--root", tmp_path / "gone")
+    with pytest.raises(OptionError, match="--data table needs --root"):
+        rg("audit", "table")

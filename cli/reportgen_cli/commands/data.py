@@ -11,11 +11,12 @@ from typing import IO, Any
 
 import click
 
-from reportgen_core import Audit, Collection, DataError, Study, datasets
+from reportgen_core import Audit, Collection, DataError, Study
 from reportgen_core.options import parse_options
 from reportgen_core.study_json import study_to_json
 
 from ..options import completes, values
+from ..reading import PLACE, place, read_dataset
 
 SHOWN = 5  # ids of a reason that are printed; --json has all
 
@@ -31,24 +32,23 @@ def data() -> None:
 
 def _of_a_dataset(command: Callable[..., None]) -> Callable[..., None]:
     """The arguments that choose a dataset and its options."""
-    place = click.Path(exists=True, path_type=Path)
     for add in (
         values("--option", "options", "Of the dataset; rg info NAME lists them."),
-        click.option("--root", required=True, type=place, help="Where its files are."),
+        click.option("--root", type=click.Path(path_type=Path), help=PLACE),
         click.argument("name", shell_complete=completes("datasets")),
     ):
         command = add(command)
     return command
 
 
-def _read(name: str, root: Path, options: tuple[str, ...]) -> Collection:
-    return datasets.create(name, root, **parse_options(options)).read()
+def _read(name: str, root: Path | None, options: tuple[str, ...]) -> Collection:
+    return read_dataset(name, root, parse_options(options), "--root")
 
 
 @data.command()
 @_of_a_dataset
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with every dropped id.")
-def audit(name: str, root: Path, options: tuple[str, ...], as_json: bool) -> None:
+def audit(name: str, root: Path | None, options: tuple[str, ...], as_json: bool) -> None:
     """Say how many studies and images are kept, and why the others are dropped.
 
     \b
@@ -67,7 +67,7 @@ def audit(name: str, root: Path, options: tuple[str, ...], as_json: bool) -> Non
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder to write into."
 )
 @click.option("--force", is_flag=True, help="Replace a table that is there.")
-def build(name: str, root: Path, options: tuple[str, ...], out: Path, force: bool) -> None:
+def build(name: str, root: Path | None, options: tuple[str, ...], out: Path, force: bool) -> None:
     """Write the dataset as studies.jsonl, one study a line, with audit.json beside it. Images stay where they are.
 
     \b
@@ -96,7 +96,7 @@ def build(name: str, root: Path, options: tuple[str, ...], out: Path, force: boo
 @click.option("--id", "ids", multiple=True, help="This study; may be given several times.")
 @click.option("--json", "as_json", is_flag=True, help="Print each study as a line of JSON.")
 def show(
-    name: str, root: Path, options: tuple[str, ...], count: int, split: str, ids: tuple[str, ...], as_json: bool
+    name: str, root: Path | None, options: tuple[str, ...], count: int, split: str, ids: tuple[str, ...], as_json: bool
 ) -> None:
     """Print a few studies: the first ones, or those named.
 
@@ -110,9 +110,10 @@ def show(
             if id not in there:
                 raise DataError(f"{name} has no study {id!r} among the {len(studies)} that are kept")
         studies = [there[id] for id in ids]
+    folder = place(name, root, "--root").absolute()
     for study in studies if ids else studies[:count]:
         if as_json:
-            click.echo(json.dumps(study_to_json(study, root.absolute()), ensure_ascii=False))
+            click.echo(json.dumps(study_to_json(study, folder), ensure_ascii=False))
         else:
             _print_study(study)
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reportgen_core import Collection, DataError, GenerationSettings, OptionError, datasets
+from reportgen_core import Collection, DataError, GenerationSettings, OptionError
 from reportgen_core.options import parse_options
 from reportgen_core.textfiles import read_text_file
 
 from ..options import FOLDER, completes, device_option, values
+from ..reading import PLACE as PLACE_OF_DATA
+from ..reading import read_dataset
 
 if TYPE_CHECKING:
     from reportgen_core.evaluation import Evaluation
@@ -24,7 +26,7 @@ PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command("eval")
 @click.option("--model", metavar="NAME|DIR", help="Let this model write the reports of a dataset.")
 @click.option("--data", metavar="NAME", shell_complete=completes("datasets"), help="References from a dataset.")
-@click.option("--data-root", type=click.Path(exists=True, path_type=Path), help="Where its files are.")
+@click.option("--data-root", type=click.Path(path_type=Path), help=PLACE_OF_DATA)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
 @click.option("--predictions", type=PLACE, help="Reports: JSON, JSONL, CSV, ReXrank's and R2Gen's JSON, or text lines.")
 @click.option("--references", type=PLACE, help="References, in the same formats; may be the same file.")
@@ -80,8 +82,6 @@ def evaluation(asked: Mapping[str, Any]) -> Evaluation:
     """What was asked for, through `reportgen_core.evaluate`."""
     if bool(asked["model"]) == bool(asked["predictions"]):
         raise OptionError("eval needs --model or --predictions, and not both")
-    if asked["data"] and asked["data_root"] is None:
-        raise OptionError("--data needs --data-root, the place of its files")
     how = {
         "protocol": (asked["protocol"], parse_options(asked["protocol_options"])) if asked["protocol"] else None,
         "metrics": metrics(asked["metrics"], asked["metric_options"]),
@@ -116,9 +116,7 @@ def _on_dataset(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
     from reportgen_core import evaluate
 
     split = asked["split"] or "test"
-    collection: Collection = datasets.create(
-        asked["data"], asked["data_root"], **parse_options(asked["data_options"])
-    ).read()
+    collection = read_dataset(asked["data"], asked["data_root"], parse_options(asked["data_options"]))
     how |= {"dataset": asked["data"], "split": split}
     if asked["predictions"]:
         from reportgen_core.aligning import SECTIONS, background_of

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reportgen_core import Collection, DataError, OptionError, Study, datasets
+from reportgen_core import Collection, DataError, OptionError, Study
 from reportgen_core.options import parse_options
 from reportgen_core.settings import TrainSettings
 
 from ..options import FOLDER, completes, part, values
+from ..reading import PLACE, read_dataset
 from ..render import Training
 from .compose import arguments
 
 if TYPE_CHECKING:
     from reportgen_core import Model
+
+LABELS = "Where finding labels come from: data, mesh (Open-i's headings), or a metric that labels reports."
 
 
 class TrainCommand(click.Command):
@@ -40,8 +43,10 @@ class TrainCommand(click.Command):
 @click.option(
     "--data", required=True, metavar="NAME", shell_complete=completes("datasets"), help="See rg list datasets."
 )
-@click.option("--data-root", required=True, type=click.Path(exists=True, path_type=Path), help="Where its files are.")
+@click.option("--data-root", type=click.Path(path_type=Path), help=PLACE)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
+@click.option("--labels", "source", default="data", metavar="SOURCE", show_default=True, help=LABELS)
+@values("--label-option", "label_options", "Of the metric that --labels names.")
 @click.option("--train-split", default="train", show_default=True, help="The studies to learn from.")
 @click.option("--val-split", default="val", show_default=True, help="The studies that pick the best epoch.")
 @values("--set", "settings", "A setting of training, see below.")
@@ -53,8 +58,10 @@ def train(
     model: str | None,
     preset: str | None,
     data: str,
-    data_root: Path,
+    data_root: Path | None,
     data_options: tuple[str, ...],
+    source: str,
+    label_options: tuple[str, ...],
     train_split: str,
     val_split: str,
     settings: tuple[str, ...],
@@ -68,18 +75,21 @@ def train(
     \b
     Example: rg train densenet121-hier-lstm --data covid-chestxray --data-root covid-chestxray --epochs 20
 
-    A model without words takes words, tags and findings from the training studies. One that was killed goes on with
-    --resume, to the same weights. Several processes: accelerate launch -m reportgen_cli train ...
+    A model without words takes words, tags and findings from the training studies; one that looks at no image, as
+    tienet-r, takes rows without any. One that was killed goes on with --resume, to the same weights. Several processes: accelerate launch -m reportgen_cli train ...
     """
     if model is None and preset is None:
         raise OptionError("train needs MODEL, a folder that rg compose wrote, or --preset")
     chosen = settings_of(preset, parse_options(settings), epochs)
-    collection: Collection = datasets.create(data, data_root, **parse_options(data_options)).read()
+    collection = read_dataset(data, data_root, parse_options(data_options))
     learn, held = split(collection, train_split, data), collection.split(val_split)
     folder = out or Path(f"{Path(model or preset or '').name}-run")
     if (folder / "log.jsonl").exists() and not resume:
         raise OptionError(f"{folder} holds a run; --resume goes on with it, --out chooses another place")
 
+    given = partial(datasets.create, data, data_root)
+    if model is not None or preset_looks(preset):
+        pass
     from reportgen_core import train as learn_from
     from reportgen_core.images import default_cache
 

@@ -49,6 +49,8 @@ class Phantom(Dataset):
     `labelled_sections` are those whose sentences `extra["sentence_abnormal"]` marks, in the order they are read.
     """
 
+    makes_files = True
+
     def __init__(
         self,
         root: Path,
