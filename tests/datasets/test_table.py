@@ -83,7 +83,31 @@ def test_missing_images_and_empty_cells_are_dropped_with_their_reason(root: Path
     found = read(root)
     assert [s.id for s in found.studies] == ["a"]
     assert found.audit.dropped == {"it names no image": ("row 3",), "none of its image files is there": ("z",)}
-    assert read(root, require_images=False).audit.studies == 2
+
+
+def test_rows_without_an_image_stay_where_none_is_required(root: Path) -> None:
+    (root / "t.csv").write_text("image,report\na.png,x\nz.png,y\n,z\n")
+    assert [(s.id, len(s.views)) for s in read(root, require_images=False).studies] == [
+        ("a", 1),
+        ("z", 1),
+        ("row 3", 0),
+    ]
+    (root / "t.csv").write_text("id,report\n7,x\n")
+    (study,) = read(root, require_images=False).studies
+    assert (study.id, study.views, study.sections) == ("7", (), {"findings": "x"})
+
+
+def test_a_complete_list_of_labels_states_what_is_absent(root: Path) -> None:
+    rows = [("Mass", "Edema"), (), None, ("Edema",)]
+    (root / "t.jsonl").write_text(
+        "".join(json.dumps({"id": i, "text": "x", "labels": row}) + "\n" for i, row in enumerate(rows))
+    )
+    found = read(root, require_images=False, complete=True).studies
+    assert [s.labels for s in found] == [{"Edema": 1, "Mass": 1}, {"Edema": 0, "Mass": 0}, {}, {"Edema": 1, "Mass": 0}]
+    assert read(root, require_images=False).studies[1].labels == {}
+    (root / "t.jsonl").unlink()
+    (root / "t.csv").write_text("image,labels\na.png,Mass|Edema\nb.png,\n")
+    assert [s.labels for s in read(root, complete=True).studies] == [{"Edema": 1, "Mass": 1}, {"Edema": 0, "Mass": 0}]
 
 
 @pytest.mark.parametrize("name", ["../x.png", "/etc/passwd", "a/../../x.png", "..\\\\x.png"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reportgen_core import Collection, DataError, OptionError, Study
+from reportgen_core import Collection, DataError, OptionError, Study, datasets
 from reportgen_core.options import parse_options
 from reportgen_core.settings import TrainSettings
 
@@ -76,29 +76,33 @@ def train(
     Example: rg train densenet121-hier-lstm --data covid-chestxray --data-root covid-chestxray --epochs 20
 
     A model without words takes words, tags and findings from the training studies; one that looks at no image, as
-    tienet-r, takes rows without any. One that was killed goes on with --resume, to the same weights. Several processes: accelerate launch -m reportgen_cli train ...
+    tienet-r, takes rows without any. One that was killed goes on with --resume, to the same weights. Several processes:
+    accelerate launch -m reportgen_cli train ...
     """
     if model is None and preset is None:
         raise OptionError("train needs MODEL, a folder that rg compose wrote, or --preset")
     chosen = settings_of(preset, parse_options(settings), epochs)
-    collection = read_dataset(data, data_root, parse_options(data_options))
-    learn, held = split(collection, train_split, data), collection.split(val_split)
     folder = out or Path(f"{Path(model or preset or '').name}-run")
     if (folder / "log.jsonl").exists() and not resume:
         raise OptionError(f"{folder} holds a run; --resume goes on with it, --out chooses another place")
 
-    given = partial(datasets.create, data, data_root)
-    if model is not None or preset_looks(preset):
-        pass
     from reportgen_core import train as learn_from
     from reportgen_core.images import default_cache
+    from reportgen_core.labelling import relabel
 
+    begun = start(model, preset)
+    options = parse_options(data_options)
+    if begun.encoder.image.views == 0 and "require_images" in datasets.options(data):
+        options = {"require_images": False, **options}
+    collection = read_dataset(data, data_root, options)
+    parts = split(collection, train_split, data), collection.split(val_split)
+    learn, held = (relabel(s, source, begun.text.sections, parse_options(label_options)) if s else () for s in parts)
     main_process = os.environ.get("RANK", "0") == "0"
     if main_process:
         click.echo(f"{len(learn)} studies to learn from, {len(held)} held back, run in {folder}", err=True)
     with Training(main_process) as shown:
         learn_from(
-            start(model, preset), learn, held, out=folder, settings=chosen, resume=resume,
+            begun, learn, held, out=folder, settings=chosen, resume=resume,
             cache=default_cache() if cache else None, watch=shown,
         )  # fmt: skip
     if main_process:

@@ -31,6 +31,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "boxes": ("boxes", "bbox"),
     "size": ("orig_size", "size"),
 }
+LISTED = ""  # the mark, until all names are known, of a study whose list of labels is complete
 SECTIONS = ("findings", "impression", "indication", "comparison", "history", "technique")
 _SPLITS = {"training": "train", "validate": "val", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
 
@@ -47,7 +48,9 @@ class Table(Dataset):
     """Studies of one table. Options name columns; `text` may be {"findings": column, …}; `labels` may be a list of
     columns with numbers. Lists in a CSV cell are separated by `separator`. Images are relative to `images`, by default
     the table's folder; `suffix` is put after their names. `val` and `test` are shares to draw by patient where there
-    is no split column.
+    is no split column. `require_images=False` keeps rows without an image, and a table without a column of them.
+    `complete` says that a list of labels names all that is there: every other name of the table is absent, and an
+    empty list is a study without any (a JSON null is a study that nobody labelled).
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Table(Dataset):
         test: float = 0.0,
         seed: int = 0,
         require_images: bool = True,
+        complete: bool = False,
     ) -> None:
         super().__init__(root)
         if not (val >= 0 and test >= 0 and val + test < 1):
@@ -77,6 +81,7 @@ class Table(Dataset):
         self.suffix = suffix
         self.file, self.images, self.separator, self.require_images = file, images, separator, require_images
         self.text, self.labels, self.val, self.test, self.seed = text, labels, val, test, seed
+        self.complete = complete
         self.named = {"image": image, "id": id, "patient": patient, "tags": tags, "view": view, "split": split}
 
     def read(self) -> Collection:
@@ -87,6 +92,8 @@ class Table(Dataset):
         studies = _merge(self._studies(path, folder, rows, ledger), ledger)
         if self.require_images:
             studies = require_files(studies, ledger)
+        if self.complete:
+            studies = _completed(studies)
         without = sum(not s.sections for s in studies)
         if without:
             ledger.notes.append(f"{without} studies have no text")
@@ -122,8 +129,10 @@ class Table(Dataset):
             study = self._study(row, columns, folder)
             if study.views:
                 yield study
-            else:
+            elif self.require_images:
                 ledger.drop(study.id or f"row {number}", "it names no image")
+            else:
+                yield study if study.id else replace(study, id=f"row {number}")
 
     def _columns(self, path: Path, there: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
         """Which column plays which part."""
@@ -140,7 +149,7 @@ class Table(Dataset):
             texts = [self.text] if isinstance(self.text, str) else list(self.text.values())
             labels = [self.labels] if isinstance(self.labels, str) else self.labels
             check_columns(path, there, [c for c in (*texts, *labels) if c])
-            if "image" not in found:
+            if "image" not in found and self.require_images:
                 raise DataError(f"{path} has no column of images; name it with image=, there are: {', '.join(there)}")
         return found
 
@@ -180,10 +189,11 @@ class Table(Dataset):
 
     def _labels(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, float]:
         if isinstance(self.labels, str):
-            cell = row.get(self.labels or columns.get("labels", ""), "")
+            cell = row.get(self.labels or columns.get("labels", ""))
             if isinstance(cell, dict):
                 return {str(k): float(v) for k, v in cell.items() if v is not None}
-            return {name: 1.0 for name in self._list(cell)}
+            listed = {name: 1.0 for name in self._list(cell)}
+            return {**listed, LISTED: 1.0} if self.complete and cell is not None else listed
         try:
             return {name: float(row[name]) for name in self.labels if row.get(name) not in ("", None)}
         except (TypeError, ValueError) as e:
@@ -199,6 +209,15 @@ def _boxes(boxes: Any, size: Any) -> tuple[Box, ...]:
         return tuple(Box(str(n), x / width, y / height, w / width, h / height) for n, x, y, w, h in boxes)
     except (TypeError, ValueError, ZeroDivisionError) as e:
         raise DataError(f"boxes {boxes!r} are not [[label, left, top, width, height], …]: {e}") from e
+
+
+def _completed(studies: Sequence[Study]) -> list[Study]:
+    """Every name of the table for each study with a list of labels: 1 where its list has it, else 0."""
+    names = sorted({name for s in studies for name in s.labels} - {LISTED})
+    return [
+        replace(s, labels={name: s.labels.get(name, 0.0) for name in names}) if LISTED in s.labels else s
+        for s in studies
+    ]
 
 
 def _merge(studies: Iterable[Study], ledger: Ledger) -> list[Study]:
