@@ -29,9 +29,10 @@ from .checkpoint import read_json
 from .errors import CheckpointError, CompositionError, DataError
 from .interfaces import Annotates
 from .model import Model, arithmetic
+from .roc import Classified, classified
 from .studies import read_batches
 from .text import BOS, EOS, PAD, flat
-from .types import Annotation, Batch, Targets
+from .types import Annotation, Batch, Report, Study, Targets
 
 if TYPE_CHECKING:
     from .types import Array
@@ -243,18 +244,38 @@ def tune(model: Model, rows: Iterable[Row | BadRow], source: str = "", **how: An
 
     Options: see `annotate`. Raises DataError where no row has a label of one of the model's findings.
     """
-    known, labels = set(model.findings), []
+    said, studies = labelled(model, rows, source, **how)
+    found = np.array([list(a.findings.values()) for a in said]).reshape(len(said), len(model.findings))
+    gold = np.array([[s.labels.get(name, np.nan) for name in model.findings] for s in studies]).reshape(found.shape)
+    return choose_thresholds(model.findings, found, gold, source)
 
-    def labelled() -> Iterator[Row]:
+
+def evaluate(
+    model: Model, rows: Iterable[Row | BadRow], source: str = "", *, resamples: int = 1000, seed: int = 0, **how: Any
+) -> Classified:
+    """How well the model tells its findings apart, on rows whose studies have labels; what they leave out is absent.
+
+    Options: see `annotate`. Raises DataError where no row has a label of one of the model's findings.
+    """
+    said, studies = labelled(model, rows, source, **how)
+    reports = [Report(a.id, "", findings=a.findings) for a in said]
+    return classified(reports, studies, resamples=resamples, seed=seed)
+
+
+def labelled(
+    model: Model, rows: Iterable[Row | BadRow], source: str = "", **how: Any
+) -> tuple[list[Annotated], list[Study]]:
+    """What the model says of each row whose study has a label of one of its findings, and that study."""
+    known, kept = set(model.findings), []
+
+    def chosen() -> Iterator[Row]:
         for row in rows:
             if isinstance(row, Row) and known & row.study.labels.keys():
-                labels.append([row.study.labels.get(name, np.nan) for name in model.findings])
+                kept.append(row.study)
                 yield row
 
-    said = list(annotate(model, labelled(), **how))
+    said = list(annotate(model, chosen(), **how))
     if not said:
         raise DataError(f"{source or 'the table'} has no row with a label of: {', '.join(model.findings)}")
-    read = [(a, gold) for a, gold in zip(said, labels, strict=True) if isinstance(a, Annotated)]
-    found = np.array([list(a.findings.values()) for a, _ in read]).reshape(len(read), len(known))
-    gold = np.array([row for _, row in read]).reshape(len(read), len(known))
-    return choose_thresholds(model.findings, found, gold, source)
+    read = [(a, study) for a, study in zip(said, kept, strict=True) if isinstance(a, Annotated)]
+    return [a for a, _ in read], [study for _, study in read]

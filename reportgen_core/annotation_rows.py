@@ -10,12 +10,13 @@ import csv
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from .errors import DataError
 from .registry import nearest
+from .study_json import study_from_json
 from .types import Study, View
 
 IDS = ("id", "study", "study_id", "uid", "image_id", "example_id", "key")
@@ -57,6 +58,7 @@ class Columns:
     needs_image: bool = False
     labels: tuple[str, ...] = ()  # findings whose columns hold 1, 0, -1 or nothing
     label_list: str = ""  # instead of those columns, one with the names of the findings that are present
+    split: str = ""  # only rows of this split, in tables that have one
 
 
 def read_rows(path: Path, columns: Columns) -> Iterator[Row | BadRow]:
@@ -68,7 +70,8 @@ def read_rows(path: Path, columns: Columns) -> Iterator[Row | BadRow]:
             reads = _Table(path, columns)
             for line, cells in _lines(file) if path.suffix.lower() == ".jsonl" else _cells(path, file):
                 try:
-                    yield Row(line, reads.study(line, cells))
+                    if reads.chosen(cells):
+                        yield Row(line, reads.study(line, cells))
                 except _Bad as e:
                     yield BadRow(line, str(e))
     except OSError as e:
@@ -117,10 +120,18 @@ class _Table:
         self.path, self.columns, self.checked = path, columns, False
         self.folder = (columns.images or path.parent).resolve()
 
+    def chosen(self, cells: Cells) -> bool:
+        """Whether the row is of the split that is asked for."""
+        if not self.columns.split or isinstance(cells, _Bad):
+            return True
+        return self._cell(cells, "", ("split",)) == self.columns.split
+
     def study(self, line: int, cells: Cells) -> Study:
-        """One row as a study."""
+        """One row as a study; what `rg data build` wrote is one already."""
         if isinstance(cells, _Bad):
             raise cells
+        if isinstance(cells.get("sections"), dict) and "id" in cells:
+            return self._built(cells)
         if not self.checked:
             self._check(list(cells))
             self.checked = True
@@ -133,6 +144,23 @@ class _Table:
             if any("\udc80" <= c <= "\udcff" for c in text):
                 raise _Bad("not UTF-8")
         return Study(str(id or line), views, sections, labels=self._labels(cells))
+
+    def _built(self, cells: Mapping[str, Any]) -> Study:
+        asked = self.columns
+        try:
+            study = study_from_json(cells, self._inside)
+        except DataError as e:
+            raise _Bad(str(e)) from e
+        if asked.needs_image and not study.views:
+            raise _Bad("no image")
+        labels = {name: value for name, value in study.labels.items() if name in asked.labels}
+        return replace(study, views=study.views if asked.needs_image else (), labels=labels)
+
+    def _inside(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.resolve().is_relative_to(self.folder):
+            raise _Bad(f"image {path} lies outside {self.folder}")
+        return path
 
     def _check(self, there: list[str]) -> None:
         """Raise DataError for a column that was asked for and that the first row lacks."""
@@ -171,11 +199,7 @@ class _Table:
         if not self.columns.needs_image:
             return ()
         names = (self._cell(cells, self.columns.image, IMAGES) or "").split(LIST)
-        paths = [self.folder / name.strip() for name in names if name.strip()]
-        for path in paths:
-            if not path.resolve().is_relative_to(self.folder):
-                raise _Bad(f"image {path} lies outside {self.folder}")
-        return tuple(View(path) for path in paths)
+        return tuple(View(self._inside(name.strip())) for name in names if name.strip())
 
     def _labels(self, cells: Mapping[str, Any]) -> dict[str, float]:
         asked = self.columns

@@ -97,7 +97,7 @@ def test_many_bad_rows_are_counted_and_not_all_named(rg, folder, tmp_path):
         (["--id", "uid"], "has no column 'uid'; did you mean 'id'"),
         (["--tune"], "has no column 'Cardiomegaly'"),
         (["--tune", "--labels", "lables"], "has no column 'lables'"),
-        (["--labels", "text"], "--tune is not asked for"),
+        (["--labels", "text"], "neither is asked for"),
         (["--out", "x.txt"], "written as .csv or .jsonl"),
         (["--explain"], "--explain needs JSON lines"),
     ],
@@ -167,6 +167,41 @@ def test_thresholds_are_chosen_kept_and_used(kind, rg, tmp_path):
     again = rg("annotate", plain, "--model", folder)
     labels = [FINDINGS[0] in r["labels"].split("|") for r in csv.DictReader(io.StringIO(again.out))]
     assert labels == [p >= cut for p in scores] and "thresholds of val.csv" in again.err
+
+
+def test_findings_are_judged_by_a_tables_labels_with_curves(rg, folder, tmp_path):
+    reports = [f"word{i % 20} word{i * 7 % 20} word{i * 3 % 20}." for i in range(30)]
+    rows = [[i, text, int(i % 3 == 0), 0, -1 if i else 1, "test" if i else "val"] for i, text in enumerate(reports)]
+    file = table(tmp_path / "gold.csv", rows, ("id", "text", *FINDINGS, "split"))
+    done = rg(
+        "annotate", file, "--model", folder, "--evaluate", tmp_path / "scores", "--resamples", 50, "--split", "test"
+    )
+    assert done.code == 0, done.err
+    values = json.loads((tmp_path / "scores" / "findings.json").read_text())
+    said = {line["name"]: line["value"] for line in values["lines"]}
+    plain = rg("annotate", file, "--model", folder, "--split", "test")
+    scores = {int(r["id"]): float(r[FINDINGS[0]]) for r in csv.DictReader(io.StringIO(plain.out))}
+    there, not_there = [p for i, p in scores.items() if i % 3 == 0], [p for i, p in scores.items() if i % 3]
+    pairs = [(a > b) + (a == b) / 2 for a in there for b in not_there]
+    assert said[f"findings {FINDINGS[0]} auc"] == pytest.approx(sum(pairs) / len(pairs), abs=1e-4)
+    assert (values["studies"], said["findings mean auc"]) == (29, said[f"findings {FINDINGS[0]} auc"])
+    assert f"left out of the means: {FINDINGS[1]}, which no study has as a positive" in done.out
+    assert (tmp_path / "scores" / "roc.png").read_bytes().startswith(b"\x89PNG")
+    assert b"left out of the means" in (tmp_path / "scores" / "roc.svg").read_bytes()
+
+
+def test_what_rg_data_build_wrote_is_read_as_it_stands(rg, folder, tmp_path):
+    rows = [
+        {"id": f"s{i}", "split": "test" if i else "train", "sections": {"findings": f"word{i}."},
+         "labels": {FINDINGS[0]: i % 2, "other": 1}, "views": [{"path": f"{i}.png", "projection": "frontal"}]}
+        for i in range(5)
+    ]  # fmt: skip
+    (tmp_path / "studies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, {**rows[1], "views": 3}]))
+    done = rg("annotate", tmp_path / "studies.jsonl", "--model", folder, "--split", "test")
+    assert [r["id"] for r in csv.DictReader(io.StringIO(done.out))] == ["s1", "s2", "s3", "s4"]
+    assert done.code == 1 and "line 6: study 's1' is not written as a study" in done.err
+    done = rg("annotate", tmp_path / "studies.jsonl", "--model", folder, "--evaluate", tmp_path / "scores")
+    assert FINDINGS[0] in done.out and "mean auc" in done.out
 
 
 def test_a_label_that_is_no_label_makes_its_row_bad(rg, tmp_path):

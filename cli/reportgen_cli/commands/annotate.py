@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from ..render import table as draw
 if TYPE_CHECKING:
     from reportgen_core import Model
     from reportgen_core.annotation import Annotated, BadRow, Thresholds
+    from reportgen_core.roc import Curve
 
 TOLD = 20  # bad rows named one by one; the rest are counted
 
@@ -37,7 +39,10 @@ TOLD = 20  # bad rows named one by one; the rest are counted
 @click.option("--images", type=FOLDER, help="The folder of the images; without it, that of the table.")
 @click.option("--explain", is_flag=True, help="With JSON lines: each word and how much the model looked at it.")
 @click.option("--tune", is_flag=True, help="Choose thresholds by the table's labels; keep them with the model.")
-@click.option("--labels", default="", metavar="COLUMN", help="With --tune: names joined by |; else a column a finding.")
+@click.option("--evaluate", type=FOLDER, help="Compare with the table's labels: AUC, ROC curves as a picture, here.")
+@click.option("--labels", default="", metavar="COLUMN", help="Of --tune, --evaluate: names by |; else a column each.")
+@click.option("--split", default="", help="Only rows whose column split says so.")
+@click.option("--resamples", default=1000, show_default=True, type=click.IntRange(0, 10**6), help="Of --evaluate.")
 @click.option("--batch-size", default=128, show_default=True, type=click.IntRange(1, 65536))
 @click.option(
     "--workers", default=0, show_default=True, type=click.IntRange(0, 256), help="Processes that read images."
@@ -55,7 +60,10 @@ def annotate(
     images: Path | None,
     explain: bool,
     tune: bool,
+    evaluate: Path | None,
     labels: str,
+    split: str,
+    resamples: int,
     batch_size: int,
     workers: int,
     precision: str,
@@ -69,14 +77,15 @@ def annotate(
     \b
     Example: rg annotate reports.csv --model runs/tienet-r/best --out labels.csv
     Example: rg annotate val.csv --model runs/tienet-r/best --tune
+    Example: rg annotate test.csv --model runs/tienet-r/best --evaluate scores
     """
     lines = as_json if out is None else out.suffix == ".jsonl"
     if out is not None and out.suffix not in (".csv", ".jsonl"):
         raise OptionError(f"--out {out}: labels are written as .csv or .jsonl")
     if explain and not lines:
         raise OptionError("--explain needs JSON lines: --json, or --out FILE.jsonl")
-    if labels and not tune:
-        raise OptionError("--labels says what --tune learns from, and --tune is not asked for")
+    if labels and not (tune or evaluate):
+        raise OptionError("--labels says what --tune learns from or --evaluate compares with; neither is asked for")
 
     from reportgen_core import load
     from reportgen_core.annotation import annotate as findings_of
@@ -89,11 +98,14 @@ def annotate(
     asked = Columns(
         sections=made.text.sections, id=name, text=text, image=image, images=images,
         needs_image=made.encoder.image.views > 0,
-        labels=made.findings if tune else (), label_list=labels,
+        labels=made.findings if tune or evaluate else (), label_list=labels, split=split,
     )  # fmt: skip
     how: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers}
     if tune:
         choose(made, folder, table, asked, how)
+        return
+    if evaluate:
+        judge(made, evaluate, table, asked, {**how, "resamples": resamples})
         return
     known = load_thresholds(folder, made.findings)
     click.echo(_thresholds(known, folder), err=True)
@@ -120,6 +132,35 @@ def choose(model: Model, folder: Path, table: Path, columns: Columns, how: dict[
     ]
     draw(("finding", "positives", "threshold", "F1 here"), rows)
     click.echo(f"{path}, chosen on {found.studies} studies", err=True)
+
+
+def judge(model: Model, folder: Path, table: Path, columns: Columns, how: dict[str, Any]) -> None:
+    """Compare with labels; show the areas, keep them and their curves in the folder."""
+    from reportgen_core.annotation import evaluate
+    from reportgen_core.results import write
+
+    from ..roc_picture import roc_picture
+
+    found = evaluate(model, read_rows(table, columns), table.name, **how)
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {"table": table.name, "studies": found.studies, "lines": [asdict(line) for line in found.lines]}
+    write(folder / "findings.json", json.dumps({"format": 1, **values}, indent=1, ensure_ascii=False) + "\n")
+    for kind in ("svg", "png"):
+        write(folder / f"roc.{kind}", roc_picture(found, f"{table.name}, {found.studies} studies", kind))
+    draw(("finding", "positives", "negatives", "AUC", "95 % interval"), [_area(c) for c in found.curves])
+    for line in found.lines:
+        if line.name.endswith("mean auc"):
+            ends = "" if line.low is None else f" ({line.low:.3f}-{line.high:.3f})"
+            click.echo(f"{line.name.removeprefix('findings ')}: {line.value:.3f}{ends}")
+    for one in found.left_out:
+        lacks = "positive" if not one.positives else "negative"
+        click.echo(f"left out of the means: {one.name}, which no study has as a {lacks}")
+    click.echo(str(folder / "roc.svg"), err=True)
+
+
+def _area(one: Curve) -> tuple[str, ...]:
+    ends = "–" if one.low is None or one.high is None else f"{one.low:.3f}-{one.high:.3f}"
+    return one.name, str(one.positives), str(one.negatives), "–" if one.area is None else f"{one.area:.3f}", ends
 
 
 def _thresholds(known: Thresholds | None, folder: Path) -> str:
