@@ -1,6 +1,6 @@
 """TieNet on reports alone, five-fold by study, beside TF-IDF with logistic regression on the same folds.
 
-    python -m benchmarks.tienet_openi reports.jsonl [--folds 5] [--set epochs=12] [--option hidden=256]
+    python -m benchmarks.tienet_openi reports.jsonl --vectors vectors.npz --keep folds [--set epochs=12]
 
 The file has one Open-i report a line: `findings`, `impression`, and `labels14`, a list of the classes that are present
 (null: not labelled, left out). Each fold's model stops by its own validation studies, a tenth of its training studies;
@@ -29,8 +29,11 @@ SYSTEMS = ("tienet-r", "tf-idf + logistic regression")
 LEAST = 20  # positives of a class that is reported
 SECTIONS = ("findings", "impression")
 TEXT = TextSpec(sections=SECTIONS, min_count=2, max_sentences=50, max_words=100, max_length=500)
-DECODER = {"writes": False}
-SETTINGS = {"epochs": 12, "batch_size": 32, "lr": 1e-3, "weight_decay": 1e-4, "patience": 3}
+DECODER = {"writes": False, "word_dropout": 0.1}
+SETTINGS = {
+    "epochs": 16, "batch_size": 32, "lr": 1e-3, "schedule": "linear", "optimizer": "adamw", "weight_decay": 1e-4,
+    "weights": {"penalty": 0.01},
+}  # fmt: skip
 
 
 def read(path: Path) -> tuple[list[Study], list[str]]:
@@ -49,7 +52,7 @@ def tienet(learn: list[Study], held: list[Study], names: Sequence[str], args: ar
     order = np.random.default_rng(fold).permutation(len(learn))
     tenth = len(learn) // 10
     val, rest = [learn[i] for i in order[:tenth]], [learn[i] for i in order[tenth:]]
-    options = {**DECODER, **parse_options(args.option)}
+    options = {**DECODER, **vectors(args.vectors), **parse_options(args.option)}
     model = compose(encoder="none", decoder="tienet", decoder_options=options, text=TEXT, seed=args.seed)
     settings = TrainSettings.of({**SETTINGS, **parse_options(args.set), "seed": args.seed})
     with tempfile.TemporaryDirectory() as folder:
@@ -59,6 +62,14 @@ def tienet(learn: list[Study], held: list[Study], names: Sequence[str], args: ar
         best = train(model, rest, val, out=folder, settings=settings, watch=watch)
     said = [a for a in annotate(best, (Row(i, s) for i, s in enumerate(held))) if isinstance(a, Annotated)]
     return np.array([[a.findings[n] for n in names] for a in said])
+
+
+def vectors(path: Path | None) -> dict[str, Any]:
+    """The options that start the words from a .npz of word vectors, and fit their width."""
+    if path is None:
+        return {}
+    with np.load(path, allow_pickle=False) as file:
+        return {"vectors": str(path), "embedding": int(file["vectors"].shape[1])}
 
 
 def tfidf(learn: list[Study], held: list[Study], names: Sequence[str]) -> Any:
@@ -118,6 +129,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="K=V")
     parser.add_argument("--option", action="append", default=[], metavar="K=V")
+    parser.add_argument("--vectors", type=Path, help="a .npz of word vectors to start from")
     parser.add_argument("--resamples", type=int, default=500)
     parser.add_argument("--keep", type=Path, help="a folder for each fold's figures; a run that was killed goes on")
     parser.add_argument("--quiet", action="store_true")

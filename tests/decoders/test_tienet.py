@@ -23,7 +23,7 @@ from reportgen_core import (
 )
 from reportgen_core.interfaces import Annotates
 from reportgen_core.testing import check_decoder
-from reportgen_core.text import BOS, EOS
+from reportgen_core.text import BOS, EOS, UNK
 from reportgen_core.types import Audit
 
 FINDINGS = ("Effusion", "Nodule", "No Finding")
@@ -265,7 +265,24 @@ def test_a_tienet_that_only_reads_says_so_when_asked_to_write():
         make(writes=False).generate(image_features(), GenerationSettings())
 
 
+def test_word_dropout_hides_words_in_training_alone():
+    decoder, f, t = make(dropout=0.0, word_dropout=0.6), image_features(), labelled()
+    plain = make(dropout=0.0)
+    with torch.no_grad():
+        assert float(decoder(f, t).losses["finding"]) == float(plain(f, t).losses["finding"])
+        torch.manual_seed(0)
+        found = decoder.train()(f, t)
+        torch.manual_seed(0)
+        gone = torch.rand(t.words[:, :-1].shape) < 0.6
+        hidden = torch.where(gone & (t.words[:, :-1] > UNK), UNK, t.words[:, :-1])  # marks stay
+        logits, _ = plain.classify(plain.read(plain.see(f), hidden), t.words[:, :-1])
+    assert float(found.losses["finding"]) == pytest.approx(float(plain.loss(logits, t.findings)), rel=1e-5)
+    assert (hidden == UNK).any()
+
+
 def test_an_option_that_cannot_be_says_what_can():
+    with pytest.raises(OptionError, match=r"word_dropout=1.5 is a share of words: from 0 to below 1"):
+        make(word_dropout=1.5)
     with pytest.raises(OptionError, match="absent or skip, not 'ignored'"):
         make(unsaid="ignored")
 

@@ -15,6 +15,8 @@ network in three uses: report only (the encoder `none`, which has no token: no i
 - Losses, means over studies: `finding` is L_C, eq. 6; `word` is L_R, summed over a report's words; `penalty` is the
   attention's. Eq. 7's α is the training setting weights: {"finding": α, "word": 1 - α}; the penalty stands outside it.
   `doubly` adds Xu et al.'s (1 - Σ_t a_t)² to L_R. Dropout stands before the last layer ("on the MLP").
+- `word_dropout` is the share of words that training reads as unknown: section 3.5 asks to drop part of the
+  "easy-to-learn" data, the text, and does not say how. It is 0 unless asked for.
 - In use, a written report is read again and classified as any other: the two agree to the last digit.
 
 Letters: B studies, R rows of a search, N regions, C channels, H hidden, E embedding, T words, L findings, r rows of G.
@@ -40,10 +42,11 @@ from reportgen_core import (
     FeatureSpec,
     Generated,
     GenerationSettings,
+    OptionError,
     Targets,
     TargetSpec,
 )
-from reportgen_core.text import BOS, EOS, PAD
+from reportgen_core.text import BOS, EOS, PAD, SPECIAL, UNK
 
 from .aete import AttentionEncodedText, penalty, saliency
 from .attention import AdditiveAttention
@@ -89,6 +92,7 @@ class TieNet(Decoder):
         attention_units: int = 350,
         attention_rows: int = 5,
         dropout: float = 0.5,
+        word_dropout: float = 0.0,
         writes: bool = True,
         doubly: bool = False,
         balanced: bool = True,
@@ -98,7 +102,9 @@ class TieNet(Decoder):
         super().__init__(features, targets)
         V, L = len(targets.words), len(targets.findings)
         C = transition if features.tokens else 0
-        self.hidden, self.writes, self.doubly = hidden, writes, doubly
+        if not 0 <= word_dropout < 1:
+            raise OptionError(f"word_dropout={word_dropout} is a share of words: from 0 to below 1")
+        self.hidden, self.writes, self.doubly, self.word_dropout = hidden, writes, doubly, word_dropout
         self.embedding = nn.Embedding(V, embedding, padding_idx=PAD)
         self.lstm = nn.LSTM(embedding + C, hidden, batch_first=True)
         if C:
@@ -195,7 +201,8 @@ class TieNet(Decoder):
         assert targets.words is not None
         assert targets.findings is not None
         words, wanted, real = taught(targets.words)
-        read = self.read(self.see(features), words)
+        heard = self._forgetful(words) if self.training and self.word_dropout else words
+        read = self.read(self.see(features), heard)
         logits, weights = self.classify(read, words)
         losses = {"finding": self.loss(logits, targets.findings), "penalty": penalty(weights).mean()}
         if self.out is None:
@@ -206,6 +213,11 @@ class TieNet(Decoder):
             lack = 1 - (read.looked * real[..., None]).sum(1)  # (B, N)
             losses["word"] = losses["word"] + ((lack.square() * features.mask).sum(1) * real[:, 0]).mean()
         return replace(out, losses=losses)
+
+    def _forgetful(self, words: Tensor) -> Tensor:
+        """The words with some of them unknown; marks stay."""
+        gone = (torch.rand(words.shape, device=words.device) < self.word_dropout) & (words >= len(SPECIAL))
+        return words.masked_fill(gone, UNK)
 
     @torch.inference_mode()
     def annotate(self, features: Features, targets: Targets) -> Annotation:
