@@ -73,6 +73,16 @@ class Model(nn.Module):
         features: Features = self.encoder(pixels, batch.mask.to(self.device))
         return features
 
+    def pooled(self, studies: Sequence[Study], *, batch_size: int = 32, cache: Path | None = None) -> dict[str, Any]:
+        """The encoder's pooled features of each study that can be read, arrays (P,) by id."""
+        self.eval()
+        found: dict[str, Any] = {}
+        with torch.inference_mode():
+            for batch, _ in read_batches(studies, self.encoder.image, batch_size=batch_size, cache=cache):
+                if batch.ids:
+                    found |= zip(batch.ids, self.encode(batch).pooled.float().cpu().numpy(), strict=True)
+        return found
+
     def forward(self, batch: Batch) -> Decoded:
         """One teacher-forced pass; the encoder's own losses join the decoder's."""
         features, targets = self.encode(batch), _move(batch.targets, self.device)

@@ -119,6 +119,9 @@ def test_a_study_says_what_was_drawn_and_that_it_is_synthetic(tmp_path: Path) ->
         assert frontal == {KINDS[k].label for k in drawn}
         assert all(b.left >= 0 and b.left + b.width <= 1 and b.top >= 0 and b.top + b.height <= 1 for b in s.boxes)
         assert len(s.extra["sentence_abnormal"]) == s.sections["findings"].count(".")
+        flags, sentences = s.extra["sentence_abnormal"], s.sections["findings"].removesuffix(".").split(". ")
+        marked = [text + "." for text, flag in zip(sentences, flags, strict=True) if flag]
+        assert s.sections.get("abnormal", "") == " ".join(marked)
 
 
 def test_the_reader_and_other_programs_open_the_images(tmp_path: Path) -> None:

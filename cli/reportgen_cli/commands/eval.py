@@ -140,9 +140,8 @@ def _with_model(asked: Mapping[str, Any], how: dict[str, Any], collection: Colle
     background = background_of(collection, collection.split(split), sections)
     features = _features(asked["features"])
     if asked["nearest_image"]:
-        from ..features import pooled
-
-        features = pooled(model, (*collection.split("train"), *collection.split(split)), asked["batch_size"])
+        studies = (*collection.split("train"), *collection.split(split))
+        features = model.pooled(studies, batch_size=asked["batch_size"])
     settings = GenerationSettings(max(asked["beams"], asked["n_best"]), asked["n_best"], attention=False)
     how |= {"sections": sections, "background": replace(background, features=features)}
     how |= {"name": asked["name"] or Path(asked["model"]).name, "settings": settings}

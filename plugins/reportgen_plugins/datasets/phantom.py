@@ -117,7 +117,10 @@ class Phantom(Dataset):
             "sentences": {name: [_traced(s) for s in sentences] for name, sentences in parts.items()},
             "sentence_abnormal": [bool(s.findings) for name in self.labelled_sections for s in parts.get(name, ())],
         }
-        return Case(_study(id, text.sections(), findings, told), findings)
+        sections = text.sections()
+        if findings:  # the sentences of the findings that state one, as `rg data abnormal` would find them
+            sections["abnormal"] = " ".join(s.text for s in text.findings if s.findings)
+        return Case(_study(id, sections, findings, told), findings)
 
     def _openi(self, ledger: Ledger) -> Iterator[Case]:
         for source in phantom_openi.studies():
