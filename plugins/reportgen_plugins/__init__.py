@@ -187,3 +187,35 @@ def register_protocols() -> Iterable[Entry]:
         Entry("chinese-words", words + "Chinese", "jieba's words without punctuation"),
         Entry("chinese-characters", words + "Chinese", "each character a word", options={"characters": True}),
     ]  # fmt: skip
+
+
+@hookimpl
+def register_sentence_encoders() -> Iterable[Entry]:
+    at = _HERE + "sentences.encoders:"
+    return [
+        Entry(
+            "minilm", at + "MeanPooled", "mean of a transformer's states; a small one by default", "arXiv:1908.10084"
+        ),
+        Entry("word-vectors", at + "WordVectors", "mean of word vectors, or vectors of sentences, from a file"),
+    ]
+
+
+@hookimpl
+def register_sentence_classifiers() -> Iterable[Entry]:
+    at = _HERE + "sentences."
+    return [
+        Entry(
+            "bert", at + "bert:BertClassifier", "a fine-tuned transformer; a small one by default", "arXiv:2010.02467"
+        ),
+        Entry("tfidf", at + "tfidf:TfidfClassifier", "logistic regression on TF-IDF of words and pairs"),
+        Entry("words", at + "words:WordRule", 'normal has "no", "normal", "clear", "stable"', "arXiv:1711.08195"),
+    ]
+
+
+@hookimpl
+def register_sentence_groupers() -> Iterable[Entry]:
+    at, cvse = _HERE + "sentences.groups:KMeans", "arXiv:2010.02467"
+    return [
+        Entry("kmeans", at, "K-means on sentence vectors", cvse, options={"exclusive": False}),
+        Entry("kmeans-exclusive", at, "K-means, divided by exclusive terms", cvse, options={"exclusive": True}),
+    ]

@@ -17,6 +17,7 @@ from reportgen_core.study_json import study_to_json
 
 from ..options import completes, values
 from ..reading import PLACE, place, read_dataset
+from .data_sentences import abnormal, groups
 
 SHOWN = 5  # ids of a reason that are printed; --json has all
 
@@ -28,6 +29,10 @@ def data() -> None:
     \b
     Example: rg data audit iu-xray --root NLMCXR --option protocol=r2gen
     """
+
+
+data.add_command(abnormal)
+data.add_command(groups)
 
 
 def _of_a_dataset(command: Callable[..., None]) -> Callable[..., None]:

@@ -35,7 +35,7 @@ def set_vectors(embedding: nn.Embedding, words: Sequence[str], path: str | Path)
     path, rows = Path(path), {word: i for i, word in enumerate(words)}
     found: dict[int, Vector] = {}
     try:
-        for word, vector in _read(path):
+        for word, vector in read_vectors(path):
             if len(vector) != embedding.embedding_dim:
                 raise OptionError(
                     f"{path} has vectors of {len(vector)}, the embedding {embedding.embedding_dim}; "
@@ -54,7 +54,7 @@ def set_vectors(embedding: nn.Embedding, words: Sequence[str], path: str | Path)
     return len(found)
 
 
-def _read(path: Path) -> Iterator[tuple[str, Vector]]:
+def read_vectors(path: Path) -> Iterator[tuple[str, Vector]]:
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
             yield from zip(file["words"].tolist(), file["vectors"], strict=True)

