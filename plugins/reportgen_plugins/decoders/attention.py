@@ -25,7 +25,7 @@ class AdditiveAttention(nn.Module):
 
     def forward(self, keys: Tensor, state: Tensor, mask: Tensor | None = None) -> Tensor:
         """keys (B, N, hidden), state (B, ·), mask (B, N) True where real -> weights (B, N) that sum to 1."""
-        scores = self.score(torch.tanh(keys + self.query(state)[:, None])).squeeze(-1).float()  # (B, N)
+        scores = self.score((keys + self.query(state)[:, None]).tanh_()).squeeze(-1).float()  # (B, N)
         if mask is not None:
             scores = scores.masked_fill(~mask, -torch.inf)
         weights: Tensor = scores.softmax(-1)

@@ -51,6 +51,7 @@ from reportgen_core import (
 from reportgen_core.text import BOS, EOS, PAD
 
 from .attention import AdditiveAttention, attend
+from .lstm_step import StepCell
 from .order import shuffled
 from .search import Found, search
 from .tags import TagPredictor, probabilities, tag_loss
@@ -122,7 +123,7 @@ class HierLSTM(Decoder):
         self.semantic = AdditiveAttention(embedding, hidden, hidden, bias=bias) if semantic else None  # eq. 3
         seen = features.dim * visual + embedding * semantic + features.pooled * (attention == "none")
         self.context = linear(seen, hidden)  # eq. 4, W_fc
-        self.sentence = nn.LSTMCell(hidden, hidden)
+        self.sentence = StepCell(hidden, hidden)
         self.topic_hidden, self.topic_context = linear(hidden, embedding), linear(hidden, embedding)  # eq. 5
         self.stop_before, self.stop_now = (
             linear(hidden, hidden),
@@ -159,19 +160,22 @@ class HierLSTM(Decoder):
     def unroll(self, memory: Memory, steps: int, *, until_all_stop: bool = False) -> Topics:
         """The sentence LSTM over `steps` sentences: topics, eq. 5, and stop, eq. 6."""
         hidden = cell = memory.features.pooled.new_zeros(len(memory.features.pooled), self.hidden)
-        topics, stops, alphas, betas = [], [], [], []
+        hiddens, contexts, stops, alphas, betas = [], [], [], [], []
         stopped = torch.zeros(len(hidden), dtype=torch.bool, device=hidden.device)
         for _ in range(steps):
             context, alpha, beta = self.look(memory, hidden)
             before, (hidden, cell) = hidden, self.sentence(context, (hidden, cell))
-            topics.append(torch.tanh(self.topic_hidden(hidden) + self.topic_context(context)))  # eq. 5
+            hiddens.append(hidden)
+            contexts.append(context)
             stops.append(self.stop(torch.tanh(self.stop_before(before) + self.stop_now(hidden))))  # eq. 6
             alphas.append(alpha)
             betas.append(beta)
             stopped |= self.says_stop(stops[-1])
             if until_all_stop and bool(stopped.all()):
                 break
-        return Topics(torch.stack(topics, 1), torch.stack(stops, 1), _stack(alphas), _stack(betas))
+        said, seen = torch.stack(hiddens, 1), torch.stack(contexts, 1)  # (B, S, H)
+        topics = torch.tanh(self.topic_hidden(said) + self.topic_context(seen))  # eq. 5
+        return Topics(topics, torch.stack(stops, 1), _stack(alphas), _stack(betas))
 
     def says_stop(self, logits: Tensor) -> Tensor:
         """(…, 2) -> (…) bool: p(STOP) > threshold."""

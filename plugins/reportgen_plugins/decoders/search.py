@@ -47,23 +47,24 @@ def search(step: Step, state: State, *, rows: int, beams: int, max_words: int, a
     return run(step, state, rows, beams, max_words, attention)
 
 
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """One step of a greedy search."""
+
+    rows: Tensor  # (n,) the rows still active
+    words: Tensor  # (n,)
+    gains: Tensor  # (n,) log-probabilities
+    attention: Tensor | None  # (n, N)
+
+
 def _greedy(step: Step, state: State, rows: int, beams: int, max_words: int, attention: bool) -> Found:
-    device = state[0].device
-    words = torch.full((rows, max_words), PAD, dtype=torch.long, device=device)
-    scores = torch.zeros(rows, device=device)
-    kept: list[tuple[Tensor, Tensor]] = []  # (rows, weights) of each step
-    active = torch.arange(rows, device=device)
-    word = torch.full((rows,), BOS, dtype=torch.long, device=device)
-    written = 0
-    for t in range(max_words):
+    active = torch.arange(rows, device=state[0].device)
+    word = torch.full_like(active, BOS)
+    steps: list[_Word] = []
+    for _ in range(max_words):
         logits, state, weights = step(word, state)
-        total = logits.logsumexp(-1)
-        top, word = _forbid(logits).max(-1)
-        words[active, t] = word
-        scores[active] += (top - total).float()
-        if attention and weights is not None:
-            kept.append((active, weights))
-        written = t + 1
+        gain, word = _forbid(logits.float().log_softmax(-1)).max(-1)
+        steps.append(_Word(active, word, gain.float(), weights if attention else None))
         alive = word != EOS
         left = int(alive.sum())
         if left == 0:
@@ -71,23 +72,29 @@ def _greedy(step: Step, state: State, rows: int, beams: int, max_words: int, att
         if left < len(word):
             active, word = active[alive], word[alive]
             state = tuple(s[alive] for s in state)
-    looked = _spread(kept, rows, written) if kept else None
-    return Found(words[:, None, :written], scores[:, None], None if looked is None else looked[:, None])
+    return _lay_out(steps, rows)
 
 
-def _forbid(logits: Tensor) -> Tensor:
+def _lay_out(steps: list[_Word], rows: int) -> Found:
+    """The steps as one tensor a kind: PAD and zero where a row had ended."""
+    first = steps[0]
+    words = first.words.new_full((rows, len(steps)), PAD)
+    scores = first.gains.new_zeros(rows)
+    seen = first.attention
+    looked = None if seen is None else seen.new_zeros(rows, len(steps), seen.shape[-1])
+    for t, one in enumerate(steps):
+        words[one.rows, t] = one.words
+        scores[one.rows] += one.gains
+        if looked is not None and one.attention is not None:
+            looked[one.rows, t] = one.attention
+    return Found(words[:, None], scores[:, None], None if looked is None else looked[:, None])
+
+
+def _forbid(gains: Tensor) -> Tensor:
     """Padding and the start mark are never written; their share of the probability counts all the same."""
-    logits[..., PAD] = -torch.inf
-    logits[..., BOS] = -torch.inf
-    return logits
-
-
-def _spread(kept: list[tuple[Tensor, Tensor]], rows: int, length: int) -> Tensor:
-    """Weights of the rows active at each step -> (rows, T, N), zero where a row had ended."""
-    looked = kept[0][1].new_zeros(rows, length, kept[0][1].shape[-1])
-    for t, (active, weights) in enumerate(kept):
-        looked[active, t] = weights
-    return looked
+    gains[..., PAD] = -torch.inf
+    gains[..., BOS] = -torch.inf
+    return gains
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from reportgen_core.text import PAD
 
+from .lstm_step import Kept, advance, gate_order
 from .search import State
 
 
@@ -40,7 +41,7 @@ class WordLSTM(nn.Module):
         self.embedding = nn.Embedding(words, embedding, padding_idx=PAD)
         self.lstm = nn.LSTM(beside + embedding, hidden, layers, batch_first=True)
         self.out = nn.Linear(hidden, words, bias=False)
-        self._folded: tuple[tuple[object, ...], Folded] | None = None
+        self._folded: Kept[Folded] = Kept()
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Run over ready input vectors (R, T, ·) of these lengths: hidden states (Σ lengths, H), row after row."""
@@ -62,11 +63,11 @@ class WordLSTM(nn.Module):
         inputs = self._weight("weight_ih", 0)
         if beside is not None:
             constant = F.linear(beside.to(weight.dtype), inputs[:, : self.beside])
-            state = (*state, _gate_order(constant).to(folded.table.dtype))
+            state = (*state, gate_order(constant).to(folded.table.dtype))
         if first is not None:
             bias = self._weight("bias_ih", 0) + self._weight("bias_hh", 0)
             gates = F.linear(first.to(weight.dtype), inputs[:, self.beside :], bias)
-            state, _ = self._advance(folded, _gate_order(gates).to(folded.table.dtype), state)
+            state, _ = self._advance(folded, gate_order(gates).to(folded.table.dtype), state)
         return state
 
     def step(self, words: Tensor, state: State) -> tuple[Tensor, State, None]:
@@ -85,19 +86,12 @@ class WordLSTM(nn.Module):
             if layer:
                 gates = torch.addmm(folded.biases[layer - 1], hidden[layer - 1], folded.inputs[layer - 1])
             gates = (hidden[layer] @ folded.recurrent[layer]).add_(gates)  # quicker here than addmm, which copies first
-            hidden[layer], cells[layer] = _cell(gates, cells[layer])
+            hidden[layer], cells[layer] = advance(gates, cells[layer])
         return (*hidden, *cells, *rest), hidden[-1]
 
     def fold(self) -> Folded:
         """The folded weights, in autocast's dtype where that is on."""
-        kind = self.out.weight.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.out.weight.dtype
-        weights = (self.embedding.weight, self.out.weight, *self.lstm.parameters())
-        key = (dtype, *((w.data_ptr(), w._version, w.device) for w in weights))
-        if self._folded is None or self._folded[0] != key:
-            with torch.autocast(kind, enabled=False):
-                self._folded = (key, self._fold(dtype))
-        return self._folded[1]
+        return self._folded.of([self.out.weight, self.embedding.weight, *self.lstm.parameters()], self._fold)
 
     def _weight(self, name: str, layer: int) -> Tensor:
         """A tensor of the LSTM, as torch names it."""
@@ -108,29 +102,14 @@ class WordLSTM(nn.Module):
         of = self._weight
 
         def lay(weight: Tensor) -> Tensor:
-            return _gate_order(weight.T).contiguous().to(dtype)  # (4H, ·) -> (·, 4H)
+            return gate_order(weight.T).contiguous().to(dtype)  # (4H, ·) -> (·, 4H)
 
         bias = [of("bias_ih", n) + of("bias_hh", n) for n in range(self.layers)]
         table = self.embedding.weight.detach() @ of("weight_ih", 0)[:, self.beside :].T + bias[0]  # (V, 4H)
         return Folded(
-            table=_gate_order(table).to(dtype),
+            table=gate_order(table).to(dtype),
             recurrent=tuple(lay(of("weight_hh", n)) for n in range(self.layers)),
             inputs=tuple(lay(of("weight_ih", n)) for n in range(1, self.layers)),
-            biases=tuple(_gate_order(bias[n]).to(dtype) for n in range(1, self.layers)),
+            biases=tuple(gate_order(bias[n]).to(dtype) for n in range(1, self.layers)),
             out=self.out.weight.detach().T.contiguous().to(dtype),
         )
-
-
-def _gate_order(gates: Tensor) -> Tensor:
-    """torch's order of gates along the last dimension, i f g o -> i f o g, so that one sigmoid serves three of them."""
-    i, f, g, o = gates.chunk(4, -1)
-    return torch.cat([i, f, o, g], -1)
-
-
-def _cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """The LSTM's nonlinear part on gates (R, 4H), which are used up: hidden (R, H) in their dtype, cell in float32."""
-    H = cell.shape[-1]
-    open_ = gates[:, : 3 * H].sigmoid_()
-    new = gates[:, 3 * H :].tanh_()
-    cell = torch.addcmul(open_[:, H : 2 * H] * cell, open_[:, :H], new)
-    return open_[:, 2 * H :] * cell.tanh().to(gates.dtype), cell

@@ -1,0 +1,70 @@
+"""One step of an LSTM as generation takes it: gates in the order input, forget, output, cell; weights laid out for it.
+
+What is laid out of the weights is kept until one of them changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """Something made of weights, made again when one of them, its device or autocast's dtype changes."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[object, ...], T] | None = None
+
+    def of(self, weights: Sequence[Tensor], make: Callable[[torch.dtype], T]) -> T:
+        """What `make` makes of these weights, in autocast's dtype where that is on."""
+        kind, dtype = weights[0].device.type, weights[0].dtype
+        if torch.is_autocast_enabled(kind):
+            dtype = torch.get_autocast_dtype(kind)
+        key = (dtype, *((w.data_ptr(), w._version, w.device) for w in weights))
+        if self._kept is None or self._kept[0] != key:
+            with torch.autocast(kind, enabled=False), torch.no_grad():
+                self._kept = (key, make(dtype))
+        return self._kept[1]
+
+
+class StepCell(nn.LSTMCell):
+    """torch's LSTM cell, which without gradients multiplies input and state by both weights at once."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__(inputs, hidden)
+        self._laid: Kept[tuple[Tensor, Tensor]] = Kept()
+
+    def forward(self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """inputs (R, ·), hidden and cell state (R, H) -> hidden and cell state (R, H)."""
+        if state is None or torch.is_grad_enabled():
+            after: tuple[Tensor, Tensor] = super().forward(inputs, state)
+            return after
+        weight, bias = self._laid.of(list(self.parameters()), self._lay)
+        hidden, cell = state
+        gates = torch.cat([inputs.to(weight.dtype), hidden.to(weight.dtype)], -1) @ weight
+        return advance(gates.add_(bias), cell.float())
+
+    def _lay(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The weights (· + H, 4H) and the bias (4H,)."""
+        weight = torch.cat([self.weight_ih, self.weight_hh], 1).T
+        return gate_order(weight).contiguous().to(dtype), gate_order(self.bias_ih + self.bias_hh).to(dtype)
+
+
+def gate_order(gates: Tensor) -> Tensor:
+    """torch's order of gates along the last dimension, i f g o -> i f o g, so that one sigmoid serves three of them."""
+    i, f, g, o = gates.chunk(4, -1)
+    return torch.cat([i, f, o, g], -1)
+
+
+def advance(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """The LSTM's nonlinear part on gates (R, 4H), which are used up: hidden (R, H) in their dtype, cell in float32."""
+    H = cell.shape[-1]
+    open_ = gates[:, : 3 * H].sigmoid_()
+    new = gates[:, 3 * H :].tanh_()
+    cell = torch.addcmul(open_[:, H : 2 * H] * cell, open_[:, :H], new)
+    return open_[:, 2 * H :] * cell.tanh().to(gates.dtype), cell
