@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and study.")
 @click.option("--attention", is_flag=True, help="With --json: where the model looked, as numbers.")
 @click.option("--out", type=FOLDER, help="Also write STUDY.txt and reports.jsonl into this folder.")
-@click.option("--explain", is_flag=True, help="With --out: a picture of where the model looked, STUDY.png.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="With --out: pictures of where the model looked, STUDY.png (and STUDY.words.png, its words shaded).",
+)
 @click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1, 4096))
 @click.option("--workers", type=click.IntRange(0, 256), help="Processes that read images; without it, as many as help.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
@@ -153,8 +157,11 @@ class Shown:
         (out / f"{name}.txt").write_text(report.text + "\n", encoding="utf-8")
         if self.grid is not None:
             from ..pictures import explain
+            from ..shading import shaded, shows_words
 
             explain(report, self.grid).save(out / f"{name}.png")
+            if shows_words(report):
+                shaded(report, self.grid).save(out / f"{name}.words.png")
 
 
 def file_name(study: str) -> str:

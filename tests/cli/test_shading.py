@@ -1,0 +1,93 @@
+"""Words of a report shaded by where the model looked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from reportgen_cli.shading import _placed, _salient, shaded, shows_words
+
+from reportgen_core import Attention, Report, compose
+from reportgen_core.text import EOS, Vocabulary
+
+WORDS = ("the", "heart", "is", "enlarged", ".", "no", "effusion", ".")
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Report:
+    Image.fromarray(np.full((90, 90), 120, np.uint8)).save(tmp_path / "a.png")
+    words = torch.full((2, 8), 1 / 8)
+    regions = torch.full((8, 4), 1 / 4)
+    looked = Attention("word", regions=regions, words=words)
+    return Report(
+        "a", "", findings={"Cardiomegaly": 0.9}, attention=looked, views=(str(tmp_path / "a.png"),), words=WORDS
+    )
+
+
+def colour(picture: Image.Image) -> np.ndarray:
+    """Where the picture, right of the radiograph, is coloured."""
+    pixels = np.asarray(picture).astype(int)
+    return (pixels.max(2) - pixels.min(2))[:, 480:] > 40
+
+
+def looking_at(report: Report, row: int, word: int) -> Report:
+    words = torch.full((2, 8), 1 / 8)
+    words[row] = torch.eye(8)[word]
+    return replace(report, attention=replace(report.attention, words=words))
+
+
+def test_an_even_look_shades_no_word(report):
+    assert not colour(shaded(report, (1, 2, 2))).any()
+
+
+def test_a_look_shades_its_word_in_the_text_and_in_its_row(report):
+    found = []
+    for row, word in ((0, 3), (1, 3), (1, 0)):
+        coloured = colour(shaded(looking_at(report, row, word), (1, 2, 2)))
+        lines = np.flatnonzero(coloured.any(1))
+        bands = np.split(lines, np.flatnonzero(np.diff(lines) > 1) + 1)
+        assert len(bands) == 2, "the whole text, and one row"
+        found.append([(int(b[0]), int(np.flatnonzero(coloured[b].any(0))[0])) for b in bands])
+    (whole, first), (again, second), (begin, _) = found
+    assert whole == again and first[1] == second[1] and first[0] < second[0]
+    assert begin[1] < whole[1]
+
+
+def test_words_that_do_not_fit_begin_a_line():
+    places = _placed(("aa", "bbb", "c"), 72.0, 0.602 * 6)
+    assert places == [(0.0, 0), (3.0, 0), (0.0, 1)]
+
+
+def test_the_radiograph_has_the_look_of_the_salient_words(report):
+    looked = looking_at(report, 0, 3).attention
+    regions = torch.eye(4)[[0, 0, 0, 2, 0, 0, 0, 0]]
+    found = _salient(replace(report, attention=replace(looked, regions=regions)), (1, 2, 2))
+    saliency = np.array([1 / 8] * 3 + [1] + [1 / 8] * 4)
+    np.testing.assert_allclose(found.ravel(), saliency @ regions.numpy() / saliency.sum() * 4)
+    assert _salient(replace(report, attention=replace(looked, regions=None)), (1, 2, 2)) is None
+
+
+def test_a_report_without_text_attention_has_no_such_picture(report):
+    assert shows_words(report)
+    assert not shows_words(replace(report, attention=None))
+    assert not shows_words(replace(report, attention=Attention("word", regions=torch.ones(8, 4) / 4)))
+
+
+def test_rg_report_writes_the_shaded_words_of_tienet(rg, report, tmp_path):
+    options = {"size": 64, "model_args": {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8]}}
+    small = {"hidden": 4, "embedding": 3, "transition": 3, "attention_units": 4}
+    made = compose(
+        encoder="resnet50", decoder="tienet", encoder_options=options, decoder_options=small,
+        vocabulary=Vocabulary(WORDS[:5]), findings=("Cardiomegaly", "Effusion"),
+    )  # fmt: skip
+    with torch.no_grad():
+        made.decoder.out.bias[EOS] = -9.0  # so that it writes
+    folder = made.save(tmp_path / "igr")
+    done = rg("report", tmp_path / "a.png", "--model", folder, "--out", tmp_path / "out", "--explain")
+    assert done.code == 0, done.err
+    with Image.open(tmp_path / "out" / "a.words.png") as picture:
+        assert picture.width > 1000
