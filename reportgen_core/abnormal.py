@@ -6,6 +6,7 @@ arXiv:2010.02467, §3.2. Classifiers are plugins; this is what is done with any 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import time
@@ -77,6 +78,16 @@ def _saved(folder: Path) -> dict[str, Any]:
     if config.get("format") != SAVED_FORMAT:
         raise CheckpointError(f"{file} is of format {config.get('format')}; this reportgen reads {SAVED_FORMAT}")
     return config
+
+
+def saved_digest(folder: Path) -> str:
+    """A sha256 of all files of a saved classifier: the same for the same answers. Raises CheckpointError."""
+    _saved(folder)
+    digest = hashlib.sha256()
+    for file in sorted(p for p in folder.iterdir() if p.is_file()):
+        with file.open("rb") as data:
+            digest.update(file.name.encode() + hashlib.file_digest(data, "sha256").digest())
+    return digest.hexdigest()
 
 
 def load_classifier(folder: Path) -> SentenceClassifier:

@@ -33,6 +33,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 LISTED = ""  # the mark, until all names are known, of a study whose list of labels is complete
 SECTIONS = ("findings", "impression", "indication", "comparison", "history", "technique")
+ABNORMAL, FLAGS = "abnormal", "sentence_abnormal"  # the columns that `rg data abnormal` adds
 _SPLITS = {"training": "train", "validate": "val", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
 
 
@@ -170,6 +171,7 @@ class Table(Dataset):
             split=_SPLITS.get(side, side),
             patient=str(cell("patient")),
             boxes=_boxes(cell("boxes"), cell("size")),
+            extra=_sentence_labels(row.get(FLAGS)),
         )
 
     def _list(self, value: Any) -> list[str]:
@@ -185,6 +187,8 @@ class Table(Dataset):
             chosen = {name: low[name] for name in SECTIONS if name in low}
             if not chosen.keys() & {"findings", "impression"} and "text" in columns:
                 chosen["findings"] = columns["text"]
+        if FLAGS in row and ABNORMAL in row:  # not just any column of that name
+            chosen.setdefault(ABNORMAL, ABNORMAL)
         return {name: text for name, c in chosen.items() if (text := str(row.get(c) or "").strip())}
 
     def _labels(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, float]:
@@ -209,6 +213,14 @@ def _boxes(boxes: Any, size: Any) -> tuple[Box, ...]:
         return tuple(Box(str(n), x / width, y / height, w / width, h / height) for n, x, y, w, h in boxes)
     except (TypeError, ValueError, ZeroDivisionError) as e:
         raise DataError(f"boxes {boxes!r} are not [[label, left, top, width, height], …]: {e}") from e
+
+
+def _sentence_labels(value: Any) -> dict[str, Any]:
+    """Whether each sentence is abnormal: a list, or 0 and 1 with | between in a cell."""
+    if isinstance(value, str):
+        known = {"0": False, "1": True}
+        value = [known.get(v) for v in value.split("|")] if value else []
+    return {FLAGS: value} if isinstance(value, list) else {}
 
 
 def _completed(studies: Sequence[Study]) -> list[Study]:

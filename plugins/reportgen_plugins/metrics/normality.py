@@ -2,41 +2,47 @@
 
 Jing et al., On the Automatic Generation of Medical Imaging Reports, 2018, §4.5.1: a sentence is normal where it has
 "no", "normal", "clear" or "stable". Read as whole words in lower case, so that "abnormal", "nodule" and "unstable" do
-not count; sentences of all reports are pooled. The score is the difference from the references' share: a model that
-says only what is normal is as far off as one that never does.
+not count; sentences of all reports are pooled. With `classifier` a trained classifier of sentences decides instead, as
+in Ni et al., 2020, arXiv:2010.02467, §3.2: a folder that `rg data abnormal --train` wrote.
+
+The score is the difference from the references' share: a model that says only what is normal is as far off as one that
+never does.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reportgen_core.abnormal import load_classifier, saved_digest
+from reportgen_core.abnormal_rows import Labels
 from reportgen_core.metric import Metric
 from reportgen_core.recipes import split_sentences
 from reportgen_core.types import Score
 
+from ..sentences.words import WordRule
+
 Floats = NDArray[np.float64]
-_NORMAL = re.compile(r"\b(?:no|normal|clear|stable)\b", re.IGNORECASE)
-
-
-def by_words(sentences: Sequence[str]) -> list[bool]:
-    """Whether each sentence is normal by the paper's rule."""
-    return [bool(_NORMAL.search(s)) for s in sentences]
 
 
 class Normality(Metric):
-    """How far the share of normal sentences is from the references'."""
+    """How far the share of normal sentences is from the references'.
+
+    Args:
+        classifier: the folder of a trained classifier of sentences; empty: the rule of words.
+    """
 
     higher_is_better = False
     language = "en"
     neutral = ("share", "share in references")
-    version = "1 words"
 
-    def __init__(self) -> None:
-        self._normal: Callable[[Sequence[str]], list[bool]] = by_words
+    def __init__(self, *, classifier: str = "") -> None:
+        self.version = f"classifier {saved_digest(Path(classifier))[:12]}" if classifier else "1 words"
+        self._folder = Path(classifier) if classifier else None
+        self._labels: Labels | None = None
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         parts = {k: float(v) for k, v in self.scores(self.statistics(reports, references).sum(0)).items()}
@@ -49,8 +55,14 @@ class Normality(Metric):
 
     def _count(self, texts: Sequence[str]) -> Floats:
         cut = [split_sentences(t) for t in texts]
-        flags = iter(self._normal([s for sentences in cut for s in sentences]))
-        return np.array([(sum(next(flags) for _ in s), len(s)) for s in cut], float).reshape(-1, 2)
+        abnormal = iter(self._abnormal([s for sentences in cut for s in sentences]))
+        return np.array([(sum(not next(abnormal) for _ in s), len(s)) for s in cut], float).reshape(-1, 2)
+
+    def _abnormal(self, sentences: Sequence[str]) -> list[bool]:
+        """A sentence seen before is not read again."""
+        if self._labels is None:
+            self._labels = Labels(load_classifier(self._folder) if self._folder else WordRule())
+        return self._labels(sentences)
 
     def scores(self, totals: Floats) -> Mapping[str, Floats]:
         ours = totals[..., 0] / np.maximum(totals[..., 1], 1)
