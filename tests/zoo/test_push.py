@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from reportgen_zoo import fetch, manifests
 from reportgen_zoo.data import DataFormatError, plain
+from reportgen_zoo.fetch import sha256
 from reportgen_zoo.manifests import read_manifest
 from reportgen_zoo.push import describe, push
 from reportgen_zoo.records import Record, ZooError
 from reportgen_zoo.verify import verify
 from zoo_server import Shelf, record_of, serve
 
-from reportgen_core import load
+from reportgen_core import compose, load
+from reportgen_core.annotation import Thresholds, load_thresholds, save_thresholds
 from reportgen_core.testing import tiny_model
+from reportgen_core.text import Vocabulary
 
 FACTS = {"summary": "a tiny model", "licence": "CC0-1.0", "demonstration": True}
 NAME = "densenet121-hier-lstm.noise_v1"
@@ -52,6 +56,30 @@ def test_a_pushed_model_is_pulled_from_a_server_of_files_and_is_whole(
         pulled = fetch.pull(manifests.record(NAME))
     assert list(verify(manifests.record(NAME), pulled)) == []
     assert load(NAME).vocabulary.words == load(model).vocabulary.words
+
+
+def test_a_model_that_only_annotates_is_pushed_with_its_thresholds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"hidden": 4, "embedding": 3, "attention_units": 4, "writes": False}
+    words = Vocabulary(("heart", "effusion"))
+    made = compose(
+        encoder="none", decoder="tienet", decoder_options=options, vocabulary=words, findings=("Edema", "Mass")
+    )
+    folder = made.save(tmp_path / "model")
+    save_thresholds(folder, Thresholds({"Edema": 0.25}, {"Edema": 0.5}, dict.fromkeys(made.findings, 3), 9, "val.csv"))
+    record = describe(folder, "none-tienet.noise_v1", FACTS)
+    assert record.probe is not None
+    assert record.probe.report.startswith(f"{made.findings[0]} 0.")
+    assert sha256(folder / "thresholds.json") in [f.sha256 for f in record.files if f.path == "thresholds.json"]
+    push(folder, record, tmp_path / "zoo")
+    monkeypatch.setenv("REPORTGEN_MANIFESTS", str(tmp_path / "zoo" / "manifest.json"))
+    pulled = fetch.pull(manifests.record("none-tienet.noise_v1"))
+    assert load_thresholds(pulled, made.findings) == load_thresholds(folder, made.findings)
+    assert list(verify(record, pulled)) == []
+    copy = Path(shutil.copytree(pulled, tmp_path / "copy"))
+    (copy / "thresholds.json").write_text((copy / "thresholds.json").read_text().replace("0.25", "0.95"))
+    assert [p.split()[0] for p in verify(record, copy)] == ["thresholds.json"]
 
 
 def test_a_zoo_folder_on_a_disk_works_where_it_lies(

@@ -6,11 +6,16 @@ import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .fetch import sha256
 from .records import File, Record, ZooError
 
+if TYPE_CHECKING:
+    from reportgen_core import Model
+
 PROBE_CELLS = 16  # a side
+PROBE_TEXT = "The heart is enlarged. There is a small left pleural effusion. No pneumothorax."
 
 
 def verify(record: Record, folder: Path) -> Iterator[str]:
@@ -45,13 +50,34 @@ def files_of(folder: Path) -> tuple[File, ...]:
 
 
 def probe(folder: Path, seed: int) -> str:
-    """What the model in `folder` writes for the seeded image, greedily, in fp32."""
-    from reportgen_core import load
+    """What the model in `folder` writes for the seeded image, greedily, in fp32.
+
+    One that writes nothing and annotates, as tienet-r, says instead what it finds in a fixed report beside the image.
+    """
+    from reportgen_core import CompositionError, load
+    from reportgen_core.interfaces import Annotates
 
     model = load(folder)
     with tempfile.TemporaryDirectory() as scratch:
         image = probe_image(Path(scratch) / "probe.png", seed)
-        return model.report([image], precision="fp32")[0].text
+        try:
+            return model.report([image], precision="fp32")[0].text
+        except CompositionError:
+            if not (isinstance(model.head, Annotates) and model.findings):
+                raise
+            return _annotated(model, image)
+
+
+def _annotated(model: Model, image: Path) -> str:
+    """The findings of the fixed report, with two digits."""
+    from reportgen_core import Study, View
+    from reportgen_core.annotation import Annotated, Row, annotate
+
+    study = Study("probe", (View(image),), {model.text.sections[0]: PROBE_TEXT})
+    (said,) = annotate(model, [Row(1, study)], precision="fp32")
+    if not isinstance(said, Annotated):
+        raise ZooError(f"the probe cannot be annotated: {said.why}")
+    return ", ".join(f"{name} {share:.2f}" for name, share in said.findings.items())
 
 
 def probe_image(path: Path, seed: int) -> Path:
