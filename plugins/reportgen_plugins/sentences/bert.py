@@ -5,7 +5,7 @@ arXiv:2010.02467, §3.2, fine-tune BERT (Devlin et al., 2019) on the sentences o
 model of transformers with a classifier of sequences; the small MiniLM is the default.
 
 - A sentence that stands in the training reports many times is learned once, as the share of those that call it
-  abnormal: a third fewer steps, and the labellers' contradictions become soft targets.
+  abnormal: half the steps, and the labellers' contradictions become soft targets.
 - Embeddings and the lowest layers stay as they are; sentences of like length share a batch.
 - How many epochs: chosen on a tenth of the training studies that is held out for it; then all are learned from anew.
 
