@@ -1,0 +1,30 @@
+"""Every registered sentence encoder and classifier keeps its interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reportgen_core import sentence_classifiers, sentence_encoders
+from reportgen_core.sentence_testing import SENTENCES, check_sentence_classifier, check_sentence_encoder
+
+
+@pytest.fixture
+def needs(tiny_bert: Path, tmp_path: Path) -> dict[str, dict]:
+    """What each part wants that has no default here."""
+    words = sorted({w for s in SENTENCES for w in s.split()})[2:]  # two words are unknown
+    np.savez(tmp_path / "v.npz", words=np.array(words), vectors=np.random.default_rng(0).normal(size=(len(words), 5)))
+    model = {"model": str(tiny_bert), "device": "cpu"}
+    return {"minilm": model, "word-vectors": {"file": str(tmp_path / "v.npz")}, "bert": model | {"epochs": 1}}
+
+
+@pytest.mark.parametrize("name", sorted(sentence_encoders))
+def test_sentence_encoder_conforms(name: str, needs: dict[str, dict]) -> None:
+    check_sentence_encoder(sentence_encoders.create(name, **needs.get(name, {})))
+
+
+@pytest.mark.parametrize("name", sorted(sentence_classifiers))
+def test_sentence_classifier_conforms(name: str, needs: dict[str, dict], tmp_path: Path) -> None:
+    check_sentence_classifier(sentence_classifiers.create(name, **needs.get(name, {})), tmp_path)
