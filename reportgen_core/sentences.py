@@ -20,6 +20,7 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 GROUPS, VECTORS = "groups.json", "vectors.safetensors"
+_WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]+)*")
+_LITTLE = (
+    "an and are as at be been by for from has have in is it its may no not of on or that the there these this to was "
+    "were which with again appear appears compatible consistent identified likely noted present representing seen xxxx"
+)
+_FUNCTION = frozenset(_LITTLE.split())
 _CLOSING = re.compile(r"[\s.!?]+$")
 
 
@@ -105,6 +112,15 @@ class Group:
     terms: tuple[str, ...] = ()  # of the mutually exclusive ones, those that it has: "right", "small"
     counts: tuple[int, ...] = ()  # how often each sentence is in the data; empty where that is not known
     cluster: int = -1  # the cluster it was cut from
+
+
+def common_words(group: Group, most: int = 4) -> tuple[str, ...]:
+    """The words that most sentences of a group have, the most frequent first; those without meaning left out."""
+    counts = group.counts or (1,) * len(group.sentences)
+    found: Counter[str] = Counter()
+    for sentence, count in zip(group.sentences, counts, strict=True):
+        found.update({w: count for w in {*_WORD.findall(sentence.lower())} - _FUNCTION})
+    return tuple(sorted(found, key=lambda w: (-found[w], w))[:most])
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,8 @@ def test_the_command_saves_groups_and_shows_a_few(tiny_bert: Path, tmp_path: Pat
     assert lines[2].split()[:3] == ["2", "4", "–"] and lines[3].split()[:4] == ["1", "2", "left,", "great|large"]
     saved = load_groups(tmp_path / "g")
     assert saved.vectors.shape == (3, 32) and saved.encoder["name"] == "minilm" and saved.settings["k"] == 1
-    assert "mass" not in rg(*run, "--terms-only")
+    terms = rg(*run, "--terms-only")
+    assert "there is mass" not in terms and terms.splitlines()[3].split()[-4:] == ["large,", "left,", "lung,", "mass"]
 
 
 def test_vectors_are_the_mean_over_the_real_word_pieces(tiny_bert: Path) -> None:

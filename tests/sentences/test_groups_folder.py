@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reportgen_core import CheckpointError, DataError
-from reportgen_core.sentences import Group, load_groups, save_groups, sentence_key
+from reportgen_core.sentences import Group, common_words, load_groups, save_groups, sentence_key
 
 LEFT = Group(("left effusion.", "effusion on the left."), "left effusion.", ("left",), (3, 1), 0)
 RIGHT = Group(("right effusion.",), "right effusion.", ("right",), (2,), 0)
@@ -31,6 +31,11 @@ def test_groups_and_vectors_come_back_as_they_were(folder: Path) -> None:
 
 def test_a_sentence_finds_its_group_in_another_spelling(folder: Path) -> None:
     assert load_groups(folder).by_key()[sentence_key("  Right  Effusion")] == 1
+
+
+def test_the_words_of_a_group_are_those_its_sentences_share() -> None:
+    assert common_words(LEFT, 2) == ("effusion", "left")
+    assert common_words(Group(("a scar is seen.", "scar of the lung"), "scar of the lung")) == ("scar", "lung")
 
 
 def test_groups_without_vectors_have_none(tmp_path: Path) -> None:

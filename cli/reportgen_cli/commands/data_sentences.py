@@ -155,7 +155,7 @@ def _ratios(told: Told) -> None:
 @part("--grouper", "sentence-groupers", "What groups: kmeans-exclusive unless another is named.")
 @values("--option", "options", "Of the grouper, as k=500 or seed=1.")
 @click.option("-n", "count", default=20, show_default=True, type=click.IntRange(0), help="How many groups are shown.")
-@click.option("--terms-only", is_flag=True, help="Show sizes and terms, no sentence.")
+@click.option("--terms-only", is_flag=True, help="Show sizes, terms and common words, no sentence.")
 @click.option("--json", "as_json", is_flag=True, help="Print each group as a line of JSON.")
 def groups(
     table: Path,
@@ -195,6 +195,8 @@ def groups(
 
 def _groups(made: Groups, count: int, terms_only: bool) -> None:
     """Sizes, and the largest groups."""
+    from reportgen_core.sentences import common_words
+
     sizes = sorted(len(g.sentences) for g in made.groups)
     inside = Counter(g.cluster for g in made.groups)
     click.echo(
@@ -203,7 +205,12 @@ def _groups(made: Groups, count: int, terms_only: bool) -> None:
         f"a group has 1-{sizes[-1]} sentences, half of them at most {sizes[len(sizes) // 2]}"
     )
     shown = [
-        (str(len(g.sentences)), str(sum(g.counts)), ", ".join(g.terms) or "–", *(() if terms_only else (g.central,)))
+        (
+            str(len(g.sentences)),
+            str(sum(g.counts)),
+            ", ".join(g.terms) or "–",
+            ", ".join(common_words(g)) if terms_only else g.central,
+        )
         for g in made.groups[:count]
     ]
-    draw(("sentences", "in data", "terms", *(() if terms_only else ("central",))), shown)
+    draw(("sentences", "in data", "terms", "words" if terms_only else "central"), shown)
