@@ -28,6 +28,9 @@ class TrainSettings:
     lr: float = _setting(5e-4, "learning rate of the decoder or retriever")
     encoder_lr: float | None = _setting(None, "learning rate of the encoder; null: the same")
     freeze_encoder: bool = _setting(False, "keep the whole encoder as it is, statistics too")
+    keep_features: bool = _setting(
+        False, "where the whole encoder is fixed, see each study once; a resumed run may differ in the last digits"
+    )
     optimizer: str = _setting("adam", "adam, adamw or sgd")
     momentum: float = _setting(0.9, "of sgd")
     weight_decay: float = _setting(0.0, "L2 of adam and sgd, decoupled in adamw")

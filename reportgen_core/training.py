@@ -130,6 +130,8 @@ def _prepare(
     for part in _fixed(model, settings):
         part.requires_grad_(False)
     to_channels_last(model.encoder)
+    if settings.keep_features and not any(p.requires_grad for p in model.encoder.parameters()):
+        model.keep_features()
     optimizer = _optimizer(model, settings)
     ready, optimizer = accelerator.prepare(model, optimizer)
     return Run(

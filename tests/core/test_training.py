@@ -18,6 +18,7 @@ from PIL import Image
 
 from reportgen_core import DataError, OptionError, ReportgenError, Study, TrainSettings, View, compose, load, train
 from reportgen_core.errors import CheckpointError
+from reportgen_core.model import Model
 from reportgen_core.runlog import read_log
 from reportgen_core.text import TextSpec
 from reportgen_core.training import epoch_order, share
@@ -259,3 +260,22 @@ def test_training_leaves_the_callers_random_state_alone(tmp_path):
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         TrainSettings.of(wrong)
+
+
+def test_features_of_a_fixed_encoder_are_computed_once_a_study_and_teach_the_same(tmp_path, monkeypatch):
+    """With the encoder's own features in every epoch, against kept ones; a batch may change their last digits."""
+    learn, held = studies(tmp_path, 8), studies(tmp_path, 4, "val")
+    fixed = {**SMALL, "frozen": 5}
+    seen = []
+    encode = Model._encode
+    monkeypatch.setattr(Model, "_encode", lambda self, batch: seen.extend(batch.ids) or encode(self, batch))
+    found = []
+    for keep in (False, True):
+        start = compose(encoder="densenet121", encoder_options=fixed, decoder="hier-lstm", text=model().text,
+                        decoder_options={"hidden": 16, "embedding": 16, "tags_used": 2})  # fmt: skip
+        seen.clear()
+        settings = replace(SETTINGS, epochs=3, save_every=0, keep_features=keep)
+        found.append(train(start, learn, held, out=tmp_path / f"run{keep}", settings=settings).state_dict())
+        assert len(seen) == (12 if keep else 3 * 12)
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, rtol=1e-3, atol=1e-4, msg=name)

@@ -62,6 +62,7 @@ class Preset:
     train: Mapping[str, Any] = field(default_factory=dict)  # settings of `train`
     generation: Mapping[str, Any] = field(default_factory=dict)  # GenerationSettings, where the paper has its own
     data: Recipe = field(default_factory=Recipe)
+    protocol: str = ""  # how its scores are made; empty: the standard one
     numbers: tuple[Row, ...] = ()
     notes: tuple[str, ...] = ()  # where the paper is silent, what is done
 

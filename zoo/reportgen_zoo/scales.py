@@ -1,0 +1,107 @@
+"""At which size a published system is reproduced: as its paper has it, or so small that a CPU compares them all.
+
+paper  the preset as it stands: a GPU's work.
+small  every system gets the same encoder, the same pixels and widths, and the same budget of training; what its paper
+       is about stays: decoder, attention, tags, differences, order of sentences, the λ and steps of its losses. The
+       encoder is first trained to name the findings of the training studies, once for all systems, and is fixed then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reportgen_core import OptionError
+from reportgen_core.registry import nearest
+
+from .preset import Composition, Preset
+
+KEPT = ("views",)  # of an encoder's options: what a system looks at
+WRAPPED = "inner"  # the option by which an encoder names the one that it wraps
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What replaces a preset's own. Everything empty: nothing is replaced."""
+
+    name: str
+    encoder: str = ""
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    widths: Mapping[str, int] = field(default_factory=dict)  # of a decoder's options, where it has them
+    train: Mapping[str, Any] = field(default_factory=dict)
+    first: Mapping[str, Any] = field(default_factory=dict)  # how the encoder is trained before; empty: it is not
+    data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # options by dataset
+    protocol: str | None = None  # None: the preset's own
+
+
+SCALES = {
+    "paper": Scale("paper"),
+    "small": Scale(
+        "small",
+        encoder="timm/resnet18",
+        encoder_options={"size": 128, "depth": -2, "frozen": 4, "model_args": {"channels": [24, 48, 96, 192]}},
+        widths={"hidden": 256, "embedding": 256, "transition": 256, "width": 128},
+        train={
+            "epochs": 10, "batch_size": 32, "lr": 2e-3, "schedule": "cosine", "warmup": 20, "optimizer": "adam",
+            "clip": 1.0, "keep_features": True,
+        },
+        first={
+            "epochs": 24, "batch_size": 16, "lr": 1e-3, "schedule": "cosine", "warmup": 60, "optimizer": "adamw",
+            "weight_decay": 0.02,
+        },
+        data={"phantom": {"n": 1500, "size": 128, "views": 2}},
+        protocol="",
+    ),
+}  # fmt: skip
+BUDGET = ("weights", "steps", "select")  # of a preset's training: what is not budget stays at any scale
+
+
+def scale_of(name: str) -> Scale:
+    """The scale of that name. Raises OptionError."""
+    if name not in SCALES:
+        raise OptionError(f"no scale {name!r}; {nearest(name, SCALES)}")
+    return SCALES[name]
+
+
+def scaled(preset: Preset, scale: Scale) -> Preset:
+    """The preset at that scale."""
+    if not scale.encoder:
+        return preset
+    kept = {k: v for k, v in preset.train.items() if k in BUDGET}
+    return replace(
+        preset,
+        compose=_composition(preset.compose, scale),
+        train={**scale.train, **kept},
+        protocol=preset.protocol if scale.protocol is None else scale.protocol,
+    )
+
+
+def _composition(parts: Composition, scale: Scale) -> Composition:
+    options = {k: scale.widths.get(k, v) for k, v in parts.decoder_options.items()}
+    return replace(
+        parts,
+        encoder=parts.encoder if _blind(parts) or _wraps(parts) else scale.encoder,
+        encoder_options=_encoder_options(parts, scale),
+        decoder_options=options,
+    )
+
+
+def _encoder_options(parts: Composition, scale: Scale) -> dict[str, Any]:
+    theirs = dict(parts.encoder_options)
+    if _blind(parts):
+        return theirs
+    if _wraps(parts):
+        theirs = {k: scale.widths.get(k, v) for k, v in theirs.items() if k != "pretrained"}
+        return {**theirs, WRAPPED: scale.encoder, f"{WRAPPED}_options": dict(scale.encoder_options)}
+    return {**scale.encoder_options, **{k: v for k, v in theirs.items() if k in KEPT}}
+
+
+def _wraps(parts: Composition) -> bool:
+    """Whether the encoder looks through another one, which its options name."""
+    return WRAPPED in parts.encoder_options
+
+
+def _blind(parts: Composition) -> bool:
+    """Whether there is no image to look at."""
+    return parts.encoder == "none"
