@@ -36,6 +36,7 @@ def fit(model: Model, studies: Sequence[Study], seed: int = 0) -> Model:
     for part in (model.encoder, model.head):
         if isinstance(part, LearnsFromStudies):
             part.learn(collection)
+    model.beside = {}  # thresholds, say, do not hold for the weights to come
     return model
 
 

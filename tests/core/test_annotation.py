@@ -27,6 +27,7 @@ from reportgen_core.annotation import (
     save_thresholds,
     tune,
 )
+from reportgen_core.fitting import fit
 from reportgen_core.testing import tiny_model
 from reportgen_core.text import BOS, EOS
 
@@ -187,6 +188,16 @@ def test_thresholds_lie_with_the_model_and_decide_its_labels(model, tmp_path):
     all_, none = (Thresholds(dict.fromkeys(planted.FINDINGS, t)) for t in (0.0, 1.1))
     assert next(annotate(model, texts("lungs."), thresholds=all_)).labels == planted.FINDINGS
     assert next(annotate(model, texts("effusion."), thresholds=none)).labels == ()
+
+
+def test_thresholds_go_where_the_model_is_saved_and_training_drops_them(model, tmp_path):
+    first = model.save(tmp_path / "first")
+    chosen = Thresholds({"Effusion": 0.25}, {"Effusion": 0.5}, dict.fromkeys(planted.FINDINGS, 3), 9, "val.csv")
+    save_thresholds(first, chosen)
+    second = load(first).save(tmp_path / "second")
+    assert (second / "thresholds.json").read_bytes() == (first / "thresholds.json").read_bytes()
+    third = fit(load(second), planted.studies(8, 1)).save(tmp_path / "third")
+    assert load_thresholds(third, planted.FINDINGS) is None
 
 
 def test_tuning_needs_labels_that_the_model_knows(model):
