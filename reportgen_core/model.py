@@ -47,6 +47,7 @@ class Model(nn.Module):
         self.text, self.targets = text, targets
         self.vocabulary = Vocabulary(targets.words[len(SPECIAL) :])
         self.beside: dict[str, bytes] = {}  # files of its folder that were made for these weights
+        self.kept: dict[str, Features] | None = None  # by study, where they are kept
 
     @property
     def head(self) -> Decoder | Retriever:
@@ -68,8 +69,24 @@ class Model(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
+    def keep_features(self) -> None:
+        """Remember the features of each study from now on: for an encoder that stays as it is."""
+        self.kept = {}
+
     def encode(self, batch: Batch) -> Features:
         """Pixels of studies, as bytes, to features on the model's device."""
+        if self.kept is None:
+            return self._encode(batch)
+        new = [i for i, id in enumerate(batch.ids) if id not in self.kept]
+        if new:
+            with torch.no_grad():
+                found = self._encode(replace(batch, pixels=batch.pixels[new], mask=batch.mask[new]))
+            for row, i in enumerate(new):
+                self.kept[batch.ids[i]] = Features(found.tokens[row], found.pooled[row], found.mask[row])
+        rows = [self.kept[id] for id in batch.ids]
+        return Features(*(torch.stack([getattr(r, name) for r in rows]) for name in ("tokens", "pooled", "mask")))
+
+    def _encode(self, batch: Batch) -> Features:
         pixels = normalise(batch.pixels.to(self.device, non_blocking=True), self.encoder.image)
         features: Features = self.encoder(pixels, batch.mask.to(self.device))
         return features
