@@ -14,7 +14,7 @@ from rich.table import Table
 
 from .measure import Row
 
-BENCHMARKS = ("startup", "decoding", "reporting", "training", "evaluation", "phantom")
+BENCHMARKS = ("startup", "decoding", "reporting", "training", "evaluation", "phantom", "tienet")
 
 
 def main(names: list[str]) -> int:
