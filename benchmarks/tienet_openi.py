@@ -55,11 +55,12 @@ def tienet(learn: list[Study], held: list[Study], names: Sequence[str], args: ar
     options = {**DECODER, **vectors(args.vectors), **parse_options(args.option)}
     model = compose(encoder="none", decoder="tienet", decoder_options=options, text=TEXT, seed=args.seed)
     settings = TrainSettings.of({**SETTINGS, **parse_options(args.set), "seed": args.seed})
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) if args.keep is None else args.keep / f"tienet-r-{fold}"
         watch = None if args.quiet else lambda r: r["kind"] == "epoch" and print(
             f"fold {fold} epoch {r['epoch']} train {r['train_loss']:.4f} val {r['val_loss']:.4f}", flush=True
         )  # fmt: skip
-        best = train(model, rest, val, out=folder, settings=settings, watch=watch)
+        best = train(model, rest, val, out=folder, settings=settings, watch=watch, resume=args.keep is not None)
     said = [a for a in annotate(best, (Row(i, s) for i, s in enumerate(held))) if isinstance(a, Annotated)]
     return np.array([[a.findings[n] for n in names] for a in said])
 
@@ -131,7 +132,9 @@ def main() -> None:
     parser.add_argument("--option", action="append", default=[], metavar="K=V")
     parser.add_argument("--vectors", type=Path, help="a .npz of word vectors to start from")
     parser.add_argument("--resamples", type=int, default=500)
-    parser.add_argument("--keep", type=Path, help="a folder for each fold's figures; a run that was killed goes on")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for each fold's model and figures; a run that was killed goes on"
+    )
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args()
     studies, names = read(args.reports)
@@ -154,10 +157,12 @@ def show(made: Mapping[str, Any], gold: Any, names: Sequence[str], rows: Any, re
     """Print the table and give it back as values."""
     chosen = [k for k in range(len(names)) if gold[:, k].sum() >= LEAST and names[k] != "normal"]
     out: dict[str, Any] = {}
+    every: list[list[float]] = []  # of each system, on the same draws
     for system, scores in made.items():
         mean, weighted = means(scores, gold, chosen, rows)
         draw = np.random.default_rng(0)
         drawn = [means(scores, gold, chosen, draw.choice(rows, len(rows)))[0] for _ in range(resamples)]
+        every.append(drawn)
         ends = [round(float(q), 4) for q in np.quantile(drawn, (0.025, 0.975))] if drawn else []
         each = {names[k]: round(auc(scores[rows, k], gold[rows, k]), 4) for k in chosen if gold[rows, k].any()}
         out[system] = {"mean": round(mean, 4), "interval": ends, "weighted": round(weighted, 4), "auc": each}
@@ -165,8 +170,15 @@ def show(made: Mapping[str, Any], gold: Any, names: Sequence[str], rows: Any, re
             f"{system:30} mean AUC {mean:.4f} {ends or ''} weighted {weighted:.4f} on {len(rows)} studies", flush=True
         )
     if resamples:
+        gain = [a - b for a, b in zip(*every, strict=True)]
+        low, high = (round(float(q), 4) for q in np.quantile(gain, (0.025, 0.975)))
+        out["difference"] = {
+            "mean": round(out[SYSTEMS[0]]["mean"] - out[SYSTEMS[1]]["mean"], 4),
+            "interval": [low, high],
+        }
+        print(f"{SYSTEMS[0]} - {SYSTEMS[1]}: {out['difference']['mean']:.4f} [{low}, {high}]")
         for name in (names[k] for k in chosen):
-            row = "  ".join(f"{found['auc'].get(name, float('nan')):.4f}" for found in out.values())
+            row = "  ".join(f"{out[system]['auc'].get(name, float('nan')):.4f}" for system in SYSTEMS)
             print(f"{name:20} {int(gold[:, names.index(name)].sum()):5}  {row}")
         left = [f"{n} ({int(gold[:, k].sum())})" for k, n in enumerate(names) if k not in chosen and n != "normal"]
         print(f"left out of the means, under {LEAST} positives: {', '.join(left) or 'none'}")
