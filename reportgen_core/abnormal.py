@@ -14,12 +14,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import sentence_classifiers
 from .errors import CheckpointError, DataError
 from .rows import IDS, table_rows
 from .sentences import LabelledSentence, SentenceClassifier
+from .uncertainty import Difference, bootstrap, compare
+
+if TYPE_CHECKING:
+    from .types import Array
 
 SAVED, SAVED_FORMAT = "classifier.json", 1
 SPLITS = {"training": "train", "val": "dev", "valid": "dev", "validate": "dev", "validation": "dev"}
@@ -115,6 +119,7 @@ class Measured:
     recall: float
     errors: int  # sentences
     seconds: float  # of learning
+    difference: Difference | None = None  # of the F1 of the first classifier from this one's, paired by study
 
 
 def read_labelled(path: Path, field: str = "sentence_abnormal", *, share: float = 0.1, seed: int = 0) -> Labelled:
@@ -181,38 +186,47 @@ def _flag(path: Path, place: str, value: Any) -> bool:
 
 def measure(name: str, classifier: SentenceClassifier, dev: Sequence[LabelledSentence], seconds: float = 0) -> Measured:
     """Score a classifier; the interval draws studies, because sentences of one report are alike."""
+    return _measured(name, _sums(classifier, dev), seconds)
+
+
+def _measured(name: str, sums: Array, seconds: float, difference: Difference | None = None) -> Measured:
+    both, real, called = (float(n) for n in sums.sum(0))
+    return Measured(
+        name, float(_f1(sums.sum(0))["f1"]), bootstrap(sums, _f1)["f1"], both / max(called, 1), both / max(real, 1),
+        round(real + called - 2 * both), seconds, difference,
+    )  # fmt: skip
+
+
+def _sums(classifier: SentenceClassifier, dev: Sequence[LabelledSentence]) -> Array:
+    """(studies, 3): how many sentences are called abnormal by both, by the truth, by the classifier."""
     import numpy as np
 
-    from .uncertainty import bootstrap
-
-    said, truth = classifier.abnormal([s.text for s in dev]), [s.abnormal for s in dev]
-    studies = {name: n for n, name in enumerate(dict.fromkeys(s.study for s in dev))}
-    sums = np.zeros((len(studies), 3))  # both say abnormal, truth does, the classifier does
-    for s, t, p in zip(dev, truth, said, strict=True):
-        sums[studies[s.study]] += (t and p, t, p)
-
-    def scores(totals: Any) -> dict[str, Any]:
-        return {"f1": 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)}
-
-    both, real, called = sums.sum(0)
-    errors = sum(t != p for t, p in zip(truth, said, strict=True))
-    return Measured(
-        name,
-        f1(truth, said),
-        bootstrap(sums, scores)["f1"],
-        both / max(called, 1),
-        both / max(real, 1),
-        errors,
-        seconds,
-    )
+    rows = {study: n for n, study in enumerate(dict.fromkeys(s.study for s in dev))}
+    sums = np.zeros((len(rows), 3))
+    for s, said in zip(dev, classifier.abnormal([s.text for s in dev]), strict=True):
+        sums[rows[s.study]] += (s.abnormal and said, s.abnormal, said)
+    return sums
 
 
-def compare(
+def _f1(totals: Array) -> Mapping[str, Array]:
+    import numpy as np
+
+    return {"f1": 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)}
+
+
+def fit_beside(
     names: Mapping[str, Mapping[str, Any]], data: Labelled
 ) -> Iterator[tuple[SentenceClassifier, Measured, Mapping[str, Any]]]:
-    """Fit classifiers by name with their options on the same sentences; each with its score and what it chose."""
+    """Fit classifiers by name with their options on the same sentences; each with its score and what it chose.
+
+    All but the first are tested against the first, on the same studies.
+    """
+    first: Array | None = None
     for name, options in names.items():
         classifier = sentence_classifiers.create(name, **options)
         begun = time.monotonic()
         chosen = classifier.fit(data.train)
-        yield classifier, measure(name, classifier, data.dev, time.monotonic() - begun), chosen
+        seconds, sums = time.monotonic() - begun, _sums(classifier, data.dev)
+        apart = None if first is None else compare(first, sums, _f1)["f1"]
+        first = sums if first is None else first
+        yield classifier, _measured(name, sums, seconds, apart), chosen

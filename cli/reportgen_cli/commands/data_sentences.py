@@ -75,11 +75,11 @@ def abnormal(
 
 def _learn(table: Path, out: Path, name: str, options: dict[str, Any], field: str, as_json: bool) -> None:
     """Fit the classifier asked for, with the plain ones beside it, and save it."""
-    from reportgen_core.abnormal import compare, read_labelled
+    from reportgen_core.abnormal import fit_beside, read_labelled
 
     data = read_labelled(table, field)
     rows: list[Measured] = []
-    for made, measured, chosen in compare({name: options} | {n: {} for n in BESIDE if n != name}, data):
+    for made, measured, chosen in fit_beside({name: options} | {n: {} for n in BESIDE if n != name}, data):
         rows.append(measured)
         if measured.name == name:
             about: dict[str, Any] = {
@@ -95,16 +95,21 @@ def _learn(table: Path, out: Path, name: str, options: dict[str, Any], field: st
         return
     click.echo(_data(data))
     draw(
-        ("classifier", "F1 abnormal", "95 %", "precision", "recall", "errors", "seconds"),
+        ("classifier", "F1 abnormal", "95 %", "precision", "recall", "errors", "seconds", f"{name} is better by"),
         [
             (
                 m.name, f"{m.f1:.4f}", f"{m.interval[0]:.3f}-{m.interval[1]:.3f}", f"{m.precision:.4f}",
-                f"{m.recall:.4f}", str(m.errors), f"{m.seconds:.0f}",
+                f"{m.recall:.4f}", str(m.errors), f"{m.seconds:.0f}", _apart(m),
             )
             for m in rows
         ],
     )  # fmt: skip
     click.echo(f"{out}  " + ", ".join(f"{k} {v}" for k, v in about["chosen"].items()), err=True)
+
+
+def _apart(measured: Measured) -> str:
+    d = measured.difference
+    return f"{d.value:+.4f} ({d.low:+.3f} to {d.high:+.3f}), p = {d.p:.4f}" if d else "–"
 
 
 def _data(data: Labelled) -> str:
