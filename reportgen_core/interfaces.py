@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,9 @@ from .types import (
     Targets,
     TargetSpec,
 )
+
+if TYPE_CHECKING:
+    from .textindex import TextIndex, TextRow
 
 
 class Encoder(nn.Module, ABC):
@@ -129,6 +132,8 @@ class Retriever(nn.Module, ABC):
     """Finds texts for images among those it holds."""
 
     needs: frozenset[str] = frozenset()
+    scores: frozenset[str] = frozenset()  # validation scores it logs in eval mode, higher is better: "recall@10"
+    sentences: int = 0  # a report is so many hits, a sentence each; 0: the best hit is a report
     recipe: dict[str, Any]  # set by the registry
 
     def __init__(self, features: FeatureSpec, targets: TargetSpec) -> None:
@@ -145,7 +150,8 @@ class Retriever(nn.Module, ABC):
 
     @abstractmethod
     def search(self, features: Features, k: int = 1) -> list[list[Hit]]:
-        """The `k` nearest of each of the B studies, nearest first; ties by id."""
+        """The `k` nearest of each of the B studies, nearest first; ties in the order of the texts. Fewer, if it has no
+        more."""
 
     def forward(self, features: Features, targets: Targets) -> Decoded:
         """Check the shapes, then `loss`."""
@@ -202,6 +208,39 @@ class LearnsFromStudies(Protocol):
 
     def learn(self, studies: Collection) -> None:
         """Set buffers; never parameters."""
+
+
+@runtime_checkable
+class LearnsFromTexts(Protocol):
+    """A retriever that takes the sentences of the training reports before training, as CVSE groups them."""
+
+    def learn_texts(self, reports: Mapping[str, Sequence[str]]) -> None:
+        """The sentences of each training study, by its id. Raises DataError where they are too few."""
+
+
+@runtime_checkable
+class KeepsTexts(Protocol):
+    """A retriever whose texts stand as vectors in a folder beside its weights (`reportgen_core.textindex`)."""
+
+    def kept(self) -> TextIndex | tuple[Sequence[TextRow], Tensor] | None:
+        """What it holds: an open index, or texts with their vectors (n, d) by the weights it has now."""
+
+    def hold(self, index: TextIndex) -> None:
+        """Search this index from now on."""
+
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """(n, d): texts as they are searched. Raises CompositionError where it holds reports by their images."""
+
+    def text_encoder(self) -> Mapping[str, Any]:
+        """What an index must have been made with: name, options and fingerprint of the sentence encoder."""
+
+
+@runtime_checkable
+class RanksImages(Protocol):
+    """A retriever that finds images for texts, too."""
+
+    def rank(self, features: Features, texts: Sequence[str]) -> Tensor:
+        """(B, A): how near each image is to each text, higher is nearer."""
 
 
 @runtime_checkable

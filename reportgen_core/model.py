@@ -154,7 +154,8 @@ class Model(nn.Module):
             features = self.encode(batch)
             if self.decoder is None:
                 assert self.retriever is not None
-                found = self.retriever.search(features, settings.n_best)
+                sentences = self.retriever.sentences and (settings.max_sentences or self.retriever.sentences)
+                found = self.retriever.search(features, sentences or settings.n_best)
                 return [self._retrieved(id, hits) for id, hits in zip(batch.ids, found, strict=True)]
             made = self.decoder.generate(features, settings)
         return [self._written(id, one) for id, one in zip(batch.ids, made, strict=True)]
@@ -184,6 +185,8 @@ class Model(nn.Module):
     def _retrieved(self, id: str, hits: Sequence[Hit]) -> Report:
         if not hits:
             return Report(id, "")
+        if self.retriever is not None and self.retriever.sentences:
+            return _put_together(id, hits)
         best = hits[0]
         others = tuple(h.text for h in hits[1:])
         return Report(id, best.text, (best.text,), best.score, alternatives=others, attention=best.attention)
@@ -205,6 +208,16 @@ def _sentences(
             found.append((row[start:end], (before + start, before + end) if by_word else (i, i + 1)))
         before += len(row)
     return found
+
+
+def _put_together(id: str, hits: Sequence[Hit]) -> Report:
+    """A report of retrieved sentences, each with where it was found."""
+    looks = [h.attention.regions for h in hits if h.attention is not None and h.attention.regions is not None]
+    looked = Attention("sentence", torch.cat(looks)) if len(looks) == len(hits) else None
+    rows = tuple((i, i + 1) for i in range(len(hits))) if looked else ()
+    texts = tuple(h.text for h in hits)
+    said = " ".join(t if t.endswith((".", "!", "?", "。")) else t + "." for t in texts)
+    return Report(id, said, texts, sum(h.score for h in hits) / len(hits), attention=looked, rows=rows)
 
 
 def attach(encoder: Encoder, targets: TargetSpec) -> Encoder:

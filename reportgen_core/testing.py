@@ -20,7 +20,7 @@ from torch import Tensor
 from . import decoders, encoders, retrievers
 from .checkpoint import load, save
 from .composition import compose, seeded
-from .interfaces import HasFrozenParts
+from .interfaces import HasFrozenParts, Retriever
 from .model import Model
 from .text import EOS, TextSpec, Vocabulary
 from .training import weighted
@@ -115,6 +115,45 @@ def check_decoder(
     check_disk(model, folder)
 
 
+def check_retriever(
+    name: str, folder: Path, options: Mapping[str, Any] | None = None, encoder: str = "densenet121"
+) -> None:
+    """Losses with gradients where it learns, the same hits alone and in a batch, best first, save and load."""
+    model = tiny_model(encoder, retriever=name, decoder_options=tiny(retrievers, name, options))
+    if any(p.requires_grad for p in model.head.parameters()):
+        _check_frozen_and_gradients(model)
+    batch = sample_batch(model)
+    model.eval()
+    assert model.retriever is not None
+    with torch.inference_mode():
+        features = model.encode(batch)
+        model.retriever.index(batch.ids, [f"{w} word{n + 3}" for n, w in enumerate(WORDS[:3])], features)
+        _check_hits(model.retriever, features, len(batch.ids))
+        before = _said(model.retriever, features)
+    check_disk(model, folder)
+    again = load(folder / "a")
+    assert again.retriever is not None
+    with torch.inference_mode():
+        assert _said(again.retriever, again.encode(batch)) == before, "the loaded model finds others"
+
+
+def _check_hits(retriever: Retriever, features: Features, held: int) -> None:
+    found = retriever.search(features, held + 5)
+    assert [len(hits) for hits in found] == [held] * len(features.tokens), "all that is held is found, and no more"
+    for b, hits in enumerate(found):
+        scores = [h.score for h in hits]
+        assert scores == sorted(scores, reverse=True), "hits are not best first"
+        alone = retriever.search(_features(features, b), 2)[0]
+        assert [h.id for h in alone] == [h.id for h in hits[:2]], "a study alone finds others than in a batch"
+        for hit in hits:
+            look = hit.attention.regions if hit.attention is not None else None
+            assert look is None or abs(float(look.sum()) - 1) < 1e-3, "the look of a hit does not sum to 1"
+
+
+def _said(retriever: Retriever, features: Features) -> list[list[tuple[str, str]]]:
+    return [[(h.id, h.text) for h in hits] for hits in retriever.search(features, 2)]
+
+
 def _check_features(model: Model, batch: Batch) -> None:
     model.eval()
     spec = model.encoder.features
@@ -193,8 +232,9 @@ def check_disk(model: Model, folder: Path) -> None:
     save(model, folder / "a")
     again = load(folder / "a")
     save(again, folder / "b")
-    for file in sorted((folder / "a").iterdir()):
-        assert file.read_bytes() == (folder / "b" / file.name).read_bytes(), f"{file.name} changes when saved again"
+    for file in sorted(f for f in (folder / "a").rglob("*") if f.is_file()):
+        same = folder / "b" / file.relative_to(folder / "a")
+        assert file.read_bytes() == same.read_bytes(), f"{file.name} changes when saved again"
     batch = sample_batch(model)
     with torch.inference_mode():
         before, after = model.encode(batch), again.encode(batch)

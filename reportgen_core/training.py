@@ -28,6 +28,7 @@ from .fitting import check_needs, fit
 from .interfaces import HasFrozenParts
 from .model import Model, to_channels_last
 from .resume import Progress, load_state, save_state
+from .retrieving import fill, learns_nothing, mean_scores, own_scores, teach_texts
 from .runlog import RunLog, draw_curves
 from .settings import TrainSettings
 from .studies import Reader, batches
@@ -78,11 +79,15 @@ def train(
     OptionError, CheckpointError.
     """
     settings = settings or TrainSettings()
-    _check_select(settings, val_studies)
+    _check_select(settings, model, val_studies)
     with seeded(settings.seed):
-        run = _prepare(
-            fit(model, train_studies, settings.seed), train_studies, val_studies, Path(out), settings, cache, watch
-        )
+        model = fit(model, train_studies, settings.seed)
+        teach_texts(model, train_studies)
+        if learns_nothing(model):
+            fill(model, train_studies, settings.batch_size, cache)
+            save(model, Path(out) / "best")
+            return load(Path(out) / "best")
+        run = _prepare(model, train_studies, val_studies, Path(out), settings, cache, watch)
         known = load_state(run.out, run.model, run.optimizer, _frozen(settings)) if resume else None
         progress = known or Progress()
         log = RunLog(run.out / "log.jsonl", progress.total) if run.accelerator.is_main_process else None
@@ -103,10 +108,10 @@ def _frozen(settings: TrainSettings) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k not in free}
 
 
-def _check_select(settings: TrainSettings, val: Sequence[Study]) -> None:
+def _check_select(settings: TrainSettings, model: Model, val: Sequence[Study]) -> None:
     from . import metrics
 
-    if settings.select not in ("loss", "perplexity"):
+    if settings.select not in ("loss", "perplexity", *own_scores(model)):
         metrics[settings.select]
     if not val and settings.patience is not None:
         raise OptionError("patience needs validation studies, and there are none; name a split of the data for them")
@@ -297,7 +302,7 @@ def _close(run: Run, progress: Progress, log: RunLog | None, train_loss: float) 
     if run.val and ((epoch + 1) % settings.validate_every == 0 or last):
         record |= validate(run)
     score = record.get("score")
-    better = score is not None and (progress.best is None or _better(settings.select, score, progress.best))
+    better = score is not None and (progress.best is None or _better(run, score, progress.best))
     if better or not run.val:
         record["best"] = True
         progress = replace(progress, best=score, best_epoch=epoch)
@@ -316,11 +321,12 @@ def _tired(settings: TrainSettings, progress: Progress) -> bool:
     return settings.patience is not None and progress.epoch - 1 - progress.best_epoch >= settings.patience
 
 
-def _better(select: str, score: float, best: float) -> bool:
+def _better(run: Run, score: float, best: float) -> bool:
     from . import metrics
 
+    select = run.settings.select
     lower = select in ("loss", "perplexity")
-    if not lower:
+    if not lower and select not in own_scores(run.model):
         lower = not getattr(metrics.load(select), "higher_is_better", True)
     return score < best if lower else score > best
 
@@ -334,18 +340,21 @@ def validate(run: Run) -> dict[str, Any]:
     mine = [indices[i : i + size] for i in range(0, len(indices), size)]
     reader = Reader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
     sums: list[tuple[int, float, int, float]] = []  # studies, weighted loss, words, nats
+    own: list[dict[str, float]] = []  # the head's own scores, and how many studies they are means over
     with torch.no_grad(), accelerator.autocast():
         for batch in batches(run.val, reader, mine, workers=settings.workers):
             out = run.model(batch)
             words = len(out.logits)
             nats = float(out.log["nats_per_word"]) * words if "nats_per_word" in out.log else math.nan
             sums.append((len(batch.ids), float(weighted(out.losses, settings.weights)) * len(batch.ids), words, nats))
+            own.append({k: float(v) for k, v in out.log.items()})
     every = gather_object(sums)
     studies, words = sum(s[0] for s in every), sum(s[2] for s in every)
     loss = sum(s[1] for s in every) / studies
     perplexity = math.exp(min(sum(s[3] for s in every) / words, 700.0)) if words else math.nan
-    score = {"loss": loss, "perplexity": perplexity}.get(settings.select)
-    found = {"val_loss": loss, "perplexity": perplexity}
+    means = mean_scores(run.model, gather_object(own))
+    score = {"loss": loss, "perplexity": perplexity, **means}.get(settings.select)
+    found = {"val_loss": loss, "perplexity": perplexity, **means}
     if score is None:
         score = found[settings.select] = _metric(run)
     run.ready.train()

@@ -106,7 +106,14 @@ def register_decoders() -> Iterable[Entry]:
 
 @hookimpl
 def register_retrievers() -> Iterable[Entry]:
-    return []
+    at = _HERE + "retrievers."
+    return [
+        Entry(
+            "cvse", at + "cvse:CVSE", "sentences found by conditional visual-semantic embedding", "arXiv:2010.02467",
+            tiny={"joint": 16, "units": 8},
+        ),
+        Entry("nearest", at + "nearest:Nearest", "the report of the nearest image by pooled features, untrained"),
+    ]  # fmt: skip
 
 
 @hookimpl

@@ -1,11 +1,11 @@
-"""Every registered encoder and decoder keeps the conformance checks, at its tiny size."""
+"""Every registered encoder, decoder and retriever keeps the conformance checks, at its tiny size."""
 
 from __future__ import annotations
 
 import pytest
 
-from reportgen_core import decoders, encoders
-from reportgen_core.testing import check_decoder, check_encoder
+from reportgen_core import decoders, encoders, retrievers
+from reportgen_core.testing import check_decoder, check_encoder, check_retriever
 
 PATTERNS = {"timm/*": "timm/test_resnet", "transformers/*": "transformers/gpt2"}
 
@@ -18,3 +18,8 @@ def test_encoder_conforms(name, tmp_path):
 @pytest.mark.parametrize("name", sorted(decoders))
 def test_decoder_conforms(name, tmp_path):
     check_decoder(PATTERNS.get(name, name), tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(retrievers))
+def test_retriever_conforms(name, tmp_path):
+    check_retriever(name, tmp_path)

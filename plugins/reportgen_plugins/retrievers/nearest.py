@@ -1,0 +1,85 @@
+"""nearest: the report of the study whose image is nearest, with nothing trained: what any system must beat.
+
+Image to image by the encoder's pooled features, by cosine; the report is the neighbour's own. The encoder stays as it
+is, so that it is worth what its pretrained weights are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reportgen_core import CompositionError, Decoded, Features, FeatureSpec, Hit, Targets, TargetSpec
+from reportgen_core.interfaces import Retriever
+from reportgen_core.textindex import TextIndex, TextRow
+
+from .finding import live_blocks, merge
+
+
+class Nearest(Retriever):
+    """Holds reports with the pooled features of their images."""
+
+    needs = frozenset({"words"})
+
+    def __init__(self, features: FeatureSpec, targets: TargetSpec) -> None:
+        super().__init__(features, targets)
+        self._held: tuple[tuple[TextRow, ...], Tensor] | None = None
+        self._index: TextIndex | None = None
+
+    def loss(self, features: Features, targets: Targets) -> Decoded:
+        """None: there is nothing to learn."""
+        return Decoded({}, features.pooled.new_empty(0, 1))
+
+    def index(self, ids: Sequence[str], texts: Sequence[str], features: Features | None = None) -> None:
+        """Hold these reports. Raises CompositionError without the features of their images."""
+        if features is None:
+            raise CompositionError("nearest finds reports by their images; rg train gives it both")
+        rows = tuple(TextRow(id, text) for id, text in zip(ids, texts, strict=True))
+        self._held, self._index = (rows, F.normalize(features.pooled.float(), dim=-1)), None
+
+    def kept(self) -> TextIndex | tuple[Sequence[TextRow], Tensor] | None:
+        """The open index, or the reports with the pooled features of their images."""
+        return self._held if self._held is not None else self._index
+
+    def hold(self, index: TextIndex) -> None:
+        """Search this index from now on."""
+        self._held, self._index = None, index
+
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """Raises CompositionError: reports are found by their images."""
+        raise CompositionError("nearest finds reports by their images and embeds no texts; rg train fills it")
+
+    def text_encoder(self) -> Mapping[str, Any]:
+        """None."""
+        return {}
+
+    def search(self, features: Features, k: int = 1) -> list[list[Hit]]:
+        """The reports of the k nearest images, by cosine."""
+        asked = F.normalize(features.pooled.float(), dim=-1)  # (B, P)
+        B = len(asked)
+        best = (asked.new_empty(B, 0), torch.empty(B, 0, dtype=torch.long, device=asked.device))
+        for numbers, block in self._blocks(asked.device):
+            best = merge(best, asked @ block.T, numbers.expand(B, -1), k)
+        found = zip(best[0].tolist(), best[1].tolist(), strict=True)
+        return [[self._hit(n, s) for s, n in zip(scores, numbers, strict=True)] for scores, numbers in found]
+
+    def _blocks(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """Numbers (n,) and features (n, P) of what is held."""
+        if self._held is not None:
+            yield torch.arange(len(self._held[0]), device=device), self._held[1].to(device)
+        elif self._index is not None:
+            yield from live_blocks(self._index, device)
+        else:
+            raise CompositionError("nearest holds no reports yet: rg train MODEL --data D --data-root DIR fills it")
+
+    def _hit(self, number: int, score: float) -> Hit:
+        if self._held is not None:
+            row = self._held[0][number]
+        else:
+            assert self._index is not None
+            row = self._index.row(number)
+        return Hit(row.id, row.text, score)
