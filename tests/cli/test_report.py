@@ -65,7 +65,9 @@ def test_a_folder_is_searched_and_files_are_written(rg, model: Path, chest: Path
         Image.open(chest).rotate(90 * i).save(tmp_path / "in" / name)
     done = rg("report", tmp_path / "in", "--model", model, "--out", tmp_path / "out", "--explain")
     assert done.code == 0
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.txt", "b.txt", "a.png", "b.png", "reports.jsonl"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "reports.jsonl", *(f"{study}{kind}" for study in "ab" for kind in (".txt", ".png", ".html", ""))
+    }  # fmt: skip
     lines = [json.loads(line) for line in (tmp_path / "out" / "reports.jsonl").read_text().splitlines()]
     assert [v["study"] for v in lines] == ["a", "b"]
     assert (tmp_path / "out" / "a.txt").read_text() == lines[0]["text"] + "\n"
@@ -106,9 +108,11 @@ def test_dicom_files_of_one_examination_are_one_report_and_no_header_leaves(rg, 
     assert done.code == 0
     [values] = map(json.loads, done.out.splitlines())
     assert values["study"] == "case"
-    written = b"".join(p.read_bytes() for p in (tmp_path / "out").iterdir()) + (done.out + done.err).encode()
-    assert b"Doe" not in written
-    assert b"4711" not in written
+    written = (
+        b"".join(p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()) + (done.out + done.err).encode()
+    )
+    assert b"Doe^Jane" not in written
+    assert b"MRN-4711" not in written
 
 
 def test_a_study_without_a_frontal_view_is_noted(rg, model: Path, tmp_path: Path) -> None:
@@ -176,6 +180,7 @@ def test_values_hold_everything_a_program_needs() -> None:
     assert values["attention"] == {
         "per": "sentence",
         "tag_names": ("opacity",),
+        "sentences": (),
         "regions": [[0.25, 0.75]],
         "tags": [[1.0]],
     }

@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 @click.option("--out", type=FOLDER, help="Also write STUDY.txt and reports.jsonl into this folder.")
 @click.option(
     "--explain",
-    is_flag=True,
-    help="With --out: pictures of where the model looked, STUDY.png (and STUDY.words.png, its words shaded).",
+    is_flag=False,
+    flag_value="",
+    metavar="[DIR]",
+    help="Where the model looked, into DIR or --out: STUDY.png (and STUDY.words.png, its words shaded), the page "
+    "STUDY.html, and STUDY/ with pictures and numbers.",
 )
 @click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1, 4096))
 @click.option("--workers", type=click.IntRange(0, 256), help="Processes that read images; without it, as many as help.")
@@ -51,7 +54,7 @@ def report(
     as_json: bool,
     attention: bool,
     out: Path | None,
-    explain: bool,
+    explain: str | None,
     batch_size: int,
     workers: int | None,
     precision: str,
@@ -67,19 +70,31 @@ def report(
     DICOM files of one examination are one study. An image that cannot be read is named on stderr and the rest go on;
     the exit code is then 1.
     """
-    if explain and out is None:
-        raise OptionError("--explain writes pictures, and needs --out DIR for them")
+    pictures = explained(explain, out)
     from reportgen_core.grouping import group_files
     from reportgen_core.images import default_cache
 
     studies = [one_study(images)] if as_study else group_files(images)
     made = ready(model, device, precision)
-    settings = GenerationSettings(beams, n_best, max_sentences, attention=attention or explain)
-    shown = Shown(as_json, attention, out, made.encoder.features.grid if explain else None, len(studies) > 1)
+    settings = GenerationSettings(beams, n_best, max_sentences, attention=attention or pictures is not None)
+    shown = Shown(as_json, attention, out, len(studies) > 1, pictures, made.encoder.features.grid)
     kept = default_cache() if cache else None
     how: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers, "cache": kept}
     if not shown.all(made.reports(studies, settings, **how)):
         click.get_current_context().exit(1)
+
+
+def explained(explain: str | None, out: Path | None) -> Path | None:
+    """Where the pictures go; None where none are asked for."""
+    if explain is None:
+        return None
+    if not explain and out is None:
+        raise OptionError("--explain writes pictures, and needs --out DIR for them, or a folder of its own")
+    if Path(explain).is_file():
+        raise OptionError(
+            f"--explain {explain} is a file, and pictures go into a folder; write --explain after the images"
+        )
+    return Path(explain) if explain else out
 
 
 def one_study(images: tuple[Path, ...]) -> Study:
@@ -120,9 +135,16 @@ class Shown:
     """Prints and writes reports one after another."""
 
     def __init__(
-        self, as_json: bool, attention: bool, out: Path | None, grid: tuple[int, int, int] | None, headed: bool
+        self,
+        as_json: bool,
+        attention: bool,
+        out: Path | None,
+        headed: bool,
+        pictures: Path | None = None,
+        grid: tuple[int, int, int] | None = None,
     ) -> None:
-        self.as_json, self.attention, self.out, self.grid, self.headed = as_json, attention, out, grid, headed
+        self.as_json, self.attention, self.out, self.headed = as_json, attention, out, headed
+        self.pictures, self.grid = pictures, grid
 
     def all(self, reports: Iterable[Report]) -> bool:
         """Show every report; False where a study could not be read."""
@@ -146,19 +168,23 @@ class Shown:
                 if lines is not None and self.out is not None:
                     lines.write(json.dumps(as_values(report, self.attention), ensure_ascii=False) + "\n")
                     if not failed:
-                        self._files(report, self.out)
+                        (self.out / f"{file_name(report.study)}.txt").write_text(report.text + "\n", encoding="utf-8")
+                if not failed and self.pictures is not None:
+                    self._explain(report, self.pictures)
         finally:
             if lines is not None:
                 lines.close()
         return good
 
-    def _files(self, report: Report, out: Path) -> None:
-        name = file_name(report.study)
-        (out / f"{name}.txt").write_text(report.text + "\n", encoding="utf-8")
-        if self.grid is not None:
-            from ..pictures import explain
-            from ..shading import shaded, shows_words
+    def _explain(self, report: Report, out: Path) -> None:
+        from ..explaining import explain_study
+        from ..pictures import explain
+        from ..shading import shaded, shows_words
 
+        name = file_name(report.study)
+        out.mkdir(parents=True, exist_ok=True)
+        explain_study(report, self.grid, as_values(report, attention=True), out, name)
+        if self.grid is not None:
             explain(report, self.grid).save(out / f"{name}.png")
             if shows_words(report):
                 shaded(report, self.grid).save(out / f"{name}.words.png")
@@ -190,5 +216,12 @@ def as_values(report: Report, attention: bool) -> dict[str, Any]:
     if attention and looked is not None:
         named = {"regions": looked.regions, "tags": looked.tags, "words": looked.words}
         rows = {name: [[round(v, 5) for v in row] for row in t.tolist()] for name, t in named.items() if t is not None}
-        values["attention"] = {"per": looked.per, "tag_names": report.attended_tags, **rows}
+        written = {"written": report.words} if looked.per == "word" else {}  # a word is a row
+        values["attention"] = {
+            "per": looked.per,
+            "tag_names": report.attended_tags,
+            "sentences": report.rows,
+            **written,
+            **rows,
+        }
     return values
