@@ -43,17 +43,30 @@ def seconds(run: Callable[[], object], repeats: int = 5) -> float:
     return min(times)
 
 
-def alternate(runs: Sequence[Callable[[], object]], repeats: int = 5) -> list[float]:
-    """`seconds` of several runs, taken in turn, so that a slow minute of the machine hits all of them."""
+def alternate(runs: Sequence[Callable[[], object]], repeats: int = 5, turn: float = 1.0) -> list[float]:
+    """Seconds of each of several runs, taken in turn, so that a slow minute of the machine hits all of them.
+
+    A turn repeats its run until it has lasted `turn` seconds and counts their mean, so that a short run is measured
+    over the same stretch as a long one; the best of `repeats` turns is returned.
+    """
     times: list[list[float]] = [[] for _ in runs]
     for run in runs:
         run()
     for _ in range(repeats):
         for run, taken in zip(runs, times, strict=True):
-            start = time.perf_counter()
-            run()
-            taken.append(time.perf_counter() - start)
+            taken.append(_mean(run, turn))
     return [min(t) for t in times]
+
+
+def _mean(run: Callable[[], object], turn: float) -> float:
+    """Mean seconds of a run, repeated until it has lasted `turn` seconds."""
+    start, count = time.perf_counter(), 0
+    while True:
+        run()
+        count += 1
+        taken = time.perf_counter() - start
+        if taken >= turn:
+            return taken / count
 
 
 def peak_mib() -> float:

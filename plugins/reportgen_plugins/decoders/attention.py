@@ -25,7 +25,11 @@ class AdditiveAttention(nn.Module):
 
     def forward(self, keys: Tensor, state: Tensor, mask: Tensor | None = None) -> Tensor:
         """keys (B, N, hidden), state (B, ·), mask (B, N) True where real -> weights (B, N) that sum to 1."""
-        scores = self.score((keys + self.query(state)[:, None]).tanh_()).squeeze(-1).float()  # (B, N)
+        return self.weigh(keys, self.query(state), mask)
+
+    def weigh(self, keys: Tensor, query: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The same from the state's share, U h (B, hidden)."""
+        scores = self.score((keys + query[:, None]).tanh_()).squeeze(-1).float()  # (B, N)
         if mask is not None:
             scores = scores.masked_fill(~mask, -torch.inf)
         weights: Tensor = scores.softmax(-1)

@@ -51,7 +51,7 @@ from reportgen_core import (
 from reportgen_core.text import BOS, EOS, PAD
 
 from .attention import AdditiveAttention, attend
-from .lstm_step import StepCell
+from .lstm_step import StepCell, Together
 from .order import shuffled
 from .search import Found, search
 from .tags import TagPredictor, probabilities, tag_loss
@@ -130,6 +130,8 @@ class HierLSTM(Decoder):
             linear(hidden, hidden),
         )  # eq. 6, W_stop,s-1 and W_stop,s
         self.stop = linear(hidden, 2)  # eq. 6, W_stop
+        queries = (a.query for a in (self.visual, self.semantic) if a is not None)
+        self.readers = Together(self.stop_now, self.stop_before, *queries)
         self.words = WordLSTM(len(targets.words), embedding, hidden, word_layers, embedding * (topic == "every"))
 
     def remember(self, features: Features) -> Memory:
@@ -144,14 +146,14 @@ class HierLSTM(Decoder):
         embedded, ids = self.tags.semantic(logits)
         return Memory(features, keys, logits, embedded, self.semantic.keys(embedded), ids)
 
-    def look(self, memory: Memory, hidden: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Co-attention at h^(s-1) (B, H): the context (B, H) of eq. 4, α (B, N) of eq. 2, β (B, M) of eq. 3."""
+    def look(self, memory: Memory, queries: Sequence[Tensor]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Co-attention by h^(s-1)'s shares (B, H): the context (B, H), eq. 4, α (B, N), eq. 2, β (B, M), eq. 3."""
         seen, alpha, beta = [], None, None
         if self.visual is not None and memory.visual_keys is not None:
-            alpha = self.visual(memory.visual_keys, hidden, memory.features.mask)
+            alpha = self.visual.weigh(memory.visual_keys, queries[0], memory.features.mask)
             seen.append(attend(alpha, memory.features.tokens))  # v_att (B, D)
         if self.semantic is not None and memory.semantic_keys is not None and memory.semantic is not None:
-            beta = self.semantic(memory.semantic_keys, hidden)
+            beta = self.semantic.weigh(memory.semantic_keys, queries[-1])
             seen.append(attend(beta, memory.semantic))  # a_att (B, E)
         if not seen:
             seen.append(memory.features.pooled)
@@ -162,12 +164,14 @@ class HierLSTM(Decoder):
         hidden = cell = memory.features.pooled.new_zeros(len(memory.features.pooled), self.hidden)
         hiddens, contexts, stops, alphas, betas = [], [], [], [], []
         stopped = torch.zeros(len(hidden), dtype=torch.bool, device=hidden.device)
+        _, before, *queries = self.readers(hidden)
         for _ in range(steps):
-            context, alpha, beta = self.look(memory, hidden)
-            before, (hidden, cell) = hidden, self.sentence(context, (hidden, cell))
+            context, alpha, beta = self.look(memory, queries)
+            hidden, cell = self.sentence(context, (hidden, cell))
+            last, (now, before, *queries) = before, self.readers(hidden)
             hiddens.append(hidden)
             contexts.append(context)
-            stops.append(self.stop(torch.tanh(self.stop_before(before) + self.stop_now(hidden))))  # eq. 6
+            stops.append(self.stop(torch.tanh(last + now)))  # eq. 6
             alphas.append(alpha)
             betas.append(beta)
             stopped |= self.says_stop(stops[-1])

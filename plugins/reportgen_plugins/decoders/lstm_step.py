@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 T = TypeVar("T")
 
@@ -53,6 +54,28 @@ class StepCell(nn.LSTMCell):
         """The weights (· + H, 4H) and the bias (4H,)."""
         weight = torch.cat([self.weight_ih, self.weight_hh], 1).T
         return gate_order(weight).contiguous().to(dtype), gate_order(self.bias_ih + self.bias_hh).to(dtype)
+
+
+class Together:
+    """One product for linear layers that read the same vector; it owns none of them."""
+
+    def __init__(self, *layers: nn.Linear) -> None:
+        self.layers = layers
+        self._laid: Kept[tuple[Tensor, Tensor | None]] = Kept()
+
+    def __call__(self, vector: Tensor) -> tuple[Tensor, ...]:
+        """(B, ·) -> what each layer says of it."""
+        weights = [w for layer in self.layers for w in layer.parameters()]
+        weight, bias = self._lay(weights[0].dtype) if torch.is_grad_enabled() else self._laid.of(weights, self._lay)
+        said = F.linear(vector.to(weight.dtype), weight, bias)
+        return said.split([layer.out_features for layer in self.layers], -1)
+
+    def _lay(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        """The weights (Σ ·, ·) and, where the layers have one, the bias (Σ ·,)."""
+        weight = torch.cat([layer.weight for layer in self.layers]).to(dtype)
+        if self.layers[0].bias is None:
+            return weight, None
+        return weight, torch.cat([layer.bias for layer in self.layers]).to(dtype)
 
 
 def gate_order(gates: Tensor) -> Tensor:
