@@ -231,7 +231,9 @@ class TieNet(Decoder):
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
         """Write, then read what was written: image + generated report."""
         if self.out is None:
-            raise CompositionError("this tienet reads reports and writes none (writes=false); rg annotate uses it")
+            raise CompositionError(
+                "this tienet reads reports and writes none (writes=false); rg annotate uses it, --evaluate judges it"
+            )
         seen = self.see(features)
         length = most_words(self.targets, settings)
         found = search(
