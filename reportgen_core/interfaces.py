@@ -236,11 +236,23 @@ class KeepsTexts(Protocol):
 
 
 @runtime_checkable
-class RanksImages(Protocol):
-    """A retriever that finds images for texts, too."""
+class ScoresPairs(Protocol):
+    """A retriever that scores any image with any text, so that images are found for texts, too."""
 
     def rank(self, features: Features, texts: Sequence[str]) -> Tensor:
-        """(B, A): how near each image is to each text, higher is nearer."""
+        """(B, A): how near each image is to each of these texts, higher is nearer."""
+
+    def held(self) -> Sequence[TextRow]:
+        """The n texts it finds, in order."""
+
+    def score_held(self, features: Features) -> Tensor:
+        """(B, n): how near each image is to each text it holds; exact, whatever the kind of its index."""
+
+    def owners(self, texts: Sequence[str]) -> Sequence[int]:
+        """Which of the held texts says what each of these says: its group, or the nearest one."""
+
+    def stage_recall(self, features: Features, k: int) -> float | None:
+        """Of the k texts that the exact search finds the share that two stages find; None where there is one stage."""
 
 
 @runtime_checkable

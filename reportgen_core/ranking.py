@@ -1,4 +1,4 @@
-"""Recall, precision and average precision of ranked lists: of tags, of retrieved sentences, of retrieved reports.
+"""Recall, precision, average precision and median rank of ranked lists: of tags, of retrieved sentences and reports.
 
 All are means over the queries that have something to find. Average precision at k divides by what could be found in k
 places, min(k, relevant), so that a perfect list scores 1.
@@ -45,6 +45,33 @@ def ranking_lines(
         low, high = ends.get(n, (None, None))
         found.append(Line(n, float(value), low, high, True, name, version))
     return found
+
+
+def median_rank_line(
+    name: str,
+    ranked: Sequence[Sequence[str]],
+    relevant: Sequence[Collection[str]],
+    *,
+    version: str = "1",
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Line]:
+    """`name median-rank`: the median place, from 1, of the first relevant item, over the queries that have one to find.
+
+    Where none of them is in the list its place is one after the end. The median of an even number is the mean of the
+    middle two. The interval draws queries.
+    """
+    import numpy as np
+
+    pairs = [(list(r), set(wanted)) for r, wanted in zip(ranked, relevant, strict=True) if wanted]
+    if not pairs:
+        return []
+    places = np.array([next((n for n, item in enumerate(r, 1) if item in w), len(r) + 1) for r, w in pairs], float)
+    low = high = None
+    if resamples:
+        drawn = np.random.default_rng(seed).integers(0, len(places), (resamples, len(places)))
+        low, high = map(float, np.percentile(np.median(places[drawn], axis=1), (2.5, 97.5)))
+    return [Line(f"{name} median-rank", float(np.median(places)), low, high, False, name, version)]
 
 
 def _recall(ranked: list[str], wanted: set[str], k: int) -> float:

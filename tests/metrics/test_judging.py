@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 import reportgen_core
 from reportgen_core import Attention, Box, MetricError, Report, Study
-from reportgen_core.ranking import ranking_lines
+from reportgen_core.ranking import median_rank_line, ranking_lines
 
 
 def judge(
@@ -137,3 +137,13 @@ def test_normal_sentences_are_counted_by_whole_words_and_pooled() -> None:
     score = metric.compute(["No effusion. Abnormal heart."], [["Lungs are clear. Stable. Unstable nodule. Normal."]])
     assert score.parts == {"normality difference": 0.25, "normality share": 0.5, "normality share in references": 0.75}
     assert not score.higher_is_better
+
+
+def test_the_median_rank_is_that_of_the_first_relevant_item() -> None:
+    ranked = [["a", "b", "c"], ["d", "e", "f"], ["g"], ["h", "i"]]
+    relevant = [{"c", "b"}, {"zz"}, set(), {"h"}]  # places 2, 4 (one after the end), nothing to find, 1
+    (line,) = median_rank_line("x", ranked, relevant, resamples=0)
+    assert (line.name, line.value, line.higher_is_better) == ("x median-rank", 2.0, False)
+    (line,) = median_rank_line("x", ranked, relevant)
+    assert 1 <= line.low <= line.value <= line.high <= 4
+    assert median_rank_line("x", ranked[:1], [set()]) == []

@@ -42,8 +42,8 @@ from reportgen_core.textindex import TextIndex, TextRow
 
 from .bank import Bank, group_sentences, make_bank, plain, reader
 from .conditional import Conditional, Regions
-from .finding import Found, search
-from .stages import Stages
+from .finding import Found, live_blocks, search, search_exactly
+from .stages import Stages, recall_of, search_proposed
 from .triplets import draw, hinge, images_without, not_of_report
 
 RECALLS = (1, 3, 5, 10)
@@ -238,6 +238,39 @@ class CVSE(Retriever):
         """(B, A): the conditional score of every image with every text."""
         with torch.no_grad(), torch.autocast(features.tokens.device.type, enabled=False):
             return self.conditional.scores(self.conditional.regions(_float(features)), self.embed(texts))
+
+    def held(self) -> Sequence[TextRow]:
+        """The texts it finds."""
+        if self._bank is not None:
+            return self._bank.texts
+        return [row for _, row in self._index.index.texts()] if self._index is not None else []
+
+    def score_held(self, features: Features) -> Tensor:
+        """(B, n): the conditional score of every image with every text it holds."""
+        with torch.no_grad(), torch.autocast(features.tokens.device.type, enabled=False):
+            regions = self.conditional.regions(_float(features))
+            if self._bank is not None:
+                return self.conditional.scores(regions, self._central(self._bank))
+            assert self._index is not None
+            blocks = live_blocks(self._index.index, regions.half.device)
+            return torch.cat([self.conditional.scores(regions, vectors) for _, vectors in blocks], 1)
+
+    def owners(self, texts: Sequence[str]) -> Sequence[int]:
+        """The group that has the text, or the one whose central sentence is nearest by the sentence encoder."""
+        bank = self._bank or make_bank([Group(r.members or (r.text,), r.text) for r in self.held()], self._reader)
+        vectors = torch.from_numpy(self._reader.encode(list(texts))).float()
+        found: list[int] = bank.group_of(texts, vectors).tolist()
+        return found
+
+    def stage_recall(self, features: Features, k: int) -> float | None:
+        """What the first stage keeps of the k best."""
+        if self._index is None or self._index.index.kind == "exact":
+            return None
+        with torch.no_grad(), torch.autocast(features.tokens.device.type, enabled=False):
+            regions, k = self.conditional.regions(_float(features)), min(k, len(self._index.index))
+            found = search_proposed(self.conditional, regions, self._index, k, self.proposals)
+            exact = search_exactly(self.conditional, regions, self._index.index, k)
+        return recall_of(found[1], exact[1])
 
 
 class _Matched:

@@ -45,6 +45,7 @@ class Stages:
             self._mean = torch.from_numpy(self.index.vectors(rows).mean(0))
         return self._mean
 
+    @torch.no_grad()
     def search(self, conditional: Conditional, regions: Regions, k: int, each: int) -> Found:
         """The k best texts, in one stage or in two as the kind of the index says."""
         k, index = min(k, len(self.index)), self.index
@@ -58,6 +59,7 @@ class Stages:
         return Found(rows, scores, vectors)
 
 
+@torch.no_grad()
 def search_proposed(
     conditional: Conditional, regions: Regions, stages: Stages, k: int, each: int
 ) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,231 @@
+"""`rg index`: the texts that a retriever finds, and search both ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reportgen_core import OptionError, Study
+from reportgen_core.options import parse_options
+from reportgen_core.textindex import KINDS
+from reportgen_core.textrows import read_rows
+
+from ..options import FOLDER, completes, device_option, pick_device, values
+from ..reading import PLACE, read_dataset
+from ..render import table
+
+if TYPE_CHECKING:
+    from reportgen_core import Model
+
+TEXTS = click.Path(exists=True, path_type=Path)
+CHECKED = 8  # images that the two stages are measured on
+AFFORDED = 2_000_000  # texts × images that are scored exactly without being asked
+
+
+@click.group()
+def index() -> None:
+    """Give a retriever texts to find, and search them.
+
+    \b
+    Example: rg index build cvse-run --texts sentences.txt --kind ivf
+    """
+
+
+def _model(name: str, device: str) -> tuple[Model, Path]:
+    from reportgen_core import load
+    from reportgen_core.checkpoint import find
+
+    return load(name).to(pick_device(device)), find(name)
+
+
+@index.command()
+@click.argument("model")
+@click.option(
+    "--texts", required=True, type=TEXTS, help="Lines, JSONL with text and id, or a folder of rg data groups."
+)
+@click.option("--out", type=FOLDER, help="Without it, into the model's folder, where rg report finds it.")
+@click.option("--kind", type=click.Choice(KINDS), default="flat", show_default=True, help="The first stage.")
+@device_option()
+def build(model: str, texts: Path, out: Path | None, kind: str, device: str) -> None:
+    """Read texts with MODEL's sentence encoder and write them as an index.
+
+    \b
+    Example: rg index build cvse-run --texts sentences.txt --kind ivf
+
+    With --kind exact every text is scored; with the others FAISS proposes and the model's own score ranks.
+    """
+    from reportgen_core.indexing import build_index
+
+    rows = read_rows(texts)
+    made, folder = _model(model, device)
+    written = build_index(made, folder, rows, out, kind)
+    click.echo(f"{len(written)} texts of {written.dim} numbers, kind {kind}: {written.folder}", err=True)
+
+
+@index.command()
+@click.argument("model")
+@click.option("--texts", required=True, type=TEXTS, help="As of rg index build.")
+@click.option("--index", "place", type=FOLDER, help="Its folder; without it, the one in the model.")
+@device_option()
+def add(model: str, texts: Path, place: Path | None, device: str) -> None:
+    """Add texts to an index without making it anew.
+
+    \b
+    Example: rg index add cvse-run --texts more.jsonl
+    """
+    from reportgen_core.indexing import extend_index
+
+    rows = read_rows(texts)
+    made, folder = _model(model, device)
+    written = extend_index(made, folder, place, rows)
+    click.echo(f"{len(rows)} texts added, {len(written)} in {written.folder}", err=True)
+
+
+@index.command()
+@click.argument("model")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--index", "place", type=FOLDER, help="Its folder; without it, the one in the model.")
+def remove(model: str, ids: tuple[str, ...], place: Path | None) -> None:
+    """Remove texts from an index by their ids.
+
+    \b
+    Example: rg index remove cvse-run 17 23
+    """
+    from reportgen_core.checkpoint import find
+    from reportgen_core.indexing import shrink_index
+    from reportgen_core.textindex import FOLDER as INSIDE
+
+    written = shrink_index(place or find(model) / INSIDE, ids)
+    click.echo(f"{len(ids)} texts removed, {len(written)} in {written.folder}", err=True)
+
+
+@index.command()
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
+@click.option("--text", help="Find images for this text; without it, texts for each image.")
+@click.option("--k", default=10, show_default=True, type=click.IntRange(1), help="So many.")
+@click.option("--index", "place", type=FOLDER, help="Its folder; without it, the one in the model.")
+@click.option("--check/--no-check", default=None, help="Measure the two stages against exact search.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@device_option()
+def search(
+    model: str,
+    images: tuple[Path, ...],
+    text: str | None,
+    k: int,
+    place: Path | None,
+    check: bool | None,
+    as_json: bool,
+    device: str,
+) -> None:
+    """Find the texts nearest to images, or with --text the images nearest to a text.
+
+    \b
+    Example: rg index search cvse-run chest.png --k 5
+    Example: rg index search cvse-run folder/ --text "small left pleural effusion"
+
+    Recall@k of the two stages against exact search goes to stderr; --check measures it where that takes long, too.
+    """
+    from reportgen_core.grouping import group_files
+    from reportgen_core.indexing import use_index
+
+    made, folder = _model(model, device)
+    studies = group_files(images)
+    if text is not None:
+        _images_for_text(made, studies, text, k, as_json)
+        return
+    held = len(use_index(made, folder, place))
+    good = _texts_for_images(made, studies, k, as_json)
+    if check or (check is None and held * min(len(studies), CHECKED) <= AFFORDED):
+        _measure(made, studies[:CHECKED], min(k, held))
+    elif check is None:
+        click.echo(f"note: recall among {held:,} texts is measured with --check", err=True)
+    if not good:
+        click.get_current_context().exit(1)
+
+
+def _texts_for_images(model: Model, studies: Sequence[Study], k: int, as_json: bool) -> bool:
+    from reportgen_core.indexing import texts_for_images
+
+    good = True
+    for found in texts_for_images(model, studies, k):
+        if found.problem:
+            click.echo(f"rg: {found.problem}", err=True)
+            good = good and bool(found.hits)
+        if as_json:
+            hits = [{"id": h.id, "text": h.text, "score": round(h.score, 6)} for h in found.hits]
+            click.echo(json.dumps({"study": found.study, "texts": hits}, ensure_ascii=False))
+        elif found.hits:
+            click.echo(f"# {found.study}")
+            table(("score", "id", "text"), [(f"{h.score:.4f}", h.id, h.text) for h in found.hits])
+    return good
+
+
+def _images_for_text(model: Model, studies: Sequence[Study], text: str, k: int, as_json: bool) -> None:
+    from reportgen_core.indexing import images_for_text
+
+    if k > len(studies):
+        raise OptionError(f"--k {k} asks for more images than there are; {len(studies)} studies were given")
+    for study, score in images_for_text(model, studies, text)[:k]:
+        click.echo(
+            json.dumps({"study": study, "score": round(score, 6)}, ensure_ascii=False)
+            if as_json
+            else f"{score:.4f}  {study}"
+        )
+
+
+def _measure(model: Model, studies: Sequence[Study], k: int) -> None:
+    from reportgen_core.indexing import stage_recall
+    from reportgen_core.interfaces import ScoresPairs
+
+    found = stage_recall(model, studies, k) if isinstance(model.head, ScoresPairs) else None
+    if found is not None:
+        share, count = found
+        click.echo(f"recall@{k} of two stages against exact search: {share:.3f} over {count} studies", err=True)
+
+
+@index.command("eval")
+@click.argument("model")
+@click.option("--data", required=True, metavar="NAME", shell_complete=completes("datasets"), help="The studies.")
+@click.option("--data-root", type=click.Path(path_type=Path), help=PLACE)
+@values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
+@click.option("--split", default="test", show_default=True)
+@click.option("--index", "place", type=FOLDER, help="Its folder; without it, the one in the model.")
+@click.option("--resamples", default=1000, show_default=True, type=click.IntRange(0, 10**6), help="0: no intervals.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+@device_option()
+def eval_command(
+    model: str,
+    data: str,
+    data_root: Path | None,
+    data_options: tuple[str, ...],
+    split: str,
+    place: Path | None,
+    resamples: int,
+    as_json: bool,
+    device: str,
+) -> None:
+    """Score retrieval both ways: recall@1, 3, 5, 10, precision, MAP and median rank.
+
+    \b
+    Example: rg index eval cvse-run --data phantom --data-root phantom
+
+    What the reports say clinically, and in words, is scored by rg eval --model MODEL.
+    """
+    from reportgen_core.indexing import retrieval_lines, use_index
+
+    collection = read_dataset(data, data_root, parse_options(data_options), "--data-root")
+    made, folder = _model(model, device)
+    use_index(made, folder, place)
+    studies = collection.split(split)
+    lines = retrieval_lines(made, studies, resamples=resamples)
+    if as_json:
+        click.echo(json.dumps([{"name": x.name, "value": x.value, "low": x.low, "high": x.high} for x in lines]))
+        return
+    rows = [(x.name, f"{x.value:.3f}", "" if x.low is None else f"{x.low:.3f}-{x.high:.3f}") for x in lines]
+    table(("score", "value", "95 %"), rows)
+    click.echo(f"{len(studies)} studies of {data} {split}", err=True)
