@@ -107,8 +107,12 @@ Parts = tuple[str, str | None, str | None, dict[str, Any], dict[str, Any]]
 def _without_weights(parts: Parts) -> Parts:
     """The same parts with nothing to read from a hub or a file."""
     encoder, decoder, retriever, options, head = parts
-    options, head = ({k: v for k, v in some.items() if k != "pretrained"} for some in (options, head))
-    return encoder, decoder, retriever, options, head
+    return encoder, decoder, retriever, untrained(options), untrained(head)
+
+
+def untrained(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a part without the one that says where its first weights come from."""
+    return {k: v for k, v in options.items() if k != "pretrained"}
 
 
 def build(

@@ -15,9 +15,8 @@ import torch
 from torch import nn
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
-from reportgen_core.errors import OptionError
 
-from .rows import most_words, taught, word_loss, written
+from .rows import check_layers, most_words, taught, word_loss, written
 from .search import search
 from .word_lstm import WordLSTM
 
@@ -38,8 +37,7 @@ class ImageEveryStepLSTM(Decoder):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(features, targets)
-        if layers not in (1, 2):
-            raise OptionError(f"lrcn takes layers 1 or 2, got {layers!r}")
+        check_layers("lrcn", layers)
         self.words = WordLSTM(len(targets.words), embedding, hidden, layers, beside=features.pooled)
         self.dropout = nn.Dropout(dropout)
 

@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
-from reportgen_core.errors import OptionError
 
-from .rows import most_words, taught, word_loss, written
+from .rows import check_layers, most_words, taught, word_loss, written
 from .search import search
 from .word_lstm import WordLSTM
 
@@ -36,8 +35,7 @@ class ImageFirstLSTM(Decoder):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(features, targets)
-        if layers not in (1, 2):
-            raise OptionError(f"lstm takes layers 1 or 2, got {layers!r}")
+        check_layers("lstm", layers)
         self.image = nn.Linear(features.pooled, embedding)  # x_(-1)
         self.words = WordLSTM(len(targets.words), embedding, hidden, layers)
         self.dropout = nn.Dropout(dropout)

@@ -14,11 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reportgen_core import Attention, Candidate, Decoded, Generated, GenerationSettings, TargetSpec
+from reportgen_core import Attention, Candidate, Decoded, Generated, GenerationSettings, OptionError, TargetSpec
 from reportgen_core.text import EOS, PAD
 
 from .attention import AdditiveAttention
 from .search import Found
+
+
+def check_layers(name: str, layers: int) -> None:
+    """Raise OptionError for a number of LSTM layers that the papers do not have."""
+    if layers not in (1, 2):
+        raise OptionError(f"{name} takes layers 1 or 2, got {layers!r}")
 
 
 def taught(words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
