@@ -1,0 +1,115 @@
+"""Every decoder alone: features of 16 studies to reports of 60 words, greedy and with beam 3, beside a bare encoder.
+
+Vocabulary 1,000, the decoders' own widths, 49 regions of 1,024 features, random weights; a hierarchical decoder writes
+6 sentences of 10 words. `end to end` is what densenet121 at 224 pixels and the decoder, greedy, give together, as a
+share of the bare encoder's images a second. The last rows run DiTag around ResNet-18 at one and four depths: a batch of
+16 patients and one normal study goes through it once, so that 16 of 17 is the best there is.
+
+    python -m benchmarks.decoders [NAME ...]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks.measure import Row, alternate, emit, seconds
+from reportgen_core import Features, FeatureSpec, GenerationSettings, TargetSpec, decoders, encoders
+from reportgen_core.model import arithmetic, to_channels_last
+from reportgen_core.text import SPECIAL
+
+STUDIES, SENTENCES, WORDS, VOCABULARY, TAGS = 16, 6, 10, 1000, 210
+LENGTH = SENTENCES * WORDS
+SPEC = FeatureSpec(1024, 1024, (1, 7, 7))
+OPTIONS: dict[str, dict[str, Any]] = {
+    "hier-lstm": {"stop_threshold": 1.0},
+    "hier-lstm-dual": {"stop_threshold": 1.0},
+    "lstm": {},
+    "lrcn": {},
+    "soft-att": {},
+    "att-rk": {},
+    "densenet-lstm": {},
+    "tienet": {},
+    "gpt2": {"config": {"n_layer": 6, "n_head": 8, "n_embd": 512}},
+}
+
+
+def decoder(name: str) -> Any:
+    """With random weights, in eval mode."""
+    torch.manual_seed(0)
+    words = (*SPECIAL, *(f"w{i}" for i in range(VOCABULARY - len(SPECIAL))))
+    tags, findings = (tuple(f"{kind}{i}" for i in range(count)) for kind, count in (("tag", TAGS), ("finding", 14)))
+    targets = TargetSpec(words, tags, findings, SENTENCES, WORDS, LENGTH)
+    return decoders.create(name, SPEC, targets, **OPTIONS[name]).eval()
+
+
+def features() -> Features:
+    draw = torch.Generator().manual_seed(1)
+    tokens = torch.randn(STUDIES, SPEC.tokens, SPEC.dim, generator=draw)
+    return Features(tokens, tokens.mean(1), torch.ones(STUDIES, SPEC.tokens, dtype=torch.bool))
+
+
+def encoder(name: str, **options: Any) -> Callable[[], object]:
+    """A run of the encoder over 16 studies of one view."""
+    torch.manual_seed(0)
+    made = encoders.create(name, **options).eval()
+    to_channels_last(made)
+    size = made.image.height, made.image.width
+    pixels = torch.rand(STUDIES, 1, made.image.channels, *size)
+
+    def run() -> None:
+        with torch.inference_mode(), arithmetic(torch.device("cpu"), "auto"):
+            made(pixels)
+
+    return run
+
+
+def writer(made: Any, seen: Features, beams: int) -> Callable[[], object]:
+    settings = GenerationSettings(beams=beams, attention=False)
+
+    def run() -> None:
+        with torch.inference_mode(), arithmetic(torch.device("cpu"), "auto"):
+            made.generate(seen, settings)
+
+    return run
+
+
+def rows_of(name: str, bare: float) -> list[Row]:
+    """Greedy, beam 3 and end to end; `bare` are the seconds of the encoder for the same studies."""
+    made, seen = decoder(name), features()
+    greedy, three = alternate([writer(made, seen, 1), writer(made, seen, 3)], repeats=2)
+    together = bare + greedy
+    return [
+        Row(f"{name}, greedy", STUDIES / greedy, "reports/s"),
+        Row(f"{name}, beam 3", STUDIES / three, "reports/s", three / greedy, "greedy's time", 3.5, True),
+        Row(f"{name}, end to end", STUDIES / together, "reports/s", bare / together, "the bare encoder", 0.9),
+    ]
+
+
+def ditag() -> list[Row]:
+    inner = {"size": 224}
+    runs = [encoder("timm/resnet18", **inner)]
+    for depths in (1, 4):
+        runs.append(encoder("ditag", inner="timm/resnet18", inner_options=inner, depths=depths))
+    bare, *wrapped = (STUDIES / t for t in alternate(runs, repeats=2))
+    found = [Row("bare resnet18, 224 pixels", bare, "images/s")]
+    for depths, speed in zip((1, 4), wrapped, strict=True):
+        found.append(
+            Row(f"ditag around it, depths {depths}", speed, "images/s", speed / bare, "the bare encoder", 0.85)
+        )
+    return found
+
+
+def main(names: list[str]) -> None:
+    bare = seconds(encoder("densenet121", size=224), repeats=2)
+    rows = [Row("bare densenet121, 224 pixels", STUDIES / bare, "images/s")]
+    for name in names or OPTIONS:
+        rows += rows_of(name, bare)
+    emit([*rows, *([] if names else ditag())])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
