@@ -31,8 +31,8 @@ SECTIONS = ("findings", "impression")
 TEXT = TextSpec(sections=SECTIONS, min_count=2, max_sentences=50, max_words=100, max_length=500)
 DECODER = {"writes": False, "word_dropout": 0.1}
 SETTINGS = {
-    "epochs": 16, "batch_size": 32, "lr": 1e-3, "schedule": "linear", "optimizer": "adamw", "weight_decay": 1e-4,
-    "weights": {"penalty": 0.01},
+    "epochs": 16, "batch_size": 32, "lr": 2e-3, "schedule": "linear", "optimizer": "adamw", "weight_decay": 1e-4,
+    "weights": {"penalty": 0.01}, "bucket": 10,
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ class TrainSettings:
 
     epochs: int = _setting(30, "passes over the training studies")
     batch_size: int = _setting(16, "studies a step and process")
+    bucket: int = _setting(0, "batches drawn together whose studies are sorted by the length of the report; 0: none")
     lr: float = _setting(5e-4, "learning rate of the decoder or retriever")
     encoder_lr: float | None = _setting(None, "learning rate of the encoder; null: the same")
     freeze_encoder: bool = _setting(False, "keep the whole encoder as it is, statistics too")

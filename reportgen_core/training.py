@@ -21,6 +21,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
+from .bucketing import by_length
 from .checkpoint import load, save
 from .composition import seeded
 from .errors import DataError, OptionError, ReportgenError
@@ -178,7 +179,7 @@ def _optimizer(model: Model, settings: TrainSettings) -> torch.optim.Optimizer:
 
 def _epoch(run: Run, progress: Progress, log: RunLog | None) -> Progress:
     """One pass, or the rest of one, its validation, and the state at its end."""
-    order = epoch_order(len(run.train), run.settings.seed, progress.epoch)
+    order = _order(run, progress.epoch)
     mine = share(order, run.settings.batch_size, run.accelerator.process_index, run.accelerator.num_processes)
     reader = Reader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
     read = batches(run.train, reader, mine[progress.step :], workers=run.settings.workers)
@@ -200,6 +201,15 @@ def _epoch(run: Run, progress: Progress, log: RunLog | None) -> Progress:
             _keep(run, progress)
         before = time.perf_counter()
     return _close(run, progress, log, sum(sums) / max(len(sums), 1))
+
+
+def _order(run: Run, epoch: int) -> list[int]:
+    """The studies of an epoch, batch after batch."""
+    settings = run.settings
+    order = epoch_order(len(run.train), settings.seed, epoch)
+    lengths = [len(s.text(run.model.text.sections)) for s in run.train] if settings.bucket else []
+    size = settings.batch_size * run.accelerator.num_processes
+    return by_length(order, lengths, size, settings.bucket, _mix(settings.seed, epoch))
 
 
 def _train_mode(run: Run) -> None:

@@ -55,7 +55,7 @@ from .rows import Held, look, lstm_cell, most_words, taught, word_loss, written
 from .search import State, Step, search
 from .vectors import set_vectors
 
-ALIKE = 8  # reports of like length that a CPU reads together in training; 4 to 16 are as good
+ALIKE = 0.75  # a CPU reads reports together in training that are not shorter than this share of the longest of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +157,11 @@ class TieNet(Decoder):
         if embedded.device.type != "cpu" or not torch.is_grad_enabled():
             states: Tensor = self.lstm(embedded)[0]
             return states
-        lengths = (words != PAD).sum(1)
-        order, T = lengths.argsort(descending=True), words.shape[1]
-        runs = [self.lstm(embedded[some, : int(lengths[some].max())])[0] for some in order.split(ALIKE)]
+        lengths, T = (words != PAD).sum(1), words.shape[1]
+        order = lengths.argsort(descending=True)
+        runs = [
+            self.lstm(embedded[some, : int(lengths[some].max())])[0] for some in order.split(_alike(lengths[order]))
+        ]
         padded = torch.cat([F.pad(run, (0, 0, 0, T - run.shape[1])) for run in runs])
         return padded[order.argsort()]
 
@@ -274,3 +276,14 @@ class TieNet(Decoder):
                 best = replace(best, attention=replace(looked, words=rows[:, 1 : 1 + len(ids)].clone()))
             out.append(replace(g, candidates=(best, *g.candidates[1:]), findings=findings))
         return out
+
+
+def _alike(lengths: Tensor) -> list[int]:
+    """How many of the reports, the longest first, are read together."""
+    counts, longest = [0], int(lengths[0])
+    for length in lengths.tolist():
+        if length < ALIKE * longest:
+            counts.append(0)
+            longest = length
+        counts[-1] += 1
+    return counts
