@@ -56,7 +56,8 @@ class Proposer:
         elif self.kind == "hnsw":
             self.faiss.hnsw.efSearch = BREADTH
         if self.kind != "hnsw" and getattr(faiss, "get_num_gpus", lambda: 0)():
-            self.faiss = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, self.faiss)
+            self._resources = faiss.StandardGpuResources()  # must live as long as the index
+            self.faiss = faiss.index_cpu_to_gpu(self._resources, 0, self.faiss)
 
     def propose(self, queries: NDArray[np.float32], count: int) -> NDArray[np.int64]:
         """(q, count) row numbers near each query, nearest first; -1 where there is none, or a removed one."""
@@ -138,6 +139,8 @@ def _build(index: TextIndex, kind: str) -> Any:
         made = faiss.IndexIVFPQ(faiss.IndexFlatIP(d), d, lists, codes, BITS, by)
     if kind in ("ivf", "pq"):
         made.cp.seed, made.cp.niter = 1, 10
+        if kind == "pq":
+            made.pq.cp.seed, made.pq.cp.niter = 1, 8
         made.train(_sample(index, max(lists * TRAIN_EACH, 2**BITS * TRAIN_EACH)))
     _add(made, index, 0)
     return made
