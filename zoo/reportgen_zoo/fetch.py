@@ -22,7 +22,8 @@ from .models import Models
 from .records import File, Record, ZooError
 from .sources import NETWORK_ERRORS, is_local, local_folder, opened
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18  # bytes read at once
+PIECE = 1 << 20  # bytes that make a broken try a good one
 PARALLEL = 4  # files at once
 TRIES = 4  # of a source on the network, a file, that bring nothing
 BACKOFF = 0.5  # seconds before the second try; doubles
@@ -174,7 +175,7 @@ def _from(source: str, file: File, target: Path, progress: Progress, stop: threa
                 problem = f"{file.path} is shorter than the {file.bytes} bytes of the record"
             if code in (401, 403, 404, 410):
                 return problem + (f"; set HF_TOKEN where {source} is private" if source.startswith("hf:") else "")
-        failed = 1 if _size(part) >= before + CHUNK else failed + 1  # a bad line that gets on is no failure
+        failed = 1 if _size(part) >= before + PIECE else failed + 1  # a bad line that gets on is no failure
         if failed < TRIES and not is_local(source) and stop.wait(BACKOFF * 2 ** (failed - 1)):
             raise Stopped
     return problem
@@ -212,8 +213,10 @@ def _stream(source: str, file: File, part: Path, progress: Progress, stop: threa
                 hashed.update(chunk)
         out.truncate(found.start)
         done = found.start
-        while chunk := found.stream.read(min(CHUNK, file.bytes - done + 1)):
-            done += len(chunk)
+        buffer = memoryview(bytearray(CHUNK))  # one for all: a new one each time costs the pages it lies in
+        while size := found.stream.readinto(buffer[: file.bytes - done + 1]):
+            chunk = buffer[:size]
+            done += size
             if done > file.bytes:
                 raise ZooError(f"{file.path} is longer than the {file.bytes} bytes of the record")
             hashed.update(chunk)

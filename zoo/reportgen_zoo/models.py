@@ -116,7 +116,10 @@ class Models(Mapping[str, Record]):
     def shipped(self) -> Iterator[str]:
         """The names of those that may lie inside an installed package."""
         for name, given in self._given.items():
-            sources = given.values.get("sources", ())
-            inside = str(given.base).startswith("package:")
-            if inside or any(isinstance(s, str) and s.startswith("package:") for s in sources):
+            if given.base is not None and given.base.startswith("package:"):
                 yield name
+                continue
+            for source in given.values.get("sources", ()):
+                if isinstance(source, str) and source.startswith("package:"):
+                    yield name
+                    break

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 CLASSIFIER = "chestxray8"  # what an encoder is trained with before the systems are
+HEAD = {"transition": 256, "pooling": "mean", "balanced": False}
 SPLITS = ("train", "val", "test")
 
 
@@ -275,7 +276,7 @@ def _start(
         model = compose(
             encoder=scale.encoder, encoder_options={**scale.encoder_options, "frozen": 0}, decoder=CLASSIFIER,
             seed=asked.seed,
-            decoder_options={"transition": scale.widths["transition"], "pooling": "mean", "balanced": False},
+            decoder_options=HEAD,
         )  # fmt: skip
         settings = TrainSettings.of({**scale.first, "seed": asked.seed})
         begun = time.perf_counter()

@@ -41,9 +41,9 @@ SCALES = {
         "small",
         encoder="timm/resnet18",
         encoder_options={"size": 128, "depth": -2, "frozen": 4, "model_args": {"channels": [24, 48, 96, 192]}},
-        widths={"hidden": 256, "embedding": 256, "transition": 256, "width": 128},
+        widths={"hidden": 128, "embedding": 128, "transition": 128, "width": 128},
         train={
-            "epochs": 10, "batch_size": 32, "lr": 2e-3, "schedule": "cosine", "warmup": 20, "optimizer": "adam",
+            "epochs": 8, "batch_size": 16, "lr": 2e-3, "schedule": "cosine", "warmup": 20, "optimizer": "adam",
             "clip": 1.0, "keep_features": True,
         },
         first={
