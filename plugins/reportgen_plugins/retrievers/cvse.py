@@ -60,8 +60,10 @@ class CVSE(Retriever):
         margin: δ of eq. 4.
         negatives: drawn for each matched pair and direction.
         top: sentences of a report.
-        sentence_encoder, sentence_options: what reads the sentences; it is not trained.
-        grouper, grouper_options: what puts training sentences into groups; "": each sentence is one of its own.
+        sentence_encoder: what reads the sentences (rg list sentence-encoders); it is not trained.
+        sentence_options: its options.
+        grouper: what puts training sentences into groups (rg list sentence-groupers); "": each is one of its own.
+        grouper_options: its options.
         proposals: texts that the first stage proposes for each region, where the index has a first stage.
     """
 
