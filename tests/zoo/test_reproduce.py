@@ -22,7 +22,7 @@ TINY = Scale(
     "small",
     encoder="timm/resnet18",
     encoder_options={"size": 32, "depth": -2, "frozen": 4, "model_args": {"channels": [4, 4, 8, 8]}},
-    widths={"hidden": 8, "embedding": 8, "transition": 8, "width": 8},
+    sizes={"hidden": 8, "embedding": 8, "transition": 8, "width": 8},
     train={"epochs": 1, "batch_size": 8, "keep_features": True},
     first={"epochs": 1, "batch_size": 8},
     data={"phantom": {"n": 30, "size": 64}},

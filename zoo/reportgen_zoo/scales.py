@@ -28,7 +28,7 @@ class Scale:
     name: str
     encoder: str = ""
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
-    widths: Mapping[str, int] = field(default_factory=dict)  # of a decoder's options, where it has them
+    sizes: Mapping[str, Any] = field(default_factory=dict)  # of the options of the parts, where they have them
     train: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)  # how the encoder is trained before; empty: it is not
     data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # options by dataset
@@ -41,7 +41,10 @@ SCALES = {
         "small",
         encoder="timm/resnet18",
         encoder_options={"size": 128, "depth": -2, "frozen": 4, "model_args": {"channels": [24, 48, 96, 192]}},
-        widths={"hidden": 128, "embedding": 128, "transition": 128, "width": 128},
+        sizes={
+            "hidden": 128, "embedding": 128, "transition": 128, "width": 128, "joint": 128,
+            "grouper_options": {"k": 50},
+        },
         train={
             "epochs": 8, "batch_size": 16, "lr": 2e-3, "schedule": "cosine", "warmup": 20, "optimizer": "adam",
             "clip": 1.0, "keep_features": True,
@@ -78,7 +81,7 @@ def scaled(preset: Preset, scale: Scale) -> Preset:
 
 
 def _composition(parts: Composition, scale: Scale) -> Composition:
-    options = {k: scale.widths.get(k, v) for k, v in parts.decoder_options.items()}
+    options = {k: scale.sizes.get(k, v) for k, v in parts.decoder_options.items()}
     return replace(
         parts,
         encoder=parts.encoder if _blind(parts) or _wraps(parts) else scale.encoder,
@@ -92,7 +95,7 @@ def _encoder_options(parts: Composition, scale: Scale) -> dict[str, Any]:
     if _blind(parts):
         return theirs
     if _wraps(parts):
-        theirs = {k: scale.widths.get(k, v) for k, v in theirs.items() if k != "pretrained"}
+        theirs = {k: scale.sizes.get(k, v) for k, v in theirs.items() if k != "pretrained"}
         return {**theirs, WRAPPED: scale.encoder, f"{WRAPPED}_options": dict(scale.encoder_options)}
     return {**scale.encoder_options, **{k: v for k, v in theirs.items() if k in KEPT}}
 
