@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import resource
 import sys
@@ -67,6 +68,11 @@ def _mean(run: Callable[[], object], turn: float) -> float:
         taken = time.perf_counter() - start
         if taken >= turn:
             return taken / count
+
+
+def compiled() -> dict[str, str]:
+    """The environment, in which Python may keep what it compiled, as on a user's machine."""
+    return {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")}
 
 
 def peak_mib() -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from benchmarks.measure import Row, alternate, emit
+from benchmarks.measure import Row, alternate, compiled, emit
 
 
 def run(*arguments: str) -> None:
-    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, env=compiled())
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         _drawn(header, rows)
         return
     widths = [max(len(r[i]) for r in (header, *rows)) for i in range(len(header))]
-    for row in (header, *rows):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    line = "  ".join(f"{{:<{width}}}" for width in widths)
+    click.echo("\n".join([line.format(*row).rstrip() for row in (header, *rows)]))  # at once: a line each is slow
 
 
 def _drawn(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

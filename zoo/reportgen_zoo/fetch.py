@@ -13,20 +13,28 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Protocol
 
 from . import cache, settings
 from .models import Models
 from .records import File, Record, ZooError
-from .sources import NETWORK_ERRORS, is_local, local_folder, opened
+from .sources import NETWORK_ERRORS, Readable, is_local, local_folder, opened
 
-CHUNK = 1 << 18  # bytes read at once
-PIECE = 1 << 20  # bytes that make a broken try a good one
+CHUNK = 1 << 20
 PARALLEL = 4  # files at once
 TRIES = 4  # of a source on the network, a file, that bring nothing
 BACKOFF = 0.5  # seconds before the second try; doubles
+
+
+class Hash(Protocol):
+    """What hashlib makes."""
+
+    def update(self, data: memoryview, /) -> None:
+        """Take in more bytes."""
+
 
 Progress = Callable[[str, int, int], None]  # file, bytes so far, bytes of the file
 
@@ -175,10 +183,28 @@ def _from(source: str, file: File, target: Path, progress: Progress, stop: threa
                 problem = f"{file.path} is shorter than the {file.bytes} bytes of the record"
             if code in (401, 403, 404, 410):
                 return problem + (f"; set HF_TOKEN where {source} is private" if source.startswith("hf:") else "")
-        failed = 1 if _size(part) >= before + PIECE else failed + 1  # a bad line that gets on is no failure
+        failed = 1 if _size(part) >= before + CHUNK else failed + 1  # a bad line that gets on is no failure
         if failed < TRIES and not is_local(source) and stop.wait(BACKOFF * 2 ** (failed - 1)):
             raise Stopped
     return problem
+
+
+def _hashing(stream: Readable, hashed: Hash, most: int) -> Iterator[memoryview]:
+    """The chunks of a stream, `most` bytes at most, each hashed by a thread while the next one comes in.
+
+    Two buffers take turns: one is read into while the other is hashed and written. A chunk is valid until the next.
+    """
+    buffers = [memoryview(bytearray(CHUNK)) for _ in range(2)]
+    with ThreadPoolExecutor(1, thread_name_prefix="hash") as thread:
+        hashing = None
+        while size := stream.readinto(buffers[0][:most]):
+            chunk = buffers[0][:size]
+            if hashing is not None:
+                hashing.result()
+            hashing = thread.submit(hashed.update, chunk)
+            yield chunk
+            most -= size
+            buffers.reverse()
 
 
 def _part(target: Path) -> Path:
@@ -209,17 +235,14 @@ def _stream(source: str, file: File, part: Path, progress: Progress, stop: threa
     hashed = hashlib.sha256()
     with opened(source, file.path, start) as found, part.open("r+b" if start else "wb") as out:
         if found.start:
-            while chunk := out.read(CHUNK):
-                hashed.update(chunk)
+            while had := out.read(CHUNK):
+                hashed.update(had)
         out.truncate(found.start)
         done = found.start
-        buffer = memoryview(bytearray(CHUNK))  # one for all: a new one each time costs the pages it lies in
-        while size := found.stream.readinto(buffer[: file.bytes - done + 1]):
-            chunk = buffer[:size]
-            done += size
+        for chunk in _hashing(found.stream, hashed, file.bytes - done + 1):
+            done += len(chunk)
             if done > file.bytes:
                 raise ZooError(f"{file.path} is longer than the {file.bytes} bytes of the record")
-            hashed.update(chunk)
             out.write(chunk)
             progress(file.path, done, file.bytes)
             if stop.is_set():

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from importlib import resources
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from .records import ZooError
@@ -29,11 +29,18 @@ _REPOSITORY = re.compile(rf"hf://({_PLAIN}/{_PLAIN})(?:@([A-Za-z0-9][A-Za-z0-9._
 NETWORK_ERRORS = (urllib.error.URLError, HTTPException, OSError)
 
 
+class Readable(Protocol):
+    """A stream of bytes that fills a buffer."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill the buffer, or what the stream still has of it; how many bytes that is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A stream of a file's bytes from `start` on; `start` is 0 where the source cannot begin in the middle."""
 
-    stream: IO[bytes]
+    stream: Readable
     start: int
 
 
