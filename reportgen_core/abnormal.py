@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import sentence_classifiers
 from .errors import CheckpointError, DataError
 from .rows import IDS, table_rows
-from .sentences import LabelledSentence, SentenceClassifier
+from .sentences import LabelledSentence, SentenceClassifier, Watch
 from .uncertainty import Difference, bootstrap, compare
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _f1(totals: Array) -> Mapping[str, Array]:
 
 
 def fit_beside(
-    names: Mapping[str, Mapping[str, Any]], data: Labelled
+    names: Mapping[str, Mapping[str, Any]], data: Labelled, watch: Watch | None = None
 ) -> Iterator[tuple[SentenceClassifier, Measured, Mapping[str, Any]]]:
     """Fit classifiers by name with their options on the same sentences; each with its score and what it chose.
 
@@ -225,7 +225,7 @@ def fit_beside(
     for name, options in names.items():
         classifier = sentence_classifiers.create(name, **options)
         begun = time.monotonic()
-        chosen = classifier.fit(data.train)
+        chosen = classifier.fit(data.train, watch)
         seconds, sums = time.monotonic() - begun, _sums(classifier, data.dev)
         apart = None if first is None else compare(first, sums, _f1)["f1"]
         first = sums if first is None else first

@@ -21,7 +21,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
+Watch = Callable[[str], None]
 FORMAT = 1
 GROUPS, VECTORS = "groups.json", "vectors.safetensors"
 _WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]+)*")
@@ -82,8 +83,11 @@ class SentenceClassifier(ABC):
     recipe: dict[str, Any]  # set by the registry
 
     @abstractmethod
-    def fit(self, train: Sequence[LabelledSentence]) -> Mapping[str, Any]:
-        """Learn; what was chosen on the way, as JSON values. Raises DataError where only one class is there."""
+    def fit(self, train: Sequence[LabelledSentence], watch: Watch | None = None) -> Mapping[str, Any]:
+        """Learn; what was chosen on the way, as JSON values. `watch` gets a line after each step that takes long.
+
+        Raises DataError where only one class is there.
+        """
 
     @abstractmethod
     def probabilities(self, sentences: Sequence[str]) -> Floats:

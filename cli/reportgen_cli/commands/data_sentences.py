@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +79,9 @@ def _learn(table: Path, out: Path, name: str, options: dict[str, Any], field: st
     from reportgen_core.abnormal import fit_beside, read_labelled
 
     data = read_labelled(table, field)
+    fitted = {name: options} | {n: {} for n in BESIDE if n != name}
     rows: list[Measured] = []
-    for made, measured, chosen in fit_beside({name: options} | {n: {} for n in BESIDE if n != name}, data):
+    for made, measured, chosen in fit_beside(fitted, data, partial(click.echo, err=True)):
         rows.append(measured)
         if measured.name == name:
             about: dict[str, Any] = {

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from reportgen_core import DataError, OptionError
 from reportgen_core.abnormal import f1, hold_out, read_saved, saving
-from reportgen_core.sentences import LabelledSentence, SentenceClassifier, sentence_key
+from reportgen_core.sentences import LabelledSentence, SentenceClassifier, Watch, sentence_key
 
 from .pretrained import folder_of, lengths_in_order, load_model, load_tokenizer
 
@@ -74,19 +74,22 @@ class BertClassifier(SentenceClassifier):
         self._tokenizer: Any = None
         self._model: Any = None
 
-    def fit(self, train: Sequence[LabelledSentence]) -> Mapping[str, Any]:
+    def fit(self, train: Sequence[LabelledSentence], watch: Watch | None = None) -> Mapping[str, Any]:
         if len({s.abnormal for s in train}) < 2:
             raise DataError(f"{len(train)} sentences to learn from, all of one class; normal and abnormal are wanted")
         folder = folder_of(self.source)
         self._tokenizer = load_tokenizer(folder)
+        tell = watch or (lambda line: None)
         chosen: dict[str, Any] = {"epochs": self.epochs}
         if self.held_out:
             learn, judge = hold_out(train, self.held_out, self.seed)
             truth, texts, scores = [s.abnormal for s in judge], [s.text for s in judge], []
-            for _ in self._learn(folder, learn):
+            for done in self._learn(folder, learn):
                 scores.append(round(f1(truth, self.abnormal(texts)), 4))
+                tell(f"epoch {done}: F1 {scores[-1]:.4f} on {len(judge)} held-out sentences")
             chosen = {"epochs": 1 + int(np.argmax(scores)), "F1 of held-out studies by epoch": scores}
         for done in self._learn(folder, train):  # the rates of the run that chose, up to where it was best
+            tell(f"epoch {done} of {chosen['epochs']} on all {len(train)} sentences")
             if done == chosen["epochs"]:
                 break
         return chosen

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from reportgen_core import CheckpointError, DataError, OptionError
 from reportgen_core.abnormal import read_saved, saving
-from reportgen_core.sentences import LabelledSentence, SentenceClassifier, sentence_key
+from reportgen_core.sentences import LabelledSentence, SentenceClassifier, Watch, sentence_key
 
 Floats = NDArray[np.float32]
 WEIGHTS = "tfidf.safetensors"
@@ -37,7 +37,7 @@ class TfidfClassifier(SentenceClassifier):
         self._words: list[str] = []
         self._numbers: dict[str, NDArray[np.float64]] = {}
 
-    def fit(self, train: Sequence[LabelledSentence]) -> Mapping[str, Any]:
+    def fit(self, train: Sequence[LabelledSentence], watch: Watch | None = None) -> Mapping[str, Any]:
         from sklearn.linear_model import LogisticRegression
 
         if len({s.abnormal for s in train}) < 2:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core.abnormal import read_saved, saving
-from reportgen_core.sentences import LabelledSentence, SentenceClassifier
+from reportgen_core.sentences import LabelledSentence, SentenceClassifier, Watch
 
 NORMAL = re.compile(r"\b(?:no|normal|clear|stable)\b", re.IGNORECASE)
 
@@ -25,7 +25,7 @@ class WordRule(SentenceClassifier):
 
     name: ClassVar[str] = "words"
 
-    def fit(self, train: Sequence[LabelledSentence]) -> Mapping[str, Any]:
+    def fit(self, train: Sequence[LabelledSentence], watch: Watch | None = None) -> Mapping[str, Any]:
         return {}
 
     def probabilities(self, sentences: Sequence[str]) -> NDArray[np.float32]:
