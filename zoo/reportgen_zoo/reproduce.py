@@ -132,6 +132,8 @@ def reproduce(
     """Train and evaluate a preset on a collection; what is finished in `out` is read, what was stopped goes on."""
     if (there := finished(name, asked, out)) is not None:
         return there
+    if not writes(load_preset(name)):
+        raise OptionError(f"{name} writes no report: rg train --preset {name} trains it, rg annotate labels with it")
     scale = scale_of(asked.scale)
     preset, notes = _for_data(scaled(load_preset(name), scale), collection)
     folder = out / name
@@ -250,11 +252,12 @@ def _evaluate(
     sections, size = preset.text_spec().sections, 32
     features = model.pooled((*studies["train"], *studies["test"]), batch_size=size, cache=cache)
     printed = (k for row in preset.numbers for k in row.values if k in metrics)
+    scored = tuple(dict.fromkeys((*(scale_of(asked.scale).metrics or METRICS), *printed)))
     background = replace(background_of(collection, studies["test"], sections), features=features)
     return evaluate(
-        model, collection, split="test", metrics=tuple(dict.fromkeys((*METRICS, *printed))), sections=sections,
-        protocol=preset.protocol or None, dataset=asked.data, background=background, seed=asked.seed,
-        name=preset.name, batch_size=size, cache=cache, settings=GenerationSettings(**preset.generation),
+        model, collection, split="test", metrics=scored, sections=sections, protocol=preset.protocol or None,
+        dataset=asked.data, background=background, seed=asked.seed, name=preset.name, batch_size=size, cache=cache,
+        settings=GenerationSettings(**preset.generation),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from reportgen_core.tables import Table, as_markdown, headlines, interval, numbe
 from .reproduce import Reproduction
 
 BASELINES = ("constant (validation)", "nearest image")
-COLUMNS = ("bleu-1", "bleu-4", "meteor", "rouge-l", "cider", "chexpert-rules micro-14 f1", "pointing hit")
+COLUMNS = ("bleu-1", "bleu-4", "rouge-l", "cider", "chexpert-rules micro-14 f1", "pointing hit")
 DECIDING = ("cider", "chexpert-rules micro-14 f1")
 
 

@@ -33,6 +33,7 @@ class Scale:
     first: Mapping[str, Any] = field(default_factory=dict)  # how the encoder is trained before; empty: it is not
     data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # options by dataset
     protocol: str | None = None  # None: the preset's own
+    metrics: tuple[str, ...] = ()  # empty: the standard ones
 
 
 SCALES = {
@@ -55,6 +56,7 @@ SCALES = {
         },
         data={"phantom": {"n": 1500, "size": 128, "views": 2}},
         protocol="",
+        metrics=("bleu", "rouge-l", "cider", "chexpert-rules"),  # METEOR takes longer than all of these
     ),
 }  # fmt: skip
 BUDGET = ("weights", "steps", "select")  # of a preset's training: what is not budget stays at any scale
