@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LONG_SIDE = 640  # pixels of a radiograph in a panel
 PANEL = 3.3  # inches
+GAP, TITLE, HEAD, LEGEND = 0.2, 0.2, 0.18, 0.75  # inches: between panels, above one, a line on top, the colour scale
 LINE = 52  # characters of a caption's line
 DPI = 130
 OPACITY = 0.62  # of the strongest attention
@@ -102,30 +103,37 @@ def draw(panels: Sequence[Panel], *, columns: int = 0, title: str = "", size: fl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = columns or min(4, max(2, math.ceil(math.sqrt(len(panels)))))
-    rows = math.ceil(len(panels) / columns)
+    columns = columns or min(4, len(panels))
     line = round(LINE * size / PANEL)
-    lines = max(_lines(p.text, line) + _lines(p.detail, line) for p in panels)
-    aspect = max(p.image.shape[0] / p.image.shape[1] for p in panels)
+    rows = [panels[at : at + columns] for at in range(0, len(panels), columns)]
+    head = [part for said in title.splitlines() for part in textwrap.wrap(said, line * columns)]
     looks = [p.look for p in panels if p.look is not None]
-    head = 0.16 * (title.count("\n") + 1) if title else 0.0
-    height = rows * (size * aspect + 0.15 * lines + 0.3) + head + (0.55 if looks else 0.0)
-    figure = Figure(figsize=(columns * size, height), dpi=DPI, layout="constrained", facecolor="white")
+    width = GAP + columns * (size + GAP)
+    above = GAP + HEAD * len(head)
+    height = above + sum(_row_height(row, size, line) for row in rows) + (LEGEND if looks else 0.0)
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
-    grid = figure.subplots(rows, columns, squeeze=False)
+    figure.text(GAP / width, 1 - GAP / 2 / height, "\n".join(head), fontsize=9, va="top", linespacing=1.3)
     top = max([SCALE, *(float(look.max()) for look in looks)])
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, panel in zip(grid.flat, panels, strict=False):
-        _panel(axes, panel, top, line)
+    down = above
+    for row in rows:
+        for i, panel in enumerate(row):
+            tall = size * panel.image.shape[0] / panel.image.shape[1]
+            box = (GAP + i * (size + GAP), height - down - TITLE - tall, size, tall)  # inches from the lower left
+            axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
+            _panel(axes, panel, top, line)
+        down += _row_height(row, size, line)
     if looks:
-        _legend(figure, grid, top)
-    if title:
-        figure.suptitle(
-            "\n".join(textwrap.shorten(t, line * columns) for t in title.splitlines()), fontsize=9, x=0.01, ha="left"
-        )
+        long = min(0.6 * width, 6.0)
+        _legend(figure, ((width - long) / 2 / width, 0.45 / height, long / width, 0.09 / height), top)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _row_height(row: Sequence[Panel], size: float, line: int) -> float:
+    """Inches that a row of panels takes: titles, the tallest radiograph, the longest text under one."""
+    tall: float = max(size * p.image.shape[0] / p.image.shape[1] for p in row)
+    return TITLE + tall + max(0.17 * _lines(p.text, line) + 0.15 * _lines(p.detail, line + 5) for p in row) + GAP
 
 
 def _lines(text: str, width: int) -> int:
@@ -134,6 +142,7 @@ def _lines(text: str, width: int) -> int:
 
 def _panel(axes: Any, panel: Panel, top: float, line: int) -> None:
     height, width = panel.image.shape
+    axes.set_axis_off()
     axes.imshow(panel.image, cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0))
     if panel.look is not None:
         smooth = enlarge(panel.look, (height, width))
@@ -164,13 +173,13 @@ def _colours(top: float) -> Any:
     return ListedColormap(rgba)
 
 
-def _legend(figure: Any, grid: Any, top: float) -> None:
+def _legend(figure: Any, box: tuple[float, float, float, float], top: float) -> None:
     """The colour scale, over the mid grey of a lung's edge, as it looks on a radiograph."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     shown = ScalarMappable(Normalize(0, top), _colours(top))
-    bar = figure.colorbar(shown, ax=grid, location="bottom", fraction=0.02, aspect=60, shrink=0.6, pad=0.03)
+    bar = figure.colorbar(shown, cax=figure.add_axes(box), orientation="horizontal")
     bar.ax.set_facecolor("0.45")
     bar.set_ticks([t for t in range(math.floor(top) + 1) if top < 12 or t % 5 == 0 or t == 1])
     bar.ax.tick_params(labelsize=8)
