@@ -26,6 +26,7 @@ def radiograph(picture: Image.Image) -> tuple[slice, slice]:
     pixels = np.asarray(picture.convert("L"))
     grey = (pixels > 60) & (pixels < 240)
     rows, columns = np.flatnonzero(grey.mean(1) > 0.6), np.flatnonzero(grey.mean(0) > 0.6)
+    rows = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)[0]  # the first stretch: the scale is below
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
