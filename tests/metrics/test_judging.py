@@ -126,6 +126,13 @@ def test_attention_by_word_counts_for_the_words_of_the_sentence_alone() -> None:
     assert found["pointing hit"] == 1.0
 
 
+def test_a_finding_that_the_rules_cannot_name_is_not_in_the_game() -> None:
+    report = Report("1", "", ("Heart normal.", "There is a left effusion."), attention=looks_at(3))
+    boxes = (Box("Effusion", 0.6, 0.6, 0.3, 0.3), Box("Kyphosis", 0.0, 0.0, 0.1, 0.1))
+    assert judge("pointing", [report], [Study("1", boxes=boxes)], grid=(1, 2, 2))["pointing mentioned"] == 1.0
+    assert judge("pointing", [report], [Study("1", boxes=boxes[1:])], grid=(1, 2, 2)) == {}
+
+
 def test_a_denied_finding_is_no_mention() -> None:
     report = Report("1", "", ("Heart normal.", "No effusion."), attention=looks_at(3))
     found = judge("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))

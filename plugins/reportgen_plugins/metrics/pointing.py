@@ -2,9 +2,10 @@
 
 The pointing game of Zhang et al., Top-down Neural Attention by Excitation Backprop, ECCV 2016: a hit where the centre
 of the most attended cell lies inside a box of the finding. Attention is that of the sentences that mention the finding,
-read by our rules (ChestX-ray14's classes); a box whose finding the report does not mention is counted apart, and is no
-miss. `by chance` is what a point at random would hit: the mean area of the boxes; `centre` is the middle of the image.
-Attention by word is averaged over the words of those sentences.
+read by our rules (ChestX-ray14's classes). A box whose finding the report does not mention is counted apart, and is no
+miss; one whose finding these rules cannot name is not in the game. `by chance` is what a point at random would hit: the
+mean area of the boxes; `centre` is the middle of the image. Attention by word is averaged over the words of those
+sentences.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PARTS = ("pointing hit", "pointing centre", "pointing by chance", "pointing ment
 class Pointing(Metric):
     """The share of findings with a box whose box the model looks at when it mentions them."""
 
-    version = "2"
+    version = "3"
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         needs_a_model("pointing", "where a model looks")
@@ -49,7 +50,7 @@ class Pointing(Metric):
             return []
         labeler = Labeler(scheme="chestxray14")
         pairs = zip(reports, studies, strict=True)
-        found = [row for r, s in pairs if s.boxes and r.attention is not None for row in games(r, s, grid, labeler)]
+        found = [row for r, s in pairs if r.attention is not None for row in games(r, s, grid, labeler)]
         if not found:
             return []
         rows = np.array(found)  # one a study and finding: mentioned, hit, centre, area, 1
@@ -70,7 +71,7 @@ def _shares(totals: Floats) -> dict[str, Floats]:
 def games(report: Report, study: Study, grid: tuple[int, int, int], labeler: Labeler) -> list[tuple[float, ...]]:
     """One game a finding that has boxes: mentioned, hit, the centre would hit, area of its boxes, 1."""
     rows: list[tuple[float, ...]] = []
-    for label in dict.fromkeys(b.label for b in study.boxes):
+    for label in dict.fromkeys(b.label for b in study.boxes if b.label in labeler.labels_of_scheme):
         boxes = [b for b in study.boxes if b.label == label]
         view, x, y = peak(report, label, grid, labeler) or (-1, 0.0, 0.0)
         mentioned = float(view >= 0)
