@@ -126,11 +126,6 @@ class Conditional(nn.Module):
         attended = (self._weights(regions.half, regions.mask)[..., None] * regions.vectors).sum(2)  # (B, V, d)
         return _distance((attended @ texts.T).transpose(1, 2), regions.views[:, None])
 
-    def attended(self, regions: Regions, text: Tensor) -> Tensor:
-        """(B, V, d): what each view shows a text (d,), for the first stage of a search."""
-        inner = regions.half + self.from_text(text) if self.form == "tanh" else regions.half
-        return (self._weights(inner, regions.mask)[..., None] * regions.vectors).sum(2)
-
     def _weights(self, inner: Tensor, mask: Tensor) -> Tensor:
         """α from the inner layer (..., N, k)."""
         return _softmax(self.attention(inner.tanh() if self.form == "tanh" else inner)[..., 0], mask)

@@ -85,7 +85,7 @@ class CVSE(Retriever):
         sentence_options: Mapping[str, Any] | None = None,
         grouper: str = "",
         grouper_options: Mapping[str, Any] | None = None,
-        proposals: int = 64,
+        proposals: int = 32,
     ) -> None:
         super().__init__(features, targets)
         for name, value in (("joint", joint), ("units", units), ("negatives", negatives), ("top", top)):

@@ -36,7 +36,7 @@ SETTINGS = {  # by kind: settings that change the file; `probes` and `breadth` a
     "hnsw": {"links": 24, "build": 80},
     "pq": {"lists": "2 sqrt n", "codes": CODES, "bits": BITS},
 }
-PROBES, BREADTH = 32, 128  # lists, and graph nodes, that a query looks at
+PROBES, BREADTH = 16, 128  # lists, and graph nodes, that a query looks at
 
 
 class Proposer:
