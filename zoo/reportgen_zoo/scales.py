@@ -47,8 +47,8 @@ SCALES = {
             "grouper_options": {"k": 50},
         },
         train={
-            "epochs": 8, "batch_size": 16, "lr": 2e-3, "schedule": "cosine", "warmup": 20, "optimizer": "adam",
-            "clip": 1.0, "keep_features": True,
+            "epochs": 8, "batch_size": 8, "lr": 5e-3, "schedule": "cosine", "warmup": 20, "optimizer": "adam",
+            "clip": 5.0, "keep_features": True,
         },
         first={
             "epochs": 24, "batch_size": 16, "lr": 1e-3, "schedule": "cosine", "warmup": 60, "optimizer": "adamw",
