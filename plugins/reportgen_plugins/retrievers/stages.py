@@ -118,7 +118,7 @@ def _rank(
 def _vectors(index: TextIndex, numbers: Tensor) -> Tensor:
     """The vectors (B, n, d) of rows (B, n); those of row 0 for -1."""
     found = torch.from_numpy(index.vectors(numbers.clamp_min(0).flatten().cpu().numpy()))
-    return found.to(numbers.device).reshape(*numbers.shape, -1)
+    return found.to(numbers.device).reshape(*numbers.shape, index.dim)
 
 
 def recall_of(found: Tensor, exact: Tensor) -> float:
