@@ -53,10 +53,12 @@ def _lines(record: Record) -> Iterator[str]:
 
 
 def _table(scores: Scores) -> Iterator[str]:
+    beside = [("a constant report", scores.constant), ("the nearest image's report", scores.nearest)]
+    beside = [(name, values) for name, values in beside if values]
     yield f"\n{scores.data}, {scores.studies} studies, protocol {scores.protocol}. Intervals are 95 %."
-    yield "\n| metric | value | interval | a constant report |\n|---|---|---|---|"
+    header = ("metric", "value", "interval", *(name for name, _ in beside))
+    yield f"\n| {' | '.join(header)} |\n{'|---' * len(header)}|"
     for metric, value in scores.values.items():
-        low_high = scores.intervals.get(metric, ())
-        interval = " to ".join(f"{v:.3f}" for v in low_high)
-        constant = f"{scores.constant[metric]:.3f}" if metric in scores.constant else ""
-        yield f"| {metric} | {value:.3f} | {interval} | {constant} |"
+        interval = " to ".join(f"{v:.3f}" for v in scores.intervals.get(metric, ()))
+        others = (f"{values[metric]:.3f}" if metric in values else "" for _, values in beside)
+        yield f"| {' | '.join((metric, f'{value:.3f}', interval, *others))} |"

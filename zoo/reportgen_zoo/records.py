@@ -44,6 +44,7 @@ class Scores:
     values: Mapping[str, float]
     constant: Mapping[str, float] = field(default_factory=dict)  # the constant-sentence baseline
     intervals: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # 95 %, low and high
+    nearest: Mapping[str, float] = field(default_factory=dict)  # the report of the nearest training image
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from reportgen_zoo import manifests
@@ -18,13 +19,16 @@ SIGN = click.option("--sign", "key", type=FILE, help="Sign the manifest with thi
 @click.command()
 @click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--name", required=True, help="COMPOSITION.DATA_VERSION, as densenet121-hier-lstm.iu_v1.")
-@click.option("--facts", required=True, type=FILE, help="JSON file.")
+@click.option("--facts", type=FILE, help="JSON file; a reproduction needs none.")
+@click.option("--licence", help="Of the weights, where FACTS does not say it.")
 @click.option(
     "--to", "place", required=True, metavar="DIR|hf://OWNER/REPO", help="A folder, or a repository of the hub."
 )
 @click.option("--probe-seed", default=0, show_default=True, help="Of the image whose report is recorded.")
 @SIGN
-def push(model: Path, name: str, facts: Path, place: str, probe_seed: int, key: Path | None) -> None:
+def push(
+    model: Path, name: str, facts: Path | None, licence: str | None, place: str, probe_seed: int, key: Path | None
+) -> None:
     """Pack the model folder MODEL into a zoo folder that any static server can serve, or into a hub's repository.
 
     \b
@@ -33,13 +37,18 @@ def push(model: Path, name: str, facts: Path, place: str, probe_seed: int, key: 
     FACTS is a JSON object with what no folder says: summary and licence, and where known terms, training, scores,
     paper, demonstration. Whoever sets REPORTGEN_MANIFESTS=https://host/myzoo/manifest.json, or hf://owner/repo, can
     pull the model. A card, a Markdown page made from the record, is written to cards/.
+
+    MODEL may be a preset's folder of rg reproduce: summary, paper, training and scores are then read off it.
     """
     from reportgen_zoo import push as packing
-    from reportgen_zoo.data import parse
+    from reportgen_zoo import reproduced
 
-    said = parse(facts.read_bytes(), str(facts))
-    if not isinstance(said, dict):
-        raise OptionError(f"{facts}: wants a JSON object with summary and licence")
+    said = _facts(facts) | ({"licence": licence} if licence else {})
+    if reproduced.is_reproduction(model):
+        said = reproduced.facts_of(model) | said
+        model = model / reproduced.BEST
+    if missing := [key for key in ("summary", "licence") if key not in said]:
+        raise OptionError(f"{name} needs {' and '.join(missing)}: --facts FILE is a JSON object that says them")
     record = packing.describe(model, name, said, probe_seed)
     if place.startswith("hf://"):
         from reportgen_zoo.hub import push_to_hub
@@ -70,6 +79,15 @@ def mirror(names: tuple[str, ...], place: Path, key: Path | None) -> None:
     for _, folder in mirrored(records, _made(place), fetch.quiet, key):
         click.echo(str(folder))
     _tell(key)
+
+
+def _facts(path: Path | None) -> dict[str, Any]:
+    from reportgen_zoo.data import parse
+
+    said = {} if path is None else parse(path.read_bytes(), str(path))
+    if not isinstance(said, dict):
+        raise OptionError(f"{path}: wants a JSON object with summary and licence")
+    return said
 
 
 def _made(zoo: Path) -> Path:
