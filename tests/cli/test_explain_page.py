@@ -77,7 +77,7 @@ def test_words_can_be_chosen_and_are_shaded_where_the_model_read_them(
     shades = page.run("[...document.querySelectorAll('#report button[data-word]')].map(b => b.style.background)")
     assert shades[0] == "rgba(254, 217, 118, 0)" and shades[1] != shades[0]
     assert opacity(page, 0.2, 0.2) == 0
-    page.run("document.querySelectorAll('#report button')[1].click()")
+    page.run("document.querySelectorAll('#report button[data-word]')[1].click()")
     assert opacity(page, 0.8, 0.8) > 120 and opacity(page, 0.2, 0.2) == 0
     page.run("document.querySelector('#report button[title]').click()")
     assert opacity(page, 0.2, 0.2) == opacity(page, 0.8, 0.8) > 60, "a sentence is the mean of its words"

@@ -52,7 +52,7 @@ function choose(button, rows, text) {
   const now = chosen ? rows : [];
   if (chosen) chosen.classList.add("on");
   draw(data.regions && now.length ? mean(now.map(r => data.regions[r])) : null);
-  at("said").textContent = chosen ? "looked at for: " + text : (data.regions || data.tags ? "Choose a sentence" + (data.byword ? " mark or a word" : "") + " to see where the model looked." : "This model says of no sentence where it looked.");
+  at("said").textContent = chosen ? "looked at for: " + text : (data.regions || data.tags ? "Choose a sentence" + (data.byword ? " by its number, or a word," : "") + " to see where the model looked." : "This model says of no sentence where it looked.");
   const tags = data.tags && now.length ? mean(now.map(r => data.tags[r])) : null;
   at("now").hidden = !tags;
   if (tags) shares(at("tags-now"), data.tagnames.map((name, i) => [name, tags[i]]).sort((a, b) => b[1] - a[1]));
@@ -68,20 +68,22 @@ function shares(table, pairs) {
   }
 }
 const buttons = [];
+at("report").classList.toggle("words", data.byword);
 for (const sentence of data.sentences) {
   const item = make("li", "", at("report"));
   if (data.byword) {
+    const whole = make("button", String(data.sentences.indexOf(sentence) + 1), item);
+    whole.className = "whole";
+    whole.title = "the whole sentence";
+    whole.setAttribute("aria-label", "the whole sentence: " + sentence.text);
+    whole.onclick = () => choose(whole, sentence.rows, sentence.text);
     for (const w of sentence.words) {
+      item.append(" ");
       const button = make("button", data.words[w], item);
       button.dataset.word = w;
       button.onclick = () => choose(button, [w], "“" + data.words[w] + "”");
       buttons.push(button);
-      item.append(" ");
     }
-    const whole = make("button", "▣ ", item);
-    whole.title = "the whole sentence";
-    whole.setAttribute("aria-label", "the whole sentence: " + sentence.text);
-    whole.onclick = () => choose(whole, sentence.rows, sentence.text);
   } else if (sentence.rows.length) {
     const button = make("button", sentence.text, item);
     button.onclick = () => choose(button, sentence.rows, sentence.text);
