@@ -30,13 +30,13 @@ from reportgen_core.textindex import Part, TextIndex, check_vectors, sha256_file
 
 TRAIN_EACH = 64  # vectors a list is learned from; faiss warns below 39
 CODES, BITS = 64, 8  # of a product-quantised vector
-SETTINGS = {  # by kind: settings that change the file; `probes` and `breadth` are those of a search
+SETTINGS = {  # by kind: settings that change the file
     "flat": {},
     "ivf": {"lists": "2 sqrt n"},
     "hnsw": {"links": 24, "build": 80},
     "pq": {"lists": "2 sqrt n", "codes": CODES, "bits": BITS},
 }
-PROBES, BREADTH = 16, 128  # lists, and graph nodes, that a query looks at
+PROBES, NODES = 8, 32  # lists, and nodes of the graph, that the query of a region looks at
 
 
 class Proposer:
@@ -46,22 +46,28 @@ class Proposer:
         self.kind = kind or index.kind
         self.faiss = _open(index, self.kind, cache or default_cache().parent / "faiss")
         self.removed = np.array(sorted(index.removed), np.int64)
-        self._tune()
 
-    def _tune(self) -> None:
+        if self.kind != "hnsw":
+            self._move()
+
+    def _move(self) -> None:
+        """To the first GPU, where faiss finds one."""
         import faiss
 
-        if self.kind in ("ivf", "pq"):
-            self.faiss.nprobe = PROBES
-        elif self.kind == "hnsw":
-            self.faiss.hnsw.efSearch = BREADTH
-        if self.kind != "hnsw" and getattr(faiss, "get_num_gpus", lambda: 0)():
+        if getattr(faiss, "get_num_gpus", lambda: 0)():
             self._resources = faiss.StandardGpuResources()  # must live as long as the index
             self.faiss = faiss.index_cpu_to_gpu(self._resources, 0, self.faiss)
 
-    def propose(self, queries: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-        """(q, count) row numbers near each query, nearest first; -1 where there is none, or a removed one."""
+    def propose(self, queries: NDArray[np.float32], count: int, breadth: int = 1) -> NDArray[np.int64]:
+        """(q, count) row numbers near each query, nearest first; -1 where there is none, or a removed one.
+
+        `breadth` times as many lists, or nodes of the graph, are looked at.
+        """
         count = min(count, self.faiss.ntotal)
+        if self.kind in ("ivf", "pq"):
+            self.faiss.nprobe = min(PROBES * breadth, self.faiss.nlist)
+        elif self.kind == "hnsw":
+            self.faiss.hnsw.efSearch = max(NODES * breadth, count)
         _, found = self.faiss.search(np.ascontiguousarray(queries, np.float32), count)
         numbers: NDArray[np.int64] = np.asarray(found, np.int64)
         return np.where(np.isin(numbers, self.removed), -1, numbers)

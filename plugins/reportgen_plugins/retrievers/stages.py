@@ -24,7 +24,10 @@ from .proposals import Proposer
 
 Numbers = NDArray[np.int64]
 MEAN_OF = 4096  # texts whose mean a study is shown to
-LEADS, WIDER = 8, 8  # best texts that ask again; so many times more are proposed where a whole study asks
+LEADS, WIDER = (
+    4,
+    8,
+)  # best texts that ask again; a whole study looks so many times wider than a region, for as many more
 PAIRS = 2**16  # candidate vectors that are held at a time
 
 
@@ -67,12 +70,12 @@ def search_proposed(
 ) -> tuple[Tensor, Tensor]:
     """The k best scores (B, k) and row numbers (B, k) of what is proposed, `each` a region; -1: there are no more."""
     mean = stages.mean.to(regions.half.device).expand(len(regions.half), 1, -1)
-    by_region = _propose(regions.vectors.flatten(1, 2), regions.mask.flatten(1), stages, max(each, k))
-    by_mean = _propose(_shown(conditional, regions, mean), None, stages, WIDER * max(each, k))
+    by_region = _propose(regions.vectors.flatten(1, 2), regions.mask.flatten(1), stages, max(each, k), 1)
+    by_mean = _propose(_shown(conditional, regions, mean), None, stages, WIDER * max(each, k), WIDER)
     known = [np.union1d(a, b) for a, b in zip(by_region, by_mean, strict=True)]
     best = _rank(conditional, regions, stages.index, known, max(k, LEADS))
     leads = _vectors(stages.index, best[1][:, :LEADS])
-    near = _propose(_shown(conditional, regions, leads), best[1][:, :LEADS] >= 0, stages, WIDER * max(each, k))
+    near = _propose(_shown(conditional, regions, leads), best[1][:, :LEADS] >= 0, stages, WIDER * max(each, k), WIDER)
     new = [np.setdiff1d(a, b) for a, b in zip(near, known, strict=True)]
     return merge(best, *_rank(conditional, regions, stages.index, new, k), k)
 
@@ -83,12 +86,12 @@ def _shown(conditional: Conditional, regions: Regions, texts: Tensor) -> Tensor:
     return conditional.looks(regions, texts) @ regions.vectors.flatten(1, 2)
 
 
-def _propose(queries: Tensor, real: Tensor | None, stages: Stages, count: int) -> list[Numbers]:
+def _propose(queries: Tensor, real: Tensor | None, stages: Stages, count: int, breadth: int) -> list[Numbers]:
     """The row numbers near any of the queries (B, Q, d) of each study, sorted; `real` (B, Q) says which are queries."""
     B, Q = queries.shape[:2]
     there = np.ones((B, Q), bool) if real is None else real.cpu().numpy()
     found = np.full((B, Q, min(count, stages.index.rows)), -1, np.int64)
-    found[there] = stages.first.propose(queries.float().cpu().numpy()[there], count)
+    found[there] = stages.first.propose(queries.float().cpu().numpy()[there], count, breadth)
     rows = [np.unique(of_study) for of_study in found]
     return [row[row >= 0] for row in rows]
 
