@@ -4,8 +4,8 @@ Ni, Hsu, Gentili, McAuley: Learning Visual-Semantic Embeddings for Reporting Abn
 arXiv:2010.02467, §3.2, fine-tune BERT (Devlin et al., 2019) on the sentences of Harzig et al., 2019. Here it is any
 model of transformers with a classifier of sequences; the small MiniLM is the default.
 
-- A sentence that stands in the training reports many times is learned once, as the share of those that call it
-  abnormal: half the steps, and the labellers' contradictions become soft targets.
+- A sentence that stands in the training reports n times is learned once a pass, with the root of n as its weight and
+  the share of those that call it abnormal as its target: half the steps, and contradictions become soft targets.
 - Embeddings and the lowest layers stay as they are; sentences of like length share a batch.
 - How many epochs: chosen on a tenth of the training studies that is held out for it; then all are learned from anew.
 
@@ -60,7 +60,7 @@ class BertClassifier(SentenceClassifier):
         model: str = "",
         epochs: int = 4,
         held_out: float = 0.1,
-        lr: float = 1e-4,
+        lr: float = 2e-4,
         batch: int = 32,
         frozen: int = 2,
         max_tokens: int = 96,
@@ -99,7 +99,7 @@ class BertClassifier(SentenceClassifier):
         import torch
         from transformers import AutoModelForSequenceClassification
 
-        texts, targets = once(train)
+        texts, shares, weights = once(train)
         tokens = self._tokens(texts)
         order = random.Random(self.seed)
         with torch.random.fork_rng():
@@ -113,7 +113,7 @@ class BertClassifier(SentenceClassifier):
             with torch.random.fork_rng():  # dropout draws from the global state, which is the caller's
                 torch.manual_seed(self.seed + epoch)
                 for rows in shuffled(tokens, self.batch, order):
-                    steps.take(self._logits([tokens[i] for i in rows]), targets[rows])
+                    steps.take(self._logits([tokens[i] for i in rows]), shares[rows], weights[rows])
             self._model.eval()
             yield epoch
 
@@ -178,13 +178,13 @@ class Steps:
             self.optimizer, lambda n: min((n + 1) / rise, max(0.0, (steps - n) / max(1, steps - rise)))
         )
 
-    def take(self, logits: Tensor, targets: NDArray[np.float32]) -> None:
-        """One step on the cross entropy with shares as targets."""
+    def take(self, logits: Tensor, shares: Floats, weights: Floats) -> None:
+        """One step on the weighted cross entropy with shares as targets."""
         import torch
         from torch.nn import functional as F
 
-        share = torch.from_numpy(targets).to(logits.device)  # (B,)
-        loss = F.cross_entropy(logits, torch.stack([1 - share, share], 1))
+        share, weight = torch.from_numpy(np.stack([shares, weights])).to(logits.device)  # (B,) each
+        loss = (weight * F.cross_entropy(logits, torch.stack([1 - share, share], 1), reduction="none")).mean()
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
@@ -192,14 +192,16 @@ class Steps:
         self.schedule.step()
 
 
-def once(sentences: Sequence[LabelledSentence]) -> tuple[list[str], Floats]:
-    """Each sentence once, and the share of its occurrences that are abnormal."""
+def once(sentences: Sequence[LabelledSentence]) -> tuple[list[str], Floats, Floats]:
+    """Each sentence once, the share of its occurrences that are abnormal, and its weight, 1 in the mean."""
     counts: dict[str, list[int]] = {}
     for s in sentences:
         row = counts.setdefault(sentence_key(s.text), [0, 0])
         row[0] += s.abnormal
         row[1] += 1
-    return list(counts), np.array([a / n for a, n in counts.values()], np.float32)
+    rows = np.array(list(counts.values()), np.float32)  # (n, 2): abnormal, all
+    weights = np.sqrt(rows[:, 1])
+    return list(counts), rows[:, 0] / rows[:, 1], weights / weights.mean()
 
 
 def shuffled(tokens: list[list[int]], batch: int, order: random.Random) -> list[list[int]]:
