@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import sentence_classifiers
 from .errors import CheckpointError, DataError
-from .rows import IDS, table_rows
+from .recipes import split_sentences
+from .rows import IDS, table_rows, text_of
 from .sentences import LabelledSentence, SentenceClassifier, Watch
 from .uncertainty import Difference, bootstrap, compare
 
@@ -122,17 +123,30 @@ class Measured:
     difference: Difference | None = None  # of the F1 of the first classifier from this one's, paired by study
 
 
-def read_labelled(path: Path, field: str = "sentence_abnormal", *, share: float = 0.1, seed: int = 0) -> Labelled:
+def report_sentences(text: str) -> list[str]:
+    """The sentences that the recipe `plain` finds, as they are written."""
+    return [s for s in split_sentences(text) if any(c.isalnum() for c in s)]
+
+
+def read_labelled(
+    path: Path,
+    field: str = "sentence_abnormal",
+    *,
+    sections: Sequence[str] = ("findings",),
+    share: float = 0.1,
+    seed: int = 0,
+) -> Labelled:
     """The labelled sentences of a table (CSV, TSV, JSON lines); rows without labels are left out.
 
     A row of JSON lines is a report: `field` is {"sents": [...], "abnormal": [...], "split": "train"}, or a list of true
-    and false beside a list `sentences` (`sents`). Or a row is one sentence: columns `sentence` and `abnormal`. `split`
-    train, dev (val, validate) or test may stand in the row; without any, `share` of the studies is drawn for dev, and
-    rows of test are never read. Raises DataError.
+    and false, one for each of a list `sentences` (`sents`) or else for each sentence of `sections`, as `label_table`
+    and `rg data build` write it. Or a row is one sentence: columns `sentence` and `abnormal`. `split` train, dev (val,
+    validate) or test may stand in the row; without any, `share` of the studies is drawn for dev, and rows of test are
+    never read. Raises DataError.
     """
     parts: dict[str, list[LabelledSentence]] = {"train": [], "dev": [], "": []}
     for place, row in table_rows(path):
-        for split, sentence in labelled_of(path, place, row, field):
+        for split, sentence in labelled_of(path, place, row, field, sections):
             if split in parts:
                 parts[split].append(sentence)
     sentences = [s for part in parts.values() for s in part]
@@ -154,9 +168,12 @@ def split_of(value: object) -> str:
     return SPLITS.get(said, said)
 
 
-def labelled_of(path: Path, place: str, row: Mapping[str, Any], field: str) -> Iterator[tuple[str, LabelledSentence]]:
+def labelled_of(
+    path: Path, place: str, row: Mapping[str, Any], field: str, sections: Sequence[str] = ("findings",)
+) -> Iterator[tuple[str, LabelledSentence]]:
     """(split, sentence) of a row's labelled sentences; the split as `split_of` says it."""
-    found = row.get(field)
+    inside = row.get("extra")
+    found = row.get(field, inside.get(field) if isinstance(inside, dict) else None)
     split = split_of(row.get("split"))
     study = str(next((row[k] for k in IDS if row.get(k) not in (None, "")), place))
     if found is None and "sentence" in row and row.get("abnormal") not in (None, ""):
@@ -169,11 +186,20 @@ def labelled_of(path: Path, place: str, row: Mapping[str, Any], field: str) -> I
         split = split_of(found.get("split")) or split
     else:
         texts, flags = row.get("sentences", row.get("sents")), found
+        if texts is None:
+            texts = report_sentences(_text(path, place, row, sections))
     if not isinstance(texts, list) or not isinstance(flags, list) or len(texts) != len(flags):
-        raise DataError(f"{path} {place}: {field} wants a list of sentences and as many of true and false")
+        raise DataError(f"{path} {place}: {field} wants as many of true and false as there are sentences")
     for text, flag in zip(texts, flags, strict=True):
         if flag is not None:
             yield split, LabelledSentence(str(text), _flag(path, place, flag), study)
+
+
+def _text(path: Path, place: str, row: Mapping[str, Any], sections: Sequence[str]) -> str:
+    try:
+        return text_of(row, sections)
+    except DataError as e:
+        raise DataError(f"{path} {place}: {e}") from e
 
 
 def _flag(path: Path, place: str, value: Any) -> bool:

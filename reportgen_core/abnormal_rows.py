@@ -14,20 +14,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .abnormal import labelled_of, split_of
+from .abnormal import labelled_of, report_sentences, split_of
 from .errors import DataError
-from .recipes import split_sentences
 from .rows import Row, table_rows, text_of, written
 from .sentences import SentenceClassifier, sentence_key
 
 AT_ONCE = 512  # rows that are labelled together
 REMEMBERED = 200_000  # sentences whose label is kept: reports repeat themselves
 FLAGS, SECTION = "sentence_abnormal", "abnormal"
-
-
-def report_sentences(text: str) -> list[str]:
-    """The sentences that the recipe `plain` finds, as they are written."""
-    return [s for s in split_sentences(text) if any(c.isalnum() for c in s)]
 
 
 @dataclass(slots=True)

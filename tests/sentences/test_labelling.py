@@ -12,8 +12,8 @@ from plain_language import labelled
 from reportgen_cli.commands.data import data
 
 from reportgen_core import DataError, OptionError, datasets, sentence_classifiers
-from reportgen_core.abnormal import read_labelled
-from reportgen_core.abnormal_rows import abnormal_sentences, label_table, report_sentences
+from reportgen_core.abnormal import read_labelled, report_sentences
+from reportgen_core.abnormal_rows import abnormal_sentences, label_table
 from reportgen_core.sentences import LabelledSentence
 from reportgen_core.text import TextSpec, sentences
 
@@ -117,6 +117,20 @@ def test_labels_may_be_a_row_a_sentence(tmp_path: Path) -> None:
     assert found.dev == (LabelledSentence("b", False, "2"),)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_labelled_table_teaches_again_what_it_says(nested: bool, tmp_path: Path) -> None:
+    text, flags = {"findings": "No mass. There is edema."}, {"sentence_abnormal": [False, True]}
+    row = {"id": 4, "split": "train", **({"sections": text, "extra": flags} if nested else text | flags)}
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(row | {"id": 5, "split": "val"}))
+    found = read_labelled(tmp_path / "t.jsonl")
+    assert [(s.text, s.abnormal) for s in found.train] == [("No mass", False), ("There is edema", True)]
+    assert {s.study for s in found.dev} == {"5"}
+    with pytest.raises(
+        DataError, match=r"t\.jsonl line 1: (sentence_abnormal wants as many|no impression and no text)"
+    ):
+        read_labelled(tmp_path / "t.jsonl", sections=["impression"])
+
+
 def test_without_a_split_a_tenth_of_the_reports_is_held_out(tmp_path: Path) -> None:
     rows = [{"study": s.study, "sentence": s.text, "abnormal": s.abnormal} for s in labelled()]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
@@ -130,7 +144,7 @@ def test_without_a_split_a_tenth_of_the_reports_is_held_out(tmp_path: Path) -> N
     [
         ('{"id": 1, "text": "x"}', "has no labelled sentences: no field 'sentence_abnormal'"),
         ('{"sentence": "x", "abnormal": true}', "all 1 labelled sentences are abnormal"),
-        ('{"sentence_abnormal": {"sents": ["a", "b"], "abnormal": [true]}}', "line 1: sentence_abnormal wants a list"),
+        ('{"sentence_abnormal": {"sents": ["a", "b"], "abnormal": [true]}}', "line 1: sentence_abnormal wants as many"),
         ('{"sentence": "x", "abnormal": "perhaps"}', "line 1: abnormal is true or false, not 'perhaps'"),
         ("{", "line 1 is no JSON"),
         ("[1]", "line 1 wants an object, is a list"),

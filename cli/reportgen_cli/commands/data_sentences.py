@@ -36,7 +36,7 @@ SECTIONS = ("findings",)
 @part("--classifier", "sentence-classifiers", "What learns: bert unless another is named.")
 @values("--option", "options", "Of the classifier; rg info NAME lists them.")
 @click.option("--field", default="sentence_abnormal", show_default=True, help="The column of labels, with --train.")
-@click.option("--section", "sections", multiple=True, help="Sections that are labelled, in order: findings.")
+@click.option("--section", "sections", multiple=True, help="Sections whose sentences are meant, in order: findings.")
 @click.option("--text", default="", metavar="COLUMN", help="The column of the reports, in place of sections.")
 @click.option("--only-abnormal", is_flag=True, help="Leave reports without an abnormal sentence out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -66,7 +66,7 @@ def abnormal(
     if train == (model is not None):
         raise OptionError("rg data abnormal wants --train, to learn from labels, or --model DIR, to label; not both")
     if train:
-        _learn(table, out, classifier or "bert", parse_options(options), field, as_json)
+        _learn(table, out, classifier or "bert", parse_options(options), field, sections or SECTIONS, as_json)
         return
     if classifier or options:
         raise OptionError("--classifier and --option belong to --train; --model says what labels")
@@ -74,11 +74,13 @@ def abnormal(
     _label(table, out, model, sections or SECTIONS, text, only_abnormal, as_json)
 
 
-def _learn(table: Path, out: Path, name: str, options: dict[str, Any], field: str, as_json: bool) -> None:
+def _learn(
+    table: Path, out: Path, name: str, options: dict[str, Any], field: str, sections: tuple[str, ...], as_json: bool
+) -> None:
     """Fit the classifier asked for, with the plain ones beside it, and save it."""
     from reportgen_core.abnormal import fit_beside, read_labelled
 
-    data = read_labelled(table, field)
+    data = read_labelled(table, field, sections=sections)
     fitted = {name: options} | {n: {} for n in BESIDE if n != name}
     rows: list[Measured] = []
     for made, measured, chosen in fit_beside(fitted, data, partial(click.echo, err=True)):
