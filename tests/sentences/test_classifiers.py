@@ -171,6 +171,17 @@ def test_damaged_weights_are_refused_in_one_line(learned, tmp_path: Path) -> Non
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_without_a_trained_layer_is_not_filled_at_random(learned, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = learned.save(tmp_path / "c") / "model.safetensors"
+    save_file({k: v for k, v in load_file(weights).items() if k != "classifier.weight"}, weights, {"format": "pt"})
+    with pytest.raises(
+        CheckpointError, match=r"is no trained classifier: model\.safetensors has no classifier\.weight"
+    ):
+        load_classifier(tmp_path / "c")
+
+
 def test_a_pickle_is_not_read_where_safetensors_are_missing(tiny_bert: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_bert, tmp_path / "b")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from reportgen_core import DataError, OptionError
+from reportgen_core import CheckpointError, DataError, OptionError
 from reportgen_core.abnormal import f1, hold_out, read_saved, saving
 from reportgen_core.sentences import LabelledSentence, SentenceClassifier, Watch, sentence_key
 
-from .pretrained import folder_of, lengths_in_order, load_model, load_tokenizer
+from .pretrained import WEIGHTS, folder_of, lengths_in_order, load_model, load_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -157,11 +157,18 @@ class BertClassifier(SentenceClassifier):
 
     @classmethod
     def load(cls, folder: Path) -> BertClassifier:
+        from safetensors import safe_open
         from transformers import AutoModelForSequenceClassification
 
         made = cls(max_tokens=int(read_saved(folder, cls.name).get("max_tokens", 96)))
         made._tokenizer = load_tokenizer(folder)
-        made._model = load_model(AutoModelForSequenceClassification, folder).to(device_of("auto"))
+        made._model = load_model(AutoModelForSequenceClassification, folder)
+        with safe_open(folder / WEIGHTS, "pt") as file:
+            there = set(file.keys())
+        absent = [name for name in made._model.state_dict() if name not in there]
+        if absent:  # transformers would fill them at random
+            raise CheckpointError(f"{folder} is no trained classifier: {WEIGHTS} has no {absent[0]}")
+        made._model.to(device_of("auto"))
         return made
 
 
