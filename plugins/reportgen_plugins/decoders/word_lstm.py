@@ -77,7 +77,7 @@ class WordLSTM(nn.Module):
         return (top @ folded.out).float(), state, None
 
     def _advance(self, folded: Folded, gates: Tensor, state: State) -> tuple[State, Tensor]:
-        """One step of all layers, from the first layer's input share of the gates (R, 4H)."""
+        """One step of all layers, from the first layer's input share of the gates (R, 4H), which is used up."""
         n = self.layers
         hidden, cells, rest = list(state[:n]), list(state[n : 2 * n]), state[2 * n :]
         if rest:
@@ -85,7 +85,7 @@ class WordLSTM(nn.Module):
         for layer in range(n):
             if layer:
                 gates = torch.addmm(folded.biases[layer - 1], hidden[layer - 1], folded.inputs[layer - 1])
-            gates = (hidden[layer] @ folded.recurrent[layer]).add_(gates)  # quicker here than addmm, which copies first
+            gates = gates.addmm_(hidden[layer], folded.recurrent[layer])
             hidden[layer], cells[layer] = advance(gates, cells[layer])
         return (*hidden, *cells, *rest), hidden[-1]
 
