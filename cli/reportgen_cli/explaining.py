@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent / "explain"
 SIDE = 480  # pixels of the longer side of a radiograph in a page and in a single picture
 BAND = 14  # pixels of the colour scale under a picture
+CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Source Han Sans SC", "SimHei", "PingFang SC")
 Grid = tuple[int, int, int]
 
 
@@ -103,7 +104,7 @@ def _framed(images: Sequence[Array], look: Array, said: str, top: float) -> Imag
     """The views with their look, what was said under them, and the colour scale."""
     shown = [Image.fromarray(blend(image, cells, top)) for image, cells in zip(images, look, strict=False)]
     width = max(320, sum(s.width for s in shown) + 4 * (len(shown) - 1))
-    font = _font(15)
+    said, font = _caption(said, 15)
     lines = _wrapped(said, font, width - 12)
     height = max(s.height for s in shown)
     frame = Image.new("RGB", (width, height + 20 * len(lines) + BAND + 34), "white")
@@ -145,10 +146,22 @@ def _over(grey: Array, look: Array, top: float) -> Array:
     return mixed
 
 
-def _font(size: int) -> Any:
+def _font(size: int, name: str = "DejaVu Sans") -> Any:
     from matplotlib import font_manager
 
-    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
+    return ImageFont.truetype(font_manager.findfont(name, fallback_to_default=False), size)
+
+
+def _caption(text: str, size: int) -> tuple[str, Any]:
+    """The text with a font that has its letters; where this machine has none for Chinese, where to read it."""
+    if not any("\u2e80" <= c <= "\uffef" for c in text):
+        return text, _font(size)
+    for name in CHINESE:
+        try:
+            return text, _font(size, name)
+        except ValueError:  # no such font here
+            continue
+    return "the page beside this folder has the words", _font(size)
 
 
 def _wrapped(text: str, font: Any, width: int) -> list[str]:

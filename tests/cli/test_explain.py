@@ -134,3 +134,13 @@ def test_report_explains_into_a_folder_of_its_own(rg: Any, model: Path, chest: P
     wrong = rg("report", chest, "--model", model, "--explain", chest)
     assert wrong.code == 1
     assert "is a file, and pictures go into a folder" in wrong.err
+
+
+def test_chinese_words_are_left_to_the_page_where_no_font_has_them(
+    views: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reportgen_cli import explaining
+
+    monkeypatch.setattr(explaining, "CHINESE", ("No Such Font",))
+    assert explaining._caption("心影增大。", 15)[0] == "the page beside this folder has the words"
+    assert explaining._caption("the heart", 15)[0] == "the heart"
