@@ -50,7 +50,8 @@ def f1(truth: Sequence[bool], said: Sequence[bool]) -> float:
 @contextmanager
 def saving(folder: Path, name: str, settings: Mapping[str, Any], about: Mapping[str, Any] | None) -> Iterator[Path]:
     """A new folder for the files of a classifier; it takes its place once it is whole."""
-    from .checkpoint import replacing, write_json
+    from .checkpoint import write_json
+    from .replacing import replacing
 
     with replacing(folder, holds=SAVED) as beside:
         yield beside

@@ -17,8 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from .checkpoint import check_weights, plain_tensors, read_json, recover, replacing, write_json
+from .checkpoint import check_weights, plain_tensors, read_json, write_json
 from .errors import CheckpointError
+from .replacing import recover, replacing
 
 
 @dataclass(frozen=True, slots=True)

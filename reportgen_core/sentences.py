@@ -173,7 +173,8 @@ def save_groups(
     import numpy as np
     from safetensors.numpy import save_file
 
-    from .checkpoint import replacing, write_json
+    from .checkpoint import write_json
+    from .replacing import replacing
 
     wanted = sum(len(g.sentences) for g in groups)
     if vectors is not None and (vectors.ndim != 2 or len(vectors) != wanted):

@@ -138,7 +138,7 @@ def write_index(
 
     Raises OptionError for a kind there is not, DataError where there is no text or two have one id.
     """
-    from .checkpoint import replacing
+    from .replacing import replacing
 
     if kind not in KINDS:
         raise OptionError(f"no kind of index {kind!r}; there are: {', '.join(KINDS)}")
@@ -187,7 +187,8 @@ def remove_texts(index: TextIndex, ids: Iterable[str]) -> TextIndex:
 
 def open_index(folder: Path) -> TextIndex:
     """Open a folder: sizes are checked, nothing but index.json is read. Raises CheckpointError saying what is wrong."""
-    from .checkpoint import read_json, recover
+    from .checkpoint import read_json
+    from .replacing import recover
 
     recover(folder)
     if not (folder / INDEX).is_file():
