@@ -51,6 +51,7 @@ from reportgen_core.text import BOS, EOS, PAD, SPECIAL, UNK
 from .aete import AttentionEncodedText, penalty, saliency
 from .attention import AdditiveAttention
 from .balance import BalancedLoss
+from .lstm_step import Kept, advance, gate_order
 from .rows import Held, look, lstm_cell, most_words, taught, word_loss, written
 from .search import State, Step, search
 from .vectors import set_vectors
@@ -115,6 +116,7 @@ class TieNet(Decoder):
         self.findings = nn.Linear(hidden + C, max(L, 1))  # a model that is not trained yet may know no finding
         self.out = nn.Linear(hidden, V) if writes else None
         self.dropout = nn.Dropout(dropout)
+        self._laid: Kept[tuple[Tensor, Tensor]] = Kept()
         self.loss = BalancedLoss(targets.findings, unsaid=unsaid, balanced=balanced)
         if vectors:
             set_vectors(self.embedding, targets.words, vectors)
@@ -136,10 +138,9 @@ class TieNet(Decoder):
 
     def read(self, seen: Seen, words: Tensor) -> Read:
         """Eq. 2 over words (B, T), START first."""
-        embedded = self.embedding(words)
         if seen.image is None:
-            return Read(self._states(embedded, words))
-        gates = self._word_gates(embedded)  # (B, T, 4H)
+            return Read(self._states(words))
+        gates = self._word_gates(self.embedding(words))  # (B, T, 4H)
         hidden, cell = seen.hidden, seen.cell
         states, contexts, looks = [], [], []
         for t in range(words.shape[1]):
@@ -149,12 +150,15 @@ class TieNet(Decoder):
             looks.append(looked)
         return Read(torch.stack(states, 1), torch.stack(contexts, 1), torch.stack(looks, 1))
 
-    def _states(self, embedded: Tensor, words: Tensor) -> Tensor:
-        """The LSTM alone, from zeros: (B, T, E) -> (B, T, H).
+    def _states(self, words: Tensor) -> Tensor:
+        """The LSTM alone, from zeros: (B, T) -> (B, T, H).
 
         Trained on a CPU, reports of like length run together: less padding is computed, a third of the time is saved.
         """
-        if embedded.device.type != "cpu" or not torch.is_grad_enabled():
+        if words.device.type == "cpu" and not torch.is_grad_enabled():
+            return self._unrolled(words)
+        embedded = self.embedding(words)
+        if words.device.type != "cpu":
             states: Tensor = self.lstm(embedded)[0]
             return states
         lengths, T = (words != PAD).sum(1), words.shape[1]
@@ -164,6 +168,22 @@ class TieNet(Decoder):
         ]
         padded = torch.cat([F.pad(run, (0, 0, 0, T - run.shape[1])) for run in runs])
         return padded[order.argsort()]
+
+    def _unrolled(self, words: Tensor) -> Tensor:
+        """The same without gradients, with the input weights multiplied into the table of words once."""
+        weights = [self.embedding.weight, *self.lstm.parameters()]
+        table, recurrent = self._laid.of(weights, self._lay)  # (V, 4H), (H, 4H)
+        hidden = table.new_zeros(len(words), self.hidden)
+        cell, states = hidden.float(), []
+        for word in words.t():
+            hidden, cell = advance(torch.addmm(F.embedding(word, table), hidden, recurrent), cell)
+            states.append(hidden)
+        return torch.stack(states, 1)
+
+    def _lay(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """What each word gives to the gates, and the weights of the state, both in the order of `advance`."""
+        table = gate_order(self._word_gates(self.embedding.weight)).contiguous().to(dtype)
+        return table, gate_order(self._weight("weight_hh").T).contiguous().to(dtype)
 
     def _weight(self, name: str) -> Tensor:
         """A tensor of the LSTM, as torch names it."""
