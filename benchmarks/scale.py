@@ -120,18 +120,19 @@ def exact(folder: Path, conditional: Conditional, regions: Regions, index: TextI
 def one(folder: Path, kind: str, index: TextIndex, regions: Regions, conditional: Conditional, answers: torch.Tensor,
         each: int) -> list[Row]:  # fmt: skip
     """The figures of one kind of first stage."""
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     stages = Stages(index, Proposer(index, kind=kind, cache=folder / "faiss"))
-    build = time.perf_counter() - start
-    start, found = time.perf_counter(), []
+    build, built = time.perf_counter() - start, time.process_time() - busy
+    start, busy, found, images = time.perf_counter(), time.process_time(), [], len(regions.half)
     for at in range(0, len(regions.half), 50):
         found.append(search_proposed(conditional, regions.rows(slice(at, at + 50)), stages, K, each)[1])
-    took = time.perf_counter() - start
+    took, busy = time.perf_counter() - start, time.process_time() - busy
     recall = recall_of(torch.cat(found)[: len(answers)], answers)
-    images = len(regions.half)
     return [
         Row(f"{kind}: build or open", build, "s"),
+        Row(f"{kind}: build or open, processor time", built, "s"),
         Row(f"{kind}: both stages", images / took, "images/s"),
+        Row(f"{kind}: an image, processor time", 1000 * busy / images, "ms"),
         Row(f"{kind}: region queries", images * (REGIONS + 1) / took, "queries/s"),
         Row(f"{kind}: recall@{K} against exact", 100 * recall, "%", recall, "exact", BAR),
         Row(f"{kind}: peak memory so far", peak_mib(), "MiB"),
