@@ -68,7 +68,8 @@ class Together:
         weights = [w for layer in self.layers for w in layer.parameters()]
         weight, bias = self._lay(weights[0].dtype) if torch.is_grad_enabled() else self._laid.of(weights, self._lay)
         said = F.linear(vector.to(weight.dtype), weight, bias)
-        return said.split([layer.out_features for layer in self.layers], -1)
+        shares: tuple[Tensor, ...] = said.split([layer.out_features for layer in self.layers], -1)
+        return shares
 
     def _lay(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """The weights (Σ ·, ·) and, where the layers have one, the bias (Σ ·,)."""
