@@ -51,8 +51,11 @@ def _studies(made: Reproduction) -> str:
 
 
 def _training(made: Reproduction) -> str:
-    s = made.settings
-    return f"{s['epochs']} epochs of batch {s['batch_size']}, selected by {s['select']}, seed {s['seed']}"
+    return f"{_budget(made)}, selected by {made.settings['select']}, seed {made.asked.seed}"
+
+
+def _budget(made: Reproduction) -> str:
+    return f"{made.settings['epochs']} epochs of batch {made.settings['batch_size']}"
 
 
 def together(all_of: Sequence[Reproduction], failed: Iterable[tuple[str, str]] = ()) -> list[Table]:
@@ -72,8 +75,8 @@ def _scores(all_of: Sequence[Reproduction], failed: Iterable[tuple[str, str]]) -
     )  # fmt: skip
     first = all_of[0]
     foot = (
-        f"{first.asked.data}, options {dict(first.asked.options)}, scale {first.asked.scale}; {_training(first)}; on "
-        f"{first.device}. Rows with unlike references cannot be compared with each other, save by F1.",
+        f"{first.asked.data}, options {dict(first.asked.options)}, scale {first.asked.scale}, "
+        f"{', '.join(dict.fromkeys(map(_budget, all_of)))}, seed {first.asked.seed}, on {first.device}. Rows with unlike references cannot be compared with each other, save by F1.",
         *dict.fromkeys(f"{' + '.join(m.card.sections)}: {sentence(m.card)}; {_studies(m)}" for m in all_of),
         *_lost(failed),
     )
