@@ -76,7 +76,8 @@ def _scores(all_of: Sequence[Reproduction], failed: Iterable[tuple[str, str]]) -
     first = all_of[0]
     foot = (
         f"{first.asked.data}, options {dict(first.asked.options)}, scale {first.asked.scale}, "
-        f"{', '.join(dict.fromkeys(map(_budget, all_of)))}, seed {first.asked.seed}, on {first.device}. Rows with unlike references cannot be compared with each other, save by F1.",
+        f"{', '.join(dict.fromkeys(map(_budget, all_of)))}, seed {first.asked.seed}, on {first.device}",
+        "rows with unlike references cannot be compared with each other, save by finding F1",
         *dict.fromkeys(f"{' + '.join(m.card.sections)}: {sentence(m.card)}; {_studies(m)}" for m in all_of),
         *_lost(failed),
     )
