@@ -14,7 +14,7 @@ from rich.table import Table
 
 from .measure import Row
 
-BENCHMARKS = ("startup", "decoding", "reporting", "training", "evaluation", "phantom", "tienet")
+BENCHMARKS = ("startup", "decoding", "reporting", "training", "evaluation", "phantom", "tienet", "decoders", "scale", "zoo_speed")
 
 
 def main(names: list[str]) -> int:
