@@ -14,7 +14,18 @@ from rich.table import Table
 
 from .measure import Row
 
-BENCHMARKS = ("startup", "decoding", "reporting", "training", "evaluation", "phantom", "tienet", "decoders", "scale", "zoo_speed")
+BENCHMARKS = (
+    "startup",
+    "decoding",
+    "reporting",
+    "training",
+    "evaluation",
+    "phantom",
+    "tienet",
+    "decoders",
+    "scale",
+    "zoo_speed",
+)
 
 
 def main(names: list[str]) -> int:
