@@ -133,6 +133,12 @@ def test_a_finding_that_the_rules_cannot_name_is_not_in_the_game() -> None:
     assert judge("pointing", [report], [Study("1", boxes=boxes[1:])], grid=(1, 2, 2)) == {}
 
 
+def test_a_model_that_looks_at_tags_alone_plays_no_game() -> None:
+    looked = Attention("word", tags=torch.ones(1, 1), tag_ids=torch.tensor([0]))
+    report = Report("1", "", ("Left effusion.",), attention=looked, rows=((0, 1),))
+    assert judge("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2)) == {}
+
+
 def test_a_denied_finding_is_no_mention() -> None:
     report = Report("1", "", ("Heart normal.", "No effusion."), attention=looks_at(3))
     found = judge("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))

@@ -50,7 +50,7 @@ class Pointing(Metric):
             return []
         labeler = Labeler(scheme="chestxray14")
         pairs = zip(reports, studies, strict=True)
-        found = [row for r, s in pairs if r.attention is not None for row in games(r, s, grid, labeler)]
+        found = [row for r, s in pairs if _looks(r) for row in games(r, s, grid, labeler)]
         if not found:
             return []
         rows = np.array(found)  # one a study and finding: mentioned, hit, centre, area, 1
@@ -59,6 +59,11 @@ class Pointing(Metric):
         low, high = ends.get(PARTS[0], (None, None))
         hit = Line(PARTS[0], float(values[PARTS[0]]), low, high, True, "pointing", self.version)
         return [hit, *(Line(k, float(values[k]), None, None, None, "pointing", self.version) for k in PARTS[1:])]
+
+
+def _looks(report: Report) -> bool:
+    """Whether the report says at which regions the model looked; a look at tags alone is none."""
+    return report.attention is not None and report.attention.regions is not None
 
 
 def _shares(totals: Floats) -> dict[str, Floats]:
