@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from PIL import Image
+from reportgen_cli.commands.report import default_model
 from reportgen_zoo import manifests
 from reportgen_zoo.fetch import packaged
 from reportgen_zoo.verify import verify
@@ -21,10 +22,16 @@ def test_the_demo_writes_a_report_and_a_picture_of_the_attention(rg, tmp_path):
 
 
 def test_the_shipped_model_is_whole_small_and_gives_the_recorded_report():
-    record = next(r for r in manifests.builtin().models if packaged(r))
+    record = manifests.record(default_model())
     assert record.demonstration
     assert record.bytes < 40 * 2**20
     assert record.licence
     assert record.scores[0].values["f1"] > record.scores[0].constant["f1"]
     assert record.scores[0].intervals["f1"][0] > 0
     assert list(verify(record, packaged(record))) == []
+
+
+def test_all_that_ships_is_marked_a_demonstration_has_a_licence_and_fits_in_a_package():
+    shipped = [r for r in manifests.builtin().models if packaged(r)]
+    assert all(r.demonstration and r.licence and r.training and r.scores and r.scores[0].constant for r in shipped)
+    assert sum(r.bytes for r in shipped) < 40 * 2**20

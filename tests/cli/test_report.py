@@ -158,7 +158,7 @@ def test_a_model_without_words_says_what_to_do(rg, chest: Path, tmp_path: Path) 
 
 def test_no_shipped_model_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifests, "builtin", lambda: manifests.Manifest(1))
-    with pytest.raises(command.OptionError, match="no model ships inside"):
+    with pytest.raises(command.OptionError, match="is not inside this installation"):
         command.default_model()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core.scorecard import System
+from reportgen_core.tables import headlines
 
 from .data import plain
 from .records import Scores, Training, ZooError
@@ -59,7 +60,7 @@ def _data(asked: Asked) -> str:
 
 def _scores(made: Reproduction) -> Scores:
     ours, baselines = made.systems[0], {s.name: s for s in made.systems[1:]}
-    kept = [line for line in ours.lines if line.higher_is_better is not None]
+    kept = [line for line in headlines(ours.lines) if line.higher_is_better is not None]
     return Scores(
         f"{made.asked.data}, {' + '.join(made.card.sections)}, split {made.card.split} {made.card.split_hash[:16]}",
         made.card.protocol,

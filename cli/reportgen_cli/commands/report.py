@@ -106,13 +106,13 @@ def one_study(images: tuple[Path, ...]) -> Study:
 
 
 def default_model() -> str:
-    """The name of the model that ships inside. Raises OptionError where none does."""
+    """The name of the model that is used where none is named. Raises OptionError where it does not ship inside."""
+    from reportgen_zoo.demo import MODEL
     from reportgen_zoo.fetch import packaged
 
-    for record in manifests.builtin().models:
-        if packaged(record):
-            return record.name
-    raise OptionError("no model ships inside this installation; name one with --model (rg zoo list)")
+    if any(record.name == MODEL and packaged(record) for record in manifests.builtin().models):
+        return MODEL
+    raise OptionError(f"{MODEL} is not inside this installation; name a model with --model (rg zoo list)")
 
 
 def ready(name: str | None, device: str, precision: str) -> Model:
