@@ -50,8 +50,8 @@ def test_eight_reports_come_back_word_for_word(name: str, options: dict[str, Any
         name, FeatureSpec(D, D, (1, 2, 2)), spec, **{"hidden": 32, "embedding": 32, "tags_used": 3, **options}
     )
     features, targets = studies()
-    optimizer = torch.optim.Adam(decoder.train().parameters(), 0.02)
-    for _ in range(200):
+    optimizer = torch.optim.Adam(decoder.train().parameters(), 0.01)
+    for _ in range(300):
         optimizer.zero_grad()
         torch.stack(list(decoder(features, targets).losses.values())).sum().backward()
         optimizer.step()

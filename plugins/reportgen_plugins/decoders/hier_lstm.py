@@ -131,7 +131,7 @@ class HierLSTM(Decoder):
         )  # eq. 6, W_stop,s-1 and W_stop,s
         self.stop = linear(hidden, 2)  # eq. 6, W_stop
         queries = (a.query for a in (self.visual, self.semantic) if a is not None)
-        self.readers = Together(self.stop_now, self.stop_before, *queries)
+        self.readers, self.contexts = Together(self.stop_now, self.stop_before, *queries), Together(self.context)
         self.words = WordLSTM(len(targets.words), embedding, hidden, word_layers, embedding * (topic == "every"))
 
     def remember(self, features: Features) -> Memory:
@@ -157,7 +157,8 @@ class HierLSTM(Decoder):
             seen.append(attend(beta, memory.semantic))  # a_att (B, E)
         if not seen:
             seen.append(memory.features.pooled)
-        return self.context(torch.cat(seen, -1)), alpha, beta  # eq. 4
+        (context,) = self.contexts(torch.cat(seen, -1))
+        return context, alpha, beta  # eq. 4
 
     def unroll(self, memory: Memory, steps: int, *, until_all_stop: bool = False) -> Topics:
         """The sentence LSTM over `steps` sentences: topics, eq. 5, and stop, eq. 6."""

@@ -10,7 +10,6 @@ from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 T = TypeVar("T")
 
@@ -57,7 +56,7 @@ class StepCell(nn.LSTMCell):
 
 
 class Together:
-    """One product for linear layers that read the same vector; it owns none of them."""
+    """Linear layers that read the same vector, without gradients in one product; it owns none of them."""
 
     def __init__(self, *layers: nn.Linear) -> None:
         self.layers = layers
@@ -65,15 +64,18 @@ class Together:
 
     def __call__(self, vector: Tensor) -> tuple[Tensor, ...]:
         """(B, ·) -> what each layer says of it."""
-        weights = [w for layer in self.layers for w in layer.parameters()]
-        weight, bias = self._lay(weights[0].dtype) if torch.is_grad_enabled() else self._laid.of(weights, self._lay)
-        said = F.linear(vector.to(weight.dtype), weight, bias)
+        if torch.is_grad_enabled():
+            return tuple(layer(vector) for layer in self.layers)
+        weight, bias = self._laid.of([w for layer in self.layers for w in layer.parameters()], self._lay)
+        said = vector.to(weight.dtype) @ weight
+        if bias is not None:
+            said = said + bias
         shares: tuple[Tensor, ...] = said.split([layer.out_features for layer in self.layers], -1)
         return shares
 
     def _lay(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-        """The weights (Σ ·, ·) and, where the layers have one, the bias (Σ ·,)."""
-        weight = torch.cat([layer.weight for layer in self.layers]).to(dtype)
+        """The weights (·, Σ ·), as few rows read them quickest, and, where the layers have one, the bias (Σ ·,)."""
+        weight = torch.cat([layer.weight for layer in self.layers]).T.contiguous().to(dtype)
         if self.layers[0].bias is None:
             return weight, None
         return weight, torch.cat([layer.bias for layer in self.layers]).to(dtype)
