@@ -22,7 +22,6 @@ BENCHMARKS = (
     "evaluation",
     "phantom",
     "tienet",
-    "decoders",
     "scale",
     "zoo_speed",
 )
