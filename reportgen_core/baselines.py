@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from .types import Array
 
+CONSTANT, NEAREST = "constant (validation)", "nearest image"  # names of rows that others look up
 CANDIDATES = 150
 
 
@@ -55,7 +56,7 @@ def constant(background: Background, n: int, score: Callable[[str], float]) -> B
     note = (
         f"chosen on {len(background.validation)} validation studies among {len(candidates)} repeated training reports"
     )
-    return Baseline("constant (validation)", note, ((best,) * n,))
+    return Baseline(CONSTANT, note, ((best,) * n,))
 
 
 def most_frequent(background: Background, n: int) -> Baseline:
@@ -113,7 +114,7 @@ def by_image(background: Background, ids: Sequence[str]) -> Baseline:
     asked /= np.maximum(np.linalg.norm(asked, axis=1, keepdims=True), 1e-12)
     nearest = (asked @ rows.T).argmax(1)
     note = "the training study with the nearest image features by cosine"
-    return Baseline("nearest image", note, (tuple(background.training[known[int(k)]] for k in nearest),))
+    return Baseline(NEAREST, note, (tuple(background.training[known[int(k)]] for k in nearest),))
 
 
 def verbatim(text: str) -> str:

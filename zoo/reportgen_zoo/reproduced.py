@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reportgen_core.baselines import CONSTANT, NEAREST
 from reportgen_core.scorecard import System
 from reportgen_core.tables import headlines
 
@@ -17,7 +18,6 @@ from .reproduce import Asked, Reproduction, read_reproduction
 
 FILE = "reproduction.json"
 BEST = Path("run") / "best"
-CONSTANT, NEAREST = "constant (validation)", "nearest image"
 
 
 def is_reproduction(folder: Path) -> bool:

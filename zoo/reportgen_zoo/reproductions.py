@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from reportgen_core.baselines import CONSTANT, NEAREST
 from reportgen_core.scorecard import Line, System, sentence
 from reportgen_core.tables import Table, as_markdown, headlines, interval, number, overview
 
 from .reproduce import Reproduction
 
-BASELINES = ("constant (validation)", "nearest image")
+BASELINES = (CONSTANT, NEAREST)
 COLUMNS = ("bleu-1", "bleu-4", "rouge-l", "cider", "chexpert-rules micro-14 f1", "pointing hit")
 DECIDING = ("cider", "chexpert-rules micro-14 f1")
 
