@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw, ImageFont
 from reportgen_core import Report
 from reportgen_core.images import read_image
 
-from .pictures import OPACITY, SCALE, _small, enlarge
+from .pictures import OPACITY, SCALE, enlarge, small
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
@@ -41,7 +41,7 @@ Grid = tuple[int, int, int]
 
 def explain_study(report: Report, grid: Grid | None, values: dict[str, Any], out: Path, name: str) -> None:
     """Write all of it for one report. `grid` is the encoder's, None where its tokens have no place."""
-    images = [_shrunk(_small(read_image(Path(v)))) for v in report.views]
+    images = [_shrunk(small(read_image(Path(v)))) for v in report.views]
     looks = _looks(report, grid)
     (out / f"{name}.html").write_text(page(report, grid, images, looks), encoding="utf-8")
     folder = out / name

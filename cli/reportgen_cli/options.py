@@ -36,6 +36,24 @@ def values(flag: str, name: str, text: str) -> Callable[[Any], Any]:
     return click.option(flag, name, multiple=True, metavar="K=V", help=f"{text} {JSON_VALUES}")
 
 
+def images_and_model(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Images, the model that reads them, and how it writes: what every command that writes reports takes."""
+    for add in reversed(
+        (
+            click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE..."),
+            click.option(
+                "--model",
+                metavar="NAME|DIR",
+                help="A model of the zoo or a folder; without it, the one that ships inside.",
+            ),
+            click.option("--study", "as_study", is_flag=True, help="All images are views of one study."),
+            click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="1 is greedy."),
+        )
+    ):
+        command = add(command)
+    return command
+
+
 def device_option() -> Callable[[Any], Any]:
     return click.option(
         "--device",

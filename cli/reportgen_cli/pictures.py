@@ -47,7 +47,7 @@ class Panel:
 
 def overlay(image: Array, weights: Array, text: str) -> Image.Image:
     """One radiograph (H, W), 0..1, with region weights (rows, columns) that sum to 1 over it, and the text under it."""
-    panel = Panel(_small(image), np.asarray(weights, np.float64) * np.asarray(weights).size, "", text)
+    panel = Panel(small(image), np.asarray(weights, np.float64) * np.asarray(weights).size, "", text)
     return draw([panel], columns=1, size=5.0)
 
 
@@ -57,7 +57,7 @@ def explain(report: Report, grid: tuple[int, int, int], title: str = "") -> Imag
     `grid` is the encoder's (views, rows, columns). A study of several views shows, at each sentence, the view that got
     most of the look. Raises ImageError where a file cannot be read.
     """
-    images = [_small(read_image(Path(v))) for v in report.views]
+    images = [small(read_image(Path(v))) for v in report.views]
     panels = [Panel(image, None, name) for image, name in zip(images, _names(report), strict=True)]
     if report.attention is not None and report.attention.regions is not None:
         weights = report.attention.regions.float().cpu().numpy()  # (rows, N)
@@ -121,7 +121,7 @@ def draw(panels: Sequence[Panel], *, columns: int = 0, title: str = "", size: fl
             tall = size * panel.image.shape[0] / panel.image.shape[1]
             box = (GAP + i * (size + GAP), height - down - TITLE - tall, size, tall)  # inches from the lower left
             axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
-            _panel(axes, panel, top, line)
+            draw_panel(axes, panel, top, line)
         down += _row_height(row, size, line)
     if looks:
         long = min(0.6 * width, 6.0)
@@ -140,7 +140,7 @@ def _lines(text: str, width: int) -> int:
     return len(textwrap.wrap(text, width))
 
 
-def _panel(axes: Any, panel: Panel, top: float, line: int) -> None:
+def draw_panel(axes: Any, panel: Panel, top: float, line: int) -> None:
     height, width = panel.image.shape
     axes.set_axis_off()
     axes.imshow(panel.image, cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0))
@@ -186,7 +186,7 @@ def _legend(figure: Any, box: tuple[float, float, float, float], top: float) -> 
     bar.set_label("attention, in times of an even look", fontsize=8)
 
 
-def _small(image: Array) -> Array:
+def small(image: Array) -> Array:
     """The radiograph with at most LONG_SIDE pixels a side."""
     share = LONG_SIDE / max(image.shape)
     if share >= 1:

@@ -17,7 +17,7 @@ from PIL import Image
 from reportgen_core import Report
 from reportgen_core.images import read_image
 
-from .pictures import DPI, Panel, _panel, _small
+from .pictures import DPI, Panel, draw_panel, small
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
@@ -53,10 +53,10 @@ def shaded(report: Report, grid: tuple[int, int, int]) -> Image.Image:
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
     axes = figure.add_axes((MARGIN / WIDTH, 1 - (IMAGE + 0.4) / height, IMAGE / WIDTH, IMAGE / height))
     axes.set_axis_off()
-    image = _small(read_image(Path(report.views[0])))
+    image = small(read_image(Path(report.views[0])))
     look = _salient(report, grid)
     top = max(TOP, float(rows.max()), 0.0 if look is None else float(look.max()))
-    _panel(axes, Panel(image, look, Path(report.views[0]).name), top, 52)
+    draw_panel(axes, Panel(image, look, Path(report.views[0]).name), top, 52)
     page = figure.add_axes((0, 0, 1, 1))
     page.set_axis_off()
     page.set(xlim=(0, WIDTH), ylim=(height, 0))

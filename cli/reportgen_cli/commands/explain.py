@@ -6,17 +6,12 @@ from pathlib import Path
 
 import click
 
-from ..options import FOLDER, device_option
+from ..options import FOLDER, device_option, images_and_model
 from .report import report
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
-@click.option(
-    "--model", metavar="NAME|DIR", help="A model of the zoo or a folder; without it, the one that ships inside."
-)
-@click.option("--study", "as_study", is_flag=True, help="All images are views of one study.")
-@click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="1 is greedy.")
+@images_and_model
 @click.option("--out", type=FOLDER, default="explained", show_default=True, help="A page a study, and its pictures.")
 @device_option()
 @click.pass_context

@@ -13,19 +13,14 @@ from reportgen_zoo import manifests
 
 from reportgen_core import GenerationSettings, OptionError, Report, Study, View
 
-from ..options import FOLDER, device_option, pick_device
+from ..options import FOLDER, device_option, images_and_model, pick_device
 
 if TYPE_CHECKING:
     from reportgen_core import Model
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
-@click.option(
-    "--model", metavar="NAME|DIR", help="A model of the zoo or a folder; without it, the one that ships inside."
-)
-@click.option("--study", "as_study", is_flag=True, help="All images are views of one study.")
-@click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="1 is greedy.")
+@images_and_model
 @click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="So many reports a study.")
 @click.option("--max-sentences", type=click.IntRange(1, 1000), help="Without it, as the model was trained.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and study.")
