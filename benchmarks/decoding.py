@@ -96,7 +96,7 @@ def main() -> None:
     base, greedy, three, half, today = (
         STUDIES / t
         for t in alternate(
-            [lambda: plain(made, seen), ours, lambda: ours(settings=beam), lambda: ours("bf16"), gpt2()], repeats=3
+            [lambda: plain(made, seen), ours, lambda: ours(settings=beam), lambda: ours("bf16"), gpt2()], repeats=6
         )
     )
     picked = best_precision(cpu)

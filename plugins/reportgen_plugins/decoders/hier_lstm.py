@@ -284,7 +284,7 @@ def combine(beams: Sequence[Sequence[tuple[float, int, list[int]]]], n_best: int
         _, choice = heapq.heappop(heap)
         picked = [beams[s][k] for s, k in enumerate(choice)]
         total, words = sum(p[0] for p in picked), sum(p[1] for p in picked)
-        made.append(Candidate(tuple(_text(p[2]) for p in picked), total / max(words, 1)))
+        made.append(Candidate(tuple(_text(p[2][: p[1]]) for p in picked), total / max(words, 1)))
         for s, k in enumerate(choice):
             after = (*choice[:s], k + 1, *choice[s + 1 :])
             if k + 1 < len(beams[s]) and after not in seen:
@@ -294,8 +294,8 @@ def combine(beams: Sequence[Sequence[tuple[float, int, list[int]]]], n_best: int
 
 
 def _text(ids: list[int]) -> tuple[int, ...]:
-    """The words before the end mark."""
-    return tuple(i for i in ids if i not in (PAD, EOS))
+    """What was written without the end mark."""
+    return tuple(ids[:-1] if ids[-1:] == [EOS] else ids)
 
 
 def _stack(steps: Sequence[Tensor | None]) -> Tensor | None:

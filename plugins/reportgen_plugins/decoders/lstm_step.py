@@ -46,13 +46,13 @@ class StepCell(nn.LSTMCell):
             return after
         weight, bias = self._laid.of(list(self.parameters()), self._lay)
         hidden, cell = state
-        gates = torch.cat([inputs.to(weight.dtype), hidden.to(weight.dtype)], -1) @ weight
+        gates = few_rows(torch.cat([inputs.to(weight.dtype), hidden.to(weight.dtype)], -1), weight)
         return advance(gates.add_(bias), cell.float())
 
     def _lay(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The weights (· + H, 4H) and the bias (4H,)."""
-        weight = torch.cat([self.weight_ih, self.weight_hh], 1).T
-        return gate_order(weight).contiguous().to(dtype), gate_order(self.bias_ih + self.bias_hh).to(dtype)
+        """The weights (4H, · + H) and the bias (4H,)."""
+        weight = gate_order(torch.cat([self.weight_ih, self.weight_hh], 1).T).T
+        return weight.contiguous().to(dtype), gate_order(self.bias_ih + self.bias_hh).to(dtype)
 
 
 class Together:
@@ -67,18 +67,23 @@ class Together:
         if torch.is_grad_enabled():
             return tuple(layer(vector) for layer in self.layers)
         weight, bias = self._laid.of([w for layer in self.layers for w in layer.parameters()], self._lay)
-        said = vector.to(weight.dtype) @ weight
+        said = few_rows(vector.to(weight.dtype), weight)
         if bias is not None:
             said = said + bias
         shares: tuple[Tensor, ...] = said.split([layer.out_features for layer in self.layers], -1)
         return shares
 
     def _lay(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-        """The weights (·, Σ ·), as few rows read them quickest, and, where the layers have one, the bias (Σ ·,)."""
-        weight = torch.cat([layer.weight for layer in self.layers]).T.contiguous().to(dtype)
+        """The weights (Σ ·, ·) and, where the layers have one, the bias (Σ ·,)."""
+        weight = torch.cat([layer.weight for layer in self.layers]).to(dtype)
         if self.layers[0].bias is None:
             return weight, None
         return weight, torch.cat([layer.bias for layer in self.layers]).to(dtype)
+
+
+def few_rows(vectors: Tensor, weight: Tensor) -> Tensor:
+    """vectors (R, K) · weight (N, K)ᵀ -> (R, N), for so few rows that reading the weight is what costs."""
+    return (weight @ vectors.T).T.contiguous()
 
 
 def gate_order(gates: Tensor) -> Tensor:

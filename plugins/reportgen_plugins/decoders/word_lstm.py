@@ -67,7 +67,7 @@ class WordLSTM(nn.Module):
         if first is not None:
             bias = self._weight("bias_ih", 0) + self._weight("bias_hh", 0)
             gates = F.linear(first.to(weight.dtype), inputs[:, self.beside :], bias)
-            state, _ = self._advance(folded, gate_order(gates).to(folded.table.dtype), state)
+            state, _ = self._advance(folded, gate_order(gates).to(folded.table.dtype), state, zero=True)
         return state
 
     def step(self, words: Tensor, state: State) -> tuple[Tensor, State, None]:
@@ -76,8 +76,11 @@ class WordLSTM(nn.Module):
         state, top = self._advance(folded, F.embedding(words, folded.table), state)
         return (top @ folded.out).float(), state, None
 
-    def _advance(self, folded: Folded, gates: Tensor, state: State) -> tuple[State, Tensor]:
-        """One step of all layers, from the first layer's input share of the gates (R, 4H), which is used up."""
+    def _advance(self, folded: Folded, gates: Tensor, state: State, zero: bool = False) -> tuple[State, Tensor]:
+        """One step of all layers, from the first layer's input share of the gates (R, 4H), which is used up.
+
+        `zero`: the hidden state is zero and adds nothing.
+        """
         n = self.layers
         hidden, cells, rest = list(state[:n]), list(state[n : 2 * n]), state[2 * n :]
         if rest:
@@ -85,7 +88,8 @@ class WordLSTM(nn.Module):
         for layer in range(n):
             if layer:
                 gates = torch.addmm(folded.biases[layer - 1], hidden[layer - 1], folded.inputs[layer - 1])
-            gates = gates.addmm_(hidden[layer], folded.recurrent[layer])
+            if not zero:
+                gates = gates.addmm_(hidden[layer], folded.recurrent[layer])
             hidden[layer], cells[layer] = advance(gates, cells[layer])
         return (*hidden, *cells, *rest), hidden[-1]
 
