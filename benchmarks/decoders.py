@@ -1,4 +1,4 @@
-"""Every decoder alone: features of 16 studies to reports of 60 words, greedy and with beam 3, beside a bare encoder.
+"""Every decoder alone: features of 32 studies to reports of 60 words, greedy and with beam 3, beside a bare encoder.
 
 Vocabulary 1,000, the decoders' own widths, 49 regions of 1,024 features, random weights; a hierarchical decoder writes
 6 sentences of 10 words. `end to end` is what densenet121 at 224 pixels and the decoder, greedy, give together, as a
@@ -21,7 +21,7 @@ from reportgen_core import Features, FeatureSpec, GenerationSettings, TargetSpec
 from reportgen_core.model import arithmetic, to_channels_last
 from reportgen_core.text import SPECIAL
 
-STUDIES, SENTENCES, WORDS, VOCABULARY, TAGS = 16, 6, 10, 1000, 210
+STUDIES, SENTENCES, WORDS, VOCABULARY, TAGS = 32, 6, 10, 1000, 210
 LENGTH = SENTENCES * WORDS
 SPEC = FeatureSpec(1024, 1024, (1, 7, 7))
 OPTIONS: dict[str, dict[str, Any]] = {

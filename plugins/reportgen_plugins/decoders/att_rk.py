@@ -20,6 +20,7 @@ Letters: B studies, R rows of a search, M tags used, E embedding and hidden, T w
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,8 @@ from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, G
 from reportgen_core.errors import OptionError
 from reportgen_core.text import PAD
 
-from .rows import Held, lstm_cell, most_words, taught, word_loss, written
+from .lstm_step import StepCell
+from .rows import Held, most_words, taught, word_loss, written
 from .search import State, search
 from .tags import TagPredictor, probabilities, tag_loss
 
@@ -60,7 +62,7 @@ class SemanticAttentionLSTM(Decoder):
         self.before = nn.Linear(hidden, hidden, bias=False)  # U
         self.before_scale = nn.Parameter(torch.ones(hidden))  # w^(x,A)
         self.word = nn.Linear(hidden, hidden, bias=False)  # W^(x,Y)
-        self.cell = nn.LSTMCell(hidden, hidden)
+        self.cell = StepCell(hidden, hidden)
         self.after = nn.Linear(hidden, hidden, bias=False)  # V
         self.after_scale = nn.Parameter(torch.ones(hidden))  # w^(Y,A)
         self.out = nn.Linear(hidden, hidden, bias=False)  # W^(Y,h)
@@ -80,16 +82,20 @@ class SemanticAttentionLSTM(Decoder):
         state: tuple[Tensor, Tensor] = self.cell(self.image(features.pooled))
         return state
 
-    def read(self, embedded: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
-        """(b), (c): embedded words (…, E), tags (B, M, E) with … = B·T or B·K -> x (…, E), α (…, M)."""
-        seen, weights = _attend(embedded, self.before(tags), tags)
+    def look(self, tags: Tensor) -> Looked:
+        """What does not change from word to word of the tags (B, M, E)."""
+        felt = torch.tanh(tags)
+        return Looked(tags, self.before(tags), felt, self.after(felt))
+
+    def read(self, embedded: Tensor, looked: Looked) -> tuple[Tensor, Tensor]:
+        """(b), (c): embedded words (…, E) with … = B·T or B·K -> x (…, E), α (…, M)."""
+        seen, weights = _attend(embedded, looked.before, looked.tags)
         x: Tensor = self.word(embedded + self.before_scale * seen)
         return x, weights
 
-    def write(self, hidden: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
-        """(d), (e): states (…, H), tags (B, M, E) -> what is compared with E (…, E), β (…, M)."""
-        felt = torch.tanh(tags)
-        seen, weights = _attend(hidden, self.after(felt), felt)
+    def write(self, hidden: Tensor, looked: Looked) -> tuple[Tensor, Tensor]:
+        """(d), (e): states (…, H) -> what is compared with E (…, E), β (…, M)."""
+        seen, weights = _attend(hidden, looked.after, looked.felt)
         said: Tensor = self.out(self.dropout(hidden + self.after_scale * seen))
         return said, weights
 
@@ -98,14 +104,15 @@ class SemanticAttentionLSTM(Decoder):
         assert targets.words is not None
         read, wanted, real = taught(targets.words)
         tag_logits, tags, _ = self.remember(features)
+        looked = self.look(tags)
         B, T = read.shape
-        x, alpha = self.read(self.dropout(self.embedding(read)).flatten(0, 1), tags)  # (B·T, E), (B·T, M)
+        x, alpha = self.read(self.dropout(self.embedding(read)).flatten(0, 1), looked)  # (B·T, E), (B·T, M)
         hidden, cell = self.start(features)
         states = []
         for step in x.view(B, T, -1).unbind(1):
             hidden, cell = self.cell(step, (hidden, cell))
             states.append(hidden)
-        said, beta = self.write(torch.stack(states, 1).flatten(0, 1), tags)  # (B·T, E), (B·T, M)
+        said, beta = self.write(torch.stack(states, 1).flatten(0, 1), looked)  # (B·T, E), (B·T, M)
         out = word_loss(F.linear(said[real.flatten()], self.embedding.weight), wanted, real)
         losses = dict(out.losses)
         losses["attention"] = self._spread(alpha.view(B, T, -1), real) + self._spread(beta.view(B, T, -1), real)
@@ -124,15 +131,14 @@ class SemanticAttentionLSTM(Decoder):
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
         """All reports are written together."""
         tag_logits, tags, ids = self.remember(features)
-        held, bias = Held(tags), self.cell.bias_ih + self.cell.bias_hh
+        held = Held(*self.look(tags))
 
         def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
             hidden, cell, who = state
-            (tags,) = held.of(who)
-            x, _ = self.read(self.embedding(words), tags)
-            gates = F.linear(x, self.cell.weight_ih, bias) + F.linear(hidden, self.cell.weight_hh)
-            hidden, cell = lstm_cell(gates, cell)
-            said, beta = self.write(hidden, tags)
+            looked = Looked(*held.of(who))
+            x, _ = self.read(self.embedding(words), looked)
+            hidden, cell = self.cell(x, (hidden, cell))
+            said, beta = self.write(hidden, looked)
             return F.linear(said, self.embedding.weight).float(), (hidden, cell, who), beta
 
         hidden, cell = self.start(features)
@@ -140,6 +146,15 @@ class SemanticAttentionLSTM(Decoder):
         state = (hidden, cell, torch.arange(B, device=hidden.device))
         found = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
         return written(found, settings, tags=probabilities(tag_logits), tag_ids=ids)
+
+
+class Looked(NamedTuple):
+    """The tags of B studies, and their shares of what each word asks of them, all (B, M, E)."""
+
+    tags: Tensor  # a
+    before: Tensor  # U a, (b)
+    felt: Tensor  # tanh a
+    after: Tensor  # V tanh a, (d)
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

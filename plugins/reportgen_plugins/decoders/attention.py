@@ -24,18 +24,19 @@ class AdditiveAttention(nn.Module):
         return keys
 
     def forward(self, keys: Tensor, state: Tensor, mask: Tensor | None = None) -> Tensor:
-        """keys (B, N, hidden), state (B, ·), mask (B, N) True where real -> weights (B, N) that sum to 1."""
+        """keys (B, N, hidden), state (B·n, ·), mask (B, N) True where real -> weights (B·n, N) that sum to 1."""
         return self.weigh(keys, self.query(state), mask)
 
-    def weigh(self, keys: Tensor, query: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The same from the state's share, U h (B, hidden)."""
-        scores = self.score((keys + query[:, None]).tanh_()).squeeze(-1).float()  # (B, N)
+    def weigh(self, keys: Tensor, queries: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The same from states' shares U h (B·n, hidden), n of them to a set of keys: weights (B·n, N)."""
+        asked = queries.unflatten(0, (len(keys), -1))  # (B, n, hidden)
+        scores = self.score((keys[:, None] + asked[:, :, None]).tanh_()).squeeze(-1).float()  # (B, n, N)
         if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf)
-        weights: Tensor = scores.softmax(-1)
+            scores = scores.masked_fill(~mask[:, None], -torch.inf)
+        weights: Tensor = scores.softmax(-1).flatten(0, 1)
         return weights
 
 
 def attend(weights: Tensor, vectors: Tensor) -> Tensor:
-    """Σ_n α_n v_n: weights (B, N), vectors (B, N, D) -> (B, D)."""
-    return torch.bmm(weights[:, None].to(vectors.dtype), vectors).squeeze(1)
+    """Σ_n α_n v_n: weights (B·n, N), n to a set of vectors (B, N, D) -> (B·n, D)."""
+    return torch.bmm(weights.to(vectors.dtype).unflatten(0, (len(vectors), -1)), vectors).flatten(0, 1)

@@ -28,7 +28,9 @@ from torch.nn import functional as F
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.text import PAD
 
-from .rows import Held, lstm_cell, most_words, taught, written
+from .attention import attend
+from .lstm_step import Kept, WordCell, gate_order
+from .rows import Held, most_words, taught, written
 from .search import State, search
 
 
@@ -46,12 +48,14 @@ class PooledGateLSTM(Decoder):
         self.region = nn.Linear(features.dim, 1, bias=False)  # W_1,c
         self.from_hidden = nn.Linear(hidden, V, bias=False)  # W_e,h
         self.from_context = nn.Linear(features.dim, V, bias=False)  # W_e,c
+        self._laid: Kept[WordCell] = Kept()
 
     def look(self, hidden: Tensor, tokens: Tensor, mask: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 4-5: states (B·n, H), n to a study, W_1,c V as shares (B, N) -> C_t (B·n, D), α_t (B·n, N)."""
         scores = self.place(hidden).unflatten(0, (len(tokens), -1)) + shares[:, None]  # (B, n, N)
         weights = scores.float().masked_fill(~mask[:, None], -torch.inf).softmax(-1)
-        return torch.bmm(weights.to(tokens.dtype), tokens).flatten(0, 1), weights.flatten(0, 1)
+        weights = weights.flatten(0, 1)
+        return attend(weights, tokens), weights
 
     def shares(self, features: Features) -> Tensor:
         """W_1,c V (B, N)."""
@@ -83,13 +87,15 @@ class PooledGateLSTM(Decoder):
         held = Held(features.tokens, features.mask, self.shares(features))
         E = self.embedding.embedding_dim
         weight, recurrent = (cast(Tensor, getattr(self.lstm, f"weight_{n}_l0")) for n in ("ih", "hh"))  # torch's names
-        table = F.linear(self.embedding.weight, weight[:, :E])  # (V, 4H)
-        image = F.linear(features.pooled, weight[:, E:])  # (B, 4H)
+        further = self._laid.of(
+            [self.embedding.weight, weight, recurrent],
+            lambda dtype: WordCell.lay(self.embedding.weight, weight[:, :E], recurrent, None, dtype),
+        )
+        image = gate_order(F.linear(features.pooled, weight[:, E:]))  # (B, 4H)
 
         def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
             hidden, cell, image, who = state
-            gates = F.embedding(words, table) + image + F.linear(hidden, recurrent)
-            hidden, cell = lstm_cell(gates, cell)
+            hidden, cell = further(words, hidden, cell, gates=image)
             context, weights = self.look(hidden, *held.of(who))
             return self.logits(hidden, context).float(), (hidden, cell, image, who), weights
 

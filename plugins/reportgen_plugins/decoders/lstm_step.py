@@ -6,10 +6,12 @@ What is laid out of the weights is kept until one of them changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 T = TypeVar("T")
 
@@ -55,8 +57,35 @@ class StepCell(nn.LSTMCell):
         return weight.contiguous().to(dtype), gate_order(self.bias_ih + self.bias_hh).to(dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class WordCell:
+    """An LSTM cell that reads a word and, where it has one, a vector beside it, laid out for generation."""
+
+    table: Tensor  # (V, 4H): what each word gives to the gates, the bias with it
+    weight: Tensor  # (· + H, 4H): of the vector beside the word, and of the hidden state
+
+    @classmethod
+    def lay(cls, words: Tensor, inputs: Tensor, recurrent: Tensor, bias: Tensor | None, dtype: torch.dtype) -> WordCell:
+        """From embeddings (V, E), torch's weights (4H, E + ·) and (4H, H), and the sum of its biases (4H,)."""
+        E = words.shape[1]
+        table = F.linear(words, inputs[:, :E], bias)
+        weight = torch.cat([inputs[:, E:], recurrent], 1).T
+        return cls(gate_order(table).to(dtype), gate_order(weight).contiguous().to(dtype))
+
+    def __call__(
+        self, words: Tensor, hidden: Tensor, cell: Tensor, beside: Tensor | None = None, gates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """words (R,), state (R, H), `beside` (R, ·), `gates` (R, 4H) in `gate_order` that are added -> the state."""
+        read = hidden if beside is None else torch.cat([beside.to(hidden.dtype), hidden], -1)
+        found = F.embedding(words, self.table).addmm_(read.to(self.weight.dtype), self.weight)
+        return advance(found if gates is None else found.add_(gates), cell.float())
+
+
 class Together:
-    """Linear layers that read the same vector, without gradients in one product; it owns none of them."""
+    """Linear layers that read the same vector, without gradients in one product; it owns none of them.
+
+    Either all of them have a bias or none has.
+    """
 
     def __init__(self, *layers: nn.Linear) -> None:
         self.layers = layers

@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from reportgen_core import Attention, Candidate, Decoded, Generated, GenerationSettings, OptionError, TargetSpec
 from reportgen_core.text import EOS, PAD
 
-from .attention import AdditiveAttention
 from .search import Found
 
 
@@ -73,21 +72,6 @@ def _attention(weights: Tensor | None, tag_ids: Tensor | None, study: int) -> At
     if tag_ids is None:
         return Attention("word", regions=weights)
     return Attention("word", tags=weights, tag_ids=tag_ids[study].cpu())
-
-
-def look(attention: AdditiveAttention, keys: Tensor, hidden: Tensor, mask: Tensor) -> Tensor:
-    """`attention` for K states of each study: keys (B, N, ·), hidden (B·K, ·), mask (B, N) -> weights (B, K, N)."""
-    queries = attention.query(hidden).unflatten(0, (len(keys), -1))  # (B, K, ·)
-    scores = attention.score(torch.tanh(keys[:, None] + queries[:, :, None])).squeeze(-1).float()  # (B, K, N)
-    weights: Tensor = scores.masked_fill(~mask[:, None], -torch.inf).softmax(-1)
-    return weights
-
-
-def lstm_cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """An LSTM's nonlinear part: gates (R, 4H) in torch's order i f g o -> hidden and cell (R, H)."""
-    i, f, g, o = gates.chunk(4, -1)
-    cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-    return o.sigmoid() * cell.tanh(), cell
 
 
 class Held:

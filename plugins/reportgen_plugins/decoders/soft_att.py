@@ -19,13 +19,13 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.text import PAD
 
-from .attention import AdditiveAttention
-from .rows import Held, look, lstm_cell, most_words, taught, word_loss, written
+from .attention import AdditiveAttention, attend
+from .lstm_step import Kept, WordCell
+from .rows import Held, most_words, taught, word_loss, written
 from .search import State, search
 
 
@@ -54,6 +54,7 @@ class SoftAttentionLSTM(Decoder):
         self.from_context = nn.Linear(D, embedding, bias=False)  # L_z
         self.out = nn.Linear(embedding, V, bias=False)  # L_o
         self.dropout = nn.Dropout(dropout)
+        self._laid: Kept[WordCell] = Kept()
 
     def start(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
         """h_0 and c_0 (B, H), and the regions' share of eq. 4 (B, N, H)."""
@@ -64,9 +65,8 @@ class SoftAttentionLSTM(Decoder):
 
     def context(self, tokens: Tensor, mask: Tensor, keys: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """z_t (R, D) and α_t (R, N) at h_(t-1) (R, H), for R / B rows of each study."""
-        weights = look(self.attention, keys, hidden, mask)  # eq. 4-5, (B, K, N)
-        seen = torch.bmm(weights.to(tokens.dtype), tokens).flatten(0, 1)  # (R, D)
-        return self.gate(hidden).sigmoid() * seen, weights.flatten(0, 1)
+        weights = self.attention(keys, hidden, mask)  # eq. 4-5
+        return self.gate(hidden).sigmoid() * attend(weights, tokens), weights
 
     def logits(self, embedded: Tensor, hidden: Tensor, context: Tensor) -> Tensor:
         """Eq. 7, deep output."""
@@ -99,18 +99,13 @@ class SoftAttentionLSTM(Decoder):
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
         """All reports are written together; the words' share of the gates is folded into a table first."""
         hidden, cell, keys = self.start(features)
-        held = Held(features.tokens, features.mask, keys)
-        E = self.embedding.embedding_dim
-        bias = self.cell.bias_ih + self.cell.bias_hh
-        table = F.linear(self.embedding.weight, self.cell.weight_ih[:, :E], bias)  # (V, 4H)
-        look_weight = self.cell.weight_ih[:, E:]
+        held, further = Held(features.tokens, features.mask, keys), self._further()
 
         def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
             hidden, cell, who = state
             tokens, mask, keys = held.of(who)
             seen, alpha = self.context(tokens, mask, keys, hidden)
-            gates = F.embedding(words, table) + F.linear(seen, look_weight) + F.linear(hidden, self.cell.weight_hh)
-            hidden, cell = lstm_cell(gates, cell)
+            hidden, cell = further(words, hidden, cell, seen)
             return self.logits(self.embedding(words), hidden, seen).float(), (hidden, cell, who), alpha
 
         state = (hidden, cell, torch.arange(len(hidden), device=hidden.device))
@@ -119,3 +114,12 @@ class SoftAttentionLSTM(Decoder):
             step, state, rows=len(hidden), beams=settings.beams, max_words=length, attention=settings.attention
         )
         return written(found, settings)
+
+    def _further(self) -> WordCell:
+        """Eq. 1-3 as generation takes them."""
+        cell, words = self.cell, self.embedding.weight
+
+        def lay(dtype: torch.dtype) -> WordCell:
+            return WordCell.lay(words, cell.weight_ih, cell.weight_hh, cell.bias_ih + cell.bias_hh, dtype)
+
+        return self._laid.of([words, *cell.parameters()], lay)

@@ -24,6 +24,7 @@ Letters: B studies, R rows of a search, N regions, C channels, H hidden, E embed
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -49,12 +50,14 @@ from reportgen_core import (
 from reportgen_core.text import BOS, EOS, PAD, SPECIAL, UNK
 
 from .aete import AttentionEncodedText, penalty, saliency
-from .attention import AdditiveAttention
+from .attention import AdditiveAttention, attend
 from .balance import BalancedLoss
-from .lstm_step import Kept, advance, gate_order
-from .rows import Held, look, lstm_cell, most_words, taught, word_loss, written
+from .lstm_step import Kept, WordCell
+from .rows import Held, most_words, taught, word_loss, written
 from .search import State, Step, search
 from .vectors import set_vectors
+
+Further = Callable[[Tensor, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 ALIKE = 0.75  # a CPU reads reports together in training that are not shorter than this share of the longest of them
 
@@ -116,7 +119,7 @@ class TieNet(Decoder):
         self.findings = nn.Linear(hidden + C, max(L, 1))  # a model that is not trained yet may know no finding
         self.out = nn.Linear(hidden, V) if writes else None
         self.dropout = nn.Dropout(dropout)
-        self._laid: Kept[tuple[Tensor, Tensor]] = Kept()
+        self._laid: Kept[WordCell] = Kept()
         self.loss = BalancedLoss(targets.findings, unsaid=unsaid, balanced=balanced)
         if vectors:
             set_vectors(self.embedding, targets.words, vectors)
@@ -140,11 +143,11 @@ class TieNet(Decoder):
         """Eq. 2 over words (B, T), START first."""
         if seen.image is None:
             return Read(self._states(words))
-        gates = self._word_gates(self.embedding(words))  # (B, T, 4H)
-        hidden, cell = seen.hidden, seen.cell
+        hidden, cell, further = seen.hidden, seen.cell, self._further()
         states, contexts, looks = [], [], []
         for t in range(words.shape[1]):
-            hidden, cell, context, looked = self._advance(gates[:, t], seen.image, hidden, cell)
+            context, looked = self._look(seen.image, hidden)
+            hidden, cell = further(words[:, t], hidden, cell, context)
             states.append(hidden)
             contexts.append(context)
             looks.append(looked)
@@ -171,40 +174,36 @@ class TieNet(Decoder):
 
     def _unrolled(self, words: Tensor) -> Tensor:
         """The same without gradients, with the input weights multiplied into the table of words once."""
-        weights = [self.embedding.weight, *self.lstm.parameters()]
-        table, recurrent = self._laid.of(weights, self._lay)  # (V, 4H), (H, 4H)
-        hidden = table.new_zeros(len(words), self.hidden)
+        further = self._further()
+        hidden = self.embedding.weight.new_zeros(len(words), self.hidden)
         cell, states = hidden.float(), []
         for word in words.t():
-            hidden, cell = advance(torch.addmm(F.embedding(word, table), hidden, recurrent), cell)
+            hidden, cell = further(word, hidden, cell, None)
             states.append(hidden)
         return torch.stack(states, 1)
 
-    def _lay(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """What each word gives to the gates, and the weights of the state, both in the order of `advance`."""
-        table = gate_order(self._word_gates(self.embedding.weight)).contiguous().to(dtype)
-        return table, gate_order(self._weight("weight_hh").T).contiguous().to(dtype)
+    def _further(self) -> Further:
+        """One step of the LSTM, eq. 2: words (R,), h and c (R, H), the attended image (R, C) -> h, c."""
+        words, weights = self.embedding.weight, [cast(Tensor, w) for w in self.lstm.parameters()]
+        inputs, recurrent, bias, more = weights
+        if not torch.is_grad_enabled():
+            return self._laid.of(
+                [words, *weights], lambda kind: WordCell.lay(words, inputs, recurrent, bias + more, kind)
+            )
 
-    def _weight(self, name: str) -> Tensor:
-        """A tensor of the LSTM, as torch names it."""
-        return cast(Tensor, getattr(self.lstm, f"{name}_l0"))
+        def further(said: Tensor, hidden: Tensor, cell: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+            read = self.embedding(said) if context is None else torch.cat([self.embedding(said), context], -1)
+            i, f, g, o = (F.linear(read, inputs, bias) + F.linear(hidden, recurrent, more)).chunk(4, -1)
+            cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+            return o.sigmoid() * cell.tanh(), cell
 
-    def _word_gates(self, embedded: Tensor) -> Tensor:
-        """The words' share of the gates: (..., E) -> (..., 4H)."""
-        E = self.embedding.embedding_dim
-        return F.linear(embedded, self._weight("weight_ih")[:, :E], self._weight("bias_ih") + self._weight("bias_hh"))
+        return further
 
-    def _advance(
-        self, gates: Tensor, image: tuple[Tensor, ...], hidden: Tensor, cell: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One word further for R / B rows of each study: h_t, c_t, the attended image (R, C), a_t (R, N)."""
+    def _look(self, image: tuple[Tensor, ...], hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The attended image (R, C) and a_t (R, N) at states (R, H), for R / B rows of each study."""
         tokens, mask, keys = image
-        looked = look(self.attention, keys, hidden, mask)  # (B, R/B, N)
-        context = torch.bmm(looked.to(tokens.dtype), tokens).flatten(0, 1)
-        E = self.embedding.embedding_dim
-        seen = F.linear(context, self._weight("weight_ih")[:, E:])
-        hidden, cell = lstm_cell(gates + seen + F.linear(hidden, self._weight("weight_hh")), cell)
-        return hidden, cell, context, looked.flatten(0, 1)
+        looked = self.attention(keys, hidden, mask)
+        return attend(looked, tokens), looked
 
     def classify(self, read: Read, words: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the findings (B, L) and G (B, r, T) over the words that were read (B, T)."""
@@ -267,16 +266,13 @@ class TieNet(Decoder):
 
     def _stepping(self, seen: Seen, out: nn.Linear) -> tuple[Step, State]:
         """What a search needs: one word further for every row, and the state in front of START."""
-        table, recurrent = self._word_gates(self.embedding.weight), self._weight("weight_hh")
+        further = self._further()
         held = None if seen.image is None else Held(*seen.image)
 
         def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
             hidden, cell, who = state
-            gates, looked = F.embedding(words, table), None
-            if held is None:
-                hidden, cell = lstm_cell(gates + F.linear(hidden, recurrent), cell)
-            else:
-                hidden, cell, _, looked = self._advance(gates, held.of(who), hidden, cell)
+            context, looked = (None, None) if held is None else self._look(held.of(who), hidden)
+            hidden, cell = further(words, hidden, cell, context)
             return out(hidden).float(), (hidden, cell, who), looked
 
         return step, (seen.hidden, seen.cell, torch.arange(len(seen.hidden), device=seen.hidden.device))
