@@ -346,8 +346,7 @@ def validate(run: Run) -> dict[str, Any]:
     accelerator, settings = run.accelerator, run.settings
     run.model.eval()
     indices = list(range(len(run.val)))[accelerator.process_index :: accelerator.num_processes]
-    size = settings.batch_size
-    mine = [indices[i : i + size] for i in range(0, len(indices), size)]
+    mine = [indices[i : i + settings.batch_size] for i in range(0, len(indices), settings.batch_size)]
     reader = Reader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
     sums: list[tuple[int, float, int, float]] = []  # studies, weighted loss, words, nats
     own: list[dict[str, float]] = []  # the head's own scores, and how many studies they are means over
@@ -359,12 +358,14 @@ def validate(run: Run) -> dict[str, Any]:
             sums.append((len(batch.ids), float(weighted(out.losses, settings.weights)) * len(batch.ids), words, nats))
             own.append({k: float(v) for k, v in out.log.items()})
     every = gather_object(sums)
-    studies, words = sum(s[0] for s in every), sum(s[2] for s in every)
-    loss = sum(s[1] for s in every) / studies
-    perplexity = math.exp(min(sum(s[3] for s in every) / words, 700.0)) if words else math.nan
-    means = mean_scores(run.model, gather_object(own))
-    score = {"loss": loss, "perplexity": perplexity, **means}.get(settings.select)
-    found = {"val_loss": loss, "perplexity": perplexity, **means}
+    studies, total, words, nats = (sum(s[i] for s in every) for i in range(4))
+    loss = total / studies
+    found = {"val_loss": loss, **mean_scores(run.model, gather_object(own))}
+    if words and math.isfinite(nats):
+        found["perplexity"] = math.exp(min(nats / words, 700.0))
+    elif settings.select == "perplexity":
+        raise OptionError("select=perplexity wants a decoder that writes words; this one writes none: take select=loss")
+    score = {**found, "loss": loss}.get(settings.select)
     if score is None:
         score = found[settings.select] = _metric(run)
     run.ready.train()

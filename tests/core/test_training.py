@@ -240,6 +240,23 @@ def test_data_without_tags_says_what_is_missing(tmp_path):
         train(model(), bare, out=tmp_path / "run", settings=SETTINGS)
 
 
+def test_a_model_that_writes_nothing_has_no_perplexity_and_cannot_be_selected_by_it(tmp_path):
+    def labelled(split: str) -> list[Study]:
+        made = studies(tmp_path / "images", 4, split)
+        return [replace(s, labels={"large": float(i % 2)}) for i, s in enumerate(made)]
+
+    def blind(out: str, **settings):
+        looks = compose(encoder="densenet121", decoder="chestxray8", encoder_options=SMALL)
+        asked = replace(SETTINGS, epochs=1, **settings)
+        return train(looks, labelled("train"), labelled("val"), settings=asked, out=tmp_path / out)
+
+    blind("run")
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    assert "val_loss" in log and "perplexity" not in log and "NaN" not in log
+    with pytest.raises(OptionError, match="select=perplexity wants a decoder that writes words"):
+        blind("other", select="perplexity")
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_name(tmp_path):
     start = model()
     with torch.no_grad():
