@@ -56,6 +56,7 @@ class Columns:
     image: str = ""
     images: Path | None = None  # the folder of the images; None: that of the table
     needs_image: bool = False
+    needs_text: bool = True
     labels: tuple[str, ...] = ()  # findings whose columns hold 1, 0, -1 or nothing
     label_list: str = ""  # instead of those columns, one with the names of the findings that are present
     split: str = ""  # only rows of this split, in tables that have one
@@ -170,7 +171,7 @@ class _Table:
             if name and name not in there:
                 raise DataError(f"{self.path} has no column {name!r}; {nearest(name, there)}")
         low = {name.lower() for name in there}
-        if not asked.text and not low & {*TEXTS, *asked.sections}:
+        if asked.needs_text and not asked.text and not low & {*TEXTS, *asked.sections}:
             raise DataError(f"{self.path} has no column of reports; name it with --text, there are: {', '.join(there)}")
 
     def _cell(self, cells: Mapping[str, Any], asked: str, names: Sequence[str]) -> str | None:
@@ -191,7 +192,7 @@ class _Table:
         if apart:
             return {s: self._cell(cells, low[s], ()) or "" for s in apart}
         text = self._cell(cells, asked.text, TEXTS)
-        if text is None and not set(low) & {asked.text.lower(), *TEXTS}:
+        if text is None and asked.needs_text and not set(low) & {asked.text.lower(), *TEXTS}:
             raise _Bad(f"no {asked.text or 'text'}")
         return {asked.sections[0]: text or ""}
 

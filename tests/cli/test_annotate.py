@@ -228,6 +228,17 @@ def test_images_with_reports_are_read_from_the_folder_of_images_alone(rg, tmp_pa
     assert "line 4: no image" in done.err and "gone.png" in done.err
 
 
+def test_a_model_that_reads_no_reports_asks_for_none(rg, tmp_path):
+    from PIL import Image
+
+    tiny_model("densenet121", "chestxray8").save(tmp_path / "model")
+    Image.new("L", (64, 64), 90).save(tmp_path / "a.png")
+    (tmp_path / "t.jsonl").write_text(json.dumps({"image": "a.png", "patient": 7}) + "\n")
+    done = rg("annotate", tmp_path / "t.jsonl", "--model", tmp_path / "model", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["findings"]
+
+
 def test_an_explained_row_has_its_words_and_their_looks(rg, folder, tmp_path):
     done = rg("annotate", table(tmp_path / "t.csv", [["a", "word1 word2."]]), "--model", folder, "--json", "--explain")
     words = json.loads(done.out)["words"]

@@ -97,7 +97,7 @@ def annotate(
     annotator(made)
     asked = Columns(
         sections=made.text.sections, id=name, text=text, image=image, images=images,
-        needs_image=made.encoder.image.views > 0,
+        needs_image=made.encoder.image.views > 0, needs_text=bool(made.head.needs & {"words", "sentences"}),
         labels=made.findings if tune or evaluate else (), label_list=labels, split=split,
     )  # fmt: skip
     how: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers}
