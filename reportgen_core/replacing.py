@@ -30,9 +30,12 @@ def replacing(folder: Path, holds: str) -> Iterator[Path]:
         raise CheckpointError(f"cannot write {folder}: {e.strerror}; choose another place with --out") from e
     try:
         yield beside
+        mode = _usual_mode(beside)
         for path in beside.rglob("*"):
             if path.is_file():
+                path.chmod(mode)  # safetensors' files are private, whatever the umask
                 _sync(path)
+        beside.chmod(mode | (mode & 0o444) >> 2)  # and so are mkdtemp's folders
         _swap(beside, folder)
     except (OSError, safetensors.SafetensorError) as e:
         why = e.strerror if isinstance(e, OSError) and e.strerror else e
@@ -42,6 +45,15 @@ def replacing(folder: Path, holds: str) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
+def _usual_mode(folder: Path) -> int:
+    """The permissions that a new file gets here."""
+    probe = folder / ".mode"
+    probe.touch()
+    mode = probe.stat().st_mode & 0o777
+    probe.unlink()
+    return mode
+
+
 def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -49,7 +61,6 @@ def _sync(path: Path) -> None:
 
 def _swap(beside: Path, folder: Path) -> None:
     """Put `beside` in the place of `folder`. Killed in between, `recover` finds the old one."""
-    beside.chmod(0o755)  # mkdtemp's are private
     old = _old(folder)
     recover(folder)
     if folder.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import struct
 from pathlib import Path
 
@@ -154,6 +155,17 @@ def test_a_replacement_killed_between_its_renames_is_undone(made, folder):
     os.rename(folder, folder.with_name(".model.old"))
     assert load(folder).vocabulary.words == made.vocabulary.words
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(("umask", "file", "folder"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
+def test_who_may_read_a_saved_model_is_what_the_umask_says(umask, file, folder, made, tmp_path):
+    before = os.umask(umask)
+    try:
+        at = made.save(tmp_path / "model")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(p.stat().st_mode) for p in at.iterdir()} == {file}
+    assert stat.S_IMODE(at.stat().st_mode) == folder
 
 
 def test_a_folder_of_other_files_is_never_replaced(made, tmp_path):
