@@ -57,7 +57,7 @@ from .rows import Held, most_words, taught, word_loss, written
 from .search import State, Step, search
 from .vectors import set_vectors
 
-Further = Callable[[Tensor, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
+Further = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # word t, h, c, the attended image -> h, c
 
 ALIKE = 0.75  # a CPU reads reports together in training that are not shorter than this share of the longest of them
 
@@ -143,11 +143,12 @@ class TieNet(Decoder):
         """Eq. 2 over words (B, T), START first."""
         if seen.image is None:
             return Read(self._states(words))
-        hidden, cell, further = seen.hidden, seen.cell, self._further()
+        hidden, cell = seen.hidden, seen.cell
+        further = self._taught(words) if torch.is_grad_enabled() else self._stepped(words)
         states, contexts, looks = [], [], []
         for t in range(words.shape[1]):
             context, looked = self._look(seen.image, hidden)
-            hidden, cell = further(words[:, t], hidden, cell, context)
+            hidden, cell = further(t, hidden, cell, context)
             states.append(hidden)
             contexts.append(context)
             looks.append(looked)
@@ -178,26 +179,34 @@ class TieNet(Decoder):
         hidden = self.embedding.weight.new_zeros(len(words), self.hidden)
         cell, states = hidden.float(), []
         for word in words.t():
-            hidden, cell = further(word, hidden, cell, None)
+            hidden, cell = further(word, hidden, cell)
             states.append(hidden)
         return torch.stack(states, 1)
 
-    def _further(self) -> Further:
-        """One step of the LSTM, eq. 2: words (R,), h and c (R, H), the attended image (R, C) -> h, c."""
-        words, weights = self.embedding.weight, [cast(Tensor, w) for w in self.lstm.parameters()]
-        inputs, recurrent, bias, more = weights
-        if not torch.is_grad_enabled():
-            return self._laid.of(
-                [words, *weights], lambda kind: WordCell.lay(words, inputs, recurrent, bias + more, kind)
-            )
+    def _taught(self, words: Tensor) -> Further:
+        """One step of the LSTM, eq. 2, for training; the words' share of the gates comes first, for all."""
+        E = self.embedding.embedding_dim
+        inputs, recurrent, bias, more = (cast(Tensor, w) for w in self.lstm.parameters())
+        said = F.linear(self.embedding(words), inputs[:, :E], bias + more)  # (B, T, 4H)
 
-        def further(said: Tensor, hidden: Tensor, cell: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-            read = self.embedding(said) if context is None else torch.cat([self.embedding(said), context], -1)
-            i, f, g, o = (F.linear(read, inputs, bias) + F.linear(hidden, recurrent, more)).chunk(4, -1)
+        def further(t: int, hidden: Tensor, cell: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+            gates = said[:, t] + F.linear(context, inputs[:, E:]) + F.linear(hidden, recurrent)
+            i, f, g, o = gates.chunk(4, -1)
             cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
             return o.sigmoid() * cell.tanh(), cell
 
         return further
+
+    def _stepped(self, words: Tensor) -> Further:
+        """The same without gradients."""
+        laid = self._further()
+        return lambda t, hidden, cell, context: laid(words[:, t], hidden, cell, context)
+
+    def _further(self) -> WordCell:
+        """The LSTM as it steps without gradients."""
+        words, weights = self.embedding.weight, [cast(Tensor, w) for w in self.lstm.parameters()]
+        inputs, recurrent, bias, more = weights
+        return self._laid.of([words, *weights], lambda kind: WordCell.lay(words, inputs, recurrent, bias + more, kind))
 
     def _look(self, image: tuple[Tensor, ...], hidden: Tensor) -> tuple[Tensor, Tensor]:
         """The attended image (R, C) and a_t (R, N) at states (R, H), for R / B rows of each study."""
