@@ -47,7 +47,7 @@ SCALES = {
             "grouper_options": {"k": 50},
         },
         train={
-            "epochs": 8, "batch_size": 8, "lr": 5e-3, "schedule": "cosine", "warmup": 20, "optimizer": "adam",
+            "epochs": 12, "batch_size": 8, "lr": 1.5e-3, "schedule": "cosine", "warmup": 20, "optimizer": "adam",
             "clip": 5.0, "keep_features": True,
         },
         first={
