@@ -7,6 +7,7 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/python -m reportgen_cli demo --out demo-out
 
+test: export OMP_NUM_THREADS ?= 1
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m "not browser" tests
 
