@@ -15,8 +15,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
-from typing import Protocol
 
 from . import cache, settings
 from .models import Models
@@ -27,13 +27,6 @@ CHUNK = 1 << 20
 PARALLEL = 4  # files at once
 TRIES = 4  # of a source on the network, a file, that bring nothing
 BACKOFF = 0.5  # seconds before the second try; doubles
-
-
-class Hash(Protocol):
-    """What hashlib makes."""
-
-    def update(self, data: memoryview, /) -> None:
-        """Take in more bytes."""
 
 
 Progress = Callable[[str, int, int], None]  # file, bytes so far, bytes of the file
@@ -189,22 +182,20 @@ def _from(source: str, file: File, target: Path, progress: Progress, stop: threa
     return problem
 
 
-def _hashing(stream: Readable, hashed: Hash, most: int) -> Iterator[memoryview]:
-    """The chunks of a stream, `most` bytes at most, each hashed by a thread while the next one comes in.
+def _ahead(stream: Readable, most: int) -> Iterator[memoryview]:
+    """The chunks of a stream, `most` bytes at most; a thread reads the next one while one is hashed and written.
 
-    Two buffers take turns: one is read into while the other is hashed and written. A chunk is valid until the next.
+    Two buffers take turns. A chunk is valid until the next.
     """
     buffers = [memoryview(bytearray(CHUNK)) for _ in range(2)]
-    with ThreadPoolExecutor(1, thread_name_prefix="hash") as thread:
-        hashing = None
-        while size := stream.readinto(buffers[0][:most]):
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as thread:
+        reading = thread.submit(stream.readinto, buffers[0][:most])
+        while size := reading.result():
             chunk = buffers[0][:size]
-            if hashing is not None:
-                hashing.result()
-            hashing = thread.submit(hashed.update, chunk)
-            yield chunk
             most -= size
             buffers.reverse()
+            reading = thread.submit(stream.readinto, buffers[0][:most])
+            yield chunk
 
 
 def _part(target: Path) -> Path:
@@ -237,16 +228,19 @@ def _stream(source: str, file: File, part: Path, progress: Progress, stop: threa
         if found.start:
             while had := out.read(CHUNK):
                 hashed.update(had)
-        out.truncate(found.start)
+        if found.start < start:  # it cannot go on; ext4 writes a truncated file to the disk as it is closed
+            out.truncate(found.start)
         done = found.start
-        for chunk in _hashing(found.stream, hashed, file.bytes - done + 1):
-            done += len(chunk)
-            if done > file.bytes:
-                raise ZooError(f"{file.path} is longer than the {file.bytes} bytes of the record")
-            out.write(chunk)
-            progress(file.path, done, file.bytes)
-            if stop.is_set():
-                raise Stopped
+        with closing(_ahead(found.stream, file.bytes - done + 1)) as chunks:
+            for chunk in chunks:
+                done += len(chunk)
+                if done > file.bytes:
+                    raise ZooError(f"{file.path} is longer than the {file.bytes} bytes of the record")
+                hashed.update(chunk)
+                out.write(chunk)
+                progress(file.path, done, file.bytes)
+                if stop.is_set():
+                    raise Stopped
     if done < file.bytes:
         raise OSError(f"ended after {done} of {file.bytes} bytes")
     if hashed.hexdigest() != file.sha256 and found.start:  # the parts are of two files: once more, from the start
