@@ -1,6 +1,6 @@
 """How the zoo stands kills and a disk that is really full: `python -m benchmarks.zoo_faults [TIMES]`, 200 without it.
 
-A process that pulls from a server on this machine is killed with SIGKILL at a random moment, TIMES times over the same
+A process that pulls from a server on this machine is killed with SIGKILL at a random moment over the same
 cache. After each the cache must open, what has a final name must be right, and at the end the pull must end with the
 right bytes. Then a pull goes to a file system of 1 MiB; mounting that needs root.
 """
@@ -51,12 +51,12 @@ def main(times: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["REPORTGEN_CACHE"] = str(Path(scratch) / "cache")
         start = time.perf_counter()
-        died = test_faults.killed_pulls(times, Path(scratch))
+        begun = test_faults.killed_pulls(times, Path(scratch))
         took = time.perf_counter() - start
         said = full_disk(Path(scratch) / "full")
     print(f"full disk: {said or 'not tried, no file system of 1 MiB can be mounted here'}", file=sys.stderr)
     rows = [
-        Row(f"processes killed of {times} begun, then the right bytes", died, ""),
+        Row(f"pulls begun until {times} were killed, then the right bytes", begun, ""),
         Row("time of that", took, "s"),
         Row("a full disk is told in one line", float("No space left" in said and "\n" not in said), ""),
     ]

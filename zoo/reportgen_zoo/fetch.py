@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
@@ -182,7 +182,7 @@ def _from(source: str, file: File, target: Path, progress: Progress, stop: threa
     return problem
 
 
-def _ahead(stream: Readable, most: int) -> Iterator[memoryview]:
+def _ahead(stream: Readable, most: int) -> Generator[memoryview, None, None]:
     """The chunks of a stream, `most` bytes at most; a thread reads the next one while one is hashed and written.
 
     Two buffers take turns. A chunk is valid until the next.
