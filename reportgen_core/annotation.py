@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -31,7 +31,7 @@ from .interfaces import Annotates
 from .model import Model, arithmetic
 from .roc import Classified, classified
 from .studies import read_batches
-from .text import BOS, EOS, PAD, flat
+from .text import BOS, EOS, PAD, TextSpec, flat, unread
 from .types import Annotation, Batch, Report, Study, Targets
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 THRESHOLDS = "thresholds.json"
 WINDOW = 4096  # rows held at once
+
+Told = Callable[[BadRow], object]  # what to do about a row that cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ class _Reader:
     def annotations(self, thresholds: Thresholds, explain: bool) -> Iterator[tuple[int, Annotated | BadRow]]:
         """(line, what is said) of every row, short reports first."""
         text, encode = self.model.text, self.model.vocabulary.encode
-        words = [flat(row.study.text(text.sections), text) for row in self.rows]
+        reports = [row.study.text(text.sections) for row in self.rows]
+        words = [flat(report, text) for report in reports]
         order = sorted(range(len(self.rows)), key=lambda i: len(words[i]))
         for some, pixels, mask, problems in self._images(order):
             yield from ((self.rows[i].line, BadRow(self.rows[i].line, why)) for i, why in problems.items())
@@ -127,7 +130,8 @@ class _Reader:
             features = self.model.encode(Batch((), pixels, mask, targets))
             made = annotator(self.model).annotate(features, targets)
             for i, one in zip(some, self._said(made, [words[i] for i in some], thresholds, explain), strict=True):
-                yield self.rows[i].line, _named(one, self.rows[i])
+                row = self.rows[i]
+                yield row.line, replace(one, line=row.line, id=row.study.id, note=_note(reports[i], words[i], text))
 
     def _images(self, order: Sequence[int]) -> Iterator[tuple[list[int], Tensor, Tensor, dict[int, str]]]:
         """Batches in this order: which rows, their pixels and mask, and what is wrong with rows that are left out."""
@@ -147,24 +151,25 @@ class _Reader:
         self, made: Annotation, words: Sequence[Sequence[str]], thresholds: Thresholds, explain: bool
     ) -> Iterator[Annotated]:
         """Tensors of a batch as values."""
-        names, most = self.model.findings, self.model.text.length
+        names = self.model.findings
         least = np.array([thresholds.of(name) for name in names])
         found = made.findings.float().cpu().numpy().astype(np.float64)
         looks = made.words.amax(1).float().cpu().tolist() if explain and made.words is not None else None
         for b, row in enumerate(found):
             labels = tuple(name for name, there in zip(names, row >= least, strict=True) if there)
             said = tuple(zip(words[b], looks[b], strict=False)) if looks else ()
-            yield Annotated(0, "", dict(zip(names, row.tolist(), strict=True)), labels, _note(words[b], most), said)
+            yield Annotated(0, "", dict(zip(names, row.tolist(), strict=True)), labels, words=said)
 
 
-def _named(one: Annotated, row: Row) -> Annotated:
-    return replace(one, line=row.line, id=row.study.id)
-
-
-def _note(words: Sequence[str], most: int) -> str:
+def _note(report: str, words: Sequence[str], spec: TextSpec) -> str:
+    """What a reader should know of a report of which these words were read."""
     if not words:
         return "the report has no words"
-    return f"the report is longer than {most} words, the rest was not read" if len(words) >= most else ""
+    if not (left := unread(report, words, spec)):
+        return ""
+    share = max(1, round(100 * left / (left + len(words))))
+    limits = f"{spec.max_sentences} sentences of {spec.max_words} words, {spec.length} words and marks in all"
+    return f"{share} % of the report was not read: the model reads {limits}"
 
 
 def padded(rows: Sequence[Sequence[int]]) -> Tensor:
@@ -239,43 +244,68 @@ def load_thresholds(folder: Path, findings: Sequence[str]) -> Thresholds | None:
         raise CheckpointError(f"{path} holds no thresholds: {e!r}; choose them anew: rg annotate --tune") from e
 
 
-def tune(model: Model, rows: Iterable[Row | BadRow], source: str = "", **how: Any) -> Thresholds:
+def tune(
+    model: Model, rows: Iterable[Row | BadRow], source: str = "", *, told: Told | None = None, **how: Any
+) -> Thresholds:
     """Thresholds chosen on rows whose studies have labels; a finding that a labelled row leaves out is absent there.
 
-    Options: see `annotate`. Raises DataError where no row has a label of one of the model's findings.
+    `told` is called with each row that cannot be read. Options: see `annotate`. Raises DataError where no row has a
+    label of one of the model's findings, or none of these is there in some rows and absent in others.
     """
-    said, studies = labelled(model, rows, source, **how)
+    said, studies = labelled(model, rows, source, told, **how)
     found = np.array([list(a.findings.values()) for a in said]).reshape(len(said), len(model.findings))
     gold = np.array([[s.labels.get(name, np.nan) for name in model.findings] for s in studies]).reshape(found.shape)
-    return choose_thresholds(model.findings, found, gold, source)
+    chosen = choose_thresholds(model.findings, found, gold, source)
+    if not chosen.values:
+        raise DataError(
+            f"{source or 'the table'}: none of the model's findings is there in some of {len(said)} rows and absent "
+            f"in others, so that no threshold can be chosen: {', '.join(model.findings)}"
+        )
+    return chosen
 
 
 def evaluate(
-    model: Model, rows: Iterable[Row | BadRow], source: str = "", *, resamples: int = 1000, seed: int = 0, **how: Any
+    model: Model,
+    rows: Iterable[Row | BadRow],
+    source: str = "",
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    told: Told | None = None,
+    **how: Any,
 ) -> Classified:
     """How well the model tells its findings apart, on rows whose studies have labels; what they leave out is absent.
 
-    Options: see `annotate`. Raises DataError where no row has a label of one of the model's findings.
+    `told` is called with each row that cannot be read. Options: see `annotate`. Raises DataError where no row has a
+    label of one of the model's findings.
     """
-    said, studies = labelled(model, rows, source, **how)
+    said, studies = labelled(model, rows, source, told, **how)
     reports = [Report(a.id, "", findings=a.findings) for a in said]
     return classified(reports, studies, resamples=resamples, seed=seed)
 
 
 def labelled(
-    model: Model, rows: Iterable[Row | BadRow], source: str = "", **how: Any
+    model: Model, rows: Iterable[Row | BadRow], source: str, told: Told | None, **how: Any
 ) -> tuple[list[Annotated], list[Study]]:
     """What the model says of each row whose study has a label of one of its findings, and that study."""
-    known, kept = set(model.findings), []
+    known, lines = set(model.findings), dict[int, Study]()
 
-    def chosen() -> Iterator[Row]:
+    def chosen() -> Iterator[Row | BadRow]:
         for row in rows:
-            if isinstance(row, Row) and known & row.study.labels.keys():
-                kept.append(row.study)
+            if isinstance(row, BadRow):
+                yield row
+            elif known & row.study.labels.keys():
+                lines[row.line] = row.study
                 yield row
 
-    said = list(annotate(model, chosen(), **how))
+    said: list[Annotated] = []
+    studies: list[Study] = []
+    for row in annotate(model, chosen(), **how):
+        if isinstance(row, Annotated):
+            said.append(row)
+            studies.append(lines[row.line])
+        elif told is not None:
+            told(row)
     if not said:
         raise DataError(f"{source or 'the table'} has no row with a label of: {', '.join(model.findings)}")
-    read = [(a, study) for a, study in zip(said, kept, strict=True) if isinstance(a, Annotated)]
-    return [a for a, _ in read], [study for _, study in read]
+    return said, studies

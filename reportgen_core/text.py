@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -97,6 +98,15 @@ def flat(text: str, spec: TextSpec) -> list[str]:
     else:
         pieces = sentences(text, spec)
     return [word for s in pieces for word in (*s, how.mark)][: spec.length]
+
+
+def unread(text: str, words: Sequence[str], spec: TextSpec) -> int:
+    """How many words the limits cut off a report, sentence marks counted; `words` are what `flat` left of it."""
+    long = max((b - a for a, b in spans(words, spec)), default=0)
+    if len(words) < spec.length and long < spec.max_words and words.count(recipe(spec).mark) < spec.max_sentences:
+        return 0  # at no limit, as nearly all reports are
+    endless = replace(spec, max_sentences=sys.maxsize, max_words=sys.maxsize, max_length=sys.maxsize)
+    return len(flat(text, endless)) - len(words)
 
 
 def spans(words: Sequence[str], spec: TextSpec) -> list[tuple[int, int]]:

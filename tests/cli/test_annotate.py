@@ -81,13 +81,13 @@ def test_a_row_that_does_not_parse_is_named_and_the_rest_goes_on(name, body, say
     done = rg("annotate", tmp_path / name, "--model", folder, "--json")
     assert done.code == 1
     assert [json.loads(line)["id"] for line in done.out.splitlines()] == ["a", "c"]
-    assert says in done.err and "2 rows annotated, 1 could not be read" in done.err
+    assert says in done.err and "2 rows annotated\n1 rows could not be read" in done.err
 
 
 def test_many_bad_rows_are_counted_and_not_all_named(rg, folder, tmp_path):
     (tmp_path / "t.jsonl").write_text('{"text": "word1"}\n' + "no\n" * 50)
     done = rg("annotate", tmp_path / "t.jsonl", "--model", folder)
-    assert done.err.count("no JSON") == 20 and "1 rows annotated, 50 could not be read" in done.err
+    assert done.err.count("no JSON") == 20 and "1 rows annotated\n50 rows could not be read" in done.err
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,19 @@ def test_a_label_that_is_no_label_makes_its_row_bad(rg, tmp_path):
     folder = tiny_model("none", "tienet").save(tmp_path / "tienet-r")
     rows = [["a", "word1", 1, 0, 0], ["b", "word2", 0, 0, "maybe"], ["c", "word3 word4", 0, 1, 0]]
     done = rg("annotate", table(tmp_path / "v.csv", rows, ("id", "text", *FINDINGS)), "--model", folder, "--tune")
-    assert done.code == 0 and "chosen on 2 studies" in done.err
+    assert done.code == 1 and "chosen on 2 studies" in done.err
+    assert "line 3: Effusion is 'maybe'" in done.err.replace(FINDINGS[2], "Effusion")
+
+
+def test_thresholds_that_cannot_be_chosen_leave_those_that_are_there(rg, tmp_path):
+    folder = tiny_model("none", "tienet").save(tmp_path / "tienet-r")
+    good = table(tmp_path / "good.csv", [["a", "word1", FINDINGS[0]], ["b", "word2", ""]], ("id", "text", "labels"))
+    assert rg("annotate", good, "--model", folder, "--tune", "--labels", "labels").code == 0
+    before = (folder / "thresholds.json").read_bytes()
+    wrong = table(tmp_path / "wrong.csv", [["a", "word1", 1], ["b", "word2", 0]], ("id", "text", "Foo"))
+    done = rg("annotate", wrong, "--model", folder, "--tune", "--labels", "Foo")
+    assert done.code == 1 and "wrong.csv: none of the model's findings is there in some of 2 rows" in done.err
+    assert (folder / "thresholds.json").read_bytes() == before
 
 
 def test_images_with_reports_are_read_from_the_folder_of_images_alone(rg, tmp_path):

@@ -83,6 +83,19 @@ def test_an_unknown_option_has_a_near_match(rg) -> None:
     assert "--beams" in done.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["eval", "--predictions", "FILE", "--references", "FILE"], ["annotate", "FILE", "--model", "m"],
+     ["data", "abnormal", "FILE", "--train"], ["index", "build", "m", "--texts", "FILE"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_file_that_is_not_there_is_one_line(rg, tmp_path, arguments: list[str]) -> None:
+    missing = str(tmp_path / "no.csv")
+    done = rg(*[missing if a == "FILE" else a for a in arguments])
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert done.err.startswith("rg: ") and f"{missing!r} does not exist" in done.err
+
+
 def test_an_unknown_kind_lists_the_kinds(rg) -> None:
     done = rg("list", "encodrs")
     assert done.code == 2

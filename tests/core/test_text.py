@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from reportgen_core import DataError, UnknownName
 from reportgen_core.recipes import RECIPES
-from reportgen_core.text import SPECIAL, UNK, TextSpec, Vocabulary, build_vocabulary, flat, join, sentences, unflatten
+from reportgen_core.text import (
+    SPECIAL,
+    UNK,
+    TextSpec,
+    Vocabulary,
+    build_vocabulary,
+    flat,
+    join,
+    sentences,
+    unflatten,
+    unread,
+)
 
 PLAIN = TextSpec()
 
@@ -108,6 +119,23 @@ def test_r2gen_join_ends_each_sentence_once() -> None:
     spec = TextSpec(recipe="r2gen-iu")
     assert join([["a"], ["b"]], spec) == "a . b ."
     assert join([["a", ".", "b", "."]], spec) == "a . b ."
+
+
+@pytest.mark.parametrize(
+    ("limits", "left"),
+    [
+        ({}, 0),
+        ({"max_sentences": 3}, 0),
+        ({"max_sentences": 2}, 2),  # "three" and its mark
+        ({"max_words": 1}, 1),  # "b"
+        ({"max_length": 7}, 0),
+        ({"max_length": 4}, 3),
+    ],
+)
+def test_what_the_limits_cut_off_is_counted_with_its_marks(limits: dict[str, int], left: int) -> None:
+    spec = TextSpec(**limits)
+    text = "A b. Two. Three."  # a b . two . three .
+    assert unread(text, flat(text, spec), spec) == left
 
 
 def test_limits_cut_sentences_and_words() -> None:

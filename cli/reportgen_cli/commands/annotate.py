@@ -22,7 +22,7 @@ from ..render import table as draw
 
 if TYPE_CHECKING:
     from reportgen_core import Model
-    from reportgen_core.annotation import Annotated, BadRow, Thresholds
+    from reportgen_core.annotation import Annotated, BadRow, Thresholds, Told
     from reportgen_core.roc import Curve
 
 TOLD = 20  # bad rows named one by one; the rest are counted
@@ -101,19 +101,33 @@ def annotate(
         labels=made.findings if tune or evaluate else (), label_list=labels, split=split,
     )  # fmt: skip
     how: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers}
+    bad = BadRows()
     if tune:
-        choose(made, folder, table, asked, how)
-        return
-    if evaluate:
-        judge(made, evaluate, table, asked, {**how, "resamples": resamples})
-        return
-    known = load_thresholds(folder, made.findings)
-    click.echo(_thresholds(known, folder), err=True)
-    said = findings_of(made, read_rows(table, asked), thresholds=known, explain=explain, **how)
-    with writing(out) as file:
-        bad = write(said, file, made.findings, lines)
-    if bad:
+        choose(made, folder, table, asked, {**how, "told": bad})
+    elif evaluate:
+        judge(made, evaluate, table, asked, {**how, "told": bad, "resamples": resamples})
+    else:
+        known = load_thresholds(folder, made.findings)
+        click.echo(_thresholds(known, folder), err=True)
+        said = findings_of(made, read_rows(table, asked), thresholds=known, explain=explain, **how)
+        with writing(out) as file:
+            good = write(said, file, made.findings, lines, bad)
+        click.echo(f"{good} rows annotated", err=True)
+    if bad.count:
+        click.echo(f"{bad.count} rows could not be read", err=True)
         click.get_current_context().exit(1)
+
+
+class BadRows:
+    """Names rows that cannot be read by their lines, the first of them, and counts all."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, row: BadRow) -> None:
+        self.count += 1
+        if self.count <= TOLD:
+            click.echo(f"rg: line {row.line}: {row.why}", err=True)
 
 
 def choose(model: Model, folder: Path, table: Path, columns: Columns, how: dict[str, Any]) -> None:
@@ -184,27 +198,24 @@ def writing(out: Path | None) -> Iterator[IO[str]]:
         beside.unlink(missing_ok=True)
 
 
-def write(said: Iterable[Annotated | BadRow], file: IO[str], findings: tuple[str, ...], lines: bool) -> int:
-    """Write row after row; how many were bad."""
+def write(said: Iterable[Annotated | BadRow], file: IO[str], findings: tuple[str, ...], lines: bool, told: Told) -> int:
+    """Write row after row; how many. Those that cannot be read are told."""
     from reportgen_core.annotation import BadRow
 
     cells = csv.writer(file, lineterminator="\n")
     if not lines:
         cells.writerow(("id", *findings, "labels", "note"))
-    good = bad = 0
+    good = 0
     for row in said:
         if isinstance(row, BadRow):
-            bad += 1
-            if bad <= TOLD:
-                click.echo(f"rg: line {row.line}: {row.why}", err=True)
+            told(row)
             continue
         good += 1
         if lines:
             file.write(json.dumps(_values(row), ensure_ascii=False) + "\n")
         else:
             cells.writerow((row.id, *(f"{p:.6f}" for p in row.findings.values()), "|".join(row.labels), row.note))
-    click.echo(f"{good} rows annotated" + (f", {bad} could not be read" if bad else ""), err=True)
-    return bad
+    return good
 
 
 def _values(row: Annotated) -> dict[str, Any]:
