@@ -90,9 +90,9 @@ def saved_digest(folder: Path) -> str:
     """A sha256 of all files of a saved classifier: the same for the same answers. Raises CheckpointError."""
     _saved(folder)
     digest = hashlib.sha256()
-    for file in sorted(p for p in folder.iterdir() if p.is_file()):
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
         with file.open("rb") as data:
-            digest.update(file.name.encode() + hashlib.file_digest(data, "sha256").digest())
+            digest.update(file.relative_to(folder).as_posix().encode() + hashlib.file_digest(data, "sha256").digest())
     return digest.hexdigest()
 
 

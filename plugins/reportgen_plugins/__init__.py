@@ -215,6 +215,7 @@ def register_sentence_classifiers() -> Iterable[Entry]:
             "bert", at + "bert:BertClassifier", "a fine-tuned transformer; a small one by default", "arXiv:2010.02467"
         ),
         Entry("tfidf", at + "tfidf:TfidfClassifier", "logistic regression on TF-IDF of words and pairs"),
+        Entry("vote", at + "vote:VoteClassifier", "the mean of several classifiers: a transformer and TF-IDF"),
         Entry("words", at + "words:WordRule", 'normal has "no", "normal", "clear", "stable"', "arXiv:1711.08195"),
     ]
 

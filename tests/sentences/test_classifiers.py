@@ -13,7 +13,7 @@ import torch
 from plain_language import labelled
 
 from reportgen_core import CheckpointError, DataError, OptionError, sentence_classifiers
-from reportgen_core.abnormal import f1, hold_out, load_classifier, measure
+from reportgen_core.abnormal import f1, hold_out, load_classifier, measure, saved_digest
 from reportgen_core.sentences import LabelledSentence
 
 TINY = {"epochs": 12, "lr": 3e-3, "batch": 4, "frozen": 0, "device": "cpu"}
@@ -52,6 +52,46 @@ def test_a_saved_classifier_says_the_same_and_holds_no_pickle(
     assert type(again) is type(made)
     np.testing.assert_allclose(again.probabilities(texts), made.probabilities(texts), atol=1e-6)
     assert json.loads((folder / "classifier.json").read_text())["about"] == {"table": "t"}
+
+
+@pytest.fixture
+def voting(tiny_bert: Path):
+    options = {"bert": {"model": str(tiny_bert), "held_out": 0, **TINY | {"epochs": 2}}}
+    made = sentence_classifiers.create("vote", options=options)
+    made.fit(labelled())
+    return made
+
+
+def test_a_vote_is_the_mean_of_what_its_members_say_also_when_it_is_loaded(voting, tmp_path: Path) -> None:
+    texts = [s.text for s in labelled(40)]
+    bert, tfidf = (voting.members[name].probabilities(texts) for name in ("bert", "tfidf"))
+    assert np.abs(bert - tfidf).max() > 0.05
+    np.testing.assert_allclose(voting.probabilities(texts), (bert + tfidf) / 2, atol=1e-6)
+    folder = voting.save(tmp_path / "vote")
+    assert {p.suffix for p in folder.rglob("*") if p.is_file()} <= {".json", ".safetensors", ".txt"}
+    np.testing.assert_allclose(load_classifier(folder).probabilities(texts), (bert + tfidf) / 2, atol=1e-6)
+
+
+def test_the_digest_of_a_vote_changes_with_a_member(voting, tmp_path: Path) -> None:
+    folder = voting.save(tmp_path / "vote")
+    before = saved_digest(folder)
+    voting.members["tfidf"].fit(labelled(30))
+    voting.members["tfidf"].save(folder / "tfidf")
+    assert saved_digest(folder) != before
+
+
+@pytest.mark.parametrize("of", ["bert", "bert,bert", "vote,tfidf", ""])
+def test_a_vote_is_of_two_or_more_others(of: str) -> None:
+    with pytest.raises(OptionError, match="two classifiers or more"):
+        sentence_classifiers.create("vote", of=of)
+
+
+@pytest.mark.parametrize("of", [["../x", "tfidf"], "bert,tfidf", [1, 2], None])
+def test_a_saved_vote_is_not_trusted_with_names(of: object, tmp_path: Path) -> None:
+    config = {"format": 1, "classifier": "vote", "settings": {"of": of}, "about": {}}
+    (tmp_path / "classifier.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="names no classifiers that vote"):
+        load_classifier(tmp_path)
 
 
 def test_a_sentence_is_judged_alike_alone_and_among_others(learned) -> None:
