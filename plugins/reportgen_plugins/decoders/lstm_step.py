@@ -62,22 +62,24 @@ class WordCell:
     """An LSTM cell that reads a word and, where it has one, a vector beside it, laid out for generation."""
 
     table: Tensor  # (V, 4H): what each word gives to the gates, the bias with it
-    weight: Tensor  # (· + H, 4H): of the vector beside the word, and of the hidden state
+    inputs: Tensor  # (·, 4H): of the vector beside the word
+    recurrent: Tensor  # (H, 4H)
 
     @classmethod
     def lay(cls, words: Tensor, inputs: Tensor, recurrent: Tensor, bias: Tensor | None, dtype: torch.dtype) -> WordCell:
         """From embeddings (V, E), torch's weights (4H, E + ·) and (4H, H), and the sum of its biases (4H,)."""
         E = words.shape[1]
-        table = F.linear(words, inputs[:, :E], bias)
-        weight = torch.cat([inputs[:, E:], recurrent], 1).T
-        return cls(gate_order(table).to(dtype), gate_order(weight).contiguous().to(dtype))
+        table = gate_order(F.linear(words, inputs[:, :E], bias)).to(dtype)
+        beside, last = (gate_order(w.T).contiguous().to(dtype) for w in (inputs[:, E:], recurrent))
+        return cls(table, beside, last)
 
     def __call__(
         self, words: Tensor, hidden: Tensor, cell: Tensor, beside: Tensor | None = None, gates: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """words (R,), state (R, H), `beside` (R, ·), `gates` (R, 4H) in `gate_order` that are added -> the state."""
-        read = hidden if beside is None else torch.cat([beside.to(hidden.dtype), hidden], -1)
-        found = F.embedding(words, self.table).addmm_(read.to(self.weight.dtype), self.weight)
+        found = F.embedding(words, self.table).addmm_(hidden.to(self.recurrent.dtype), self.recurrent)
+        if beside is not None:
+            found.addmm_(beside.to(self.inputs.dtype), self.inputs)
         return advance(found if gates is None else found.add_(gates), cell.float())
 
 

@@ -15,10 +15,11 @@ Letters: B studies, R rows of a search, N regions, D their width, H hidden, E em
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.text import PAD
@@ -27,6 +28,18 @@ from .attention import AdditiveAttention, attend
 from .lstm_step import Kept, WordCell
 from .rows import Held, most_words, taught, word_loss, written
 from .search import State, search
+
+
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """The weights as generation takes them."""
+
+    cell: WordCell  # eq. 1-3
+    asks: Tensor  # (H, H + 1): U of eq. 4 and f_β
+    words: Tensor  # (V, E)
+    hidden: Tensor  # (H, E): L_h
+    context: Tensor  # (D, E): L_z
+    out: Tensor  # (E, V): L_o
 
 
 class SoftAttentionLSTM(Decoder):
@@ -54,7 +67,7 @@ class SoftAttentionLSTM(Decoder):
         self.from_context = nn.Linear(D, embedding, bias=False)  # L_z
         self.out = nn.Linear(embedding, V, bias=False)  # L_o
         self.dropout = nn.Dropout(dropout)
-        self._laid: Kept[WordCell] = Kept()
+        self._laid: Kept[_Laid] = Kept()
 
     def start(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
         """h_0 and c_0 (B, H), and the regions' share of eq. 4 (B, N, H)."""
@@ -97,16 +110,20 @@ class SoftAttentionLSTM(Decoder):
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """All reports are written together; the words' share of the gates is folded into a table first."""
+        """All reports are written together, with the weights laid out for it."""
         hidden, cell, keys = self.start(features)
-        held, further = Held(features.tokens, features.mask, keys), self._further()
+        held, laid, bias = Held(features.tokens, features.mask, keys), self._lay(), self.gate.bias
 
         def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
             hidden, cell, who = state
             tokens, mask, keys = held.of(who)
-            seen, alpha = self.context(tokens, mask, keys, hidden)
-            hidden, cell = further(words, hidden, cell, seen)
-            return self.logits(self.embedding(words), hidden, seen).float(), (hidden, cell, who), alpha
+            asked = hidden.to(laid.asks.dtype) @ laid.asks
+            alpha = self.attention.weigh(keys, asked[:, :-1], mask)  # eq. 4-5
+            seen = (asked[:, -1:] + bias).sigmoid() * attend(alpha, tokens)
+            hidden, cell = laid.cell(words, hidden, cell, seen)
+            said = F.embedding(words, laid.words).addmm_(hidden, laid.hidden)
+            said.addmm_(seen.to(laid.context.dtype), laid.context)
+            return (said @ laid.out).float(), (hidden, cell, who), alpha  # eq. 7
 
         state = (hidden, cell, torch.arange(len(hidden), device=hidden.device))
         length = most_words(self.targets, settings)
@@ -115,11 +132,15 @@ class SoftAttentionLSTM(Decoder):
         )
         return written(found, settings)
 
-    def _further(self) -> WordCell:
-        """Eq. 1-3 as generation takes them."""
+    def _lay(self) -> _Laid:
+        """The weights laid out, in autocast's dtype where that is on."""
         cell, words = self.cell, self.embedding.weight
 
-        def lay(dtype: torch.dtype) -> WordCell:
-            return WordCell.lay(words, cell.weight_ih, cell.weight_hh, cell.bias_ih + cell.bias_hh, dtype)
+        def lay(dtype: torch.dtype) -> _Laid:
+            asks = torch.cat([self.attention.query.weight, self.gate.weight])
+            turned = (asks, self.from_hidden.weight, self.from_context.weight, self.out.weight)
+            ask, hidden, context, out = (w.T.contiguous().to(dtype) for w in turned)
+            further = WordCell.lay(words, cell.weight_ih, cell.weight_hh, cell.bias_ih + cell.bias_hh, dtype)
+            return _Laid(further, ask, words.to(dtype), hidden, context, out)
 
-        return self._laid.of([words, *cell.parameters()], lay)
+        return self._laid.of(list(self.parameters()), lay)
