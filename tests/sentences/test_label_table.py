@@ -33,13 +33,14 @@ def model(table: Path, tmp_path: Path) -> Path:
 def test_training_prints_the_score_beside_the_plain_ones_and_keeps_it(
     tiny_bert: Path, table: Path, tmp_path: Path
 ) -> None:
-    options = [f"--option={k}={v}" for k, v in {"model": tiny_bert, "epochs": 2, "batch": 8, "device": "cpu"}.items()]
-    lines = rg("abnormal", table, "--train", "--out", tmp_path / "bert", *options).splitlines()
+    bert = {"model": str(tiny_bert), "epochs": 2, "batch": 8, "device": "cpu"}
+    options = f"--option=options={json.dumps({'bert': bert})}"
+    lines = rg("abnormal", table, "--train", "--out", tmp_path / "vote", options).splitlines()
     assert lines[0] == "train 192 sentences (100 abnormal) of 48 reports; dev 48 sentences (28 abnormal) of 12 reports"
-    assert [line.split()[0] for line in lines[1:]] == ["classifier", "bert", "tfidf", "words"]
-    about = json.loads((tmp_path / "bert" / "classifier.json").read_text())["about"]
+    assert [line.split()[0] for line in lines[1:]] == ["classifier", "vote", "tfidf", "words"]
+    about = json.loads((tmp_path / "vote" / "classifier.json").read_text())["about"]
     assert f"{about['dev']['f1']:.4f}" == lines[2].split()[1]
-    assert len(about["chosen"]["F1 of held-out studies by epoch"]) == 2
+    assert len(about["chosen"]["bert"]["F1 of held-out studies by epoch"]) == 2
 
 
 def test_a_labelled_table_has_the_section_and_a_flag_a_sentence(model: Path, tmp_path: Path) -> None:

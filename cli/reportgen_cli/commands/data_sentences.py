@@ -33,7 +33,7 @@ SECTIONS = ("findings",)
 @click.option("--train", is_flag=True, help="Learn from the table's labels; --out is the folder of the classifier.")
 @click.option("--model", type=FOLDER, help="The folder of a classifier, to label the table; --out is a table.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="DIR, or .jsonl, .csv, .tsv.")
-@part("--classifier", "sentence-classifiers", "What learns: bert unless another is named.")
+@part("--classifier", "sentence-classifiers", "What learns: vote unless another is named.")
 @values("--option", "options", "Of the classifier; rg info NAME lists them.")
 @click.option("--field", default="sentence_abnormal", show_default=True, help="The column of labels, with --train.")
 @click.option("--section", "sections", multiple=True, help="Sections whose sentences are meant, in order: findings.")
@@ -66,7 +66,7 @@ def abnormal(
     if train == (model is not None):
         raise OptionError("rg data abnormal wants --train, to learn from labels, or --model DIR, to label; not both")
     if train:
-        _learn(table, out, classifier or "bert", parse_options(options), field, sections or SECTIONS, as_json)
+        _learn(table, out, classifier or "vote", parse_options(options), field, sections or SECTIONS, as_json)
         return
     if classifier or options:
         raise OptionError("--classifier and --option belong to --train; --model says what labels")

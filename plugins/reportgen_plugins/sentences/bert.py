@@ -27,7 +27,7 @@ from reportgen_core import CheckpointError, DataError, OptionError
 from reportgen_core.abnormal import f1, hold_out, read_saved, saving
 from reportgen_core.sentences import LabelledSentence, SentenceClassifier, Watch, sentence_key
 
-from .pretrained import WEIGHTS, folder_of, lengths_in_order, load_model, load_tokenizer
+from .pretrained import WEIGHTS, folder_of, lengths_in_order, load_model, load_tokenizer, quiet
 
 if TYPE_CHECKING:
     import torch
@@ -150,7 +150,7 @@ class BertClassifier(SentenceClassifier):
         return logits
 
     def save(self, folder: Path, *, about: Mapping[str, Any] | None = None) -> Path:
-        with saving(folder, self.name, {"max_tokens": self.max_tokens}, about) as beside:
+        with saving(folder, self.name, {"max_tokens": self.max_tokens}, about) as beside, quiet():
             self._model.save_pretrained(beside)
             self._tokenizer.save_pretrained(beside)
         return folder
