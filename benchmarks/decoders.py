@@ -3,7 +3,7 @@
 Vocabulary 1,000, the decoders' own widths, 49 regions of 1,024 features, random weights; a hierarchical decoder writes
 6 sentences of 10 words. `end to end` is what densenet121 at 224 pixels and the decoder, greedy, give together, as a
 share of the bare encoder's images a second. The last rows run DiTag around ResNet-18 at one and four depths: a batch of
-16 patients and one normal study goes through it once, so that 16 of 17 is the best there is.
+32 patients and one normal study goes through it once, so that 32 of 33 is the best there is.
 
     python -m benchmarks.decoders [NAME ...]
 """
@@ -53,7 +53,7 @@ def features() -> Features:
 
 
 def encoder(name: str, **options: Any) -> Callable[[], object]:
-    """A run of the encoder over 16 studies of one view."""
+    """A run of the encoder over the studies, one view each."""
     torch.manual_seed(0)
     made = encoders.create(name, **options).eval()
     to_channels_last(made)
