@@ -30,10 +30,11 @@ from reportgen_core.textindex import Part, TextIndex, check_vectors, sha256_file
 
 TRAIN_EACH = 64  # vectors a list is learned from; faiss warns below 39
 CODES, BITS = 64, 8  # of a product-quantised vector
+LINKS, BUILD = 32, 160  # of a node of the graph, and nodes looked at for each that is added
 SETTINGS = {  # by kind: settings that change the file
     "flat": {},
     "ivf": {"lists": "2 sqrt n"},
-    "hnsw": {"links": 24, "build": 80},
+    "hnsw": {"links": LINKS, "build": BUILD},
     "pq": {"lists": "2 sqrt n", "codes": CODES, "bits": BITS},
 }
 PROBES, NODES = 8, 32  # lists, and nodes of the graph, that the query of a region looks at
@@ -136,8 +137,8 @@ def _build(index: TextIndex, kind: str) -> Any:
     elif kind == "ivf":
         made = faiss.IndexIVFFlat(faiss.IndexFlatIP(d), d, lists, by)
     elif kind == "hnsw":
-        made = faiss.IndexHNSWFlat(d, 24, by)
-        made.hnsw.efConstruction = 80
+        made = faiss.IndexHNSWFlat(d, LINKS, by)
+        made.hnsw.efConstruction = BUILD
     else:
         codes = next(c for c in range(min(CODES, d), 0, -1) if d % c == 0)
         if n < 2**BITS:
