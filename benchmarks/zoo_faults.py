@@ -1,8 +1,8 @@
 """How the zoo stands kills and a disk that is really full: `python -m benchmarks.zoo_faults [TIMES]`, 200 without it.
 
-A process that pulls from a server on this machine is killed with SIGKILL at a random moment over the same
-cache. After each the cache must open, what has a final name must be right, and at the end the pull must end with the
-right bytes. Then a pull goes to a file system of 1 MiB; mounting that needs root.
+Processes that pull from a server on this machine are killed with SIGKILL at random moments, over one cache, until TIMES
+were killed before they were through. After each the cache must open, what has a final name must be right, and at the
+end the pull must end with the right bytes. Then a pull goes to a file system of 1 MiB; mounting that needs root.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 THRESHOLDS = "thresholds.json"
 WINDOW = 4096  # rows held at once
 
-Told = Callable[[BadRow], object]  # what to do about a row that cannot be read
+OnBadRow = Callable[[BadRow], object]  # what to do about a row that cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +245,7 @@ def load_thresholds(folder: Path, findings: Sequence[str]) -> Thresholds | None:
 
 
 def tune(
-    model: Model, rows: Iterable[Row | BadRow], source: str = "", *, told: Told | None = None, **how: Any
+    model: Model, rows: Iterable[Row | BadRow], source: str = "", *, told: OnBadRow | None = None, **how: Any
 ) -> Thresholds:
     """Thresholds chosen on rows whose studies have labels; a finding that a labelled row leaves out is absent there.
 
@@ -271,7 +271,7 @@ def evaluate(
     *,
     resamples: int = 1000,
     seed: int = 0,
-    told: Told | None = None,
+    told: OnBadRow | None = None,
     **how: Any,
 ) -> Classified:
     """How well the model tells its findings apart, on rows whose studies have labels; what they leave out is absent.
@@ -285,7 +285,7 @@ def evaluate(
 
 
 def labelled(
-    model: Model, rows: Iterable[Row | BadRow], source: str, told: Told | None, **how: Any
+    model: Model, rows: Iterable[Row | BadRow], source: str, told: OnBadRow | None, **how: Any
 ) -> tuple[list[Annotated], list[Study]]:
     """What the model says of each row whose study has a label of one of its findings, and that study."""
     known, lines = set(model.findings), dict[int, Study]()

@@ -22,7 +22,7 @@ from ..render import table as draw
 
 if TYPE_CHECKING:
     from reportgen_core import Model
-    from reportgen_core.annotation import Annotated, BadRow, Thresholds, Told
+    from reportgen_core.annotation import Annotated, BadRow, OnBadRow, Thresholds
     from reportgen_core.roc import Curve
 
 TOLD = 20  # bad rows named one by one; the rest are counted
@@ -198,7 +198,9 @@ def writing(out: Path | None) -> Iterator[IO[str]]:
         beside.unlink(missing_ok=True)
 
 
-def write(said: Iterable[Annotated | BadRow], file: IO[str], findings: tuple[str, ...], lines: bool, told: Told) -> int:
+def write(
+    said: Iterable[Annotated | BadRow], file: IO[str], findings: tuple[str, ...], lines: bool, told: OnBadRow
+) -> int:
     """Write row after row; how many. Those that cannot be read are told."""
     from reportgen_core.annotation import BadRow
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import CheckpointError, OptionError, sentence_classifiers
-from reportgen_core.abnormal import load_classifier, read_saved, saving
+from reportgen_core.abnormal import read_saved, saving
 from reportgen_core.sentences import LabelledSentence, SentenceClassifier, Watch
 
 Floats = NDArray[np.float32]
@@ -59,5 +59,5 @@ class VoteClassifier(SentenceClassifier):
         if not isinstance(names, list) or not all(isinstance(n, str) and n in sentence_classifiers for n in names):
             raise CheckpointError(f"{folder} names no classifiers that vote: {str(names)[:80]}")
         made = cls(of=",".join(names))
-        made.members = {name: load_classifier(folder / name) for name in made.members}
+        made.members = {name: sentence_classifiers.load(name).load(folder / name) for name in made.members}
         return made
