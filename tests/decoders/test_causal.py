@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from reportgen_plugins.decoders import causal
 from reportgen_plugins.decoders.causal import CausalDecoder
 from row_case import LIMIT, WORDS, features, make, one, reports, targets
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -51,8 +52,10 @@ def test_the_loss_is_that_of_reading_each_prefix_anew():
     assert float(out.losses["word"]) == pytest.approx(nats, rel=1e-5)
 
 
+@pytest.mark.parametrize("room", [2, 16])
 @pytest.mark.parametrize("beams", [1, 3])
-def test_words_and_attention_are_those_of_reading_each_prefix_anew(beams):
+def test_words_and_attention_are_those_of_reading_each_prefix_anew(beams, room, monkeypatch):
+    monkeypatch.setattr(causal._Room, "MORE", room)  # 9 words outgrow a room of 2
     decoder, f = gpt2(), features(6, 8)
     for b, made in enumerate(decoder.generate(f, GenerationSettings(beams=beams))):
         best, said = made.candidates[0], []
@@ -92,6 +95,20 @@ def test_the_image_is_read_once_a_study_whatever_the_beams():
     )
     decoder.generate(f, GenerationSettings(beams=3))
     assert seen == [5]
+
+
+def test_beams_of_the_one_study_left_look_at_its_image_even_when_they_are_as_many_as_the_studies_were():
+    decoder, f = gpt2(), features(3, 2)
+    image = decoder.bridge(f.tokens)
+    said = []
+    with torch.no_grad():
+        for studies, left in ((slice(0, 3), 2), (slice(2, 3), 0)):
+            step = causal._Step(decoder.model, image[studies], f.mask[studies], False)
+            rows = len(image[studies])
+            _, state, _ = step(torch.full((rows,), BOS), (torch.arange(rows),))
+            beams = tuple(s[[left] * 3] for s in state)
+            said.append(step(torch.tensor([5, 6, 7]), beams)[0])
+    np.testing.assert_allclose(said[0], said[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -28,7 +28,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, EncoderDecoderCache
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.errors import OptionError
@@ -100,53 +100,84 @@ class CausalDecoder(Decoder):
         return written(found, settings)
 
 
+class _Room(DynamicLayer):
+    """One layer's keys and values (R, heads, T, ·), with room behind them: a word is written, what is there stays."""
+
+    MORE = 16  # words that room is made for at a time
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)  # type: ignore[no-untyped-call]  # theirs
+        self.used = 0
+        self.room: tuple[Tensor, Tensor] | None = None  # (R, heads, room, ·) each
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Write the keys and values of a word (R, heads, 1, ·); those of all words that were read, as views."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        new = (key_states, value_states)
+        if self.room is None:
+            self.room = _widened(key_states[:, :, :0], self.MORE), _widened(value_states[:, :, :0], self.MORE)
+        elif self.used == self.room[0].shape[2]:
+            self.room = _widened(self.room[0], self.MORE), _widened(self.room[1], self.MORE)
+        end = self.used + key_states.shape[2]
+        for room, one in zip(self.room, new, strict=True):
+            room[:, :, self.used : end] = one
+        self.used = end
+        self.keys, self.values = (room[:, :, :end] for room in self.room)
+        return self.keys, self.values
+
+
+def _widened(tensor: Tensor, more: int) -> Tensor:
+    """(R, heads, T, ·) -> (R, heads, T + more, ·), not filled behind T."""
+    R, heads, T, width = tensor.shape
+    wide = tensor.new_empty(R, heads, T + more, width)
+    wide[:, :, :T] = tensor
+    return wide
+
+
 class _Step:
-    """One word further. The state is the study of each row, then keys and values (R, heads, T, ·) of each layer."""
+    """One word further. The state is the study of each row, then the rooms of keys and values of each layer."""
 
     def __init__(self, model: Any, image: Tensor, mask: Tensor, attention: bool) -> None:
         self.model, self.attention = model, attention
         self.image, self.mask = image, mask.long()
+        self.read: Any = Cache(layer_class_to_replicate=_Room)
         self.held: Held | None = None  # mask, then keys and values of the image, layer by layer
-        self.rows: tuple[Tensor, ...] = ()  # what is held, once for each beam
+        self.seen: Any = DynamicCache()  # the same, once for each beam
+        self.rows, self.beams = 0, self.mask  # (R, N); no rows yet: what is held is not laid out for them
 
     def __call__(self, words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
-        who, *read = state
-        if self.held is None:
-            out = self._run(words, DynamicCache(), DynamicCache(), self.image, self.mask)
-            cross = out.past_key_values.cross_attention_cache.layers
-            self.held = Held(self.mask, *(t for layer in cross for t in (layer.keys, layer.values)))
-        else:
-            mask, *image = self._seen(self.held.of(who), len(who))
-            nothing = self.image.new_zeros(1).expand(len(who), mask.shape[1], self.image.shape[2])  # is not read again
-            out = self._run(words, _cache(read), _cache(image), nothing, mask)
-        layers = out.past_key_values.self_attention_cache.layers
-        kept = tuple(t for layer in layers for t in (layer.keys, layer.values))
-        looked = torch.stack(out.cross_attentions).mean((0, 2))[:, 0].float() if self.attention else None  # (R, N)
-        return out.logits[:, -1].float(), (who, *kept), looked
-
-    def _seen(self, held: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:
-        """What is held of each study, for each of its beams; made anew only when studies are let go."""
-        if not self.rows or len(self.rows[0]) != rows:
-            self.rows = held if len(held[0]) == rows else tuple(t.repeat_interleave(rows // len(t), 0) for t in held)
-        return self.rows
-
-    def _run(self, words: Tensor, read: DynamicCache, seen: DynamicCache, image: Tensor, mask: Tensor) -> Any:
-        return self.model(
+        who, *rooms = state
+        image = self.image
+        if self.held is not None:
+            for layer, keys, values in zip(self.read.layers, rooms[::2], rooms[1::2], strict=True):
+                layer.room = keys, values
+            self._look(self.held.of(who), len(who))
+            image = image.new_zeros(1).expand(len(who), *image.shape[1:])  # is not read again
+        out = self.model(
             input_ids=words[:, None],
-            past_key_values=EncoderDecoderCache(read, seen),
+            past_key_values=EncoderDecoderCache(self.read, self.seen),
             encoder_hidden_states=image,
-            encoder_attention_mask=mask,
+            encoder_attention_mask=self.beams,
             use_cache=True,
             output_attentions=self.attention,
         )
+        if self.held is None:
+            self.held = Held(self.mask, *(t for layer in self.seen.layers for t in (layer.keys, layer.values)))
+        kept = tuple(t for layer in self.read.layers for t in layer.room)
+        looked = torch.stack(out.cross_attentions).mean((0, 2))[:, 0].float() if self.attention else None  # (R, N)
+        return out.logits[:, -1].float(), (who, *kept), looked
 
-
-def _cache(tensors: list[Tensor]) -> DynamicCache:
-    """Keys and values, layer by layer, as transformers keeps them."""
-    cache = DynamicCache()
-    for layer in range(len(tensors) // 2):
-        cache.update(tensors[2 * layer], tensors[2 * layer + 1], layer)
-    return cache
+    def _look(self, held: tuple[Tensor, ...], rows: int) -> None:
+        """What is held of each study, for each of its beams; made anew only when there are other rows."""
+        if self.rows == rows:
+            return
+        self.rows = rows
+        each = rows // len(held[0])
+        self.beams, *image = held if each == 1 else tuple(t.repeat_interleave(each, 0) for t in held)
+        self.seen = DynamicCache()
+        for layer in range(len(image) // 2):
+            self.seen.update(image[2 * layer], image[2 * layer + 1], layer)
 
 
 def build(name: str, config: dict[str, Any], words: int, *, cross: bool = True) -> Any:
