@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from .errors import CompositionError
 from .interfaces import Decoder, Encoder, HasOwnLosses, Retriever, TakesTargets
+from .repeats import without_repeats
 from .studies import check_views, group_files, normalise, read_batches
-from .text import SPECIAL, TextSpec, Vocabulary, join, spans
+from .text import SPECIAL, TextSpec, Vocabulary, join, recipe, spans
 from .types import (
     Attention,
     Batch,
@@ -158,6 +159,8 @@ class Model(nn.Module):
                 found = self.retriever.search(features, sentences or settings.n_best)
                 return [self._retrieved(id, hits) for id, hits in zip(batch.ids, found, strict=True)]
             made = self.decoder.generate(features, settings)
+        if settings.distinct:
+            made = [replace(g, candidates=tuple(map(self._distinct, g.candidates))) for g in made]
         return [self._written(id, one) for id, one in zip(batch.ids, made, strict=True)]
 
     def _written(self, id: str, made: Generated) -> Report:
@@ -177,6 +180,10 @@ class Model(nn.Module):
             words=tuple(w for row in rows for w in row),
             rows=tuple(where for _, where in sentences) if looked is not None else (),
         )
+
+    def _distinct(self, candidate: Candidate) -> Candidate:
+        mark = recipe(self.text).mark
+        return without_repeats(candidate, self.vocabulary.encode([mark])[0] if mark in self.vocabulary.words else None)
 
     def _rows(self, candidate: Candidate) -> list[list[str]]:
         """The words as the decoder gave them: sentence by sentence, or a whole report with its marks as one row."""

@@ -180,6 +180,7 @@ class GenerationSettings:
     max_sentences: int | None = None
     max_words: int | None = None  # per sentence
     attention: bool = True  # keep the attention weights
+    distinct: bool = False  # leave out a sentence that the report has already
 
 
 @dataclass(frozen=True, slots=True)

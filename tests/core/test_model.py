@@ -152,3 +152,21 @@ def test_a_sentence_of_a_report_knows_its_rows_of_attention(studies, rows, per, 
     assert (report.text, report.sentences, report.rows) == (text, sentences, where)
     assert report.words == tuple(" ".join(rows).split())
     assert [list(report.looks(i)) for i in range(len(sentences))] == [list(range(*r)) for r in where]
+
+
+@pytest.mark.parametrize(
+    ("rows", "per", "words", "where"),
+    [
+        (("the heart . no effusion . the heart .",), "word", ["the", "heart", ".", "."], ((0, 2), (3, 5))),
+        (("the heart", "no effusion", "the heart"), "sentence", ["the", "heart"], ((0, 1), (1, 2))),
+        (("the heart", "no effusion", "the heart"), "sentence", ["the", "heart", "."], ((0, 1), (1, 2))),
+    ],
+)
+def test_a_distinct_report_says_nothing_twice(studies, rows, per, words, where):
+    model = tiny_model()
+    spec = target_spec(model.text, Vocabulary(dict.fromkeys([*words, "no", "effusion"])))
+    made = Model(model.encoder, Says(model.encoder.features, spec, rows, per), text=model.text, targets=spec)
+    [report] = made.report_studies(studies[:1], settings=GenerationSettings(distinct=True))
+    assert report.text == "the heart. no effusion."
+    assert report.rows == where
+    assert len(report.attention.regions) == where[-1][1] + (per == "word")

@@ -50,6 +50,7 @@ PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--format", "shape", type=click.Choice(["table", "json", "csv", "markdown", "latex"]), default="table")
 @click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model.")
 @click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model.")
+@click.option("--distinct", is_flag=True, help="With --model: leave out a sentence that the report has already.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1, 4096), help="With --model.")
 @device_option()
 def eval_command(**asked: Any) -> None:
@@ -142,7 +143,8 @@ def _with_model(asked: Mapping[str, Any], how: dict[str, Any], collection: Colle
     if asked["nearest_image"]:
         studies = (*collection.split("train"), *collection.split(split))
         features = model.pooled(studies, batch_size=asked["batch_size"])
-    settings = GenerationSettings(max(asked["beams"], asked["n_best"]), asked["n_best"], attention=False)
+    beams = max(asked["beams"], asked["n_best"])
+    settings = GenerationSettings(beams, asked["n_best"], attention=False, distinct=asked["distinct"])
     how |= {"sections": sections, "background": replace(background, features=features)}
     how |= {"name": asked["name"] or Path(asked["model"]).name, "settings": settings}
     return evaluate(model, collection, batch_size=asked["batch_size"], **how)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @images_and_model
 @click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="So many reports a study.")
 @click.option("--max-sentences", type=click.IntRange(1, 1000), help="Without it, as the model was trained.")
+@click.option("--distinct", is_flag=True, help="Leave out a sentence that the report has already.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and study.")
 @click.option("--attention", is_flag=True, help="With --json: where the model looked, as numbers.")
 @click.option("--out", type=FOLDER, help="Also write STUDY.txt and reports.jsonl into this folder.")
@@ -46,6 +47,7 @@ def report(
     beams: int,
     n_best: int,
     max_sentences: int | None,
+    distinct: bool,
     as_json: bool,
     attention: bool,
     out: Path | None,
@@ -71,7 +73,8 @@ def report(
 
     studies = [one_study(images)] if as_study else group_files(images)
     made = ready(model, device, precision)
-    settings = GenerationSettings(beams, n_best, max_sentences, attention=attention or pictures is not None)
+    looks = attention or pictures is not None
+    settings = GenerationSettings(beams, n_best, max_sentences, attention=looks, distinct=distinct)
     shown = Shown(as_json, attention, out, len(studies) > 1, pictures, made.encoder.features.grid)
     kept = default_cache() if cache else None
     how: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers, "cache": kept}

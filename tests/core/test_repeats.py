@@ -1,0 +1,46 @@
+"""Reports that say nothing twice."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from reportgen_core import Attention, Candidate
+from reportgen_core.repeats import without_repeats
+
+MARK = 4
+
+
+def test_a_sentence_said_before_goes_with_its_look():
+    looked = Attention("sentence", torch.eye(4), torch.eye(4)[:, :2], torch.tensor([7, 8]))
+    made = without_repeats(Candidate(((5, 6), (7,), (5, 6), (8, 9)), -0.5, looked), MARK)
+    assert made.sentences == ((5, 6), (7,), (8, 9))
+    assert made.score == -0.5
+    assert made.attention.regions.argmax(1).tolist() == [0, 1, 3]
+    assert made.attention.tags.shape == (3, 2)
+    assert made.attention.tag_ids.tolist() == [7, 8]
+
+
+def test_within_a_row_a_sentence_goes_with_its_mark_and_the_looks_of_its_words():
+    row = (5, 6, MARK, 7, MARK, 5, 6, MARK, 8)
+    looked = Attention("word", torch.eye(9), words=torch.eye(9)[:2])
+    made = without_repeats(Candidate((row,), 0.0, looked), MARK)
+    assert made.sentences == ((5, 6, MARK, 7, MARK, 8),)
+    assert made.attention.regions.argmax(1).tolist() == [0, 1, 2, 3, 4, 8]
+    assert made.attention.words.shape == (2, 6)
+
+
+@pytest.mark.parametrize("sentences", [
+    (), ((),), ((5,), (6,)), ((5, MARK, 6, MARK),), ((5, 6), (6, 5)), ((5, MARK, 5, 6),),
+])  # fmt: skip
+def test_a_report_without_repeats_stays_as_it_is(sentences):
+    candidate = Candidate(sentences, 0.0)
+    assert without_repeats(candidate, MARK) is candidate
+
+
+def test_an_unfinished_last_sentence_counts_as_said_before():
+    assert without_repeats(Candidate(((5, MARK, 5),), 0.0), MARK).sentences == ((5, MARK),)
+
+
+def test_without_a_mark_a_row_is_one_sentence():
+    assert without_repeats(Candidate(((5, 5), (5, 5)), 0.0), None).sentences == ((5, 5),)
