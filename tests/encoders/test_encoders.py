@@ -6,6 +6,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -121,6 +122,15 @@ def test_tokens_of_a_resnet_are_the_last_map_of_the_whole_model() -> None:
     whole.load_state_dict(encoder.net.state_dict(), strict=False)  # type: ignore[union-attr]
     images = pixels(encoder, 2)[:, 0]
     torch.testing.assert_close(encoder.encode(images).tokens, whole.forward_features(images).flatten(2).mT)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "lse"])
+def test_the_pooled_vector_is_made_of_the_map_as_pooling_says(pooling: str) -> None:
+    encoder = tiny("timm/test_resnet", pooling=pooling, sharpness=2.0).eval()
+    seen = encoder.encode(pixels(encoder, 2)[:, 0])
+    x = seen.tokens.detach().numpy().astype(np.float64)  # (n, N, D)
+    wanted = {"mean": x.mean(1), "max": x.max(1), "lse": np.log(np.exp(2 * x).mean(1)) / 2}[pooling]
+    np.testing.assert_allclose(seen.pooled.detach().numpy(), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_tokens_of_a_transformer_are_normalised_and_without_its_class_token() -> None:
@@ -271,6 +281,7 @@ def test_an_unreachable_hub_is_one_line_with_three_ways_on(tmp_path: Path, monke
         ("resnet50", {"pretrained": "/nowhere.safetensors"}, "no such file"),
         ("resnet50", {"pretrained": 3}, "pretrained=3"),
         ("vgg16", {"width": 2}, "width=2"),
+        ("resnet50", {"pooling": "median"}, "no pooling 'median'; there are: lse, mean, max"),
     ],
 )
 def test_a_wrong_option_is_one_line(name: str, options: dict[str, Any], says: str) -> None:

@@ -53,15 +53,17 @@ def phantom(tmp_path: Path) -> Collection:
     return datasets.create("phantom", tmp_path / "phantom", **TINY.data["phantom"]).read()
 
 
+@pytest.mark.parametrize("size", ["small", "medium"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_small_scale_gives_every_system_the_same_encoder_and_budget_and_keeps_what_is_its_own(name: str) -> None:
-    ours, scale = load_preset(name), SCALES["small"]
+def test_a_scale_gives_every_system_the_same_encoder_and_budget_and_keeps_what_is_its_own(name: str, size: str) -> None:
+    ours, scale = load_preset(name), SCALES[size]
     small = scaled(ours, scale)
     seen = small.compose.encoder_options.get("inner", small.compose.encoder)
     assert seen == scale.encoder
     options = small.compose.encoder_options.get("inner_options", small.compose.encoder_options)
     assert {k: options[k] for k in scale.encoder_options} == scale.encoder_options
     assert {k: small.train[k] for k in scale.train} == scale.train
+    assert small.generation == {**ours.generation, **scale.generation}
     for kept in ("weights", "steps"):
         assert small.train.get(kept) == ours.train.get(kept)
     for kept in ("attention", "topic", "tags_used", "word_layers", "shuffle"):

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 CLASSIFIER = "chestxray8"  # what an encoder is trained with before the systems are
-HEAD = {"transition": 256, "pooling": "mean", "balanced": False}
 SPLITS = ("train", "val", "test")
 
 
@@ -272,14 +271,14 @@ def _start(
     from reportgen_core import TrainSettings, compose, train
 
     folder = out / "encoder"
-    question = _plain({**asdict(replace(asked, epochs=None)), "first": scale.first, "options": scale.encoder_options})
+    own = {"first": scale.first, "head": scale.head, "options": scale.encoder_options}
+    question = _plain({**asdict(replace(asked, epochs=None)), **own})
     _same(folder / "asked.json", question, out)
     if not (folder / "finished.json").exists():
         _keep(folder / "asked.json", question)
         model = compose(
             encoder=scale.encoder, encoder_options={**scale.encoder_options, "frozen": 0}, decoder=CLASSIFIER,
-            seed=asked.seed,
-            decoder_options=HEAD,
+            decoder_options=scale.head, seed=asked.seed,
         )  # fmt: skip
         settings = TrainSettings.of({**scale.first, "seed": asked.seed})
         begun = time.perf_counter()

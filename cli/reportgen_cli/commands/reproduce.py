@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 )
 @click.option("--data-root", type=click.Path(path_type=Path), help=PLACE)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
-@click.option("--scale", type=click.Choice(["paper", "small"]), default="paper", show_default=True, help="See below.")
-@click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's, or of the small scale's.")
+@click.option(
+    "--scale", type=click.Choice(["paper", "small", "medium"]), default="paper", show_default=True, help="See below."
+)
+@click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's, or of the scale's.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many studies of each split, the first ones.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option(
@@ -48,8 +50,9 @@ def reproduce(preset: str | None, every: bool, **how: Any) -> None:
     Example: rg reproduce --all --data phantom --scale small
 
     Scale paper takes the preset as it stands, which is a GPU's work. Scale small gives every system the same small
-    encoder, image size and budget, so that a CPU compares decoders like with like. What is finished in --out is not
-    made again, and what was stopped goes on; with --all a preset that fails is named, and the others are made.
+    encoder, image size and budget, so that a CPU compares decoders like with like; medium is eight times the studies.
+    What is finished in --out is not made again, and what was stopped goes on; with --all a preset that fails is named,
+    and the others are made.
     """
     if every == (preset is not None):
         raise OptionError("reproduce needs PRESET or --all, one of them")

@@ -5,6 +5,8 @@ Localization of Common Thorax Diseases, CVPR 2017, arXiv:1705.02315, section 4.1
 prediction layer.
 
 - Pooling is Log-Sum-Exp with sharpness r, eq. 1; `pooling` may be mean or max, its limits.
+- Without a transition layer (`transition=0`) the tokens themselves are pooled: an encoder that pools alike gives
+  decoders the very vector that named the findings.
 - The transition layer is the one of `tienet`, and the loss is TieNet's, eq. 6: the two differ in the text alone.
 """
 
@@ -24,14 +26,12 @@ from reportgen_core import (
     FeatureSpec,
     Generated,
     GenerationSettings,
-    OptionError,
     Targets,
     TargetSpec,
 )
 
+from ..pooling import check_pooling, pooled
 from .balance import BalancedLoss
-
-POOLINGS = ("lse", "mean", "max")
 
 
 class ImageClassifier(Decoder):
@@ -54,11 +54,10 @@ class ImageClassifier(Decoder):
         super().__init__(features, targets)
         if not features.tokens:
             raise CompositionError("chestxray8 looks at images, and this encoder has no token")
-        if pooling not in POOLINGS:
-            raise OptionError(f"chestxray8 has no pooling {pooling!r}; there are: {', '.join(POOLINGS)}")
+        check_pooling("chestxray8", pooling)
         self.pooling, self.sharpness = pooling, sharpness
-        self.transition = nn.Linear(features.dim, transition)
-        self.findings = nn.Linear(transition, max(len(targets.findings), 1))
+        self.transition = nn.Linear(features.dim, transition) if transition else None
+        self.findings = nn.Linear(transition or features.dim, max(len(targets.findings), 1))
         self.dropout = nn.Dropout(dropout)
         self.loss = BalancedLoss(targets.findings, unsaid=unsaid, balanced=balanced)
 
@@ -66,19 +65,10 @@ class ImageClassifier(Decoder):
         """Take the weights of eq. 6 from the training studies."""
         self.loss.learn(studies.studies)
 
-    def pool(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(B, N, C) over the real ones (B, N) -> (B, C)."""
-        real, count = mask[..., None], mask.sum(1, keepdim=True).clamp(min=1)
-        if self.pooling == "mean":
-            return (tokens * real).sum(1) / count
-        if self.pooling == "max":
-            return tokens.masked_fill(~real, -torch.inf).amax(1)
-        sharp = (self.sharpness * tokens.float()).masked_fill(~real, -torch.inf)
-        return (sharp.logsumexp(1) - count.float().log()) / self.sharpness  # eq. 1
-
     def logits(self, features: Features) -> Tensor:
         """(B, L)."""
-        seen = self.pool(self.transition(features.tokens).relu(), features.mask)
+        tokens = features.tokens if self.transition is None else self.transition(features.tokens).relu()
+        seen = pooled(tokens, features.mask, self.pooling, self.sharpness)
         found: Tensor = self.findings(self.dropout(seen))
         return found[:, : len(self.targets.findings)]
 

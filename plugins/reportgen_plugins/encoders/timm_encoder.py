@@ -5,9 +5,10 @@ weights that the papers of this field start from, torchvision's ImageNet-1k trai
 Residual Learning for Image Recognition, 2015, arXiv:1512.03385) and `densenet121` (Huang et al., Densely Connected
 Convolutional Networks, 2016, arXiv:1608.06993).
 
-The tokens are the positions of one feature map; the pooled vector is their mean. Models that do not pool a map of
-their own (vision transformers) give the tokens after the model's last normalisation, without class tokens. Stages after
-the map are not built. The whole image is resized to `size`; timm's centre crop is not made, it would cut off lung.
+The tokens are the positions of one feature map; the pooled vector is their mean, or what `pooling` says. Models that do
+not pool a map of their own (vision transformers) give the tokens after the model's last normalisation, without class
+tokens. Stages after the map are not built. The whole image is resized to `size`; timm's centre crop is not made, it
+would cut off lung.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from reportgen_core import Features, FeatureSpec, ImageSpec, OptionError
 from reportgen_core.interfaces import Encoder
 
+from ..pooling import check_pooling, pooled
 from .weights import check_source, first_weights, on_meta
 
 
@@ -39,6 +41,9 @@ class TimmEncoder(Encoder):
         frozen: so many feature maps are fixed, from the pixels on: for a DenseNet 1 is the stem, 3 two blocks too.
         maps: so many feature maps up to that one are given by `feature_maps`.
         model_args: arguments of timm's model class, such as {"drop_path_rate": 0.1}.
+        pooling: how one vector is made of the map: mean, max, or lse, which finds small things as max does and learns
+            from more than one place.
+        sharpness: r of lse.
     """
 
     def __init__(
@@ -53,9 +58,13 @@ class TimmEncoder(Encoder):
         equalize: bool = False,
         maps: int = 1,
         model_args: Mapping[str, Any] | None = None,
+        pooling: str = "mean",
+        sharpness: float = 3.0,
     ) -> None:
         super().__init__()
         check_source(pretrained)
+        check_pooling(name, pooling)
+        self.pooling, self.sharpness = pooling, sharpness
         self.image = image_spec(name, size, views=views, equalize=equalize)
         plan = _Plan(name, self.image, dict(model_args or {}))
         level = plan.level("depth", depth)
@@ -80,7 +89,9 @@ class TimmEncoder(Encoder):
         """Run the model over images (n, C, H, W)."""
         x = self.net(images)[-1]  # (n, D, h, w)
         mask = torch.ones(len(x), x.shape[2] * x.shape[3], dtype=torch.bool, device=x.device)
-        return Features(x.flatten(2).transpose(1, 2), x.mean((2, 3)), mask)  # (n, D, h, w) -> (n, N, D)
+        tokens = x.flatten(2).transpose(1, 2)  # (n, D, h, w) -> (n, N, D)
+        mean = self.pooling == "mean"
+        return Features(tokens, x.mean((2, 3)) if mean else pooled(tokens, mask, self.pooling, self.sharpness), mask)
 
     def feature_maps(self, images: Tensor) -> list[Tensor]:
         """Images (n, C, H, W) to `maps` maps (n, D, h, w), the nearest to the pixels first."""

@@ -1,0 +1,31 @@
+"""One vector of a set of them: mean, maximum, or Log-Sum-Exp between the two.
+
+Wang et al.: ChestX-ray8, CVPR 2017, arXiv:1705.02315, eq. 1: (1/r) log((1/N) Σ_n exp(r x_n)) is nearly the mean for a
+small sharpness r and nearly the maximum for a large one.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from reportgen_core import OptionError
+
+POOLINGS = ("lse", "mean", "max")
+
+
+def check_pooling(part: str, pooling: str) -> None:
+    """Raise OptionError where there is no such pooling."""
+    if pooling not in POOLINGS:
+        raise OptionError(f"{part} has no pooling {pooling!r}; there are: {', '.join(POOLINGS)}")
+
+
+def pooled(tokens: Tensor, mask: Tensor, pooling: str, sharpness: float) -> Tensor:
+    """(B, N, C) over the real ones (B, N) -> (B, C)."""
+    real, count = mask[..., None], mask.sum(1, keepdim=True).clamp(min=1)
+    if pooling == "mean":
+        return (tokens * real).sum(1) / count
+    if pooling == "max":
+        return tokens.masked_fill(~real, -torch.inf).amax(1)
+    sharp = (sharpness * tokens.float()).masked_fill(~real, -torch.inf)
+    return (sharp.logsumexp(1) - count.float().log()) / sharpness  # eq. 1
