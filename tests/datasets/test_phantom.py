@@ -172,11 +172,23 @@ def test_rates_are_kept() -> None:
         assert all(x.check() is x for x in f)
 
 
+def test_abundance_gives_a_study_more_findings_and_one_is_as_without(tmp_path: Path) -> None:
+    how = {"n": 40, "size": 64, "views": 1, "normal": 0.0}
+    some, same, more = (
+        phantom.Phantom(tmp_path, **how, **further).read().studies
+        for further in ({}, {"abundance": 1}, {"abundance": 3})
+    )
+    assert some == same
+    counts = [sum(sum(s.labels.values()) for s in studies) / len(studies) for studies in (some, more)]
+    assert 1.6 < counts[0] < 3.0 < counts[1]  # 22 kinds at 0.10 on average, at most five of them
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"n": 0}, "n=0"), ({"size": 10}, "size=10"), ({"views": 3}, "views=3"), ({"n": True}, "n=True"),
         ({"text": "openi"}, "did you mean 'open-i'"), ({"normal": 2}, "normal=2"),
+        ({"abundance": 0}, "abundance=0 is a factor"), ({"abundance": True}, "abundance=True is a factor"),
         ({"val": 0.5, "test": 0.5}, "together below 1"), ({"findings": {"nodul": 0.1}}, "did you mean 'nodule'"),
         ({"findings": {"nodule": 3}}, "rate 3 of nodule"), ({"findings": dict.fromkeys(KINDS, 0)}, "every rate is 0"),
     ],

@@ -46,6 +46,7 @@ class Case:
 class Phantom(Dataset):
     """Drawn studies. `findings` changes how often an abnormal study has a kind; `normal` is the share without any.
 
+    `abundance` is by how much all kinds are commoner: a nearest image has the same findings ever more rarely.
     `labelled_sections` are those whose sentences `extra["sentence_abnormal"]` marks, in the order they are read.
     """
 
@@ -62,6 +63,7 @@ class Phantom(Dataset):
         text: str = "own",
         normal: float = 0.3,
         findings: Mapping[str, float] | None = None,
+        abundance: float = 1.0,
         val: float = 0.1,
         test: float = 0.2,
         labelled_sections: Sequence[str] = ("findings",),
@@ -77,7 +79,10 @@ class Phantom(Dataset):
         if not (val >= 0 and test >= 0 and val + test < 1):
             raise OptionError(f"val={val} and test={test} are shares: each at least 0, together below 1")
         self.n, self.size, self.seed, self.views, self.text = n, size, seed, views, text
-        self.normal, self.rates, self.val, self.test = float(normal), rates(findings or {}), val, test
+        if isinstance(abundance, bool) or not isinstance(abundance, int | float) or not 0 < abundance <= 10:
+            raise OptionError(f"abundance={abundance!r} is a factor: a number above 0, at most 10")
+        self.rates = {kind: min(rate * abundance, 1.0) for kind, rate in rates(findings or {}).items()}
+        self.normal, self.val, self.test = float(normal), val, test
         self.labelled_sections = tuple(labelled_sections)
 
     def read(self) -> Collection:
