@@ -5,7 +5,7 @@ small  every system gets the same encoder, the same pixels and widths, and the s
        is about stays: decoder, attention, tags, differences, order of sentences, the λ and steps of its losses. The
        encoder is first trained to name the findings of the training studies, once for all systems, and is fixed then.
 medium the same with eight times the studies, crowded with findings, an encoder that finds small things, and no sentence
-       twice in a report: a system by itself in twenty minutes on two cores.
+       twice in a report: a system by itself in some twenty minutes on two cores.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ WIDTHS = {
     "hidden": 128, "embedding": 128, "transition": 128, "width": 128, "joint": 128, "grouper_options": {"k": 50},
 }  # fmt: skip
 QUICK = ("bleu", "rouge-l", "cider", "chexpert-rules")  # METEOR takes longer than all of these
+SYSTEM = {"epochs": 12, "schedule": "cosine", "optimizer": "adam", "clip": 5.0, "keep_features": True}
+FIRST = {"batch_size": 16, "schedule": "cosine", "warmup": 60, "optimizer": "adamw", "weight_decay": 0.02}
 SCALES = {
     "paper": Scale("paper"),
     "small": Scale(
@@ -51,14 +53,8 @@ SCALES = {
         encoder="timm/resnet18",
         encoder_options={"size": 128, "depth": -2, "frozen": 4, "model_args": {"channels": [24, 48, 96, 192]}},
         sizes=WIDTHS,
-        train={
-            "epochs": 12, "batch_size": 8, "lr": 1.5e-3, "schedule": "cosine", "warmup": 20, "optimizer": "adam",
-            "clip": 5.0, "keep_features": True,
-        },
-        first={
-            "epochs": 24, "batch_size": 16, "lr": 1e-3, "schedule": "cosine", "warmup": 60, "optimizer": "adamw",
-            "weight_decay": 0.02,
-        },
+        train={**SYSTEM, "batch_size": 8, "lr": 1.5e-3, "warmup": 20},
+        first={**FIRST, "epochs": 24, "lr": 1e-3},
         head={"transition": 256, "pooling": "mean", "balanced": False},
         data={"phantom": {"n": 1500, "size": 128, "views": 2}},
         protocol="",
@@ -72,14 +68,8 @@ SCALES = {
             "model_args": {"channels": [24, 48, 96, 192], "stem_width": 12},
         },
         sizes=WIDTHS,
-        train={
-            "epochs": 12, "batch_size": 16, "lr": 3e-3, "schedule": "cosine", "warmup": 50, "optimizer": "adam",
-            "clip": 5.0, "keep_features": True,
-        },
-        first={
-            "epochs": 6, "batch_size": 16, "lr": 2e-3, "schedule": "cosine", "warmup": 60, "optimizer": "adamw",
-            "weight_decay": 0.02,
-        },
+        train={**SYSTEM, "batch_size": 16, "lr": 3e-3, "warmup": 50},
+        first={**FIRST, "epochs": 6, "lr": 2e-3},
         head={"transition": 0, "pooling": "lse", "sharpness": 3.0, "balanced": False},
         generation={"distinct": True},
         data={"phantom": {"n": 12000, "size": 128, "views": 1, "normal": 0.0, "abundance": 2.5}},

@@ -114,13 +114,12 @@ class _Room(DynamicLayer):
         """Write the keys and values of a word (R, heads, 1, ·); those of all words that were read, as views."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        new = (key_states, value_states)
         if self.room is None:
-            self.room = _widened(key_states[:, :, :0], self.MORE), _widened(value_states[:, :, :0], self.MORE)
-        elif self.used == self.room[0].shape[2]:
+            self.room = key_states[:, :, :0], value_states[:, :, :0]
+        if self.used == self.room[0].shape[2]:
             self.room = _widened(self.room[0], self.MORE), _widened(self.room[1], self.MORE)
         end = self.used + key_states.shape[2]
-        for room, one in zip(self.room, new, strict=True):
+        for room, one in zip(self.room, (key_states, value_states), strict=True):
             room[:, :, self.used : end] = one
         self.used = end
         self.keys, self.values = (room[:, :, :end] for room in self.room)
