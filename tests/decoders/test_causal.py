@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 from reportgen_plugins.decoders import causal
-from reportgen_plugins.decoders.causal import CausalDecoder
+from reportgen_plugins.decoders.causal import CausalDecoder, build
 from row_case import LIMIT, WORDS, features, make, one, reports, targets
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
+from transformers.activations import ACT2FN
 
 from reportgen_core import FeatureSpec, GenerationSettings, OptionError, TargetSpec, decoders, load
 from reportgen_core.composition import check, compose
@@ -184,3 +185,11 @@ def test_weights_of_another_size_say_what_differs(tmp_path):
 def test_densenet121_with_gpt2_as_published_composes_without_memory():
     plan = check(encoder="densenet121", decoder="gpt2", text=TextSpec())
     assert plan.rows[1].parameters > 100_000_000
+
+
+def test_gelu_in_one_call_is_the_published_one():
+    ours = build("gpt2", {"n_layer": 1, "n_head": 2, "n_embd": 8}, 20)
+    x = torch.linspace(-6, 6, 101)
+    published = 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
+    assert not isinstance(ours.transformer.h[0].mlp.act, type(ACT2FN["gelu_new"]))
+    assert torch.allclose(ours.transformer.h[0].mlp.act(x), published, atol=1e-6)

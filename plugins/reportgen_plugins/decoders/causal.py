@@ -197,6 +197,9 @@ def build(name: str, config: dict[str, Any], words: int, *, cross: bool = True) 
             raise OptionError(f"{name}: config cannot set {key!r}, which the data and the encoder decide")
     try:
         made = AutoConfig.for_model(name, **config, **ours)
+        for key in ("activation_function", "hidden_act"):
+            if getattr(made, key, None) == "gelu_new":
+                setattr(made, key, "gelu_pytorch_tanh")  # the same function, in one call for eight
         known = set(type(made)().to_dict()) | set(type(made).attribute_map)
         model = AutoModelForCausalLM.from_config(made, attn_implementation="eager")  # type: ignore[no-untyped-call]  # theirs
     except (ValueError, KeyError, TypeError, ImportError) as e:

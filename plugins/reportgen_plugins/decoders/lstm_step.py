@@ -48,7 +48,7 @@ class StepCell(nn.LSTMCell):
             return after
         weight, bias = self._laid.of(list(self.parameters()), self._lay)
         hidden, cell = state
-        gates = few_rows(torch.cat([inputs.to(weight.dtype), hidden.to(weight.dtype)], -1), weight)
+        gates = few_rows(joined(inputs, hidden, weight.dtype), weight)
         return advance(gates.add_(bias), cell.float())
 
     def _lay(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -62,24 +62,22 @@ class WordCell:
     """An LSTM cell that reads a word and, where it has one, a vector beside it, laid out for generation."""
 
     table: Tensor  # (V, 4H): what each word gives to the gates, the bias with it
-    inputs: Tensor  # (·, 4H): of the vector beside the word
-    recurrent: Tensor  # (H, 4H)
+    weight: Tensor  # (4H, H + ·): of the state and the vector beside the word, read in one product
 
     @classmethod
     def lay(cls, words: Tensor, inputs: Tensor, recurrent: Tensor, bias: Tensor | None, dtype: torch.dtype) -> WordCell:
         """From embeddings (V, E), torch's weights (4H, E + ·) and (4H, H), and the sum of its biases (4H,)."""
         E = words.shape[1]
         table = gate_order(F.linear(words, inputs[:, :E], bias)).to(dtype)
-        beside, last = (gate_order(w.T).contiguous().to(dtype) for w in (inputs[:, E:], recurrent))
-        return cls(table, beside, last)
+        weight = gate_order(torch.cat([recurrent, inputs[:, E:]], 1).T).T
+        return cls(table, weight.contiguous().to(dtype))
 
     def __call__(
         self, words: Tensor, hidden: Tensor, cell: Tensor, beside: Tensor | None = None, gates: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """words (R,), state (R, H), `beside` (R, ·), `gates` (R, 4H) in `gate_order` that are added -> the state."""
-        found = F.embedding(words, self.table).addmm_(hidden.to(self.recurrent.dtype), self.recurrent)
-        if beside is not None:
-            found.addmm_(beside.to(self.inputs.dtype), self.inputs)
+        found = F.embedding(words, self.table)
+        found += few_rows(joined(hidden, beside, self.weight.dtype), self.weight)
         return advance(found if gates is None else found.add_(gates), cell.float())
 
 
@@ -110,6 +108,11 @@ class Together:
         if self.layers[0].bias is None:
             return weight, None
         return weight, torch.cat([layer.bias for layer in self.layers]).to(dtype)
+
+
+def joined(first: Tensor, second: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """(R, ·) and, where there is one, (R, ·) side by side in that dtype."""
+    return first.to(dtype) if second is None else torch.cat([first.to(dtype), second.to(dtype)], -1)
 
 
 def few_rows(vectors: Tensor, weight: Tensor) -> Tensor:

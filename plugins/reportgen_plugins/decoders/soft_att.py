@@ -25,7 +25,7 @@ from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, G
 from reportgen_core.text import PAD
 
 from .attention import AdditiveAttention, attend
-from .lstm_step import Kept, WordCell
+from .lstm_step import Kept, WordCell, few_rows, joined
 from .rows import Held, most_words, taught, word_loss, written
 from .search import State, search
 
@@ -35,11 +35,10 @@ class _Laid:
     """The weights as generation takes them."""
 
     cell: WordCell  # eq. 1-3
-    asks: Tensor  # (H, H + 1): U of eq. 4 and f_β
+    asks: Tensor  # (H + 1, H): U of eq. 4 and f_β
     words: Tensor  # (V, E)
-    hidden: Tensor  # (H, E): L_h
-    context: Tensor  # (D, E): L_z
-    out: Tensor  # (E, V): L_o
+    deep: Tensor  # (E, H + D): L_h and L_z
+    out: Tensor  # (V, E): L_o
 
 
 class SoftAttentionLSTM(Decoder):
@@ -117,13 +116,13 @@ class SoftAttentionLSTM(Decoder):
         def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
             hidden, cell, who = state
             tokens, mask, keys = held.of(who)
-            asked = hidden.to(laid.asks.dtype) @ laid.asks
+            asked = few_rows(hidden.to(laid.asks.dtype), laid.asks)
             alpha = self.attention.weigh(keys, asked[:, :-1], mask)  # eq. 4-5
             seen = (asked[:, -1:] + bias).sigmoid() * attend(alpha, tokens)
             hidden, cell = laid.cell(words, hidden, cell, seen)
-            said = F.embedding(words, laid.words).addmm_(hidden, laid.hidden)
-            said.addmm_(seen.to(laid.context.dtype), laid.context)
-            return (said @ laid.out).float(), (hidden, cell, who), alpha  # eq. 7
+            said = F.embedding(words, laid.words)
+            said += few_rows(joined(hidden, seen, laid.deep.dtype), laid.deep)
+            return few_rows(said, laid.out).float(), (hidden, cell, who), alpha  # eq. 7
 
         state = (hidden, cell, torch.arange(len(hidden), device=hidden.device))
         length = most_words(self.targets, settings)
@@ -138,9 +137,8 @@ class SoftAttentionLSTM(Decoder):
 
         def lay(dtype: torch.dtype) -> _Laid:
             asks = torch.cat([self.attention.query.weight, self.gate.weight])
-            turned = (asks, self.from_hidden.weight, self.from_context.weight, self.out.weight)
-            ask, hidden, context, out = (w.T.contiguous().to(dtype) for w in turned)
+            deep = torch.cat([self.from_hidden.weight, self.from_context.weight], 1)
             further = WordCell.lay(words, cell.weight_ih, cell.weight_hh, cell.bias_ih + cell.bias_hh, dtype)
-            return _Laid(further, ask, words.to(dtype), hidden, context, out)
+            return _Laid(further, *(w.to(dtype) for w in (asks, words, deep, self.out.weight)))
 
         return self._laid.of(list(self.parameters()), lay)
