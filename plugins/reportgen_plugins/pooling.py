@@ -6,6 +6,8 @@ small sharpness r and nearly the maximum for a large one.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -14,10 +16,12 @@ from reportgen_core import OptionError
 POOLINGS = ("lse", "mean", "max")
 
 
-def check_pooling(part: str, pooling: str) -> None:
-    """Raise OptionError where there is no such pooling."""
+def check_pooling(part: str, pooling: str, sharpness: float) -> None:
+    """Raise OptionError where there is no such pooling, or a sharpness that gives no number."""
     if pooling not in POOLINGS:
         raise OptionError(f"{part} has no pooling {pooling!r}; there are: {', '.join(POOLINGS)}")
+    if not 0 < sharpness < math.inf:
+        raise OptionError(f"{part} takes a sharpness above 0, got {sharpness!r}; pooling mean and max are its ends")
 
 
 def pooled(tokens: Tensor, mask: Tensor, pooling: str, sharpness: float) -> Tensor:

@@ -54,7 +54,7 @@ class ImageClassifier(Decoder):
         super().__init__(features, targets)
         if not features.tokens:
             raise CompositionError("chestxray8 looks at images, and this encoder has no token")
-        check_pooling("chestxray8", pooling)
+        check_pooling("chestxray8", pooling, sharpness)
         self.pooling, self.sharpness = pooling, sharpness
         self.transition = nn.Linear(features.dim, transition) if transition else None
         self.findings = nn.Linear(transition or features.dim, max(len(targets.findings), 1))

@@ -63,7 +63,7 @@ class TimmEncoder(Encoder):
     ) -> None:
         super().__init__()
         check_source(pretrained)
-        check_pooling(name, pooling)
+        check_pooling(name, pooling, sharpness)
         self.pooling, self.sharpness = pooling, sharpness
         self.image = image_spec(name, size, views=views, equalize=equalize)
         plan = _Plan(name, self.image, dict(model_args or {}))
