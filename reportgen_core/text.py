@@ -109,6 +109,14 @@ def unread(text: str, words: Sequence[str], spec: TextSpec) -> int:
     return len(flat(text, endless)) - len(words)
 
 
+def shortening(texts: Sequence[str], spec: TextSpec) -> str:
+    """How many of the reports to learn from the limits cut, as a sentence; empty where there is none."""
+    cut = sum(unread(text, flat(text, spec), spec) > 0 for text in texts)
+    whole = "" if spec.max_length is None else f" or {spec.max_length} words in all"
+    limits = f"{spec.max_sentences} sentences of {spec.max_words} words{whole}"
+    return f"{cut} of {len(texts)} reports to learn from are longer than {limits}, and are cut" if cut else ""
+
+
 def spans(words: Sequence[str], spec: TextSpec) -> list[tuple[int, int]]:
     """Where the sentences of a row of words begin and end, the marks between them left out."""
     mark = recipe(spec).mark

@@ -14,6 +14,7 @@ from reportgen_cli.render import _epoch
 
 from reportgen_core import OptionError, compose, load
 from reportgen_core.settings import TrainSettings
+from reportgen_core.text import TextSpec
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,15 @@ def test_a_run_learns_writes_its_best_and_goes_on(rg, data: Path, composed: Path
     assert "epoch 2 of" not in more.err
     epochs = [r for r in map(json.loads, (run / "log.jsonl").read_text().splitlines()) if r["kind"] == "epoch"]
     assert [r["epoch"] for r in epochs] == [0, 1, 2]
+
+
+def test_reports_that_the_limits_cut_are_counted(rg, data: Path, tmp_path: Path) -> None:
+    small = {"size": 64, "model_args": {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8]}}
+    made = compose(encoder="resnet50", decoder="lstm", encoder_options=small, text=TextSpec(max_sentences=1))
+    folder = made.save(tmp_path / "m")
+    done = rg("train", folder, "--data", "table", "--data-root", data, "--epochs", 1, "--out", tmp_path / "run")
+    assert done.code == 0
+    assert "2 of 4 reports to learn from are longer than 1 sentences of 30 words, and are cut" in done.err
 
 
 @pytest.mark.parametrize(

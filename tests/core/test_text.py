@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from reportgen_core.text import (
     flat,
     join,
     sentences,
+    shortening,
     unflatten,
     unread,
 )
@@ -136,6 +138,14 @@ def test_what_the_limits_cut_off_is_counted_with_its_marks(limits: dict[str, int
     spec = TextSpec(**limits)
     text = "A b. Two. Three."  # a b . two . three .
     assert unread(text, flat(text, spec), spec) == left
+
+
+def test_how_many_reports_the_limits_cut_is_a_sentence_or_nothing() -> None:
+    texts, spec = ["A b. Two. Three.", "One.", ""], TextSpec(max_sentences=2)
+    said = "1 of 3 reports to learn from are longer than 2 sentences of 30 words, and are cut"
+    assert shortening(texts, spec) == said
+    assert shortening(texts, replace(spec, max_length=4)) == said.replace(", and", " or 4 words in all, and")
+    assert shortening(texts[1:], spec) == ""
 
 
 def test_limits_cut_sentences_and_words() -> None:

@@ -139,6 +139,16 @@ def test_a_limit_takes_the_first_studies_of_each_split(tiny: None, phantom: Coll
     assert reproduce("lrcn", phantom, asked, out=tmp_path / "out").studies == {"train": 3, "val": 3, "test": 3}
 
 
+def test_a_scale_sets_limits_where_a_preset_is_silent_and_what_they_cut_is_said(
+    tiny: None, phantom: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SCALES, "small", replace(TINY, text={"max_sentences": 1}))
+    made = reproduce("lrcn", phantom, asked_for("lrcn", "phantom", {}, scale="small", limit=3), out=tmp_path / "out")
+    assert load(tmp_path / "out" / "lrcn" / "run" / "best").text.max_sentences == 1
+    assert "3 of 3 reports to learn from are longer than 1 sentences of 30 words, and are cut" in made.notes
+    assert scaled(load_preset("jing-coattention"), SCALES["small"]).text["max_sentences"] == 16
+
+
 def line(name: str, value: float, low: float, high: float) -> Line:
     return Line(name, value, low, high, True, name.split()[0])
 

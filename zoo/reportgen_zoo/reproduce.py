@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from reportgen_core import Collection, DataError, OptionError, Study, __version__
 from reportgen_core.results import save_evaluation, write
 from reportgen_core.scorecard import Card, System, card_from_json, card_to_json, system_from_json, system_to_json
+from reportgen_core.text import shortening
 
 from .preset import Preset, Row, load_preset
 from .scales import WRAPPED, Scale, scale_of, scaled
@@ -214,8 +215,9 @@ def _splits(
                 f"are: {', '.join(known) or 'none'}{how}"
             )
         found[split] = with_text[:limit]
-    words = f"{left} studies without section {' or '.join(sections)} are left out"
-    return found, [words] if left else []
+    words = f"{left} studies without section {' or '.join(sections)} are left out" if left else ""
+    learnt = [s.text(sections) for s in found["train"]] if preset.compose.decoder else []
+    return found, [note for note in (words, shortening(learnt, preset.text_spec())) if note]
 
 
 def _train(

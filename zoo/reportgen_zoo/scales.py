@@ -31,6 +31,7 @@ class Scale:
     encoder: str = ""
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     sizes: Mapping[str, Any] = field(default_factory=dict)  # of the options of the parts, where they have them
+    text: Mapping[str, Any] = field(default_factory=dict)  # where a preset is silent
     train: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)  # how the encoder is trained before; empty: it is not
     head: Mapping[str, Any] = field(default_factory=dict)  # options of the classifier that it is trained with
@@ -68,6 +69,7 @@ SCALES = {
             "model_args": {"channels": [24, 48, 96, 192], "stem_width": 12},
         },
         sizes=WIDTHS,
+        text={"max_sentences": 16},
         train={**SYSTEM, "batch_size": 16, "lr": 3e-3, "warmup": 50},
         first={**FIRST, "epochs": 6, "lr": 2e-3},
         head={"transition": 0, "pooling": "lse", "sharpness": 3.0, "balanced": False},
@@ -95,6 +97,7 @@ def scaled(preset: Preset, scale: Scale) -> Preset:
     return replace(
         preset,
         compose=_composition(preset.compose, scale),
+        text={**scale.text, **preset.text},
         train={**scale.train, **kept},
         generation={**preset.generation, **scale.generation},
         protocol=preset.protocol if scale.protocol is None else scale.protocol,

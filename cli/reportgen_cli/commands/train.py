@@ -13,6 +13,7 @@ import click
 from reportgen_core import Collection, DataError, OptionError, Study, datasets
 from reportgen_core.options import parse_options
 from reportgen_core.settings import TrainSettings
+from reportgen_core.text import shortening
 
 from ..options import FOLDER, completes, part, values
 from ..reading import PLACE, read_dataset
@@ -100,6 +101,9 @@ def train(
     main_process = os.environ.get("RANK", "0") == "0"
     if main_process:
         click.echo(f"{len(learn)} studies to learn from, {len(held)} held back, run in {folder}", err=True)
+        learnt = [s.text(begun.text.sections) for s in learn] if begun.decoder else []
+        if cut := shortening(learnt, begun.text):
+            click.echo(cut, err=True)
     with Training(main_process) as shown:
         learn_from(
             begun, learn, held, out=folder, settings=chosen, resume=resume,

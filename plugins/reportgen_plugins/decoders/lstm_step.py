@@ -62,22 +62,25 @@ class WordCell:
     """An LSTM cell that reads a word and, where it has one, a vector beside it, laid out for generation."""
 
     table: Tensor  # (V, 4H): what each word gives to the gates, the bias with it
-    weight: Tensor  # (4H, H + ·): of the state and the vector beside the word, read in one product
+    weight: Tensor  # (4H, H + ·): of the state and the vector beside the word; without such a vector (H, 4H)
 
     @classmethod
     def lay(cls, words: Tensor, inputs: Tensor, recurrent: Tensor, bias: Tensor | None, dtype: torch.dtype) -> WordCell:
         """From embeddings (V, E), torch's weights (4H, E + ·) and (4H, H), and the sum of its biases (4H,)."""
         E = words.shape[1]
         table = gate_order(F.linear(words, inputs[:, :E], bias)).to(dtype)
-        weight = gate_order(torch.cat([recurrent, inputs[:, E:]], 1).T).T
-        return cls(table, weight.contiguous().to(dtype))
+        weight = gate_order(torch.cat([recurrent, inputs[:, E:]], 1).T)
+        return cls(table, (weight.T if inputs.shape[1] > E else weight).contiguous().to(dtype))
 
     def __call__(
         self, words: Tensor, hidden: Tensor, cell: Tensor, beside: Tensor | None = None, gates: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """words (R,), state (R, H), `beside` (R, ·), `gates` (R, 4H) in `gate_order` that are added -> the state."""
         found = F.embedding(words, self.table)
-        found += few_rows(joined(hidden, beside, self.weight.dtype), self.weight)
+        if beside is None:
+            found.addmm_(hidden.to(self.weight.dtype), self.weight)
+        else:
+            found += few_rows(joined(hidden, beside, self.weight.dtype), self.weight)
         return advance(found if gates is None else found.add_(gates), cell.float())
 
 
@@ -110,9 +113,9 @@ class Together:
         return weight, torch.cat([layer.bias for layer in self.layers]).to(dtype)
 
 
-def joined(first: Tensor, second: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """(R, ·) and, where there is one, (R, ·) side by side in that dtype."""
-    return first.to(dtype) if second is None else torch.cat([first.to(dtype), second.to(dtype)], -1)
+def joined(first: Tensor, second: Tensor, dtype: torch.dtype) -> Tensor:
+    """(R, ·) and (R, ·) side by side in that dtype."""
+    return torch.cat([first.to(dtype), second.to(dtype)], -1)
 
 
 def few_rows(vectors: Tensor, weight: Tensor) -> Tensor:
