@@ -20,7 +20,7 @@ def check_pooling(part: str, pooling: str, sharpness: float) -> None:
     """Raise OptionError where there is no such pooling, or a sharpness that gives no number."""
     if pooling not in POOLINGS:
         raise OptionError(f"{part} has no pooling {pooling!r}; there are: {', '.join(POOLINGS)}")
-    if not 0 < sharpness < math.inf:
+    if isinstance(sharpness, bool) or not isinstance(sharpness, int | float) or not 0 < sharpness < math.inf:
         raise OptionError(f"{part} takes a sharpness above 0, got {sharpness!r}; pooling mean and max are its ends")
 
 

@@ -283,6 +283,7 @@ def test_an_unreachable_hub_is_one_line_with_three_ways_on(tmp_path: Path, monke
         ("vgg16", {"width": 2}, "width=2"),
         ("resnet50", {"pooling": "median"}, "no pooling 'median'; there are: lse, mean, max"),
         ("resnet50", {"pooling": "lse", "sharpness": 0}, "takes a sharpness above 0, got 0"),
+        ("resnet50", {"sharpness": "a"}, "takes a sharpness above 0, got 'a'"),
     ],
 )
 def test_a_wrong_option_is_one_line(name: str, options: dict[str, Any], says: str) -> None:
