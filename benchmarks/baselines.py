@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from importlib import util
 from pathlib import Path
 
-from reportgen_core import Collection, datasets, evaluate, metrics, protocols
-from reportgen_core.aligning import background_of
-from reportgen_core.baselines import Background, by_gold_tags, repeated
-from reportgen_core.evaluation import Evaluation
-from reportgen_core.scorecard import System
-from reportgen_core.tables import number
+from reportgen_core import Collection, evaluate
+from reportgen_core.registries import datasets, metrics, protocols
+from reportgen_core.scoring.baselines import Background, by_gold_tags, repeated
+from reportgen_core.scoring.evaluation import Evaluation
+from reportgen_core.scoring.evaluation_set import background_of
+from reportgen_core.scoring.score_tables import number
+from reportgen_core.scoring.scorecard import System
 
 CLINICAL = ("chexpert-rules micro-14 f1", "chexpert-rules macro-14 f1")
 COLUMNS = ("bleu-1", "bleu-2", "bleu-3", "bleu-4", "meteor", "rouge-l", "cider", *CLINICAL)

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 
 from benchmarks.measure import Row, alternate, emit
-from reportgen_core import Features, FeatureSpec, GenerationSettings, TargetSpec, decoders, encoders
-from reportgen_core.model import arithmetic, to_channels_last
-from reportgen_core.text import SPECIAL
+from reportgen_core import Features, FeatureSpec, GenerationSettings, TargetSpec
+from reportgen_core.models.model import arithmetic, to_channels_last
+from reportgen_core.registries import decoders, encoders
+from reportgen_core.text.spec import SPECIAL
 
 STUDIES, SENTENCES, WORDS, VOCABULARY, TAGS = 32, 6, 10, 1000, 210
 LENGTH = SENTENCES * WORDS

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Row, alternate, emit
-from reportgen_core import Features, FeatureSpec, GenerationSettings, TargetSpec, decoders
-from reportgen_core.model import arithmetic, best_precision
-from reportgen_core.text import BOS, EOS, PAD, SPECIAL
+from reportgen_core import Features, FeatureSpec, GenerationSettings, TargetSpec
+from reportgen_core.models.model import arithmetic, best_precision
+from reportgen_core.registries import decoders
+from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL
 
 STUDIES, SENTENCES, WORDS, VOCABULARY, WIDTH, REGIONS, TAGS = 16, 6, 30, 1000, 512, 49, 10
 SETTINGS = GenerationSettings(max_sentences=SENTENCES, max_words=WORDS)

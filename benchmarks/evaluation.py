@@ -15,7 +15,7 @@ from importlib import util
 from pathlib import Path
 
 from benchmarks.measure import Row, emit, seconds
-from reportgen_core import datasets
+from reportgen_core.registries import datasets
 
 PAIRS = 3858
 WITHOUT_JAVA = "bleu,rouge-l,cider,chexpert-rules"

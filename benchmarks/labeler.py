@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reportgen_plugins.metrics.labeler import LABELS, Labeler
+from reportgen_plugins.metrics.labeler.labeler import LABELS, Labeler
 
 CLASSES = [k for k in LABELS["chestxray14"] if k != "No Finding"]
 Counts = tuple[int, int, int]  # true positives, false positives, false negatives
@@ -93,7 +93,7 @@ def summary(table: Mapping[str, Counts], classes: Sequence[str]) -> str:
 
 def speed(texts: Sequence[str]) -> float:
     """Reports a second of processor time, by a labeler that has read none of them."""
-    from reportgen_plugins.metrics import labeler
+    from reportgen_plugins.metrics.labeler.labeler import labeler
 
     labeler._read.cache_clear()
     began = time.process_time()

@@ -16,9 +16,9 @@ from PIL import Image
 
 from benchmarks.measure import Row, alternate, emit
 from reportgen_core import Model, Study, View, compose
-from reportgen_core.model import arithmetic, best_precision, to_channels_last
-from reportgen_core.studies import normalise
-from reportgen_core.text import TextSpec, Vocabulary
+from reportgen_core.data.batches import normalise
+from reportgen_core.models.model import arithmetic, best_precision, to_channels_last
+from reportgen_core.text.spec import TextSpec, Vocabulary
 
 IMAGES, BATCH = 96, 32
 

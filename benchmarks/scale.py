@@ -27,11 +27,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from reportgen_plugins.retrievers.conditional import Conditional, Regions
-from reportgen_plugins.retrievers.finding import search_exactly
+from reportgen_plugins.retrievers.exact_search import search_exactly
 from reportgen_plugins.retrievers.proposals import Proposer
 from reportgen_plugins.retrievers.stages import Stages, recall_of, search_proposed
 
-from reportgen_core.textindex import TextIndex, TextRow, open_index, write_index
+from reportgen_core.retrieval.index import TextIndex, open_index, write_index
+from reportgen_core.types import TextRow
 
 from .measure import Row, emit, peak_mib, seconds
 

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from benchmarks.decoding import REGIONS, STUDIES, VOCABULARY, WIDTH, features
 from benchmarks.measure import Row, emit, peak_mib, seconds
-from reportgen_core import Features, FeatureSpec, GenerationSettings, Model, Study, TargetSpec, compose, decoders
-from reportgen_core.annotation import Row as Report
-from reportgen_core.annotation import annotate
-from reportgen_core.text import BOS, EOS, PAD, SPECIAL, TextSpec, Vocabulary
+from reportgen_core import Features, FeatureSpec, GenerationSettings, Model, Study, TargetSpec, compose
+from reportgen_core.annotation.findings import Row as Report
+from reportgen_core.annotation.findings import annotate
+from reportgen_core.registries import decoders
+from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, TextSpec, Vocabulary
 
 WORDS, FINDINGS, ROWS, LONG = 60, 15, 8192, 180
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reportgen_cli.option_values import parse_options
 
 from reportgen_core import Study, TrainSettings, compose, train
-from reportgen_core.annotation import Annotated, Row, annotate
-from reportgen_core.options import parse_options
-from reportgen_core.text import TextSpec
+from reportgen_core.annotation.findings import Annotated, Row, annotate
+from reportgen_core.text.spec import TextSpec
 
 SYSTEMS = ("tienet-r", "tf-idf + logistic regression")
 LEAST = 20  # positives of a class that is reported

@@ -15,11 +15,11 @@ import torch
 from benchmarks.measure import Row, emit
 from benchmarks.reporting import radiographs
 from reportgen_core import Study, TrainSettings, compose, train
-from reportgen_core.model import to_channels_last
-from reportgen_core.runlog import read_log
-from reportgen_core.studies import Reader, batches, normalise
-from reportgen_core.text import TextSpec
-from reportgen_core.training import weighted
+from reportgen_core.data.batches import Reader, batches, normalise
+from reportgen_core.models.model import to_channels_last
+from reportgen_core.text.spec import TextSpec
+from reportgen_core.training.log import read_log
+from reportgen_core.training.loop import weighted
 from reportgen_core.types import Features
 
 BATCH, STEPS = 16, 6

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "zoo"))
 def full_disk(folder: Path) -> str:
     """What a pull says that meets a full disk, and "" where such a disk cannot be had."""
     import test_faults
-    from reportgen_zoo import fetch
-    from reportgen_zoo.records import ZooError
+    from reportgen_zoo.manifest.records import ZooError
+    from reportgen_zoo.pull import fetch
     from zoo_server import Shelf, serve
 
     folder.mkdir()
@@ -45,7 +45,7 @@ def full_disk(folder: Path) -> str:
 
 def main(times: int) -> None:
     import test_faults
-    from reportgen_zoo import fetch
+    from reportgen_zoo.pull import fetch
 
     fetch.BACKOFF = 0.0
     with tempfile.TemporaryDirectory() as scratch:

@@ -83,10 +83,11 @@ def fuzz(times: int, try_one: Callable[[random.Random], object]) -> tuple[int, i
 
 def targets(folder: Path) -> dict[str, tuple[int, Callable[[random.Random], object]]]:
     """What is fuzzed: a share of the inputs, and a try with one input."""
-    from reportgen_zoo.manifests import read_manifest
+    from reportgen_zoo.pull.catalogue import read_manifest
 
-    from reportgen_core import checkpoint, load
-    from reportgen_core.testing import tiny_model
+    from reportgen_core import load
+    from reportgen_core.models import loading as checkpoint
+    from reportgen_core.testing.parts import tiny_model
 
     good = tiny_model().save(folder / "good")
     manifest = _manifest(good)
@@ -118,9 +119,9 @@ def targets(folder: Path) -> dict[str, tuple[int, Callable[[random.Random], obje
 
 
 def _manifest(good: Path) -> Any:
-    from reportgen_zoo.data import plain
-    from reportgen_zoo.records import Manifest, Probe, Record, Scores, Training
-    from reportgen_zoo.verify import files_of
+    from reportgen_zoo.manifest.records import Manifest, Probe, Record, Scores, Training
+    from reportgen_zoo.manifest.schema import plain
+    from reportgen_zoo.pull.verify import files_of
 
     scores = Scores("d", "p", 3, {"bleu-4": 0.1}, {"bleu-4": 0.05}, {"bleu-4": (0.0, 0.2)})
     told = Record(

@@ -22,7 +22,7 @@ SIZE = 200 * 10**6
 PULL = """
 import sys
 from reportgen_zoo import fetch
-from reportgen_zoo.records import File, Record
+from reportgen_zoo.manifest.records import File, Record
 url, size, digest = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 fetch.pull(Record("big.v1", "s", "l", (File("model.bin", size, digest),), (url,)))
 """
@@ -30,7 +30,7 @@ fetch.pull(Record("big.v1", "s", "l", (File("model.bin", size, digest),), (url,)
 LOAD = """
 import resource, sys
 from reportgen_core import load
-from reportgen_core.composition import check
+from reportgen_core.models.composition import check
 def now():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 check(encoder="densenet121", decoder="hier-lstm")  # imports what the parts need; their code is no weight
@@ -76,7 +76,7 @@ def pulls(folder: Path) -> list[Row]:
         subprocess.run([sys.executable, "-c", PULL, url, str(SIZE), digest], check=True, env=env)
 
     def imports() -> None:
-        code = "import reportgen_zoo.fetch, reportgen_zoo.records, filelock"
+        code = "import reportgen_zoo.pull.fetch, reportgen_zoo.manifest.records, filelock"
         subprocess.run([sys.executable, "-c", code], check=True, env=env)
 
     def curl(then: str) -> None:

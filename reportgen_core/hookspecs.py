@@ -53,19 +53,19 @@ def register_datasets() -> Iterable[Entry]:
 
 @hookspec
 def register_sentence_encoders() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.sentences.SentenceEncoder`: sentences to vectors."""
+    """Subclasses of `reportgen_core.sentence_parts.SentenceEncoder`: sentences to vectors."""
     raise NotImplementedError
 
 
 @hookspec
 def register_sentence_classifiers() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.sentences.SentenceClassifier`: normal or abnormal."""
+    """Subclasses of `reportgen_core.sentence_parts.SentenceClassifier`: normal or abnormal."""
     raise NotImplementedError
 
 
 @hookspec
 def register_sentence_groupers() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.sentences.SentenceGrouper`: sentences that say the same."""
+    """Subclasses of `reportgen_core.sentence_parts.SentenceGrouper`: sentences that say the same."""
     raise NotImplementedError
 
 

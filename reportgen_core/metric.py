@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_chec
 from .types import Score
 
 if TYPE_CHECKING:
-    from .scorecard import Line
-    from .types import Array, Report, Study
+    from .types import Array, Line, Report, Study
 
 
 class Metric(ABC):

@@ -59,7 +59,7 @@ class FeatureSpec:
 class TargetSpec:
     """What a decoder is to write: the names behind its outputs, and the limits its training text had."""
 
-    words: tuple[str, ...]  # V entries, the special ones first (see reportgen_core.text)
+    words: tuple[str, ...]  # V entries, the special ones first (see reportgen_core.text.spec)
     tags: tuple[str, ...] = ()  # K
     findings: tuple[str, ...] = ()  # L
     max_sentences: int = 8  # S
@@ -266,3 +266,41 @@ class Score:
     parts: Mapping[str, float] = field(default_factory=dict)  # "bleu-1": …
     higher_is_better: bool = True
     version: str = ""  # of the scorer
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """One text that can be found, and the texts that it stands for."""
+
+    id: str
+    text: str
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One number. `low` and `high` are the ends of its 95 % interval, None where there is none."""
+
+    name: str  # "bleu-4", "chexpert-rules micro-14 f1"
+    value: float
+    low: float | None = None
+    high: float | None = None
+    higher_is_better: bool | None = True  # None: a count, neither way is better
+    metric: str = ""  # the registered name it comes from
+    version: str = ""  # the metric's
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better."""
+        return "" if self.higher_is_better is None else "↑" if self.higher_is_better else "↓"
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """The parts, by registered name, and their options. A preset has a decoder or a retriever."""
+
+    encoder: str
+    decoder: str | None = None
+    retriever: str | None = None
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    decoder_options: Mapping[str, Any] = field(default_factory=dict)  # of the decoder or the retriever

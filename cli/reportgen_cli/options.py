@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from reportgen_core import OptionError
 
-from .kinds import KINDS
+from .registry_names import KINDS
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 JSON_VALUES = "K=V, where V is JSON or else text; may be given again."

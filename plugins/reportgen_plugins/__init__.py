@@ -118,11 +118,11 @@ def register_retrievers() -> Iterable[Entry]:
 
 @hookimpl
 def register_metrics() -> Iterable[Entry]:
-    cider = _HERE + "metrics.cider:Cider"
+    cider = _HERE + "metrics.nlg.cider:Cider"
     return [
-        Entry("bleu", _HERE + "metrics.bleu:Bleu", "BLEU-1..4 of the corpus", "ACL 2002"),
-        Entry("meteor", _HERE + "metrics.meteor:Meteor", "METEOR 1.5 of the corpus (Java)", "WMT 2014"),
-        Entry("rouge-l", _HERE + "metrics.rouge:RougeL", "ROUGE-L (F, β = 1.2)", "Lin 2004"),
+        Entry("bleu", _HERE + "metrics.nlg.bleu:Bleu", "BLEU-1..4 of the corpus", "ACL 2002"),
+        Entry("meteor", _HERE + "metrics.nlg.meteor:Meteor", "METEOR 1.5 of the corpus (Java)", "WMT 2014"),
+        Entry("rouge-l", _HERE + "metrics.nlg.rouge:RougeL", "ROUGE-L (F, β = 1.2)", "Lin 2004"),
         Entry("cider", cider, "CIDEr-D, as everybody means it", "arXiv:1411.5726"),
         Entry("cider-plain", cider, "CIDEr without the D", "arXiv:1411.5726", options={"plain": True}),
         Entry("chexpert-rules", _HERE + "metrics.clinical:ChexpertRules", "F1 of findings, by our rules"),
@@ -146,15 +146,15 @@ def register_datasets() -> Iterable[Entry]:
             paper="arXiv:2006.11988",
         ),
         Entry(
-            "iu-xray", at + "iu_xray:IuXray", "IU X-Ray (Open-i): XML, Kaggle's tables or R2Gen's annotation.",
+            "iu-xray", at + "iu.iu_xray:IuXray", "IU X-Ray (Open-i): XML, Kaggle's tables or R2Gen's annotation.",
             paper="doi:10.1093/jamia/ocv080",
         ),
         Entry(
-            "mimic-cxr", at + "mimic_cxr:MimicCxr", "MIMIC-CXR-JPG from its official files.",
+            "mimic-cxr", at + "mimic.mimic_cxr:MimicCxr", "MIMIC-CXR-JPG from its official files.",
             paper="doi:10.1038/s41597-019-0322-0",
         ),
         Entry("peir-gross", at + "peir_gross:PeirGross", "PEIR Gross: pathology photographs with one sentence each."),
-        Entry("phantom", at + "phantom:Phantom", "SYNTHETIC radiographs, drawn from findings; no download."),
+        Entry("phantom", at + "phantom.phantom:Phantom", "SYNTHETIC radiographs, drawn from findings; no download."),
         Entry("table", at + "table:Table", "Any CSV, TSV or JSON lines of images and texts."),
     ]  # fmt: skip
 

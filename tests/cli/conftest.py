@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from reportgen_cli.main import main
-from reportgen_zoo import manifests
+from reportgen_zoo.pull import catalogue as manifests
 
-from reportgen_core.testing import tiny_model
+from reportgen_core.testing.parts import tiny_model
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from reportgen_core import Model
-from reportgen_core.annotation import load_thresholds
-from reportgen_core.testing import FINDINGS, tiny_model
+from reportgen_core.annotation.thresholds import load_thresholds
+from reportgen_core.testing.parts import FINDINGS, tiny_model
 
 REPORTS = {"a": "word1 word2. word3.", "b": "", "c": "word4 word5 word6 word7."}
 

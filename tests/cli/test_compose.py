@@ -9,7 +9,7 @@ import pytest
 from reportgen_cli.commands.compose import arguments
 
 from reportgen_core import OptionError, load
-from reportgen_core.composition import check
+from reportgen_core.models.composition import check
 
 TINY = [
     "--encoder", "resnet50", "--decoder", "hier-lstm", "--encoder-option", "size=64",

@@ -6,9 +6,9 @@ import json
 
 from PIL import Image
 from reportgen_cli.commands.report import default_model
-from reportgen_zoo import manifests
-from reportgen_zoo.fetch import packaged
-from reportgen_zoo.verify import verify
+from reportgen_zoo.pull import catalogue as manifests
+from reportgen_zoo.pull.fetch import packaged
+from reportgen_zoo.pull.verify import verify
 
 
 def test_the_demo_writes_a_report_and_a_picture_of_the_attention(rg, tmp_path):

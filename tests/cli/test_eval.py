@@ -86,7 +86,7 @@ def test_a_score_that_cannot_be_had_is_one_line_and_the_others_are_printed(
     rg: Rg, files: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REPORTGEN_JAVA", str(tmp_path / "none"))
-    import reportgen_plugins.metrics.meteor as meteor
+    import reportgen_plugins.metrics.nlg.meteor as meteor
 
     monkeypatch.setattr(meteor, "PROCESS", meteor.MeteorProcess())
     done = rg("eval", *files[:4], "--metrics", "bleu,meteor")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reportgen_cli.explaining import blend, explain_study, page
+from reportgen_cli.pages.explain_page import blend, explain_study, page
 
 from reportgen_core import Attention, Report, load
-from reportgen_core.testing import tiny_model
+from reportgen_core.testing.parts import tiny_model
 
 SIZES = {"hidden": 8, "embedding": 8}
 
@@ -139,7 +139,7 @@ def test_report_explains_into_a_folder_of_its_own(rg: Any, model: Path, chest: P
 def test_chinese_words_are_left_to_the_page_where_no_font_has_them(
     views: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reportgen_cli import explaining
+    from reportgen_cli.pages import explain_page as explaining
 
     monkeypatch.setattr(explaining, "CHINESE", ("No Such Font",))
     assert explaining._caption("心影增大。", 15)[0] == "the page beside this folder has the words"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from browser import Browser
 from PIL import Image
-from reportgen_cli.explaining import explain_study
+from reportgen_cli.pages.explain_page import explain_study
 
 from reportgen_core import Attention, Report
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from reportgen_cli.main import rg
-from reportgen_plugins.metrics.labeler import Labeler, Scheme
+from reportgen_plugins.metrics.labeler.labeler import Labeler, Scheme
 
-from reportgen_core import DataError, Entry, Metric, MetricError, Score, metrics
+from reportgen_core import DataError, Entry, Metric, MetricError, Score
+from reportgen_core.registries import metrics
 
 TEXT = "Heart size is normal. Small left effusion, no pneumothorax. Possible pneumonia."
 

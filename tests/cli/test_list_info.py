@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from reportgen_cli.commands import doctor
-from reportgen_cli.commands.doctor import Finding
+from reportgen_cli.commands.about import doctor
+from reportgen_cli.commands.about.doctor import Finding
 from reportgen_cli.describe import arguments
-from reportgen_cli.kinds import KINDS
+from reportgen_cli.registry_names import KINDS
 
 import reportgen_core
 

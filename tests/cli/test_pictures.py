@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reportgen_cli.pictures import Panel, draw, enlarge, explain, overlay
+from reportgen_cli.pages.pictures import Panel, draw, enlarge, explain, overlay
 
 from reportgen_core import Attention, ImageError, Report
 
@@ -80,7 +80,7 @@ def report(views: tuple[str, ...], regions: torch.Tensor) -> Report:
 
 def test_a_picture_has_a_panel_a_view_and_a_sentence(views: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Panel] = []
-    monkeypatch.setattr("reportgen_cli.pictures.draw", lambda panels, **_: drawn.extend(panels))
+    monkeypatch.setattr("reportgen_cli.pages.pictures.draw", lambda panels, **_: drawn.extend(panels))
     regions = torch.zeros(2, 8)
     regions[0, 1] = 1  # the front's upper right
     regions[1, 6] = 1  # the side's lower left
@@ -97,7 +97,7 @@ def test_a_picture_has_a_panel_a_view_and_a_sentence(views: tuple[str, str], mon
 
 def test_one_view_of_a_model_for_two_is_shown_alone(views: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Panel] = []
-    monkeypatch.setattr("reportgen_cli.pictures.draw", lambda panels, **_: drawn.extend(panels))
+    monkeypatch.setattr("reportgen_cli.pages.pictures.draw", lambda panels, **_: drawn.extend(panels))
     regions = torch.zeros(1, 8)
     regions[0, 0] = 1
     explain(report(views[:1], regions), (2, 2, 2))

@@ -13,10 +13,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from reportgen_cli.commands import report as command
 from reportgen_cli.commands.report import as_text, as_values, file_name
-from reportgen_zoo import manifests
+from reportgen_zoo.pull import catalogue as manifests
 
 from reportgen_core import Attention, Report, load
-from reportgen_core.testing import WORDS
+from reportgen_core.testing.parts import WORDS
 
 
 def test_a_report_is_the_models_own(rg, model: Path, chest: Path) -> None:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from browser import Browser
 from PIL import Image
-from reportgen_cli.report_page import page, thumbnail
+from reportgen_cli.pages.evaluation_page import page, thumbnail
 
 from reportgen_core import evaluate
-from reportgen_core.baselines import Background
-from reportgen_core.evaluation import Evaluation
+from reportgen_core.scoring.baselines import Background
+from reportgen_core.scoring.evaluation import Evaluation
 
 NASTY = "The lungs </script><script>window.caught = true</script> are <b>clear</b> &amp; $title ${data}"
 REFERENCES = {f"s{i}": f"The lungs are clear in case {i}." for i in range(120)} | {

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from reportgen_cli.commands import reproduce as command
-from reportgen_zoo import reproduce as reproducing
-from reportgen_zoo.preset import load_preset
-from reportgen_zoo.reproduce import Asked, Reproduction, asked_for
+from reportgen_zoo.reproduce.preset import load_preset
+from reportgen_zoo.reproduce.record import Asked, Reproduction
+from reportgen_zoo.reproduce.run import asked_for
+from reportgen_zoo.reproduce.run import run as reproducing
 
-from reportgen_core.scorecard import Card, Line, System
+from reportgen_core.scoring.scorecard import Card, System
+from reportgen_core.types import Line
 
 
 def made(name: str, asked: Asked) -> Reproduction:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reportgen_cli.shading import _placed, _salient, shaded, shows_words
+from reportgen_cli.pages.shading import _placed, _salient, shaded, shows_words
 
 from reportgen_core import Attention, Report, compose
-from reportgen_core.text import EOS, Vocabulary
+from reportgen_core.text.spec import EOS, Vocabulary
 
 WORDS = ("the", "heart", "is", "enlarged", ".", "no", "effusion", ".")
 

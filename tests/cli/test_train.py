@@ -13,8 +13,8 @@ from reportgen_cli.commands.train import settings_of
 from reportgen_cli.render import _epoch
 
 from reportgen_core import OptionError, compose, load
-from reportgen_core.settings import TrainSettings
-from reportgen_core.text import TextSpec
+from reportgen_core.text.spec import TextSpec
+from reportgen_core.training.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_without_a_model_and_a_preset_there_is_nothing_to_train(rg, data: Path) 
 
 
 def test_settings_come_from_the_preset_then_from_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    from reportgen_zoo import preset
+    from reportgen_zoo.reproduce.run import preset
 
     found = replace(preset.load_preset("jing-coattention"), train={"lr": 0.25, "epochs": 7})
     monkeypatch.setattr(preset, "load_preset", lambda name: found)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reportgen_core import compose, load
-from reportgen_core.text import TextSpec
+from reportgen_core.text.spec import TextSpec
 
 TEXTS = ("the heart is enlarged .", "no pleural effusion .", "small pleural effusion .", "the lungs are clear .")
 MESH = (["Cardiomegaly/mild"], ["normal"], ["Pleural Effusion/left"], None)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reportgen_zoo.data import plain
-from reportgen_zoo.records import Probe, Record, Scores, Training
-from reportgen_zoo.verify import files_of, probe
+from reportgen_zoo.manifest.records import Probe, Record, Scores, Training
+from reportgen_zoo.manifest.schema import plain
+from reportgen_zoo.pull.verify import files_of, probe
 
 NAME = "densenet121-hier-lstm.test_v1"
 

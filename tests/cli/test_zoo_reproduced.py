@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 from conftest import Rg
-from reportgen_zoo import reproduced
-from reportgen_zoo.cards import card
-from reportgen_zoo.manifests import read_manifest
-from reportgen_zoo.preset import Row
-from reportgen_zoo.records import ZooError
-from reportgen_zoo.reproduce import Asked, Reproduction
+from reportgen_zoo.manifest.cards import card
+from reportgen_zoo.manifest.records import ZooError
+from reportgen_zoo.publish import facts as reproduced
+from reportgen_zoo.pull.catalogue import read_manifest
+from reportgen_zoo.reproduce.preset import Row
+from reportgen_zoo.reproduce.record import Asked, Reproduction
 
-from reportgen_core.scorecard import Card, Line, System
-from reportgen_core.testing import tiny_model
+from reportgen_core.scoring.scorecard import Card, System
+from reportgen_core.testing.parts import tiny_model
+from reportgen_core.types import Line
 
 NAME = "densenet121-hier-lstm.phantom_v1"
 LINES = (Line("cider", 0.71234, 0.65, 0.77), Line("distinct", 40, higher_is_better=None))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from reportgen_core import Study, TrainSettings, View, compose, train
-from reportgen_core.text import TextSpec
+from reportgen_core.text.spec import TextSpec
 
 SIZES = {"hidden": 8, "embedding": 8}
 ENCODER = {"size": 32, "model_args": {"channels": [4, 4, 8, 8]}}

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reportgen_zoo.preset import load_preset
+from reportgen_zoo.reproduce.preset import load_preset
 
-from reportgen_core import GenerationSettings, Study, View, encoders, metrics, protocols
-from reportgen_core.composition import compose
-from reportgen_core.fitting import fit
-from reportgen_core.studies import Reader, batches
+from reportgen_core import GenerationSettings, Study, View
+from reportgen_core.data.batches import Reader, batches
+from reportgen_core.models.composition import compose
+from reportgen_core.registries import encoders, metrics, protocols
+from reportgen_core.training.prepare import fit
 
 TEXTS = ("双肺纹理增多。心影增大。", "双肺未见明显异常。", "右侧胸腔积液，心影增大。", "心肺膈未见明显异常。")
 
@@ -71,7 +72,7 @@ def test_scores_by_word_and_by_character_are_named_and_differ(trained: tuple) ->
 
 def test_a_rare_word_is_written_nou() -> None:
     preset = load_preset("densenet-lstm")
-    from reportgen_core.text import build_vocabulary, join
+    from reportgen_core.text.spec import build_vocabulary, join
 
     spec = preset.text_spec()
     words = build_vocabulary([*TEXTS, TEXTS[0], TEXTS[0]], spec)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from reportgen_core import GenerationSettings, decoders, encoders, load
-from reportgen_core.testing import sample_batch, tiny_model
-from reportgen_core.training import weighted
+from reportgen_core import GenerationSettings, load
+from reportgen_core.registries import decoders, encoders
+from reportgen_core.testing.parts import sample_batch, tiny_model
+from reportgen_core.training.loop import weighted
 
 # One of each family: its members differ in nothing that a decoder could see.
 ENCODERS = {"vgg16": None, "resnet50": None, "timm/test_vit": {"size": 32}}

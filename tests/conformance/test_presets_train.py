@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from reportgen_zoo.preset import load_preset
+from reportgen_zoo.reproduce.preset import load_preset
 
-from reportgen_core import DataError, GenerationSettings, Study, View, decoders, encoders, presets
-from reportgen_core.composition import compose
-from reportgen_core.fitting import fit
-from reportgen_core.settings import TrainSettings
-from reportgen_core.training import train
+from reportgen_core import DataError, GenerationSettings, Study, View
+from reportgen_core.models.composition import compose
+from reportgen_core.registries import decoders, encoders, presets
+from reportgen_core.training.loop import train
+from reportgen_core.training.prepare import fit
+from reportgen_core.training.settings import TrainSettings
 
 SMALL = {"hidden": 8, "embedding": 8, "tags_used": 2}
 OURS = [n for n in presets if presets.owner(n) == "reportgen:zoo" and load_preset(n).compose.decoder in decoders]

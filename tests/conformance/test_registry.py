@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reportgen_core import decoders, encoders, retrievers
-from reportgen_core.testing import check_decoder, check_encoder, check_retriever
+from reportgen_core.registries import decoders, encoders, retrievers
+from reportgen_core.testing.parts import check_decoder, check_encoder, check_retriever
 
 PATTERNS = {"timm/*": "timm/test_resnet", "transformers/*": "transformers/gpt2"}
 

@@ -7,10 +7,10 @@ import random
 import torch
 
 from reportgen_core import Study, compose
-from reportgen_core.fitting import fit
-from reportgen_core.studies import Reader, batches
-from reportgen_core.text import TextSpec
-from reportgen_core.training import weighted
+from reportgen_core.data.batches import Reader, batches
+from reportgen_core.text.spec import TextSpec
+from reportgen_core.training.loop import weighted
+from reportgen_core.training.prepare import fit
 
 FILLER = (
     "the", "heart", "is", "of", "usual", "size", "and", "lungs", "are", "seen", "well", "on", "both", "sides", "with",

@@ -14,22 +14,12 @@ import planted
 import pytest
 
 from reportgen_core import CheckpointError, CompositionError, DataError, Study, View, compose, load
-from reportgen_core.annotation import (
-    WINDOW,
-    Annotated,
-    BadRow,
-    Row,
-    Thresholds,
-    annotate,
-    choose_thresholds,
-    load_thresholds,
-    padded,
-    save_thresholds,
-    tune,
-)
-from reportgen_core.fitting import fit
-from reportgen_core.testing import tiny_model
-from reportgen_core.text import BOS, EOS
+from reportgen_core.annotation.findings import WINDOW, Annotated, BadRow, Row, annotate, tune
+from reportgen_core.annotation.thresholds import Thresholds, choose_thresholds, load_thresholds, save_thresholds
+from reportgen_core.data.batches import padded
+from reportgen_core.testing.parts import tiny_model
+from reportgen_core.text.spec import BOS, EOS
+from reportgen_core.training.prepare import fit
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from reportgen_core.baselines import Background, build, by_gold_tags, by_image, constant, drawn, most_frequent, repeated
+from reportgen_core.scoring.baselines import (
+    Background,
+    build,
+    by_gold_tags,
+    by_image,
+    constant,
+    drawn,
+    most_frequent,
+    repeated,
+)
 
 TRAINING = {
     "t1": "lungs clear",

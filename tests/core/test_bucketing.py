@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 from reportgen_core import compose, train
-from reportgen_core.bucketing import by_length
-from reportgen_core.settings import TrainSettings
-from reportgen_core.text import TextSpec
+from reportgen_core.text.spec import TextSpec
+from reportgen_core.training.order import by_length
+from reportgen_core.training.settings import TrainSettings
 from reportgen_core.types import Study
 
 

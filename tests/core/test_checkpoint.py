@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from reportgen_core import CheckpointError, OptionError, UnknownName, checkpoint, load, save
-from reportgen_core.testing import WORDS, sample_batch, tiny_model
+from reportgen_core import CheckpointError, OptionError, UnknownName, load, save
+from reportgen_core.models import loading as checkpoint
+from reportgen_core.testing.parts import WORDS, sample_batch, tiny_model
 from reportgen_core.types import GenerationSettings
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reportgen_core.degeneracy import degeneracy
+from reportgen_core.scoring.diversity import degeneracy
 
 REFERENCES = [[f"Nodule {i} is seen. Heart size {i} normal."] for i in range(20)]
 

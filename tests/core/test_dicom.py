@@ -20,9 +20,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from reportgen_core import ImageError, dicom
-from reportgen_core.dicom import dicom_facts, is_dicom
-from reportgen_core.images import read_image
+from reportgen_core import ImageError
+from reportgen_core.data import dicom
+from reportgen_core.data.dicom import dicom_facts, is_dicom
+from reportgen_core.data.images import read_image
 
 RAMP = np.linspace(0, 4095, 48 * 40).reshape(48, 40).astype(np.uint16)  # 12 bits
 

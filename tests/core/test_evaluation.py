@@ -7,9 +7,9 @@ import pytest
 
 import reportgen_core
 from reportgen_core import Collection, DataError, MetricError, Report, Score, Study, evaluate
-from reportgen_core.baselines import Background
 from reportgen_core.metric import Metric
 from reportgen_core.registry import Entry
+from reportgen_core.scoring.baselines import Background
 from reportgen_core.types import Audit
 
 REFERENCES = {
@@ -202,8 +202,8 @@ def test_without_java_the_other_scores_are_given_under_their_own_protocol(
 ) -> None:
     monkeypatch.setenv("REPORTGEN_JAVA", str(tmp_path / "none"))
     monkeypatch.setattr(
-        "reportgen_plugins.metrics.meteor.PROCESS",
-        __import__("reportgen_plugins.metrics.meteor", fromlist=["x"]).MeteorProcess(),
+        "reportgen_plugins.metrics.nlg.meteor.PROCESS",
+        __import__("reportgen_plugins.metrics.nlg.meteor", fromlist=["x"]).MeteorProcess(),
     )
     found = evaluate(GOOD, REFERENCES, resamples=0)
     assert found.card.protocol == "raw 1"

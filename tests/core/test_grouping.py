@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from reportgen_core import ImageError, View
-from reportgen_core.grouping import group_files
+from reportgen_core.data.study_files import group_files
 
 
 def png(path: Path) -> Path:

@@ -16,8 +16,9 @@ import pytest
 import torch
 from PIL import Image, ImageFile
 
-from reportgen_core import ImageError, ImageSpec, OptionError, ShapeError, images
-from reportgen_core.images import cached, default_cache, equalize, prepare, read_image
+from reportgen_core import ImageError, ImageSpec, OptionError, ShapeError
+from reportgen_core.data import images
+from reportgen_core.data.images import cached, default_cache, equalize, prepare, read_image
 
 GREY = np.random.default_rng(0).integers(0, 256, (31, 23)).astype(np.uint8)
 SPEC = ImageSpec(height=16, width=12)

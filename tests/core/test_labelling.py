@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reportgen_core import DataError, OptionError, Study, UnknownName
-from reportgen_core.labelling import NAMES, from_mesh, relabel
+from reportgen_core.data.labels import NAMES, from_mesh, relabel
 
 SECTIONS = ("findings", "impression")
 

@@ -21,9 +21,9 @@ from reportgen_core import (
     load,
     save,
 )
-from reportgen_core.composition import check, target_spec
-from reportgen_core.testing import tiny_model
-from reportgen_core.text import Vocabulary
+from reportgen_core.models.composition import check, target_spec
+from reportgen_core.testing.parts import tiny_model
+from reportgen_core.text.spec import Vocabulary
 
 
 @pytest.fixture

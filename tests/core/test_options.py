@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from reportgen_cli.option_values import parse_options
 
 from reportgen_core import OptionError
-from reportgen_core.options import parse_options
 
 
 def test_values_are_json_where_they_parse_and_text_elsewhere() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reportgen_core import Attention, Candidate
-from reportgen_core.repeats import without_repeats
+from reportgen_core.models.repeats import without_repeats
 
 MARK = 4
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from reportgen_core import DataError, evaluate
-from reportgen_core.comparing import compare_runs
-from reportgen_core.evaluation import Evaluation
-from reportgen_core.results import Run, load_run, save_evaluation
-from reportgen_core.tables import as_csv, as_json, as_latex, as_markdown, tables
+from reportgen_core.scoring.comparison import compare_runs
+from reportgen_core.scoring.evaluation import Evaluation
+from reportgen_core.scoring.evaluation_folder import Run, load_run, save_evaluation
+from reportgen_core.scoring.score_tables import as_csv, as_json, as_latex, as_markdown, tables
 
 REFERENCES = {
     str(i): f"the heart is {w} and the lungs are {v} ."

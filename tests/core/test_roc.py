@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reportgen_core import Report, Study
-from reportgen_core.roc import classified
+from reportgen_core.annotation.roc import classified
 
 
 def judged(scores, gold, name="Edema", **how):

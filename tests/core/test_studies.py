@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from reportgen_core import ImageError, ImageSpec, OptionError, ShapeError, Study, TargetSpec, View
-from reportgen_core.images import prepare
-from reportgen_core.studies import Reader, batches, check_views, choose_views, normalise, read_batches
-from reportgen_core.text import BOS, EOS, PAD, SPECIAL, UNK, TextSpec
+from reportgen_core.data.batches import Reader, batches, check_views, choose_views, normalise, read_batches
+from reportgen_core.data.images import prepare
+from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK, TextSpec
 
 SPEC = ImageSpec(height=8, width=6, views=2)
 WORDS = ("the", "lungs", "are", "clear", "heart", "big", ".")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reportgen_core import DataError, UnknownName
-from reportgen_core.recipes import RECIPES
-from reportgen_core.text import (
+from reportgen_core.text.recipes import RECIPES
+from reportgen_core.text.spec import (
     SPECIAL,
     UNK,
     TextSpec,
@@ -207,6 +207,6 @@ def test_no_text_breaks_a_recipe(text: str) -> None:
 
 
 def test_text_needs_neither_torch_nor_numpy() -> None:
-    code = "import sys, reportgen_core.text as t; t.sentences('a b.', t.TextSpec());"
+    code = "import sys, reportgen_core.text.spec as t; t.sentences('a b.', t.TextSpec());"
     code += "assert not {'torch', 'numpy', 'jieba'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reportgen_core import DataError
-from reportgen_core.textfiles import read_text_file
+from reportgen_core.files.reports import read_text_file
 
 TEXTS = {"s1": ("Lungs clear.",), "s2": ("Heart big.",)}
 

@@ -18,10 +18,10 @@ from PIL import Image
 
 from reportgen_core import DataError, OptionError, ReportgenError, Study, TrainSettings, View, compose, load, train
 from reportgen_core.errors import CheckpointError
-from reportgen_core.model import Model
-from reportgen_core.runlog import read_log
-from reportgen_core.text import TextSpec
-from reportgen_core.training import epoch_order, share
+from reportgen_core.models.model import Model
+from reportgen_core.text.spec import TextSpec
+from reportgen_core.training.log import read_log
+from reportgen_core.training.order import epoch_order, share
 
 SMALL = {"size": 64, "model_args": {"growth_rate": 4, "block_config": [1, 1, 1, 1]}}
 TEXTS = (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from reportgen_core.uncertainty import bootstrap, compare, draws
+from reportgen_core.scoring.uncertainty import bootstrap, compare, draws
 
 
 def mean(totals: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_one_another() -> None
 
 
 def test_a_set_too_large_for_one_matrix_is_drawn_in_blocks_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reportgen_core.uncertainty.CHUNK", 70)
+    monkeypatch.setattr("reportgen_core.scoring.uncertainty.CHUNK", 70)
     blocks = list(draws(40, 3, 0))
     assert [b.shape for b in blocks] == [(1, 40)] * 3
     assert all(b.sum() == 40 for b in blocks)

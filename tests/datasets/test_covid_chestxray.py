@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from reportgen_plugins.datasets.describing import describing
+from reportgen_plugins.datasets.image_sentences import describing
 
-from reportgen_core import Collection, DataError, OptionError, datasets
+from reportgen_core import Collection, DataError, OptionError
+from reportgen_core.registries import datasets
 
 NOTES = (
     "A 45-year-old man presented with fever. PCR was positive. There is patchy opacity in the right upper lobe. "

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from reportgen_cli.commands.data import data
+from reportgen_cli.commands.data.datasets import data
 
-from reportgen_core import DataError, OptionError, datasets
+from reportgen_core import DataError, OptionError
+from reportgen_core.registries import datasets
 
 
 @pytest.fixture
@@ -82,7 +83,9 @@ def test_options_reach_the_dataset(root: Path) -> None:
 
 
 def test_an_audit_imports_neither_torch_nor_numpy(root: Path) -> None:
-    code = "import sys; from reportgen_cli.commands.data import data; data(sys.argv[1:], standalone_mode=False)\n"
+    code = (
+        "import sys; from reportgen_cli.commands.data.datasets import data; data(sys.argv[1:], standalone_mode=False)\n"
+    )
     code += "assert not {'torch', 'numpy', 'rich', 'PIL'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code, "audit", "table", "--root", str(root)], check=True, capture_output=True)
 

@@ -8,11 +8,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from reportgen_plugins.datasets.iu_files import image_files, key
-from reportgen_plugins.datasets.iu_protocols import split_ids
+from reportgen_plugins.datasets.iu.image_files import image_files, key
+from reportgen_plugins.datasets.iu.paper_splits import split_ids
 
-from reportgen_core import Collection, DataError, OptionError, Study, datasets
-from reportgen_core.text import TextSpec, build_vocabulary
+from reportgen_core import Collection, DataError, OptionError, Study
+from reportgen_core.registries import datasets
+from reportgen_core.text.spec import TextSpec, build_vocabulary
 
 
 def read(root: Path, **options: object) -> Collection:

@@ -8,10 +8,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from reportgen_plugins.datasets.mimic_cxr import projection
-from reportgen_plugins.datasets.mimic_sections import section_name, sections
+from reportgen_plugins.datasets.mimic.mimic_cxr import projection
+from reportgen_plugins.datasets.mimic.sections import section_name, sections
 
-from reportgen_core import Collection, DataError, OptionError, datasets
+from reportgen_core import Collection, DataError, OptionError
+from reportgen_core.registries import datasets
 
 FULL = """                                 FINAL REPORT
  EXAMINATION:  CHEST (PA AND LAT)

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from reportgen_plugins.datasets import openi
+from reportgen_plugins.datasets.iu import openi
 
 from reportgen_core import DataError
 

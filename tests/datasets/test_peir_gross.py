@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from reportgen_core import Collection, DataError, datasets
+from reportgen_core import Collection, DataError
+from reportgen_core.registries import datasets
 
 CAPTIONS = {"1.jpg": "LIVER: Large mass, 3 cm.", "2.jpg": "Liver: small mass", "3.jpg": "Kidney", "4.jpg": " 7 . "}
 

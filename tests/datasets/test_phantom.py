@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reportgen_plugins.datasets import phantom, phantom_openi
-from reportgen_plugins.datasets.phantom_canvas import png
-from reportgen_plugins.datasets.phantom_drawing import film
-from reportgen_plugins.datasets.phantom_findings import KINDS, LABELS, Finding, rates, sample
-from reportgen_plugins.datasets.phantom_signs_lateral import SIGNS as SEEN_FROM_THE_SIDE
-from reportgen_plugins.metrics.labeler import Labeler
+from reportgen_plugins.datasets.phantom import openi as phantom_openi
+from reportgen_plugins.datasets.phantom.canvas import png
+from reportgen_plugins.datasets.phantom.drawing import film
+from reportgen_plugins.datasets.phantom.findings import KINDS, LABELS, Finding, rates, sample
+from reportgen_plugins.datasets.phantom.phantom import phantom
+from reportgen_plugins.datasets.phantom.signs_lateral import SIGNS as SEEN_FROM_THE_SIDE
+from reportgen_plugins.metrics.labeler.labeler import Labeler
 from reportgen_plugins.metrics.pointing import games
 
-from reportgen_core import Box, DataError, OptionError, Report, Study, datasets
-from reportgen_core.images import read_image
+from reportgen_core import Box, DataError, OptionError, Report, Study
+from reportgen_core.data.images import read_image
+from reportgen_core.registries import datasets
 from reportgen_core.types import Attention
 
 SIDEWAYS = {*SEEN_FROM_THE_SIDE, "cardiomegaly", "hypoinflation", "hyperinflation", "diaphragm", "aorta"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from reportgen_plugins.datasets.phantom_findings import KINDS, Finding, rates, sample
-from reportgen_plugins.datasets.phantom_language import HEALTHY, NOTHING, SAID, agreement, read_findings, write
-from reportgen_plugins.metrics.labeler import LABELS, Labeler
+from reportgen_plugins.datasets.phantom.findings import KINDS, Finding, rates, sample
+from reportgen_plugins.datasets.phantom.language import HEALTHY, NOTHING, SAID, agreement, read_findings, write
+from reportgen_plugins.metrics.labeler.labeler import LABELS, Labeler
 
 STUDIES = [(str(i), sample(str(i), 5, rates({}), 0.3)) for i in range(150)]
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from reportgen_core import Box, Collection, DataError, OptionError, Study, View, datasets
-from reportgen_core.study_json import study_from_json, study_to_json
+from reportgen_core import Box, Collection, DataError, OptionError, Study, View
+from reportgen_core.files.study_json import study_from_json, study_to_json
+from reportgen_core.registries import datasets
 
 
 @pytest.fixture

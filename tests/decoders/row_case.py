@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from reportgen_core import Features, FeatureSpec, Targets, TargetSpec, decoders
-from reportgen_core.text import BOS, EOS, SPECIAL
+from reportgen_core import Features, FeatureSpec, Targets, TargetSpec
+from reportgen_core.registries import decoders
+from reportgen_core.text.spec import BOS, EOS, SPECIAL
 
 N, D, P, K, V = 6, 10, 7, 5, 14
 WORDS = (*SPECIAL, *(f"w{i}" for i in range(V - len(SPECIAL))))

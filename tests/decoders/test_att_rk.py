@@ -7,7 +7,8 @@ import pytest
 import torch
 from row_case import WORDS, features, greedy, lstm, make, nats, numbers, reports, softmax, targets, weights
 
-from reportgen_core import FeatureSpec, GenerationSettings, TargetSpec, decoders
+from reportgen_core import FeatureSpec, GenerationSettings, TargetSpec
+from reportgen_core.registries import decoders
 
 M = 3
 

@@ -15,10 +15,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 from transformers.activations import ACT2FN
 
-from reportgen_core import FeatureSpec, GenerationSettings, OptionError, TargetSpec, decoders, load
-from reportgen_core.composition import check, compose
-from reportgen_core.testing import check_decoder
-from reportgen_core.text import BOS, EOS, PAD, TextSpec, Vocabulary
+from reportgen_core import FeatureSpec, GenerationSettings, OptionError, TargetSpec, load
+from reportgen_core.models.composition import check, compose
+from reportgen_core.registries import decoders
+from reportgen_core.testing.parts import check_decoder
+from reportgen_core.text.spec import BOS, EOS, PAD, TextSpec, Vocabulary
 
 GPT2 = {"n_layer": 2, "n_head": 2, "n_embd": 16}
 BERT = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 24}

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from reportgen_core import Features, FeatureSpec, GenerationSettings, Targets, TargetSpec, decoders
-from reportgen_core.text import EOS, SPECIAL
+from reportgen_core import Features, FeatureSpec, GenerationSettings, Targets, TargetSpec
+from reportgen_core.registries import decoders
+from reportgen_core.text.spec import EOS, SPECIAL
 
 STUDIES, N, D, K, V = 8, 4, 12, 6, 24
 WORDS = (*SPECIAL, *(f"w{i}" for i in range(V - len(SPECIAL))))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from reportgen_core import Features, FeatureSpec, GenerationSettings, OptionError, Targets, TargetSpec, decoders
-from reportgen_core.testing import check_decoder
-from reportgen_core.text import BOS, EOS, SPECIAL
+from reportgen_core import Features, FeatureSpec, GenerationSettings, OptionError, Targets, TargetSpec
+from reportgen_core.registries import decoders
+from reportgen_core.testing.parts import check_decoder
+from reportgen_core.text.spec import BOS, EOS, SPECIAL
 
 N, D, P, K, V = 6, 10, 7, 5, 14
 WORDS = (*SPECIAL, *(f"w{i}" for i in range(V - len(SPECIAL))))

@@ -8,11 +8,12 @@ import torch
 from row_case import lstm, softmax
 from test_hier_lstm import WORDS, K, Paper, features, targets
 
-from reportgen_core import DataError, FeatureSpec, GenerationSettings, ShapeError, Study, Targets, TargetSpec, decoders
-from reportgen_core.composition import compose
-from reportgen_core.fitting import check_needs
-from reportgen_core.testing import check_decoder
-from reportgen_core.text import BOS, EOS, Vocabulary
+from reportgen_core import DataError, FeatureSpec, GenerationSettings, ShapeError, Study, Targets, TargetSpec
+from reportgen_core.models.composition import compose
+from reportgen_core.registries import decoders
+from reportgen_core.testing.parts import check_decoder
+from reportgen_core.text.spec import BOS, EOS, Vocabulary
+from reportgen_core.training.prepare import check_needs
 
 LABELS = torch.tensor([[1.0, torch.nan, torch.nan], [0.0, 1.0, torch.nan], [torch.nan, 0.0, 1.0]])
 
@@ -171,7 +172,7 @@ def test_shuffled_sentences_are_the_same_sentences_by_seed(name):
 
 
 def test_shuffling_moves_sentences_with_their_labels_and_leaves_absent_ones_last():
-    from reportgen_plugins.decoders.order import shuffled
+    from reportgen_plugins.decoders.blocks.order import shuffled
 
     torch.manual_seed(4)
     sentences = torch.zeros(40, 5, 2, dtype=torch.long)

@@ -7,8 +7,8 @@ import torch
 from row_case import LIMIT, K, features, make, one, overfit, reports, targets
 
 from reportgen_core import GenerationSettings, OptionError, ShapeError, Targets
-from reportgen_core.testing import check_decoder
-from reportgen_core.text import BOS, EOS
+from reportgen_core.testing.parts import check_decoder
+from reportgen_core.text.spec import BOS, EOS
 
 SIZES = {"hidden": 12, "embedding": 8}
 NAMES = {

@@ -19,11 +19,11 @@ from reportgen_core import (
     Study,
     Targets,
     TargetSpec,
-    decoders,
 )
 from reportgen_core.interfaces import Annotates
-from reportgen_core.testing import check_decoder
-from reportgen_core.text import BOS, EOS, UNK
+from reportgen_core.registries import decoders
+from reportgen_core.testing.parts import check_decoder
+from reportgen_core.text.spec import BOS, EOS, UNK
 from reportgen_core.types import Audit
 
 FINDINGS = ("Effusion", "Nodule", "No Finding")
@@ -150,7 +150,7 @@ def test_text_attention_sums_to_one_over_the_words_and_is_nothing_beyond():
 
 
 def test_saliency_is_the_largest_weight_of_a_word_and_lies_between_one_and_r():
-    from reportgen_plugins.decoders.aete import saliency
+    from reportgen_plugins.decoders.blocks.aete import saliency
 
     weights = make(writes=False).annotate(image_features(), targets()).words
     g = saliency(weights)
@@ -159,7 +159,7 @@ def test_saliency_is_the_largest_weight_of_a_word_and_lies_between_one_and_r():
 
 
 def test_rows_that_look_at_different_words_cost_nothing_and_equal_rows_do():
-    from reportgen_plugins.decoders.aete import penalty
+    from reportgen_plugins.decoders.blocks.aete import penalty
 
     apart, same = torch.eye(3)[None], torch.tensor([[[1.0, 0, 0]] * 3])
     assert penalty(apart).item() == 0
@@ -210,7 +210,7 @@ def test_without_an_image_nothing_of_an_image_is_built_and_any_features_give_the
 
 
 def test_the_encoder_none_gives_tienet_the_same_for_any_pixels_and_for_none():
-    from reportgen_core.testing import sample_batch, tiny_model
+    from reportgen_core.testing.parts import sample_batch, tiny_model
 
     model = tiny_model("none", "tienet").eval()
     batch = sample_batch(model)

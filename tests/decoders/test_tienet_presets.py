@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from reportgen_zoo.preset import load_preset
+from reportgen_zoo.reproduce.preset import load_preset
 
-from reportgen_core import Study, TrainSettings, View, compose, encoders, train
-from reportgen_core.annotation import Annotated, Row, annotate
+from reportgen_core import Study, TrainSettings, View, compose, train
+from reportgen_core.annotation.findings import Annotated, Row, annotate
+from reportgen_core.registries import encoders
 
 TEXTS = ("the heart is large. there is a nodule.", "the lungs are clear.", "effusion.", "")
 TINY = {"hidden": 8, "embedding": 8, "attention_units": 8}

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from reportgen_core import FeatureSpec, OptionError, TargetSpec, decoders
-from reportgen_core.text import SPECIAL
+from reportgen_core import FeatureSpec, OptionError, TargetSpec
+from reportgen_core.registries import decoders
+from reportgen_core.text.spec import SPECIAL
 
 WORDS = (*SPECIAL, "heart", "lung", "unseen")
 VECTORS = {"heart": [1.0, 2.0, 3.0], "Lung": [-1.0, 0.5, 0.25], "other": [9.0, 9.0, 9.0]}

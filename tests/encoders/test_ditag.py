@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 from reportgen_plugins.encoders.ditag import DiTagEncoder, is_normal
 
-from reportgen_core import Audit, Collection, DataError, ReportgenError, Study, View, encoders, load
-from reportgen_core.composition import compose
-from reportgen_core.settings import TrainSettings
-from reportgen_core.testing import check_encoder, sample_batch, tiny_model
-from reportgen_core.training import train
+from reportgen_core import Audit, Collection, DataError, ReportgenError, Study, View, load
+from reportgen_core.models.composition import compose
+from reportgen_core.registries import encoders
+from reportgen_core.testing.parts import check_encoder, sample_batch, tiny_model
+from reportgen_core.training.loop import train
+from reportgen_core.training.settings import TrainSettings
 from reportgen_core.types import Targets, TargetSpec
 
 RESNET = {"size": 64, "model_args": {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8]}}

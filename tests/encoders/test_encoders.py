@@ -14,8 +14,9 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 from torch import nn
 
-from reportgen_core import OptionError, encoders
+from reportgen_core import OptionError
 from reportgen_core.interfaces import Encoder, HasFrozenParts
+from reportgen_core.registries import encoders
 
 TINY = ["vgg16", "vgg19", "resnet50", "resnet101", "resnet152", "densenet121", "densenet169", "densenet201"]
 FAMILIES = ["vgg19", "resnet50", "densenet121", "timm/test_vit", "timm/test_efficientnet", "timm/test_convnext"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from reportgen_plugins.metrics.agreement import Agreement
-from reportgen_plugins.metrics.labeler import LABELS
+from reportgen_plugins.metrics.labeler.labeler import LABELS
 from sklearn.metrics import precision_recall_fscore_support
 
 import reportgen_core

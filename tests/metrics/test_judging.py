@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 import reportgen_core
 from reportgen_core import Attention, Box, MetricError, Report, Study
-from reportgen_core.ranking import median_rank_line, ranking_lines
+from reportgen_core.scoring.ranking_metrics import median_rank_line, ranking_lines
 
 
 def judge(

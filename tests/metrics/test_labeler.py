@@ -5,9 +5,9 @@ import time
 from importlib.resources import files
 
 import pytest
-from reportgen_plugins.metrics.labeler import CHEXPERT5, LABELS, Labeler
-from reportgen_plugins.metrics.labeler_rules import concepts, find_cues
-from reportgen_plugins.metrics.labeler_text import read_sections, sentences
+from reportgen_plugins.metrics.labeler.labeler import CHEXPERT5, LABELS, Labeler
+from reportgen_plugins.metrics.labeler.rules import concepts, find_cues
+from reportgen_plugins.metrics.labeler.text import read_sections, sentences
 
 from reportgen_core import OptionError
 
@@ -169,5 +169,5 @@ def test_a_long_line_takes_no_longer_than_its_length() -> None:
 
 def test_the_tables_are_in_the_package() -> None:
     assert {"labeler_cues.toml", "labeler_findings.toml"} <= {
-        f.name for f in files("reportgen_plugins.metrics").iterdir()
+        f.name for f in files("reportgen_plugins.metrics.labeler").iterdir()
     }

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from reportgen_plugins.metrics import java, meteor
+from reportgen_plugins.metrics.nlg import java, meteor
 
 from reportgen_core import MetricError
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reportgen_plugins.metrics import ptb
-from reportgen_plugins.metrics.rouge import longest_common
+from reportgen_plugins.metrics.nlg import ptb
+from reportgen_plugins.metrics.nlg.rouge import longest_common
 
 import reportgen_core
 

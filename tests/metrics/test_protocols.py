@@ -4,7 +4,7 @@ import pytest
 
 import reportgen_core
 from reportgen_core import MetricError
-from reportgen_core.text import TextSpec, flat
+from reportgen_core.text.spec import TextSpec, flat
 
 WRITTEN = "The Heart is normal. No <unk> effusion, 3.5 cm X-ray."
 

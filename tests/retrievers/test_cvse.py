@@ -24,9 +24,9 @@ from reportgen_core import (
     train,
 )
 from reportgen_core.errors import CheckpointError
-from reportgen_core.runlog import read_log
-from reportgen_core.testing import check_retriever
-from reportgen_core.text import TextSpec
+from reportgen_core.testing.parts import check_retriever
+from reportgen_core.text.spec import TextSpec
+from reportgen_core.training.log import read_log
 
 SMALL = {"size": 64, "model_args": {"growth_rate": 4, "block_config": [1, 1, 1, 1]}}
 FINDINGS = ("left effusion.", "right effusion.", "small nodule.", "the heart is large.")

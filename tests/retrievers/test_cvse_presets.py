@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reportgen_zoo.preset import load_preset
+from reportgen_zoo.reproduce.preset import load_preset
 from test_cvse import SMALL, studies
 
 from reportgen_core import TrainSettings, compose, train

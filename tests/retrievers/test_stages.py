@@ -9,12 +9,13 @@ import pytest
 import torch
 from reportgen_plugins.retrievers import proposals
 from reportgen_plugins.retrievers.conditional import Conditional
-from reportgen_plugins.retrievers.finding import merge, search_exactly
+from reportgen_plugins.retrievers.exact_search import merge, search_exactly
 from reportgen_plugins.retrievers.proposals import Proposer, key_of
 from reportgen_plugins.retrievers.stages import Stages, recall_of, search_proposed
 
 from reportgen_core import CheckpointError, DataError, Features
-from reportgen_core.textindex import KINDS, TextIndex, TextRow, add_texts, remove_texts, write_index
+from reportgen_core.retrieval.index import KINDS, TextIndex, add_texts, remove_texts, write_index
+from reportgen_core.types import TextRow
 
 STAGED = [k for k in KINDS if k != "exact"]
 

@@ -12,9 +12,10 @@ import pytest
 import torch
 from plain_language import labelled
 
-from reportgen_core import CheckpointError, DataError, OptionError, sentence_classifiers
-from reportgen_core.abnormal import f1, hold_out, load_classifier, measure, saved_digest
-from reportgen_core.sentences import LabelledSentence
+from reportgen_core import CheckpointError, DataError, OptionError
+from reportgen_core.registries import sentence_classifiers
+from reportgen_core.sentence_parts import LabelledSentence
+from reportgen_core.sentences.classifiers import f1, hold_out, load_classifier, measure, saved_digest
 
 TINY = {"epochs": 12, "lr": 3e-3, "batch": 4, "frozen": 0, "device": "cpu"}
 

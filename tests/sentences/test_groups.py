@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from reportgen_cli.commands.data import data
+from reportgen_cli.commands.data.datasets import data
 
-from reportgen_core import DataError, OptionError, sentence_encoders, sentence_groupers
-from reportgen_core.abnormal_rows import abnormal_sentences
-from reportgen_core.sentences import SentenceEncoder, load_groups
+from reportgen_core import DataError, OptionError
+from reportgen_core.registries import sentence_encoders, sentence_groupers
+from reportgen_core.sentence_parts import SentenceEncoder
+from reportgen_core.sentences.groups import load_groups
+from reportgen_core.sentences.label_table import abnormal_sentences
 
 A1 = (  # appendix A.1 of the paper: six sentences that a sentence embedding puts together
     "continued right lung volume loss.",

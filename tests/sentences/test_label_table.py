@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from plain_language import labelled
-from reportgen_cli.commands.data import data
+from reportgen_cli.commands.data.datasets import data
 
-from reportgen_core import DataError, OptionError, datasets, sentence_classifiers
-from reportgen_core.abnormal import read_labelled, report_sentences
-from reportgen_core.abnormal_rows import abnormal_sentences, label_table
-from reportgen_core.sentences import LabelledSentence
-from reportgen_core.text import TextSpec, sentences
+from reportgen_core import DataError, OptionError
+from reportgen_core.registries import datasets, sentence_classifiers
+from reportgen_core.sentence_parts import LabelledSentence
+from reportgen_core.sentences.classifiers import read_labelled, report_sentences
+from reportgen_core.sentences.label_table import abnormal_sentences, label_table
+from reportgen_core.text.spec import TextSpec, sentences
 
 
 def rg(*arguments: object) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from plain_language import labelled
 
-from reportgen_core import CheckpointError, metrics, sentence_classifiers
+from reportgen_core import CheckpointError
+from reportgen_core.registries import metrics, sentence_classifiers
 
 REPORTS = ["The lungs show no mass. There is effusion.", "Scar has worsened. Edema is absent."]
 REFERENCES = [["There is mass."], ["No scar. No edema. Nodule is absent."]]

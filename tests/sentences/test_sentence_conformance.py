@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reportgen_core import sentence_classifiers, sentence_encoders
-from reportgen_core.sentence_testing import SENTENCES, check_sentence_classifier, check_sentence_encoder
+from reportgen_core.registries import sentence_classifiers, sentence_encoders
+from reportgen_core.testing.sentences import SENTENCES, check_sentence_classifier, check_sentence_encoder
 
 
 @pytest.fixture

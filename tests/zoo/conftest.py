@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from reportgen_zoo import fetch, manifests
+from reportgen_zoo.pull import catalogue as manifests
+from reportgen_zoo.pull import fetch
 
 
 @pytest.fixture(autouse=True)

@@ -11,18 +11,19 @@ from http.client import HTTPMessage
 from pathlib import Path
 
 import pytest
-from reportgen_zoo import cache, fetch, manifests
-from reportgen_zoo.convert import read_tensors
-from reportgen_zoo.data import DataFormatError, plain
-from reportgen_zoo.manifests import read_manifest
-from reportgen_zoo.push import push
-from reportgen_zoo.records import MAX_FILES, Record, ZooError
-from reportgen_zoo.sources import _Redirects
-from reportgen_zoo.verify import files_of
+from reportgen_zoo.manifest.records import MAX_FILES, Record, ZooError
+from reportgen_zoo.manifest.schema import DataFormatError, plain
+from reportgen_zoo.publish.convert import read_tensors
+from reportgen_zoo.publish.push import push
+from reportgen_zoo.pull import cache, fetch
+from reportgen_zoo.pull import catalogue as manifests
+from reportgen_zoo.pull.catalogue import read_manifest
+from reportgen_zoo.pull.sources import _Redirects
+from reportgen_zoo.pull.verify import files_of
 from zoo_server import Shelf, record_of, serve
 
 from reportgen_core import CheckpointError, load
-from reportgen_core.testing import tiny_model
+from reportgen_core.testing.parts import tiny_model
 
 SHA = "0" * 64
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from reportgen_zoo.convert import convert, read_tensors
-from reportgen_zoo.records import ZooError
+from reportgen_zoo.manifest.records import ZooError
+from reportgen_zoo.publish.convert import convert, read_tensors
 from torch import nn
 
 from reportgen_core import OptionError, load
-from reportgen_core.testing import TAGS, WORDS, tiny_model
+from reportgen_core.testing.parts import TAGS, WORDS, tiny_model
 
 ENCODER = {"size": 64, "model_args": {"layers": [1, 1, 1, 1]}}
 

@@ -24,7 +24,8 @@ from reportgen_zoo.recipes.demo.language import (
 )
 from safetensors.torch import load_file
 
-from reportgen_core import Study, datasets, encoders
+from reportgen_core import Study
+from reportgen_core.registries import datasets, encoders
 
 NIH = Path(__file__).parents[1] / "fixtures" / "nih"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from reportgen_zoo import cache, fetch, sources
-from reportgen_zoo.housekeeping import prune
-from reportgen_zoo.records import Record, ZooError
+from reportgen_zoo.manifest.records import Record, ZooError
+from reportgen_zoo.pull import cache, fetch, sources
+from reportgen_zoo.pull.housekeeping import prune
 from zoo_server import Shelf, record_of, serve
 
 HERE = Path(__file__).parent
@@ -134,7 +134,7 @@ def test_a_model_in_a_cache_that_cannot_be_written_is_used(monkeypatch: pytest.M
 PULLS = """
 import os, signal, sys, time
 from zoo_server import record_of
-from reportgen_zoo import fetch
+from reportgen_zoo.pull import fetch
 import filelock
 fetch.CHUNK, fetch.BACKOFF = 1 << 14, 0.0
 body = open(sys.argv[2], "rb").read()

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from reportgen_zoo import cache, fetch
-from reportgen_zoo.records import Record, ZooError
+from reportgen_zoo.manifest.records import Record, ZooError
+from reportgen_zoo.pull import cache, fetch
 from zoo_server import Shelf, record_of, serve
 
 BIG = os.urandom(3 * fetch.CHUNK + 17)
@@ -223,7 +223,7 @@ def test_ten_at_once_fetch_each_file_once() -> None:
 KILLED = """
 import os, sys
 from zoo_server import record_of
-from reportgen_zoo import fetch
+from reportgen_zoo.pull import fetch
 fetch.CHUNK = 1 << 16
 files = {"config.json": b"{}", "model.safetensors": open(sys.argv[2], "rb").read()}
 def die(file, done, total):

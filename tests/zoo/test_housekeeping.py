@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from reportgen_zoo import cache, fetch
-from reportgen_zoo.housekeeping import items, prune, remove
-from reportgen_zoo.records import ZooError
+from reportgen_zoo.manifest.records import ZooError
+from reportgen_zoo.pull import cache, fetch
+from reportgen_zoo.pull.housekeeping import items, prune, remove
 from zoo_server import Shelf, record_of, serve
 
 FILES = {"config.json": b"{}", "model.safetensors": b"0123456789"}

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from hub_server import TOKEN, Hub, serve_hub
 from huggingface_hub import constants
-from reportgen_zoo import fetch, manifests
-from reportgen_zoo.hub import push_to_hub
-from reportgen_zoo.records import Record, ZooError
-from reportgen_zoo.sources import address, repository
+from reportgen_zoo.manifest.records import Record, ZooError
+from reportgen_zoo.publish.hub import push_to_hub
+from reportgen_zoo.pull import catalogue as manifests
+from reportgen_zoo.pull import fetch
+from reportgen_zoo.pull.sources import address, repository
 from zoo_server import record_of
 
 FILES = {"config.json": b'{"a": 1}', "model.safetensors": os.urandom(5000)}

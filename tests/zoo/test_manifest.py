@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reportgen_zoo import manifests
-from reportgen_zoo.data import DataFormatError, plain
-from reportgen_zoo.manifests import read_manifest
-from reportgen_zoo.records import ZooError, check_name
+from reportgen_zoo.manifest.records import ZooError, check_name
+from reportgen_zoo.manifest.schema import DataFormatError, plain
+from reportgen_zoo.pull import catalogue as manifests
+from reportgen_zoo.pull.catalogue import read_manifest
 from zoo_server import Shelf, record_of, serve
 
 from reportgen_core import ReportgenError, discovery, hookimpl
 
-HERE = Path(manifests.__file__).parent
+HERE = Path(__file__).parents[2] / "zoo" / "reportgen_zoo"
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def test_the_built_in_manifest_is_read_and_its_files_are_named() -> None:
 
 def test_the_schema_file_is_that_of_the_dataclasses() -> None:
     assert (HERE / "manifest.schema.json").read_text() == manifests.schema_text(), (
-        "python -c 'from reportgen_zoo.manifests import schema_text; print(schema_text(), end=\"\")' "
+        "python -c 'from reportgen_zoo.pull.catalogue import schema_text; print(schema_text(), end=\"\")' "
         "> zoo/reportgen_zoo/manifest.schema.json"
     )
 

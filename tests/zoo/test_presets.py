@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import reportgen_zoo
-from reportgen_zoo.data import DataFormatError
-from reportgen_zoo.preset import PresetError, load_preset, read_preset
+from reportgen_zoo.manifest.schema import DataFormatError
+from reportgen_zoo.reproduce.preset import PresetError, load_preset, read_preset
 
-from reportgen_core import Entry, UnknownName, datasets, presets
-from reportgen_core.composition import check
-from reportgen_core.settings import TrainSettings
+from reportgen_core import Entry, UnknownName
+from reportgen_core.models.composition import check
+from reportgen_core.registries import datasets, presets
+from reportgen_core.training.settings import TrainSettings
 
 FOLDER = Path(reportgen_zoo.__file__).parent / "presets"
 OURS = sorted(p.stem for p in FOLDER.glob("*.json"))

@@ -7,19 +7,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from reportgen_zoo import fetch, manifests
-from reportgen_zoo.data import DataFormatError, plain
-from reportgen_zoo.fetch import sha256
-from reportgen_zoo.manifests import read_manifest
-from reportgen_zoo.push import describe, push
-from reportgen_zoo.records import Record, ZooError
-from reportgen_zoo.verify import verify
+from reportgen_zoo.manifest.records import Record, ZooError
+from reportgen_zoo.manifest.schema import DataFormatError, plain
+from reportgen_zoo.publish.push import describe, push
+from reportgen_zoo.pull import catalogue as manifests
+from reportgen_zoo.pull import fetch
+from reportgen_zoo.pull.catalogue import read_manifest
+from reportgen_zoo.pull.fetch import sha256
+from reportgen_zoo.pull.verify import verify
 from zoo_server import Shelf, record_of, serve
 
 from reportgen_core import compose, load
-from reportgen_core.annotation import Thresholds, load_thresholds, save_thresholds
-from reportgen_core.testing import tiny_model
-from reportgen_core.text import Vocabulary
+from reportgen_core.annotation.thresholds import Thresholds, load_thresholds, save_thresholds
+from reportgen_core.testing.parts import tiny_model
+from reportgen_core.text.spec import Vocabulary
 
 FACTS = {"summary": "a tiny model", "licence": "CC0-1.0", "demonstration": True}
 NAME = "densenet121-hier-lstm.noise_v1"

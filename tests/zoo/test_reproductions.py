@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import reportgen_zoo.reproduce as reproducing
-from reportgen_zoo.preset import load_preset
-from reportgen_zoo.reproduce import Asked, asked_for, finished, presets_that_write, read_reproduction, reproduce
-from reportgen_zoo.reproductions import markdown, one, together
-from reportgen_zoo.scales import SCALES, Scale, scaled
+import reportgen_zoo.reproduce.run as reproducing
+from reportgen_zoo.reproduce.preset import load_preset
+from reportgen_zoo.reproduce.record import Asked, read_reproduction
+from reportgen_zoo.reproduce.result_tables import markdown, one, together
+from reportgen_zoo.reproduce.run import asked_for, finished, presets_that_write, reproduce
+from reportgen_zoo.reproduce.scales import SCALES, Scale, scaled
 
-from reportgen_core import Collection, DataError, OptionError, datasets, load, presets
-from reportgen_core.composition import check
-from reportgen_core.scorecard import Line, System
+from reportgen_core import Collection, DataError, OptionError, load
+from reportgen_core.models.composition import check
+from reportgen_core.registries import datasets, presets
+from reportgen_core.scoring.scorecard import System
+from reportgen_core.types import Line
 
 TINY = Scale(
     "small",

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from reportgen_zoo import manifests, signing
-from reportgen_zoo.push import push
-from reportgen_zoo.records import ZooError
+from reportgen_zoo.manifest import signing
+from reportgen_zoo.manifest.records import ZooError
+from reportgen_zoo.publish.push import push
+from reportgen_zoo.pull import catalogue as manifests
 from zoo_server import Shelf, record_of, serve
 
 FILES = {"config.json": b"{}"}

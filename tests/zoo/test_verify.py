@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import reportgen_zoo
 from PIL import Image
-from reportgen_zoo import terms
-from reportgen_zoo.records import Probe, Record, ZooError
-from reportgen_zoo.verify import files_of, probe, probe_image, verify
+from reportgen_zoo.manifest.records import Probe, Record, ZooError
+from reportgen_zoo.pull import terms
+from reportgen_zoo.pull.verify import files_of, probe, probe_image, verify
 from zoo_server import record_of
 
-from reportgen_core.testing import tiny_model
+from reportgen_core.testing.parts import tiny_model
 
 FILES = {"config.json": b"{}", "model.safetensors": b"0123456789"}
 

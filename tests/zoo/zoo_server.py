@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from reportgen_zoo.records import File, Record
+from reportgen_zoo.manifest.records import File, Record
 
 
 @dataclass

@@ -15,15 +15,16 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from reportgen_core import OptionError
-from reportgen_core.annotation_rows import Columns, read_rows
+from reportgen_core.annotation.report_rows import Columns, read_rows
 
 from ..options import FOLDER, device_option, pick_device
 from ..render import table as draw
 
 if TYPE_CHECKING:
     from reportgen_core import Model
-    from reportgen_core.annotation import Annotated, BadRow, OnBadRow, Thresholds
-    from reportgen_core.roc import Curve
+    from reportgen_core.annotation.findings import Annotated, BadRow, OnBadRow
+    from reportgen_core.annotation.roc import Curve
+    from reportgen_core.annotation.thresholds import Thresholds
 
 TOLD = 20  # bad rows named one by one; the rest are counted
 
@@ -88,9 +89,10 @@ def annotate(
         raise OptionError("--labels says what --tune learns from or --evaluate compares with; neither is asked for")
 
     from reportgen_core import load
-    from reportgen_core.annotation import annotate as findings_of
-    from reportgen_core.annotation import annotator, load_thresholds
-    from reportgen_core.checkpoint import find
+    from reportgen_core.annotation.findings import annotate as findings_of
+    from reportgen_core.annotation.findings import annotator
+    from reportgen_core.annotation.thresholds import load_thresholds
+    from reportgen_core.models.loading import find
 
     folder = find(model)
     made = load(folder).to(pick_device(device))
@@ -132,7 +134,8 @@ class BadRows:
 
 def choose(model: Model, folder: Path, table: Path, columns: Columns, how: dict[str, Any]) -> None:
     """Choose thresholds, keep and show them."""
-    from reportgen_core.annotation import save_thresholds, tune
+    from reportgen_core.annotation.findings import tune
+    from reportgen_core.annotation.thresholds import save_thresholds
 
     found = tune(model, read_rows(table, columns), table.name, **how)
     path = save_thresholds(folder, found)
@@ -150,10 +153,10 @@ def choose(model: Model, folder: Path, table: Path, columns: Columns, how: dict[
 
 def judge(model: Model, folder: Path, table: Path, columns: Columns, how: dict[str, Any]) -> None:
     """Compare with labels; show the areas, keep them and their curves in the folder."""
-    from reportgen_core.annotation import evaluate
-    from reportgen_core.results import write
+    from reportgen_core.annotation.findings import evaluate
+    from reportgen_core.scoring.evaluation_folder import write
 
-    from ..roc_picture import roc_picture
+    from ..pages.roc import roc_picture
 
     found = evaluate(model, read_rows(table, columns), table.name, **how)
     folder.mkdir(parents=True, exist_ok=True)
@@ -202,7 +205,7 @@ def write(
     said: Iterable[Annotated | BadRow], file: IO[str], findings: tuple[str, ...], lines: bool, told: OnBadRow
 ) -> int:
     """Write row after row; how many. Those that cannot be read are told."""
-    from reportgen_core.annotation import BadRow
+    from reportgen_core.annotation.findings import BadRow
 
     cells = csv.writer(file, lineterminator="\n")
     if not lines:

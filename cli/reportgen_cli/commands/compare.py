@@ -22,9 +22,9 @@ def compare(runs: tuple[Path, ...], anyway: bool, rounds: int, seed: int, shape:
 
     RUN is a folder that rg eval --out wrote. Scores of another protocol, section, split or metric version are refused.
     """
-    from reportgen_core import tables
-    from reportgen_core.comparing import compare_runs
-    from reportgen_core.results import load_run
+    from reportgen_core.scoring import score_tables as tables
+    from reportgen_core.scoring.comparison import compare_runs
+    from reportgen_core.scoring.evaluation_folder import load_run
 
     found = compare_runs([load_run(r) for r in runs], anyway=anyway, rounds=rounds, seed=seed)
     shown = [t for t in (found.table, found.tests) if t is not None]

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reportgen_cli.option_values import parse_options
 from reportgen_core import OptionError
-from reportgen_core.options import parse_options
 
 from ..options import FOLDER, part, values
 from ..render import table
 
 if TYPE_CHECKING:
-    from reportgen_core.composition import Plan
+    from reportgen_core.models.composition import Plan
 
 
 @click.command()
@@ -59,8 +59,8 @@ def compose(
     options = {"encoder_options": parse_options(encoder_options), "decoder_options": parse_options(decoder_options)}
     asked = arguments(preset, parts, options, parse_options(text))
 
-    from reportgen_core.composition import check
-    from reportgen_core.composition import compose as build
+    from reportgen_core.models.composition import check
+    from reportgen_core.models.composition import compose as build
 
     plan = check(**asked)
     _show(plan, as_json)
@@ -79,14 +79,14 @@ def arguments(
     text: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What `compose` takes, from a preset and what is asked for beside it. Raises OptionError without an encoder."""
-    from reportgen_core.text import TextSpec
+    from reportgen_core.text.spec import TextSpec
 
     asked: dict[str, Any] = {k: v for k, v in parts.items() if v is not None}
     if preset is None:
         if "encoder" not in asked or not {"decoder", "retriever"} & set(asked):
             raise OptionError("compose needs --encoder and --decoder (or --retriever), or --preset; see rg list")
         return {**parts, **options, "text": TextSpec.from_json(text)}
-    from reportgen_zoo.preset import load_preset
+    from reportgen_zoo.reproduce.preset import load_preset
 
     found = load_preset(preset)
     theirs = {"encoder": found.compose.encoder, "decoder": found.compose.decoder, "retriever": found.compose.retriever}

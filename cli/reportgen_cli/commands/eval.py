@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reportgen_cli.option_values import parse_options
 from reportgen_core import Collection, DataError, GenerationSettings, OptionError
-from reportgen_core.options import parse_options
-from reportgen_core.textfiles import read_text_file
+from reportgen_core.files.reports import read_text_file
 
+from ..dataset_input import PLACE as PLACE_OF_DATA
+from ..dataset_input import read_dataset
 from ..options import FOLDER, completes, device_option, values
-from ..reading import PLACE as PLACE_OF_DATA
-from ..reading import read_dataset
 
 if TYPE_CHECKING:
-    from reportgen_core.evaluation import Evaluation
+    from reportgen_core.scoring.evaluation import Evaluation
 
 PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -66,14 +66,14 @@ def eval_command(**asked: Any) -> None:
     found = evaluation(asked)
     show(found, asked["shape"])
     if asked["out"]:
-        from reportgen_core.results import save_evaluation, write
+        from reportgen_core.scoring.evaluation_folder import save_evaluation, write
 
-        from ..report_page import page
+        from ..pages.evaluation_page import page
 
         save_evaluation(found, asked["out"])
         write(asked["out"] / "report.html", page(found, asked["images"]))
         for metric, points in found.curves.items():
-            from ..reliability import reliability_svg
+            from ..pages.reliability import reliability_svg
 
             write(asked["out"] / f"reliability-{metric}.svg", reliability_svg(metric, points))
         click.echo(f"{asked['out'] / 'report.html'}", err=True)
@@ -101,7 +101,7 @@ def evaluation(asked: Mapping[str, Any]) -> Evaluation:
 
 def metrics(names: str | None, options: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     """The metrics with their options."""
-    from reportgen_core.evaluation import METRICS
+    from reportgen_core.scoring.evaluation import METRICS
 
     chosen = [n.strip() for n in names.split(",") if n.strip()] if names else list(METRICS)
     wished: dict[str, list[str]] = {}
@@ -120,7 +120,7 @@ def _on_dataset(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
     collection = read_dataset(asked["data"], asked["data_root"], parse_options(asked["data_options"]))
     how |= {"dataset": asked["data"], "split": split}
     if asked["predictions"]:
-        from reportgen_core.aligning import SECTIONS, background_of
+        from reportgen_core.scoring.evaluation_set import SECTIONS, background_of
 
         sections = asked["sections"] or SECTIONS
         predictions = read_text_file(asked["predictions"], "prediction").texts
@@ -132,7 +132,7 @@ def _on_dataset(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
 
 def _with_model(asked: Mapping[str, Any], how: dict[str, Any], collection: Collection, split: str) -> Evaluation:
     from reportgen_core import evaluate
-    from reportgen_core.aligning import background_of
+    from reportgen_core.scoring.evaluation_set import background_of
 
     from .report import ready
 
@@ -152,7 +152,7 @@ def _with_model(asked: Mapping[str, Any], how: dict[str, Any], collection: Colle
 
 def _on_files(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
     from reportgen_core import evaluate
-    from reportgen_core.baselines import Background
+    from reportgen_core.scoring.baselines import Background
 
     sections, split = asked["sections"], asked["split"]
     predictions = read_text_file(asked["predictions"], "prediction", split=split)
@@ -199,7 +199,7 @@ def _features(path: Path | None) -> dict[str, Any]:
 
 def show(found: Evaluation, shape: str) -> None:
     """Print the evaluation."""
-    from reportgen_core import tables
+    from reportgen_core.scoring import score_tables as tables
 
     shown = tables.tables(found)
     if shape == "json":

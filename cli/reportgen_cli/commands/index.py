@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reportgen_cli.option_values import parse_options
 from reportgen_core import OptionError, Study
-from reportgen_core.options import parse_options
-from reportgen_core.textindex import KINDS
-from reportgen_core.textrows import read_rows
+from reportgen_core.retrieval.index import KINDS
+from reportgen_core.retrieval.index_texts import read_rows
 
+from ..dataset_input import PLACE, read_dataset
 from ..options import FOLDER, completes, device_option, pick_device, values
-from ..reading import PLACE, read_dataset
 from ..render import table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def index() -> None:
 
 def _model(name: str, device: str) -> tuple[Model, Path]:
     from reportgen_core import load
-    from reportgen_core.checkpoint import find
+    from reportgen_core.models.loading import find
 
     return load(name).to(pick_device(device)), find(name)
 
@@ -58,7 +58,7 @@ def build(model: str, texts: Path, out: Path | None, kind: str, device: str) -> 
 
     With --kind exact every text is scored; with the others FAISS proposes and the model's own score ranks.
     """
-    from reportgen_core.indexing import build_index
+    from reportgen_core.retrieval.search import build_index
 
     rows = read_rows(texts)
     made, folder = _model(model, device)
@@ -77,7 +77,7 @@ def add(model: str, texts: Path, place: Path | None, device: str) -> None:
     \b
     Example: rg index add cvse-run --texts more.jsonl
     """
-    from reportgen_core.indexing import extend_index
+    from reportgen_core.retrieval.search import extend_index
 
     rows = read_rows(texts)
     made, folder = _model(model, device)
@@ -95,9 +95,9 @@ def remove(model: str, ids: tuple[str, ...], place: Path | None) -> None:
     \b
     Example: rg index remove cvse-run 17 23
     """
-    from reportgen_core.checkpoint import find
-    from reportgen_core.indexing import shrink_index
-    from reportgen_core.textindex import FOLDER as INSIDE
+    from reportgen_core.models.loading import find
+    from reportgen_core.retrieval.index import FOLDER as INSIDE
+    from reportgen_core.retrieval.search import shrink_index
 
     written = shrink_index(place or find(model) / INSIDE, ids)
     click.echo(f"{len(ids)} texts removed, {len(written)} in {written.folder}", err=True)
@@ -130,8 +130,8 @@ def search(
 
     Recall@k of the two stages against exact search goes to stderr; --check measures it where that takes long, too.
     """
-    from reportgen_core.grouping import group_files
-    from reportgen_core.indexing import use_index
+    from reportgen_core.data.study_files import group_files
+    from reportgen_core.retrieval.search import use_index
 
     made, folder = _model(model, device)
     studies = group_files(images)
@@ -149,7 +149,7 @@ def search(
 
 
 def _texts_for_images(model: Model, studies: Sequence[Study], k: int, as_json: bool) -> bool:
-    from reportgen_core.indexing import texts_for_images
+    from reportgen_core.retrieval.search import texts_for_images
 
     good = True
     for found in texts_for_images(model, studies, k):
@@ -166,7 +166,7 @@ def _texts_for_images(model: Model, studies: Sequence[Study], k: int, as_json: b
 
 
 def _images_for_text(model: Model, studies: Sequence[Study], text: str, k: int, as_json: bool) -> None:
-    from reportgen_core.indexing import images_for_text
+    from reportgen_core.retrieval.search import images_for_text
 
     if k > len(studies):
         raise OptionError(f"--k {k} asks for more images than there are; {len(studies)} studies were given")
@@ -179,8 +179,8 @@ def _images_for_text(model: Model, studies: Sequence[Study], text: str, k: int, 
 
 
 def _measure(model: Model, studies: Sequence[Study], k: int) -> None:
-    from reportgen_core.indexing import stage_recall
-    from reportgen_core.interfaces import ScoresPairs
+    from reportgen_core.retrieval.abilities import ScoresPairs
+    from reportgen_core.retrieval.search import stage_recall
 
     found = stage_recall(model, studies, k) if isinstance(model.head, ScoresPairs) else None
     if found is not None:
@@ -216,7 +216,7 @@ def eval_command(
 
     What the reports say clinically, and in words, is scored by rg eval --model MODEL.
     """
-    from reportgen_core.indexing import retrieval_lines, use_index
+    from reportgen_core.retrieval.search import retrieval_lines, use_index
 
     collection = read_dataset(data, data_root, parse_options(data_options), "--data-root")
     made, folder = _model(model, device)

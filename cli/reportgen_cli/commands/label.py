@@ -12,7 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import click
 
-from reportgen_core import DataError, MetricError, metrics
+from reportgen_core import DataError, MetricError
+from reportgen_core.registries import metrics
 
 from ..render import table
 from ..texts import read_texts

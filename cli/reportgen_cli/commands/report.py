@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from reportgen_zoo import manifests
+from reportgen_zoo.pull import catalogue as manifests
 
 from reportgen_core import GenerationSettings, OptionError, Report, Study, View
 
@@ -68,8 +68,8 @@ def report(
     the exit code is then 1.
     """
     pictures = explained(explain, out)
-    from reportgen_core.grouping import group_files
-    from reportgen_core.images import default_cache
+    from reportgen_core.data.images import default_cache
+    from reportgen_core.data.study_files import group_files
 
     studies = [one_study(images)] if as_study else group_files(images)
     made = ready(model, device, precision)
@@ -97,7 +97,7 @@ def explained(explain: str | None, out: Path | None) -> Path | None:
 
 def one_study(images: tuple[Path, ...]) -> Study:
     """All these files as one study."""
-    from reportgen_core.grouping import group_files
+    from reportgen_core.data.study_files import group_files
 
     views: list[View] = [v for s in group_files(images) for v in s.views]
     return Study(images[0].stem, tuple(views))
@@ -106,7 +106,7 @@ def one_study(images: tuple[Path, ...]) -> Study:
 def default_model() -> str:
     """The name of the model that is used where none is named. Raises OptionError where it does not ship inside."""
     from reportgen_zoo.demo import MODEL
-    from reportgen_zoo.fetch import packaged
+    from reportgen_zoo.pull.fetch import packaged
 
     if any(record.name == MODEL and packaged(record) for record in manifests.builtin().models):
         return MODEL
@@ -119,7 +119,7 @@ def ready(name: str | None, device: str, precision: str) -> Model:
     known = manifests.catalogue().models.get(chosen.partition("@")[0])
 
     from reportgen_core import load
-    from reportgen_core.model import best_precision
+    from reportgen_core.models.model import best_precision
 
     place = pick_device(device)
     model = load(chosen).to(place)
@@ -175,9 +175,9 @@ class Shown:
         return good
 
     def _explain(self, report: Report, out: Path) -> None:
-        from ..explaining import explain_study
-        from ..pictures import explain
-        from ..shading import shaded, shows_words
+        from ..pages.explain_page import explain_study
+        from ..pages.pictures import explain
+        from ..pages.shading import shaded, shows_words
 
         name = file_name(report.study)
         out.mkdir(parents=True, exist_ok=True)

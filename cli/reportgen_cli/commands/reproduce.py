@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reportgen_core import OptionError, presets
-from reportgen_core.options import parse_options
+from reportgen_cli.option_values import parse_options
+from reportgen_core import OptionError
+from reportgen_core.registries import presets
 
+from ..dataset_input import PLACE, read_dataset
 from ..options import FOLDER, completes, device_option, pick_device, values
-from ..reading import PLACE, read_dataset
 from ..render import Training, table
 
 if TYPE_CHECKING:
-    from reportgen_zoo.reproduce import Asked, Reproduction
+    from reportgen_zoo.reproduce.record import Asked, Reproduction
 
-    from reportgen_core.tables import Table
+    from reportgen_core.scoring.score_tables import Table
 
 
 @click.command()
@@ -61,17 +62,17 @@ def reproduce(preset: str | None, every: bool, **how: Any) -> None:
         return
     assert preset is not None
     made = _one(preset, how)
-    from reportgen_zoo.reproductions import one
+    from reportgen_zoo.reproduce.result_tables import one
 
     _print(one(made))
     click.echo(str(how["out"] / preset / "reproduction.md"), err=True)
 
 
 def _one(name: str, how: dict[str, Any]) -> Reproduction:
-    from reportgen_zoo.reproduce import finished
-    from reportgen_zoo.reproduce import reproduce as make
+    from reportgen_zoo.reproduce.run import finished
+    from reportgen_zoo.reproduce.run import reproduce as make
 
-    from reportgen_core.images import default_cache
+    from reportgen_core.data.images import default_cache
 
     asked, out = _asked(name, how), how["out"]
     if (there := finished(name, asked, out)) is not None:
@@ -86,18 +87,18 @@ def _one(name: str, how: dict[str, Any]) -> Reproduction:
 
 
 def _asked(name: str, how: dict[str, Any]) -> Asked:
-    from reportgen_zoo.reproduce import asked_for
+    from reportgen_zoo.reproduce.run import asked_for
 
     given = {k: how[k] for k in ("scale", "epochs", "limit", "seed")}
     return asked_for(name, how["data"], parse_options(how["data_options"]), **given)
 
 
 def _all(how: dict[str, Any]) -> None:
-    from reportgen_zoo.reproduce import finished, presets_that_write
-    from reportgen_zoo.reproductions import together
+    from reportgen_zoo.reproduce.result_tables import together
+    from reportgen_zoo.reproduce.run import finished, presets_that_write
 
-    from reportgen_core.results import write
-    from reportgen_core.tables import as_json, as_markdown
+    from reportgen_core.scoring.evaluation_folder import write
+    from reportgen_core.scoring.score_tables import as_json, as_markdown
 
     names = presets_that_write(list(presets))
     made, failed, out = [], [], how["out"]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reportgen_core import OptionError, datasets
-from reportgen_core.options import parse_options
+from reportgen_cli.option_values import parse_options
+from reportgen_core import OptionError
+from reportgen_core.registries import datasets
 
 from ..options import completes, values
 from ..render import table

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reportgen_core import Collection, DataError, OptionError, Study, datasets
-from reportgen_core.options import parse_options
-from reportgen_core.settings import TrainSettings
-from reportgen_core.text import shortening
+from reportgen_cli.option_values import parse_options
+from reportgen_core import Collection, DataError, OptionError, Study
+from reportgen_core.registries import datasets
+from reportgen_core.text.spec import shortening
+from reportgen_core.training.settings import TrainSettings
 
+from ..dataset_input import PLACE, read_dataset
 from ..options import FOLDER, completes, part, values
-from ..reading import PLACE, read_dataset
 from ..render import Training
 from .compose import arguments
 
@@ -88,8 +89,8 @@ def train(
         raise OptionError(f"{folder} holds a run; --resume goes on with it, --out chooses another place")
 
     from reportgen_core import train as learn_from
-    from reportgen_core.images import default_cache
-    from reportgen_core.labelling import relabel
+    from reportgen_core.data.images import default_cache
+    from reportgen_core.data.labels import relabel
 
     begun = start(model, preset)
     options = parse_options(data_options)
@@ -129,7 +130,7 @@ def settings_of(preset: str | None, asked: dict[str, Any], epochs: int | None) -
     """A preset's settings, replaced by those that are asked for."""
     theirs: dict[str, Any] = {}
     if preset is not None:
-        from reportgen_zoo.preset import load_preset
+        from reportgen_zoo.reproduce.preset import load_preset
 
         theirs = dict(load_preset(preset).train)
     return TrainSettings.of({**theirs, **asked, **({"epochs": epochs} if epochs is not None else {})})

@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from reportgen_core import DataError, OptionError, Study
-from reportgen_core.images import read_image
+from reportgen_core.data.images import read_image
 
 from .folder import FORMAT, Case, blocks_json, write_json
 from .rubrics import RUBRICS

@@ -14,11 +14,11 @@ from typing import Any
 
 from reportgen_core import Collection, DataError, Dataset, OptionError, Study, View
 
-from .describing import describing
-from .ledger import Ledger, require_files
+from .audit_log import Ledger, require_files
+from .image_sentences import describing
+from .paths import csv_rows, first, inside, json_rows
 from .splits import by_patient
 from .table import view_of
-from .tables import csv_rows, first, inside, json_rows
 
 _SKIP = ("", "todo", "unknown")
 

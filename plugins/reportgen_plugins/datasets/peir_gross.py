@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reportgen_core import Collection, DataError, Dataset, Study, View
-from reportgen_core.text import TextSpec, sentences
+from reportgen_core.text.spec import TextSpec, sentences
 
-from .ledger import Ledger, require_files
+from .audit_log import Ledger, require_files
+from .paths import csv_rows, first, inside, open_text, read_json
 from .splits import by_patient
-from .tables import csv_rows, first, inside, open_text, read_json
 
 _WHOLE = TextSpec(recipe="jing", max_sentences=1000, max_words=1000)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import Box, Collection, DataError, Dataset, OptionError, Study, View
-from reportgen_core.study_json import study_from_json
+from reportgen_core.files.study_json import study_from_json
 from reportgen_core.types import Projection
 
-from .ledger import Ledger, require_files
+from .audit_log import Ledger, require_files
+from .paths import check_columns, csv_rows, inside, json_rows
 from .splits import by_patient
-from .tables import check_columns, csv_rows, inside, json_rows
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "image": ("image", "images", "image_path", "path", "filename", "file", "img"),

@@ -28,12 +28,12 @@ from torch.nn import functional as F
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.errors import OptionError
-from reportgen_core.text import PAD
+from reportgen_core.text.spec import PAD
 
-from .lstm_step import StepCell
-from .rows import Held, most_words, taught, word_loss, written
-from .search import State, search
-from .tags import TagPredictor, probabilities, tag_loss
+from .blocks.lstm_step import StepCell
+from .blocks.report_words import Held, most_words, taught, word_loss, written
+from .blocks.search import State, search
+from .blocks.tags import TagPredictor, probabilities, tag_loss
 
 
 class SemanticAttentionLSTM(Decoder):

@@ -32,10 +32,10 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, EncoderD
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.errors import OptionError
-from reportgen_core.text import BOS, EOS, PAD, SPECIAL
+from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL
 
-from .rows import Held, most_words, taught, word_loss, written
-from .search import State, search
+from .blocks.report_words import Held, most_words, taught, word_loss, written
+from .blocks.search import State, search
 
 
 class CausalDecoder(Decoder):

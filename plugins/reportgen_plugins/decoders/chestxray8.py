@@ -31,7 +31,7 @@ from reportgen_core import (
 )
 
 from ..pooling import check_pooling, pooled
-from .balance import BalancedLoss
+from .blocks.balance import BalancedLoss
 
 
 class ImageClassifier(Decoder):

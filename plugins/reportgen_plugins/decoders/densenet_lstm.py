@@ -26,12 +26,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
-from reportgen_core.text import PAD
+from reportgen_core.text.spec import PAD
 
-from .attention import attend
-from .lstm_step import Kept, WordCell, gate_order
-from .rows import Held, most_words, taught, written
-from .search import State, search
+from .blocks.attention import attend
+from .blocks.lstm_step import Kept, WordCell, gate_order
+from .blocks.report_words import Held, most_words, taught, written
+from .blocks.search import State, search
 
 
 class PooledGateLSTM(Decoder):

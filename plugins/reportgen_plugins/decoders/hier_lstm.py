@@ -48,14 +48,14 @@ from reportgen_core import (
     Targets,
     TargetSpec,
 )
-from reportgen_core.text import BOS, EOS, PAD
+from reportgen_core.text.spec import BOS, EOS, PAD
 
-from .attention import AdditiveAttention, attend
-from .lstm_step import StepCell, Together
-from .order import shuffled
-from .search import Found, search
-from .tags import TagPredictor, probabilities, tag_loss
-from .word_lstm import WordLSTM
+from .blocks.attention import AdditiveAttention, attend
+from .blocks.lstm_step import StepCell, Together
+from .blocks.order import shuffled
+from .blocks.search import Found, search
+from .blocks.tags import TagPredictor, probabilities, tag_loss
+from .blocks.word_lstm import WordLSTM
 
 ATTENTION = ("co", "visual", "semantic", "none")
 TOPIC = ("first", "every")

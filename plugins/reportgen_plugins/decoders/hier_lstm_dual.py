@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reportgen_core import Decoded, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
-from reportgen_core.text import PAD
+from reportgen_core.text.spec import PAD
 
+from .blocks.order import shuffled
+from .blocks.search import Found
+from .blocks.word_lstm import WordLSTM
 from .hier_lstm import HierLSTM
-from .order import shuffled
-from .search import Found
-from .word_lstm import WordLSTM
 
 
 class DualHierLSTM(HierLSTM):

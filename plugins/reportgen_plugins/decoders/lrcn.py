@@ -16,9 +16,9 @@ from torch import nn
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 
-from .rows import check_layers, most_words, taught, word_loss, written
-from .search import search
-from .word_lstm import WordLSTM
+from .blocks.report_words import check_layers, most_words, taught, word_loss, written
+from .blocks.search import search
+from .blocks.word_lstm import WordLSTM
 
 
 class ImageEveryStepLSTM(Decoder):

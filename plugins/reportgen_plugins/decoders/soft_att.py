@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
-from reportgen_core.text import PAD
+from reportgen_core.text.spec import PAD
 
-from .attention import AdditiveAttention, attend
-from .lstm_step import Kept, WordCell, few_rows, joined
-from .rows import Held, most_words, taught, word_loss, written
-from .search import State, search
+from .blocks.attention import AdditiveAttention, attend
+from .blocks.lstm_step import Kept, WordCell, few_rows, joined
+from .blocks.report_words import Held, most_words, taught, word_loss, written
+from .blocks.search import State, search
 
 
 @dataclass(frozen=True, slots=True)

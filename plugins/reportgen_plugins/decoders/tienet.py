@@ -47,15 +47,15 @@ from reportgen_core import (
     Targets,
     TargetSpec,
 )
-from reportgen_core.text import BOS, EOS, PAD, SPECIAL, UNK
+from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK
 
-from .aete import AttentionEncodedText, penalty, saliency
-from .attention import AdditiveAttention, attend
-from .balance import BalancedLoss
-from .lstm_step import Kept, WordCell
-from .rows import Held, most_words, taught, word_loss, written
-from .search import State, Step, search
-from .vectors import set_vectors
+from .blocks.aete import AttentionEncodedText, penalty, saliency
+from .blocks.attention import AdditiveAttention, attend
+from .blocks.balance import BalancedLoss
+from .blocks.lstm_step import Kept, WordCell
+from .blocks.report_words import Held, most_words, taught, word_loss, written
+from .blocks.search import State, Step, search
+from .blocks.vectors import set_vectors
 
 Further = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # word t, h, c, the attended image -> h, c
 

@@ -28,21 +28,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reportgen_core import (
-    Collection,
-    DataError,
-    Features,
-    FeatureSpec,
-    OptionError,
-    Study,
-    Targets,
-    TargetSpec,
-    encoders,
-)
+from reportgen_core import Collection, DataError, Features, FeatureSpec, OptionError, Study, Targets, TargetSpec
+from reportgen_core.data.batches import Reader, choose_views, normalise
 from reportgen_core.interfaces import Encoder, HasFrozenParts, HasMaps
-from reportgen_core.studies import Reader, choose_views, normalise
+from reportgen_core.registries import encoders
 
-from ..decoders.tags import tag_loss
+from ..decoders.blocks.tags import tag_loss
 
 MODES = ("difference", "concat")
 

@@ -15,7 +15,7 @@ from reportgen_core.metric import Metric
 from reportgen_core.types import Score
 
 from .agreement import Agreement
-from .labeler import LABELS, Hedge, Labeler, Scheme
+from .labeler.labeler import LABELS, Hedge, Labeler, Scheme
 
 Floats = NDArray[np.float64]
 

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from reportgen_core import OptionError, Report, Study
 from reportgen_core.metric import Metric
-from reportgen_core.scorecard import Line
-from reportgen_core.types import Score
+from reportgen_core.types import Line, Score
 
-from .judging import needs_a_model
+from .model_only import needs_a_model
 
 Floats = NDArray[np.float64]
 OUTSIDE = frozenset({"No Finding", "normal"})

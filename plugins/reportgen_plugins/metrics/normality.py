@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reportgen_core.abnormal import load_classifier, saved_digest
-from reportgen_core.abnormal_rows import Labels
 from reportgen_core.metric import Metric
-from reportgen_core.recipes import split_sentences
+from reportgen_core.sentences.classifiers import load_classifier, saved_digest
+from reportgen_core.sentences.label_table import Labels
+from reportgen_core.text.recipes import split_sentences
 from reportgen_core.types import Score
 
 from ..sentences.words import WordRule

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from reportgen_core import Box, Report, Study
 from reportgen_core.metric import Metric
-from reportgen_core.scorecard import Line
-from reportgen_core.types import Score
-from reportgen_core.uncertainty import bootstrap
+from reportgen_core.scoring.uncertainty import bootstrap
+from reportgen_core.types import Line, Score
 
-from .judging import needs_a_model
-from .labeler import Labeler
+from .labeler.labeler import Labeler
+from .model_only import needs_a_model
 
 Floats = NDArray[np.float64]
 PARTS = ("pointing hit", "pointing centre", "pointing by chance", "pointing mentioned")

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 
 from reportgen_core import Report, Study
 from reportgen_core.metric import Metric
-from reportgen_core.ranking import ranking_lines
-from reportgen_core.scorecard import Line
-from reportgen_core.types import Score
+from reportgen_core.scoring.ranking_metrics import ranking_lines
+from reportgen_core.types import Line, Score
 
-from .judging import needs_a_model
+from .model_only import needs_a_model
 
 
 class Tags(Metric):

@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reportgen_core import MetricError, TextProtocol
-from reportgen_core.recipes import RECIPES
-from reportgen_core.text import TextSpec, build_vocabulary, flat
+from reportgen_core.text.recipes import RECIPES
+from reportgen_core.text.spec import TextSpec, build_vocabulary, flat
 
 _KEPT = "\ue000"  # stands for <unk> while the recipe drops its brackets
 

@@ -26,7 +26,7 @@ class Coco(TextProtocol):
         self.sections = tuple(sections)
 
     def reports(self, texts: Sequence[str]) -> list[str]:
-        from ..metrics.ptb import tokenize
+        from ..metrics.nlg.ptb import tokenize
 
         return tokenize(texts)
 

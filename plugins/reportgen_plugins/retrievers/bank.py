@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reportgen_core import DataError, sentence_encoders
-from reportgen_core.sentences import Group, SentenceEncoder, SentenceGrouper
-from reportgen_core.textindex import TextRow
+from reportgen_core import DataError
+from reportgen_core.registries import sentence_encoders
+from reportgen_core.sentence_parts import Group, SentenceEncoder, SentenceGrouper
+from reportgen_core.types import TextRow
 
 _WORD = re.compile(r"[^\W_]+")
 

@@ -33,16 +33,17 @@ from reportgen_core import (
     OptionError,
     Targets,
     TargetSpec,
-    sentence_groupers,
 )
 from reportgen_core.interfaces import Retriever
-from reportgen_core.sentences import Group
-from reportgen_core.text import SPECIAL, TextSpec, join
-from reportgen_core.textindex import TextIndex, TextRow
+from reportgen_core.registries import sentence_groupers
+from reportgen_core.retrieval.index import TextIndex
+from reportgen_core.sentence_parts import Group
+from reportgen_core.text.spec import SPECIAL, TextSpec, join
+from reportgen_core.types import TextRow
 
 from .bank import Bank, group_sentences, make_bank, plain, reader
 from .conditional import Conditional, Regions
-from .finding import Found, live_blocks, search, search_exactly
+from .exact_search import Found, live_blocks, search, search_exactly
 from .stages import Stages, recall_of, search_proposed
 from .triplets import draw, hinge, images_without, not_of_report
 

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from reportgen_core import CompositionError, Decoded, Features, FeatureSpec, Hit, Targets, TargetSpec
 from reportgen_core.interfaces import Retriever
-from reportgen_core.textindex import TextIndex, TextRow
+from reportgen_core.retrieval.index import TextIndex
+from reportgen_core.types import TextRow
 
-from .finding import live_blocks, merge
+from .exact_search import live_blocks, merge
 
 
 class Nearest(Retriever):

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import DataError
-from reportgen_core.images import default_cache
-from reportgen_core.textindex import Part, TextIndex, check_vectors, sha256_file
+from reportgen_core.data.images import default_cache
+from reportgen_core.files.digests import sha256_file
+from reportgen_core.retrieval.index import Part, TextIndex, check_vectors
 
 TRAIN_EACH = 64  # vectors a list is learned from; faiss warns below 39
 CODES, BITS = 64, 8  # of a product-quantised vector

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reportgen_core.textindex import TextIndex
+from reportgen_core.retrieval.index import TextIndex
 
 from .conditional import Conditional, Regions
-from .finding import Found, merge, search_exactly
+from .exact_search import Found, merge, search_exactly
 from .proposals import Proposer
 
 Numbers = NDArray[np.int64]

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import CheckpointError, DataError, OptionError
-from reportgen_core.abnormal import f1, hold_out, read_saved, saving
-from reportgen_core.sentences import LabelledSentence, SentenceClassifier, Watch, sentence_key
+from reportgen_core.sentence_parts import LabelledSentence, SentenceClassifier, Watch, sentence_key
+from reportgen_core.sentences.classifiers import f1, hold_out, read_saved, saving
 
 from .pretrained import WEIGHTS, folder_of, lengths_in_order, load_model, load_tokenizer, quiet
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import DataError, OptionError
-from reportgen_core.sentences import SentenceEncoder, sentence_key
+from reportgen_core.sentence_parts import SentenceEncoder, sentence_key
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -146,7 +146,7 @@ class WordVectors(SentenceEncoder):
 
 
 def _words(path: Path) -> Iterator[tuple[str, Any]]:
-    from ..decoders.vectors import read_vectors
+    from ..decoders.blocks.vectors import read_vectors
 
     yield from read_vectors(path)
 

@@ -9,7 +9,7 @@ further (`exclusive.py`); the authors' 500 became 1,306.
 - The most central sentence of a group is the one nearest to the mean of the group, of equals the first by the alphabet.
 - Groups come by how often their sentences occur, the most frequent first.
 
-The folder they are kept in is described in `reportgen_core.sentences`.
+The folder they are kept in is described in `reportgen_core.sentences.groups`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import DataError, OptionError
-from reportgen_core.sentences import (
-    Group,
-    Groups,
-    SentenceEncoder,
-    SentenceGrouper,
-    load_groups,
-    save_groups,
-    sentence_key,
-)
+from reportgen_core.sentence_parts import Group, Groups, SentenceEncoder, SentenceGrouper, sentence_key
+from reportgen_core.sentences.groups import load_groups, save_groups
 
 from .exclusive import divide, one_hot, terms_of
 

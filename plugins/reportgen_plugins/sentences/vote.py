@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from reportgen_core import CheckpointError, OptionError, sentence_classifiers
-from reportgen_core.abnormal import read_saved, saving
-from reportgen_core.sentences import LabelledSentence, SentenceClassifier, Watch
+from reportgen_core import CheckpointError, OptionError
+from reportgen_core.registries import sentence_classifiers
+from reportgen_core.sentence_parts import LabelledSentence, SentenceClassifier, Watch
+from reportgen_core.sentences.classifiers import read_saved, saving
 
 Floats = NDArray[np.float32]
 

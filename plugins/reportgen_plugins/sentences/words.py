@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from reportgen_core.abnormal import read_saved, saving
-from reportgen_core.sentences import LabelledSentence, SentenceClassifier, Watch
+from reportgen_core.sentence_parts import LabelledSentence, SentenceClassifier, Watch
+from reportgen_core.sentences.classifiers import read_saved, saving
 
 NORMAL = re.compile(r"\b(?:no|normal|clear|stable)\b", re.IGNORECASE)
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import Box, Study, View
-from reportgen_core.images import read_image
-from reportgen_core.study_json import study_to_json
+from reportgen_core.data.images import read_image
+from reportgen_core.files.study_json import study_to_json
 
 from .language import DECADES, FINDINGS, PERSONS, PROJECTIONS, Facts, describe, exposure
 

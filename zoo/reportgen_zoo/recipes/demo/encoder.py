@@ -27,8 +27,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from reportgen_core import Encoder, ImageSpec, Study, datasets, encoders
-from reportgen_core.images import prepare, read_image
+from reportgen_core import Encoder, ImageSpec, Study
+from reportgen_core.data.images import prepare, read_image
+from reportgen_core.registries import datasets, encoders
 
 from .language import FINDINGS
 

@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reportgen_core import Study, datasets
+from reportgen_core import Study
+from reportgen_core.registries import datasets
 
 from .language import FINDINGS, read_exposure, read_labels, read_patient
 

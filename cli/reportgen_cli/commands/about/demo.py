@@ -1,0 +1,42 @@
+"""`rg demo`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from reportgen_zoo import demo as packaged
+
+from reportgen_core import GenerationSettings
+
+from ...options import FOLDER
+from ..report import as_text, as_values, ready
+
+
+@click.command()
+@click.option("--out", type=FOLDER, default="demo-out", show_default=True, help="Where the report and picture go.")
+def demo(out: Path) -> None:
+    """Write a report for a real radiograph that comes with reportgen, by the model that ships inside.
+
+    \b
+    Example: rg demo --out demo-out
+
+    OUT/report.txt is the report, OUT/report.json the same with probabilities and attention, OUT/attention.png where the
+    model looked. A demonstration: not for clinical use.
+    """
+    from ...pages.pictures import explain
+
+    image = packaged.image()
+    model = ready(None, "cpu", "auto")
+    report = model.report([image], settings=GenerationSettings(attention=True))[0]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.txt").write_text(report.text + "\n", encoding="utf-8")
+    values = json.dumps(as_values(report, attention=True), indent=1, ensure_ascii=False)
+    (out / "report.json").write_text(values + "\n", encoding="utf-8")
+    grid = model.encoder.features.grid
+    assert grid is not None  # the model that ships inside has a map
+    explain(report, grid).save(out / "attention.png")
+    click.echo(as_text(report, headed=False))
+    click.echo(f"radiograph: {packaged.CREDIT}", err=True)
+    click.echo(f"wrote {out}/report.txt, report.json and attention.png", err=True)

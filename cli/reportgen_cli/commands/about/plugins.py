@@ -1,0 +1,52 @@
+"""`rg plugins`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from reportgen_core import hookspecs
+from reportgen_core.discovery import entries, load
+
+from ...registry_names import KINDS
+from ...render import table
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def plugins(as_json: bool) -> None:
+    """List the installed plugins, and for each that is left out, why.
+
+    \b
+    Example: rg plugins
+
+    REPORTGEN_PLUGINS=builtin,zoo in the environment keeps reportgen to the named plugins.
+    """
+    taken = commands_left_out()
+    for registry in KINDS.values():
+        list(registry)  # asks the plugins
+        taken += registry.problems
+    found = list(load()[1].values())
+    if as_json:
+        click.echo(json.dumps({"plugins": [asdict(p) for p in found], "left_out": taken}, indent=2))
+        return
+    rows = [(p.name, p.distribution, p.version, p.problem or "ok") for p in found]
+    table(("plugin", "distribution", "version", "state"), rows)
+    for problem in taken:
+        click.echo(problem)
+    click.echo(f"plugin API {hookspecs.API_VERSION}, entry-point group 'reportgen'", err=True)
+
+
+def commands_left_out() -> list[str]:
+    """A line for every command of a plugin whose name was taken."""
+    from ...main import BUILTIN
+
+    owners = {e.name: "reportgen" for e in BUILTIN}
+    lines = []
+    for owner, entry in entries("register_commands"):
+        if entry.name in owners:
+            lines.append(f"command {entry.name!r} of {owner} is left out: {owners[entry.name]} has that name")
+        owners.setdefault(entry.name, owner)
+    return lines

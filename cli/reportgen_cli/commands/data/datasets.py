@@ -1,0 +1,168 @@
+"""`rg data`: what a dataset has, what is dropped and why, and the whole of it as one table."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from reportgen_cli.option_values import parse_options
+from reportgen_core import Audit, Collection, DataError, Study
+from reportgen_core.files.study_json import study_to_json
+
+from ...dataset_input import PLACE, place, read_dataset
+from ...options import completes, values
+from .sentences import abnormal, groups
+
+SHOWN = 5  # ids of a reason that are printed; --json has all
+
+
+@click.group()
+def data() -> None:
+    """Read, check and build datasets.
+
+    \b
+    Example: rg data audit iu-xray --root NLMCXR --option protocol=r2gen
+    """
+
+
+data.add_command(abnormal)
+data.add_command(groups)
+
+
+def _of_a_dataset(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments that choose a dataset and its options."""
+    for add in (
+        values("--option", "options", "Of the dataset; rg info NAME lists them."),
+        click.option("--root", type=click.Path(path_type=Path), help=PLACE),
+        click.argument("name", shell_complete=completes("datasets")),
+    ):
+        command = add(command)
+    return command
+
+
+def _read(name: str, root: Path | None, options: tuple[str, ...]) -> Collection:
+    return read_dataset(name, root, parse_options(options), "--root")
+
+
+@data.command()
+@_of_a_dataset
+@click.option("--json", "as_json", is_flag=True, help="Print JSON with every dropped id.")
+def audit(name: str, root: Path | None, options: tuple[str, ...], as_json: bool) -> None:
+    """Say how many studies and images are kept, and why the others are dropped.
+
+    \b
+    Example: rg data audit iu-xray --root NLMCXR --option protocol=r2gen
+    """
+    found = _read(name, root, options).audit
+    if as_json:
+        click.echo(json.dumps(_audit_json(found), ensure_ascii=False, indent=1))
+    else:
+        _print_audit(found)
+
+
+@data.command()
+@_of_a_dataset
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder to write into."
+)
+@click.option("--force", is_flag=True, help="Replace a table that is there.")
+def build(name: str, root: Path | None, options: tuple[str, ...], out: Path, force: bool) -> None:
+    """Write the dataset as studies.jsonl, one study a line, with audit.json beside it. Images stay where they are.
+
+    \b
+    Example: rg data build iu-xray --root NLMCXR --option protocol=r2gen --out NLMCXR/r2gen
+    Read it again with the dataset `table`: --root OUT; images that lie outside OUT need --option images=/.
+    """
+    table = out / "studies.jsonl"
+    if table.exists() and not force:
+        raise DataError(f"{table} is there already; --force replaces it, --out chooses another place")
+    collection = _read(name, root, options)
+    out.mkdir(parents=True, exist_ok=True)
+    folder = out.absolute()
+    with _written(table) as file:
+        for study in collection.studies:
+            file.write(json.dumps(study_to_json(study, folder), ensure_ascii=False) + "\n")
+    with _written(out / "audit.json") as file:
+        json.dump(_audit_json(collection.audit), file, ensure_ascii=False, indent=1)
+    _print_audit(collection.audit, err=True)
+    click.echo(table)
+
+
+@data.command()
+@_of_a_dataset
+@click.option("-n", "count", default=3, show_default=True, type=click.IntRange(1), help="How many studies.")
+@click.option("--split", default="", help="Only of this split.")
+@click.option("--id", "ids", multiple=True, help="This study; may be given several times.")
+@click.option("--json", "as_json", is_flag=True, help="Print each study as a line of JSON.")
+def show(
+    name: str, root: Path | None, options: tuple[str, ...], count: int, split: str, ids: tuple[str, ...], as_json: bool
+) -> None:
+    """Print a few studies: the first ones, or those named.
+
+    \b
+    Example: rg data show covid-chestxray --root covid-chestxray-dataset -n 2
+    """
+    studies = [s for s in _read(name, root, options).studies if split in ("", s.split)]
+    if ids:
+        there = {s.id: s for s in studies}
+        for id in ids:
+            if id not in there:
+                raise DataError(f"{name} has no study {id!r} among the {len(studies)} that are kept")
+        studies = [there[id] for id in ids]
+    folder = place(name, root, "--root").absolute()
+    for study in studies if ids else studies[:count]:
+        if as_json:
+            click.echo(json.dumps(study_to_json(study, folder), ensure_ascii=False))
+        else:
+            _print_study(study)
+
+
+def _audit_json(audit: Audit) -> dict[str, Any]:
+    return {
+        "source": audit.source,
+        "studies": audit.studies,
+        "images": audit.images,
+        "dropped": {reason: list(ids) for reason, ids in audit.dropped.items()},
+        "notes": list(audit.notes),
+    }
+
+
+def _print_audit(audit: Audit, err: bool = False) -> None:
+    click.echo(audit.source, err=err)
+    click.echo(f"kept     {audit.studies} studies, {audit.images} images", err=err)
+    for reason, ids in audit.dropped.items():
+        more = ", …" if len(ids) > SHOWN else ""
+        click.echo(f"dropped  {len(ids)}: {reason} ({', '.join(ids[:SHOWN])}{more})", err=err)
+    for note in audit.notes:
+        click.echo(f"note     {note}", err=err)
+
+
+def _print_study(study: Study) -> None:
+    click.echo(f"{study.id}  {study.split or 'no split'}" + (f", patient {study.patient}" if study.patient else ""))
+    for view in study.views:
+        click.echo(f"  image      {view.path}" + (f" ({view.projection})" if view.projection else ""))
+    for name, text in study.sections.items():
+        click.echo(f"  {name:<10} {text}")
+    if study.tags:
+        click.echo(f"  tags       {', '.join(study.tags)}")
+    if study.labels:
+        click.echo("  labels     " + ", ".join(f"{name} {value:g}" for name, value in study.labels.items()))
+    click.echo()
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[IO[str]]:
+    """A text file that is there whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            yield file
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,226 @@
+"""`rg data abnormal` and `rg data groups`: which sentences of reports are abnormal, and which of them say the same."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reportgen_cli.option_values import parse_options
+from reportgen_core import DataError, OptionError
+from reportgen_core.registries import sentence_classifiers, sentence_encoders, sentence_groupers
+
+from ...options import FOLDER, part, values
+from ...render import table as draw
+
+if TYPE_CHECKING:
+    from reportgen_core.sentence_parts import Groups, LabelledSentence
+    from reportgen_core.sentences.classifiers import Labelled, Measured
+    from reportgen_core.sentences.label_table import Told
+
+TABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+BESIDE = ("tfidf", "words")  # what a trained classifier is shown beside
+SECTIONS = ("findings",)
+
+
+@click.command()
+@click.argument("table", type=TABLE)
+@click.option("--train", is_flag=True, help="Learn from the table's labels; --out is the folder of the classifier.")
+@click.option("--model", type=FOLDER, help="The folder of a classifier, to label the table; --out is a table.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="DIR, or .jsonl, .csv, .tsv.")
+@part("--classifier", "sentence-classifiers", "What learns: vote unless another is named.")
+@values("--option", "options", "Of the classifier; rg info NAME lists them.")
+@click.option("--field", default="sentence_abnormal", show_default=True, help="The column of labels, with --train.")
+@click.option("--section", "sections", multiple=True, help="Sections whose sentences are meant, in order: findings.")
+@click.option("--text", default="", metavar="COLUMN", help="The column of the reports, in place of sections.")
+@click.option("--only-abnormal", is_flag=True, help="Leave reports without an abnormal sentence out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def abnormal(
+    table: Path,
+    train: bool,
+    model: Path | None,
+    out: Path,
+    classifier: str | None,
+    options: tuple[str, ...],
+    field: str,
+    sections: tuple[str, ...],
+    text: str,
+    only_abnormal: bool,
+    as_json: bool,
+) -> None:
+    """Find abnormal sentences: train a classifier, or label a table of reports with one.
+
+    \b
+    Example: rg data abnormal labelled.jsonl --train --out runs/abnormal
+    Example: rg data abnormal studies.jsonl --model runs/abnormal --out abnormal.jsonl
+
+    TABLE is CSV, TSV or JSON lines. Labels are a column of {"sents": [...], "abnormal": [true, ...], "split": "train"},
+    or a row a sentence with columns sentence, abnormal and split. A labelled table has a section abnormal, the abnormal
+    sentences of each report, and sentence_abnormal, true or false for each sentence.
+    """
+    if train == (model is not None):
+        raise OptionError("rg data abnormal wants --train, to learn from labels, or --model DIR, to label; not both")
+    if train:
+        _learn(table, out, classifier or "vote", parse_options(options), field, sections or SECTIONS, as_json)
+        return
+    if classifier or options:
+        raise OptionError("--classifier and --option belong to --train; --model says what labels")
+    assert model is not None
+    _label(table, out, model, sections or SECTIONS, text, only_abnormal, as_json)
+
+
+def _learn(
+    table: Path, out: Path, name: str, options: dict[str, Any], field: str, sections: tuple[str, ...], as_json: bool
+) -> None:
+    """Fit the classifier asked for, with the plain ones beside it, and save it."""
+    from reportgen_core.sentences.classifiers import fit_beside, read_labelled
+
+    data = read_labelled(table, field, sections=sections)
+    fitted = {name: options} | {n: {} for n in BESIDE if n != name}
+    rows: list[Measured] = []
+    for made, measured, chosen in fit_beside(fitted, data, partial(click.echo, err=True)):
+        rows.append(measured)
+        if measured.name == name:
+            about: dict[str, Any] = {
+                "table": table.name,
+                "options": options,
+                "chosen": dict(chosen),
+                "dev": asdict(measured),
+            }
+            about |= {"train_sentences": len(data.train), "dev_sentences": len(data.dev)}
+            made.save(out, about=about)
+    if as_json:
+        click.echo(json.dumps({"classifiers": [asdict(m) for m in rows], **about}, ensure_ascii=False))
+        return
+    click.echo(_data(data))
+    draw(
+        ("classifier", "F1 abnormal", "95 %", "precision", "recall", "errors", "seconds", f"{name} is better by"),
+        [
+            (
+                m.name, f"{m.f1:.4f}", f"{m.interval[0]:.3f}-{m.interval[1]:.3f}", f"{m.precision:.4f}",
+                f"{m.recall:.4f}", str(m.errors), f"{m.seconds:.0f}", _apart(m),
+            )
+            for m in rows
+        ],
+    )  # fmt: skip
+    click.echo(f"{out}  " + ", ".join(f"{k} {v}" for k, v in about["chosen"].items()), err=True)
+
+
+def _apart(measured: Measured) -> str:
+    d = measured.difference
+    return f"{d.value:+.4f} ({d.low:+.3f} to {d.high:+.3f}), p = {d.p:.4f}" if d else "–"
+
+
+def _data(data: Labelled) -> str:
+    parts = [_counted("train", data.train), _counted("dev", data.dev)]
+    return "; ".join(parts) + ("; dev drawn here, as the table says none" if data.drawn else "")
+
+
+def _counted(name: str, sentences: Sequence[LabelledSentence]) -> str:
+    abnormal, reports = sum(s.abnormal for s in sentences), len({s.study for s in sentences})
+    return f"{name} {len(sentences)} sentences ({abnormal} abnormal) of {reports} reports"
+
+
+def _label(
+    table: Path, out: Path, model: Path, sections: tuple[str, ...], text: str, only_abnormal: bool, as_json: bool
+) -> None:
+    """Label a table, and say how many sentences are normal by the classifier and by the rule of words."""
+    from reportgen_core.sentences.classifiers import load_classifier
+    from reportgen_core.sentences.label_table import label_table
+
+    if out.resolve() == table.resolve():
+        raise OptionError(f"--out {out} is the table itself; choose another place")
+    by = {str(model): load_classifier(model), "words": sentence_classifiers.create("words")}
+    told = label_table(table, out, by, sections=sections, column=text, only_abnormal=only_abnormal)
+    if as_json:
+        click.echo(json.dumps(asdict(told) | {"shares": {r.name: r.share for r in told.ratios}}, ensure_ascii=False))
+    else:
+        _ratios(told)
+        click.echo(out)
+
+
+def _ratios(told: Told) -> None:
+    draw(
+        ("by", "normal", "abnormal", "share normal"),
+        [(r.name, str(r.normal), str(r.abnormal), f"{r.share:.4f}") for r in told.ratios],
+    )
+    click.echo(
+        f"{told.reports} reports, {told.with_abnormal} with an abnormal sentence, {told.without_text} without text",
+        err=True,
+    )
+
+
+@click.command()
+@click.argument("table", type=TABLE)
+@click.option("--out", required=True, type=FOLDER, help="The folder to write into.")
+@click.option("--split", default="train", show_default=True, help="Rows that say another are left out; '' takes all.")
+@part("--encoder", "sentence-encoders", "What makes vectors: minilm unless another is named.")
+@values("--encoder-option", "encoder_options", "Of the encoder.")
+@part("--grouper", "sentence-groupers", "What groups: kmeans-exclusive unless another is named.")
+@values("--option", "options", "Of the grouper, as k=500 or seed=1.")
+@click.option("-n", "count", default=20, show_default=True, type=click.IntRange(0), help="How many groups are shown.")
+@click.option("--terms-only", is_flag=True, help="Show sizes, terms and common words, no sentence.")
+@click.option("--json", "as_json", is_flag=True, help="Print each group as a line of JSON.")
+def groups(
+    table: Path,
+    out: Path,
+    split: str,
+    encoder: str | None,
+    encoder_options: tuple[str, ...],
+    grouper: str | None,
+    options: tuple[str, ...],
+    count: int,
+    terms_only: bool,
+    as_json: bool,
+) -> None:
+    """Group abnormal sentences that say the same: K-means on their vectors, divided by exclusive terms.
+
+    \b
+    Example: rg data groups abnormal.jsonl --out runs/groups --option k=500
+
+    TABLE is what rg data abnormal wrote, a table with labelled sentences, or a text file with a sentence a line.
+    """
+    from reportgen_core.sentences.groups import save_groups
+    from reportgen_core.sentences.label_table import abnormal_sentences
+
+    sentences = abnormal_sentences(table, split)
+    vectors = sentence_encoders.create(encoder or "minilm", **parse_options(encoder_options))
+    made = sentence_groupers.create(grouper or "kmeans-exclusive", **parse_options(options)).group(sentences, vectors)
+    if not made.groups:
+        raise DataError(f"{table}: its sentences made no group")
+    save_groups(out, made.groups, made.vectors, encoder=made.encoder, settings=made.settings)
+    if as_json:
+        for group in made.groups:
+            click.echo(json.dumps(asdict(group), ensure_ascii=False))
+        return
+    _groups(made, count, terms_only)
+    click.echo(out)
+
+
+def _groups(made: Groups, count: int, terms_only: bool) -> None:
+    """Sizes, and the largest groups."""
+    from reportgen_core.sentences.groups import common_words
+
+    sizes = sorted(len(g.sentences) for g in made.groups)
+    inside = Counter(g.cluster for g in made.groups)
+    click.echo(
+        f"{sum(sum(g.counts) for g in made.groups)} sentences, {sum(sizes)} different: {len(inside)} clusters, "
+        f"{len(made.groups)} groups, {len(made.groups) / len(inside):.2f} a cluster; "
+        f"a group has 1-{sizes[-1]} sentences, half of them at most {sizes[len(sizes) // 2]}"
+    )
+    shown = [
+        (
+            str(len(g.sentences)),
+            str(sum(g.counts)),
+            ", ".join(g.terms) or "–",
+            ", ".join(common_words(g)) if terms_only else g.central,
+        )
+        for g in made.groups[:count]
+    ]
+    draw(("sentences", "in data", "terms", "words" if terms_only else "central"), shown)

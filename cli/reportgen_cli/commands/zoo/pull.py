@@ -1,0 +1,131 @@
+"""`rg zoo`: what there is, and getting it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+from reportgen_zoo.manifest.records import Record, ZooError
+from reportgen_zoo.manifest.schema import plain
+from reportgen_zoo.pull import catalogue as manifests
+
+from ...render import pairs, table
+from .cache import du, prune, remove, verify
+from .publish import convert, mirror, push
+
+
+@click.group()
+def zoo() -> None:
+    """List, fetch and check trained models.
+
+    \b
+    Example: rg zoo list
+
+    Environment: REPORTGEN_CACHE is where models are kept, REPORTGEN_MIRROR a folder or URL to look in first,
+    REPORTGEN_MANIFESTS a comma list of further manifests, REPORTGEN_OFFLINE=1 uses only what is on this machine,
+    REPORTGEN_CONFIG the settings file, without it ~/.config/reportgen/config.toml. HF_TOKEN, http_proxy, https_proxy
+    and no_proxy are honoured.
+    """
+
+
+for command in (convert, du, mirror, prune, push, remove, verify):
+    zoo.add_command(command)
+
+
+def _listed(names: Sequence[str], as_json: bool) -> None:
+    """Print the models of these names, and what is wrong with manifests."""
+    from reportgen_zoo.pull.fetch import present_names
+
+    known = manifests.catalogue()
+    if as_json:
+        click.echo(json.dumps([plain(known.models[name]) for name in names], indent=2))
+    else:
+        with manifests.no_collection():
+            here = present_names(known.models)
+            rows = []
+            for name in names:
+                size, licence, summary = known.models.brief(name)
+                rows.append((name, f"{size / 2**20:.1f} MiB", licence, "here" if name in here else "to pull", summary))
+            table(("model", "size", "licence", "state", "summary"), rows)
+    for problem in known.problems:
+        click.echo(f"rg: {problem}", err=True)
+
+
+@zoo.command("list")
+@click.option("--json", "as_json", is_flag=True, help="The records as one JSON array.")
+def list_models(as_json: bool) -> None:
+    """List the trained models of all manifests.
+
+    \b
+    Example: rg zoo list
+    """
+    _listed(list(manifests.catalogue().models), as_json)
+
+
+@zoo.command()
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+@click.option("--json", "as_json", is_flag=True, help="The records as one JSON array.")
+def search(words: tuple[str, ...], as_json: bool) -> None:
+    """List the trained models whose records have every WORD: in name, summary, parts, data, paper or licence.
+
+    \b
+    Example: rg zoo search hier-lstm nih
+    """
+    asked = [word.lower() for word in words]
+    models = manifests.catalogue().models
+    _listed([name for name in models if all(word in models.text(name) for word in asked)], as_json)
+
+
+@zoo.command("info")
+@click.argument("name")
+@click.option("--card", "as_card", is_flag=True, help="The model's card, a Markdown page.")
+def info(name: str, as_card: bool) -> None:
+    """Say all about a trained model: parts, licence, terms, training, scores beside a constant report.
+
+    \b
+    Example: rg zoo info NAME
+    """
+    from ..about.info import model
+
+    record = manifests.record(name)
+    if as_card:
+        from reportgen_zoo.manifest.cards import card
+
+        click.echo(card(record), nl=False)
+        return
+    pairs(list(model(record, manifests.catalogue().models.origin(record.name))))
+
+
+@zoo.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--agree", is_flag=True, help="Agree to the models' terms without being asked.")
+def pull(names: tuple[str, ...], agree: bool) -> None:
+    """Fetch trained models, resumed where an earlier pull broke off, and print their folders.
+
+    NAME@sha256:DIGEST takes the model only with these bytes.
+
+    \b
+    Example: rg zoo pull NAME
+    """
+    from reportgen_zoo.pull import fetch
+    from reportgen_zoo.pull.progress import Bar
+
+    for record in agreed([manifests.record(name) for name in names], agree):
+        click.echo(str(fetch.pull(record, Bar(record))))
+
+
+def agreed(records: Iterable[Record], without_asking: bool) -> Iterable[Record]:
+    """The same records, each once the user has agreed to its terms."""
+    from reportgen_zoo.pull import terms
+
+    for record in records:
+        if not terms.agreed(record):
+            click.echo(f"{record.name}: {record.terms}", err=True)
+            if not without_asking and not sys.stdin.isatty():
+                raise ZooError(f"{record.name} asks you to agree to the terms above; agree with --agree")
+            if not without_asking:
+                click.confirm("Do you agree?", abort=True, err=True)
+            terms.agree(record)
+        yield record

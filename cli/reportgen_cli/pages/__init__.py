@@ -1,0 +1,1 @@
+"""What somebody sees in a browser or in a picture."""

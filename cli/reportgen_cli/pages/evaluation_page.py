@@ -1,0 +1,114 @@
+"""One page for a browser: the tables of an evaluation, and its studies to sort and filter.
+
+It loads nothing from elsewhere. Texts reach it as JSON and are set as text, never as markup; images are small copies
+inside the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from reportgen_core import ReportgenError
+from reportgen_core.scoring.evaluation import Evaluation, StudyRow
+from reportgen_core.scoring.score_tables import Table, headlines, tables
+
+SIDE = 128  # pixels of a thumbnail's longer side
+HERE = Path(__file__).parent / "page"
+
+
+def page(evaluation: Evaluation, images: Path | None = None) -> str:
+    """The page. With `images`, only images inside this folder are shown; images that cannot be read are left out."""
+    columns = [
+        line.name
+        for line in headlines(evaluation.systems[0].lines)
+        if any(line.name in s.scores for s in evaluation.studies)
+    ]
+    studies = [_study(s, columns, images) for s in evaluation.studies]
+    values = {
+        "columns": columns,
+        "labels": sorted({name for s in studies for name, *_ in s["differ"]}),
+        "thumbnails": any(s["image"] for s in studies),
+        "studies": studies,
+    }
+    return Template(_file("page.html")).substitute(
+        title=escape(f"{evaluation.systems[0].name}: {evaluation.card.protocol}"),
+        style=_file("page.css"),
+        summary=_summary(evaluation),
+        data=_embedded(values),
+        script=_file("page.js"),
+    )
+
+
+def _file(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _embedded(values: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(values, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+
+
+def _study(study: StudyRow, columns: Sequence[str], images: Path | None) -> dict[str, Any]:
+    """One row. A finding that one side denies and the other does not mention is no difference to look at."""
+    scores = {c: study.scores.get(c) for c in columns}
+    return {
+        "id": study.id,
+        "prediction": study.prediction,
+        "references": list(study.references),
+        "scores": {c: round(v, 4) if v is not None and math.isfinite(v) else None for c, v in scores.items()},
+        "subsets": list(study.subsets),
+        "differ": [[n, ours, gold] for n, (ours, gold) in study.labels.items() if (ours or 0) != (gold or 0)],
+        "image": thumbnail(study.images, images),
+    }
+
+
+def thumbnail(paths: Sequence[str], folder: Path | None) -> str:
+    """The first image that can be read, as a small JPEG in a data address; empty where there is none."""
+    for named in paths:
+        path = Path(named) if folder is None else folder / named
+        if not path.is_file() or (folder and not path.resolve().is_relative_to(folder.resolve())):
+            continue
+        try:
+            return _small(path)
+        except ReportgenError:
+            continue  # the page is about scores: a row without its picture is still a row
+    return ""
+
+
+def _small(path: Path) -> str:
+    from PIL import Image
+
+    from reportgen_core.data.images import read_image
+
+    image = Image.fromarray((read_image(path) * 255).astype("uint8"))
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def _summary(evaluation: Evaluation) -> str:
+    """The notes and the tables as markup."""
+    told = set(evaluation.degeneracy.warnings)
+    parts = [f'<p class="warning">{escape(w)}</p>' for w in evaluation.degeneracy.warnings]
+    for table in tables(evaluation):
+        parts.append(f"<h2>{escape(table.title)}</h2>")
+        parts.append(_table(table))
+        parts += [
+            f'<p class="dim">{escape(line)}</p>' for line in table.foot if line.removeprefix("note: ") not in told
+        ]
+    return "\n".join(parts)
+
+
+def _table(table: Table) -> str:
+    header = "".join(f'<th scope="col">{escape(c)}</th>' for c in table.header)
+    rows = ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in table.rows]
+    return f'<div class="scroll"><table class="scores"><tr>{header}</tr>{"".join(rows)}</table></div>'

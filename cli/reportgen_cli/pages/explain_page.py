@@ -1,0 +1,253 @@
+"""All that a model says about a study beside its text: where it looked, sentence by sentence or word by word, as files.
+
+    STUDY.html                  a page that works offline: the words, the look at the radiograph, tags, findings
+    STUDY/sentence-01.png …     the radiograph with the look of a sentence
+    STUDY/word-01.png …         where the model looked word by word: the look of each word
+    STUDY/tags.png              how much each sentence or word looked at each tag
+    STUDY/attention.npz         the weights: regions (rows, views, rows, columns), tags (rows, M), words (r, T)
+    STUDY/attention.json        the same as numbers with names
+
+Colours are those of `pictures`: how many times an even look a place gets.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from reportgen_core import Report
+from reportgen_core.data.images import read_image
+
+from .pictures import OPACITY, SCALE, enlarge, small
+
+if TYPE_CHECKING:
+    from reportgen_core.types import Array
+
+HERE = Path(__file__).parent / "explain"
+SIDE = 480  # pixels of the longer side of a radiograph in a page and in a single picture
+BAND = 14  # pixels of the colour scale under a picture
+CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Source Han Sans SC", "SimHei", "PingFang SC")
+Grid = tuple[int, int, int]
+
+
+def explain_study(report: Report, grid: Grid | None, values: dict[str, Any], out: Path, name: str) -> None:
+    """Write all of it for one report. `grid` is the encoder's, None where its tokens have no place."""
+    images = [_shrunk(small(read_image(Path(v)))) for v in report.views]
+    looks = _looks(report, grid)
+    (out / f"{name}.html").write_text(page(report, grid, images, looks), encoding="utf-8")
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, picture in pictures(report, images, looks):
+        picture.save(folder / file)
+    text = json.dumps({"grid": grid, **values}, ensure_ascii=False, indent=1)
+    (folder / "attention.json").write_text(text + "\n", encoding="utf-8")
+    np.savez_compressed(folder / "attention.npz", **_arrays(report, grid))
+
+
+def _arrays(report: Report, grid: Grid | None) -> dict[str, Any]:
+    looked = report.attention
+    if looked is None:
+        return {}
+    found = {k: t.float().cpu().numpy() for k in ("regions", "tags", "words") if (t := getattr(looked, k)) is not None}
+    if "regions" in found and grid is not None:
+        found["regions"] = found["regions"].reshape(-1, *grid)
+    return found
+
+
+def _looks(report: Report, grid: Grid | None) -> Array | None:
+    """Where each sentence or word looked, in times of an even look among the views that there are: (rows, V, r, c)."""
+    looked = report.attention
+    if looked is None or looked.regions is None or grid is None:
+        return None
+    weights: Array = looked.regions.float().cpu().numpy().reshape(-1, *grid)[:, : len(report.views)]
+    return weights * (min(len(report.views), grid[0]) * grid[1] * grid[2])
+
+
+def _rows(report: Report) -> list[tuple[str, str, Sequence[int]]]:
+    """What is shown: the name of its file, what was said, and its rows of attention."""
+    looked = report.attention
+    if looked is None:
+        return []
+    sentences = [(f"sentence-{i + 1:02d}", text, list(report.looks(i))) for i, text in enumerate(report.sentences)]
+    if looked.per == "sentence":
+        return list(sentences)
+    return [*sentences, *((f"word-{i + 1:02d}", word, [i]) for i, word in enumerate(report.words))]
+
+
+def pictures(report: Report, images: Sequence[Array], looks: Array | None) -> Iterator[tuple[str, Image.Image]]:
+    """Each sentence's and word's look over the radiographs, side by side, and the strip of tags."""
+    if looks is not None:
+        top = top_of(looks)
+        for name, said, rows in _rows(report):
+            rows = [r for r in rows if r < len(looks)]
+            if rows:
+                yield f"{name}.png", _framed(images, looks[rows].mean(0), said, top)
+    if report.attention is not None and report.attention.tags is not None and report.attended_tags:
+        yield "tags.png", strip(report)
+
+
+def top_of(looks: Array) -> float:
+    """The end of the colour scale."""
+    return max(SCALE, float(looks.max()))
+
+
+def _framed(images: Sequence[Array], look: Array, said: str, top: float) -> Image.Image:
+    """The views with their look, what was said under them, and the colour scale."""
+    shown = [Image.fromarray(blend(image, cells, top)) for image, cells in zip(images, look, strict=False)]
+    width = max(320, sum(s.width for s in shown) + 4 * (len(shown) - 1))
+    said, font = _caption(said, 15)
+    lines = _wrapped(said, font, width - 12)
+    height = max(s.height for s in shown)
+    frame = Image.new("RGB", (width, height + 20 * len(lines) + BAND + 34), "white")
+    x = 0
+    for one in shown:
+        frame.paste(one, (x, 0))
+        x += one.width + 4
+    draw = ImageDraw.Draw(frame)
+    for i, line in enumerate(lines):
+        draw.text((6, height + 4 + 20 * i), line, font=font, fill="black")
+    y = height + 10 + 20 * len(lines)
+    _scale(frame, draw, y, width, top)
+    return frame
+
+
+def _scale(frame: Image.Image, draw: ImageDraw.ImageDraw, y: int, width: int, top: float) -> None:
+    """The colours over the grey of a lung's edge, with what their ends mean."""
+    steps = np.tile(np.linspace(1, top, width - 12), (BAND - 4, 1))
+    frame.paste(Image.fromarray(_over(np.full(steps.shape, 0.45), steps, top)), (6, y))
+    small = _font(12)
+    draw.text((6, y + BAND - 2), "an even look or less", font=small, fill="#5d6b7a")
+    end = f"{top:.1f} times an even look"
+    draw.text((width - 6 - draw.textlength(end, font=small), y + BAND - 2), end, font=small, fill="#5d6b7a")
+
+
+def blend(image: Array, look: Array, top: float) -> Array:
+    """A radiograph (H, W), 0..1, under its look (rows, columns), enlarged smoothly: (H, W, 3) bytes."""
+    height, width = image.shape
+    return _over(image, enlarge(look, (height, width)), top)
+
+
+def _over(grey: Array, look: Array, top: float) -> Array:
+    from matplotlib import colormaps
+
+    strength = np.clip((look - 1) / (top - 1), 0, 1)
+    colour = colormaps["YlOrRd"](0.25 + 0.75 * strength)[..., :3]
+    share = (OPACITY * np.sqrt(strength))[..., None]
+    mixed: Array = (255 * (grey[..., None] * (1 - share) + colour * share)).round().astype(np.uint8)
+    return mixed
+
+
+def _font(size: int, name: str = "DejaVu Sans") -> Any:
+    from matplotlib import font_manager
+
+    return ImageFont.truetype(font_manager.findfont(name, fallback_to_default=False), size)
+
+
+def _caption(text: str, size: int) -> tuple[str, Any]:
+    """The text with a font that has its letters; where this machine has none for Chinese, where to read it."""
+    if not any("\u2e80" <= c <= "\uffef" for c in text):
+        return text, _font(size)
+    for name in CHINESE:
+        try:
+            return text, _font(size, name)
+        except ValueError:  # no such font here
+            continue
+    return "the page beside this folder has the words", _font(size)
+
+
+def _wrapped(text: str, font: Any, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def strip(report: Report) -> Image.Image:
+    """How much each sentence or word looked at each tag, one row each, with its scale."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    assert report.attention is not None
+    assert report.attention.tags is not None
+    shares = report.attention.tags.float().cpu().numpy()
+    names = _row_names(report, len(shares))
+    size = (3.6 + 0.34 * shares.shape[1], 1.9 + 0.24 * len(shares))
+    figure = Figure(figsize=size, dpi=110, layout="constrained", facecolor="white")
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
+    axes: Any = figure.add_subplot()
+    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=max(float(shares.max()), 1e-6), aspect="auto")
+    axes.set_xticks(range(shares.shape[1]), report.attended_tags, rotation=60, ha="right", fontsize=8)
+    axes.set_yticks(range(len(names)), [n if len(n) <= 44 else n[:43] + "…" for n in names], fontsize=8)
+    bar = figure.colorbar(shown, ax=axes, fraction=0.05, pad=0.02)
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label("share of the look", fontsize=8)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _row_names(report: Report, rows: int) -> list[str]:
+    assert report.attention is not None
+    if report.attention.per == "word":
+        return [report.words[i] if i < len(report.words) else "" for i in range(rows)]
+    said = {r: text for i, text in enumerate(report.sentences) for r in report.looks(i)}
+    return [said.get(i, "") for i in range(rows)]
+
+
+def page(report: Report, grid: Grid | None, images: Sequence[Array], looks: Array | None) -> str:
+    """The page of one study, whole in itself."""
+    looked = report.attention
+    by_word = looked is not None and looked.per == "word" and bool(report.words)
+    tags = None if looked is None or looked.tags is None or not report.attended_tags else looked.tags.float().cpu()
+    reads = None if looked is None or looked.words is None else looked.words.float().cpu()[:, : len(report.words)]
+    times = [t for t in (looks, None if reads is None else reads.numpy() * len(report.words)) if t is not None]
+    values = {
+        "grid": grid,
+        "top": max([SCALE, *(float(t.max()) for t in times if t.size)]),
+        "byword": by_word,
+        "words": report.words,
+        "sentences": [_sentence(report, i, by_word) for i in range(len(report.sentences))],
+        "regions": None if looks is None else looks.reshape(len(looks), -1).round(3).tolist(),
+        "tags": None if tags is None else tags.numpy().round(4).tolist(),
+        "tagnames": report.attended_tags,
+        "rownames": [] if tags is None else _row_names(report, len(tags)),
+        "reads": None if reads is None else (reads.numpy() * len(report.words)).round(3).tolist(),
+        "findings": list(report.findings.items()),
+        "likely": list(report.tags.items())[:10],
+        "images": [{"name": Path(v).name, "data": _jpeg(i)} for v, i in zip(report.views, images, strict=True)],
+    }
+    return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
+        title=escape(report.study),
+        note=escape(report.note or "Weights are a model's own and prove nothing about causes. For research."),
+        data=json.dumps(values, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
+    )
+
+
+def _sentence(report: Report, i: int, by_word: bool) -> dict[str, Any]:
+    rows = list(report.looks(i)) if report.attention is not None else []
+    return {"text": report.sentences[i], "rows": rows, "words": rows if by_word else []}
+
+
+def _shrunk(image: Array) -> Array:
+    share = SIDE / max(image.shape)
+    size = (max(1, round(image.shape[1] * share)), max(1, round(image.shape[0] * share)))
+    return np.asarray(Image.fromarray(np.asarray(image, np.float32)).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+
+
+def _jpeg(image: Array) -> str:
+    out = io.BytesIO()
+    Image.fromarray((image * 255).astype(np.uint8)).save(out, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")

@@ -1,0 +1,195 @@
+"""Pictures of where a model looked: region attention, enlarged smoothly, over the radiograph, a panel a sentence.
+
+The colour says how many times an even look a place gets: attention weights sum to 1 over the regions, so a weight times
+the number of regions is 1 everywhere when a model looks nowhere in particular. All panels of a picture share one scale.
+What gets an even look or less stays grey.
+
+matplotlib draws, without pyplot and without a display; it is imported when a picture is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from reportgen_core import Report
+from reportgen_core.data.images import read_image
+
+if TYPE_CHECKING:
+    from reportgen_core.types import Array
+
+LONG_SIDE = 640  # pixels of a radiograph in a panel
+PANEL = 3.3  # inches
+GAP, TITLE, HEAD, LEGEND = 0.2, 0.2, 0.18, 0.75  # inches: between panels, above one, a line on top, the colour scale
+LINE = 52  # characters of a caption's line
+DPI = 130
+OPACITY = 0.62  # of the strongest attention
+SCALE = 3.0  # the scale reaches at least this many times an even look, so that an even look does not seem pointed
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One radiograph with a look: weights (rows, columns) in times of an even look, and what was said."""
+
+    image: Array  # (H, W) float 0..1
+    look: Array | None  # None: the radiograph alone
+    title: str
+    text: str = ""
+    detail: str = ""  # in small grey under the text
+
+
+def overlay(image: Array, weights: Array, text: str) -> Image.Image:
+    """One radiograph (H, W), 0..1, with region weights (rows, columns) that sum to 1 over it, and the text under it."""
+    panel = Panel(small(image), np.asarray(weights, np.float64) * np.asarray(weights).size, "", text)
+    return draw([panel], columns=1, size=5.0)
+
+
+def explain(report: Report, grid: tuple[int, int, int], title: str = "") -> Image.Image:
+    """All sentences of a report in one picture: the radiographs, then for each sentence where the model looked.
+
+    `grid` is the encoder's (views, rows, columns). A study of several views shows, at each sentence, the view that got
+    most of the look. Raises ImageError where a file cannot be read.
+    """
+    images = [small(read_image(Path(v))) for v in report.views]
+    panels = [Panel(image, None, name) for image, name in zip(images, _names(report), strict=True)]
+    if report.attention is not None and report.attention.regions is not None:
+        weights = report.attention.regions.float().cpu().numpy()  # (rows, N)
+        weights = weights.reshape(len(weights), *grid) * _real_regions(len(images), grid)
+        for i, row in enumerate(weights):
+            view = int(row[: len(images)].sum((1, 2)).argmax())
+            panels.append(Panel(images[view], row[view], *_caption(report, i)))
+    return draw(panels, title=title or _headline(report))
+
+
+def _real_regions(views: int, grid: tuple[int, int, int]) -> int:
+    """Among how many regions the look is shared: absent views get none."""
+    return min(views, grid[0]) * grid[1] * grid[2]
+
+
+def _names(report: Report) -> list[str]:
+    return [Path(v).name for v in report.views]
+
+
+def _headline(report: Report) -> str:
+    tags = ", ".join(f"{name} {share:.2f}" for name, share in list(report.tags.items())[:5])
+    findings = ", ".join(f"{name} {share:.2f}" for name, share in report.findings.items() if share >= 0.5)
+    return "\n".join(s for s in (f"findings: {findings}" if findings else "", f"tags: {tags}" if tags else "") if s)
+
+
+def _caption(report: Report, row: int) -> tuple[str, str, str]:
+    """Title, text and detail of one sentence or word."""
+    assert report.attention is not None
+    if report.attention.per == "word":
+        words = report.text.split()
+        return f"word {row + 1}", words[row] if row < len(words) else "(end)", ""
+    title = f"sentence {row + 1}"
+    said = report.sentences[row] if row < len(report.sentences) else ""
+    shares = report.attention.tags
+    if shares is None or not report.attended_tags:
+        return title, said, ""
+    ranked = sorted(zip(shares[row].tolist(), report.attended_tags, strict=True), reverse=True)
+    return title, said, "looks at tags: " + ", ".join(f"{name} {share:.2f}" for share, name in ranked[:3])
+
+
+def draw(panels: Sequence[Panel], *, columns: int = 0, title: str = "", size: float = PANEL) -> Image.Image:
+    """Panels in a grid with one colour scale; `size` is the width of a panel in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = columns or min(4, len(panels))
+    line = round(LINE * size / PANEL)
+    rows = [panels[at : at + columns] for at in range(0, len(panels), columns)]
+    head = [part for said in title.splitlines() for part in textwrap.wrap(said, line * columns)]
+    looks = [p.look for p in panels if p.look is not None]
+    width = GAP + columns * (size + GAP)
+    above = GAP + HEAD * len(head)
+    height = above + sum(_row_height(row, size, line) for row in rows) + (LEGEND if looks else 0.0)
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
+    figure.text(GAP / width, 1 - GAP / 2 / height, "\n".join(head), fontsize=9, va="top", linespacing=1.3)
+    top = max([SCALE, *(float(look.max()) for look in looks)])
+    down = above
+    for row in rows:
+        for i, panel in enumerate(row):
+            tall = size * panel.image.shape[0] / panel.image.shape[1]
+            box = (GAP + i * (size + GAP), height - down - TITLE - tall, size, tall)  # inches from the lower left
+            axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
+            draw_panel(axes, panel, top, line)
+        down += _row_height(row, size, line)
+    if looks:
+        long = min(0.6 * width, 6.0)
+        _legend(figure, ((width - long) / 2 / width, 0.45 / height, long / width, 0.09 / height), top)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _row_height(row: Sequence[Panel], size: float, line: int) -> float:
+    """Inches that a row of panels takes: titles, the tallest radiograph, the longest text under one."""
+    tall: float = max(size * p.image.shape[0] / p.image.shape[1] for p in row)
+    return TITLE + tall + max(0.17 * _lines(p.text, line) + 0.15 * _lines(p.detail, line + 5) for p in row) + GAP
+
+
+def _lines(text: str, width: int) -> int:
+    return len(textwrap.wrap(text, width))
+
+
+def draw_panel(axes: Any, panel: Panel, top: float, line: int) -> None:
+    height, width = panel.image.shape
+    axes.set_axis_off()
+    axes.imshow(panel.image, cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0))
+    if panel.look is not None:
+        smooth = enlarge(panel.look, (height, width))
+        axes.imshow(smooth, cmap=_colours(top), vmin=0, vmax=top, extent=(0, width, height, 0))
+    axes.set_title(panel.title, fontsize=8, loc="left", pad=3, color="0.35")
+    below = {"xy": (0, 0), "xycoords": "axes fraction", "textcoords": "offset points", "va": "top", "linespacing": 1.2}
+    axes.annotate(textwrap.fill(panel.text, line), xytext=(0, -4), fontsize=9, **below)
+    under = -6 - 11 * _lines(panel.text, line)  # points
+    axes.annotate(textwrap.fill(panel.detail, line + 5), xytext=(0, under), fontsize=7.5, color="0.4", **below)
+
+
+def enlarge(look: Array, size: tuple[int, int]) -> Array:
+    """Weights (rows, columns) at (H, W), bicubic, never negative."""
+    image = Image.fromarray(np.asarray(look, np.float32))
+    smooth: Array = np.maximum(np.asarray(image.resize((size[1], size[0]), Image.Resampling.BICUBIC)), 0)
+    return smooth
+
+
+def _colours(top: float) -> Any:
+    """Transparent up to an even look, then yellow to red, more opaque the stronger."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    steps = np.linspace(0, top, 256)
+    strength = np.clip((steps - 1) / (top - 1), 0, 1)
+    rgba = colormaps["YlOrRd"](0.25 + 0.75 * strength)
+    rgba[:, 3] = OPACITY * np.sqrt(strength)
+    return ListedColormap(rgba)
+
+
+def _legend(figure: Any, box: tuple[float, float, float, float], top: float) -> None:
+    """The colour scale, over the mid grey of a lung's edge, as it looks on a radiograph."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    shown = ScalarMappable(Normalize(0, top), _colours(top))
+    bar = figure.colorbar(shown, cax=figure.add_axes(box), orientation="horizontal")
+    bar.ax.set_facecolor("0.45")
+    bar.set_ticks([t for t in range(math.floor(top) + 1) if top < 12 or t % 5 == 0 or t == 1])
+    bar.ax.tick_params(labelsize=8)
+    bar.set_label("attention, in times of an even look", fontsize=8)
+
+
+def small(image: Array) -> Array:
+    """The radiograph with at most LONG_SIDE pixels a side."""
+    share = LONG_SIDE / max(image.shape)
+    if share >= 1:
+        return image
+    size = (max(1, round(image.shape[1] * share)), max(1, round(image.shape[0] * share)))
+    return np.asarray(Image.fromarray(np.asarray(image, np.float32)).resize(size, Image.Resampling.LANCZOS)).clip(0, 1)

@@ -1,0 +1,64 @@
+"""ROC curves as one picture: a panel a finding, its band, and its area with the interval."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reportgen_core.annotation.roc import Classified, Curve
+
+COLUMNS = 5
+SIZE = 2.1  # inches of a panel
+BLUE, GREY = "#1f5fa8", "0.55"
+
+
+def roc_picture(found: Classified, title: str = "", kind: str = "svg") -> bytes:
+    """svg or png. No time stamp: the same curves, the same bytes."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    columns = min(COLUMNS, max(len(found.curves), 1))
+    rows = math.ceil(len(found.curves) / columns)
+    with rc_context({"svg.hashsalt": "reportgen", "font.size": 8}):
+        figure = Figure(figsize=(columns * SIZE, rows * (SIZE + 0.25) + 0.6), layout="constrained", facecolor="white")
+        panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        for axes, one in zip(panels.flat, found.curves, strict=False):
+            _panel(axes, one)
+        for axes in panels.flat[len(found.curves) :]:
+            axes.set_axis_off()
+        figure.suptitle("\n".join(_heading(found, title)), fontsize=9, x=0.01, ha="left")
+        figure.supxlabel("false positive rate", fontsize=8)
+        figure.supylabel("true positive rate", fontsize=8)
+        out = io.BytesIO()
+        figure.savefig(out, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    return out.getvalue()
+
+
+def _panel(axes: Any, one: Curve) -> None:
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+    axes.set_aspect("equal")
+    axes.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
+    axes.set_title(one.name, fontsize=8, loc="left", pad=3)
+    count = f"{one.positives} of {one.positives + one.negatives}"
+    if one.area is None:
+        lacks = "no positive" if not one.positives else "no negative"
+        axes.text(0.5, 0.5, f"{lacks} ({count}):\nleft out of the means", ha="center", va="center", color=GREY)
+        return
+    if one.band:
+        x, low, high = zip(*one.band, strict=True)
+        axes.fill_between(x, low, high, color=BLUE, alpha=0.18, linewidth=0)
+    axes.plot(*zip(*one.points, strict=True), color=BLUE, linewidth=1.2)
+    interval = "" if one.low is None or one.high is None else f"\n{one.low:.3f}–{one.high:.3f}"
+    axes.text(0.97, 0.04, f"AUC {one.area:.3f}{interval}\n{count}", ha="right", va="bottom", fontsize=7.5)
+
+
+def _heading(found: Classified, title: str) -> list[str]:
+    lines = [title] if title else []
+    for name, said in (("findings mean auc", "mean AUC"), ("findings weighted-mean auc", "weighted by positives")):
+        for line in found.lines:
+            if line.name == name:
+                ends = "" if line.low is None else f" ({line.low:.3f}–{line.high:.3f})"
+                lines.append(f"{said} {line.value:.3f}{ends}")
+    return [*lines[:1], ", ".join(lines[1:])] if title else [", ".join(lines)]

@@ -1,0 +1,80 @@
+"""The three copies of the Indiana University collection that people have, each as studies whose views name images.
+
+A view's path is made of the image's name alone; where the file lies is found afterwards. R2Gen's copy is the
+exception: its names are paths already.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reportgen_core import DataError, OptionError, Study, View
+
+from .. import r2gen_json as annotation
+from ..paths import csv_rows, first
+from . import openi
+from .image_files import TABLES, is_name
+
+LAYOUTS = ("xml", "kaggle", "r2gen")
+_XML = ("ecgen-radiology/1.xml", "NLMCXR_reports.tgz", "1.xml", "ecgen-radiology/*.xml")
+_KAGGLE = ("indiana_reports.csv*",)
+_R2GEN = ("annotation.json", "*annotation*.json")
+
+
+def detect(root: Path) -> str:
+    """The layout of what lies in root; XML has the most in it, so it comes first."""
+    for layout, patterns in zip(LAYOUTS, (_XML, _KAGGLE, _R2GEN), strict=True):
+        if first(root, *patterns):
+            return layout
+    raise DataError(
+        f"{root} holds no copy of IU X-Ray: looked for ecgen-radiology/*.xml or NLMCXR_reports.tgz (Open-i), "
+        "indiana_reports.csv (Kaggle) and annotation.json (R2Gen), here and one folder below"
+    )
+
+
+def read(layout: str, root: Path) -> list[Study]:
+    if layout not in LAYOUTS:
+        raise OptionError(f"layout {layout!r} is none of auto, {', '.join(LAYOUTS)}")
+    return {"xml": _xml, "kaggle": _kaggle, "r2gen": _r2gen}[layout](root)
+
+
+def _find(root: Path, *patterns: str) -> Path:
+    path = first(root, *patterns)
+    if path is None:
+        raise DataError(f"{root} has no {patterns[0]}, here or one folder below")
+    return path
+
+
+def _xml(root: Path) -> list[Study]:
+    path = _find(root, *_XML)
+    return list(openi.studies(path if path.suffix == ".tgz" else path.parent))
+
+
+def _kaggle(root: Path) -> list[Study]:
+    """Kaggle's tables. They have no MTI tags: the headings of the MeSH terms, `Problems`, stand in."""
+    images: dict[str, list[str]] = {}
+    if table := first(root, TABLES[0]):
+        for row in csv_rows(table, ("uid", "filename")):
+            images.setdefault(row["uid"], []).append(row["filename"])
+    studies = []
+    names = ("indication", "comparison", "findings", "impression")
+    for row in csv_rows(_find(root, *_KAGGLE), ("uid", "MeSH", "Problems", *names)):
+        mesh = [m.strip() for m in row["MeSH"].split(";") if m.strip()]
+        problems = dict.fromkeys(p.strip().lower() for p in row["Problems"].split(";") if p.strip())
+        normal = "normal" in problems
+        views = (View(Path(name)) for name in sorted(images.get(row["uid"], ())) if is_name(name))
+        studies.append(
+            Study(
+                f"CXR{row['uid']}",
+                views=tuple(views),
+                sections={name: text for name in names if (text := row[name].strip())},
+                tags=tuple(p for p in problems if p not in ("normal", "no indexing")),
+                patient=f"CXR{row['uid']}",
+                extra={"mesh": mesh, "normal": normal},
+            )
+        )
+    return sorted(studies, key=lambda s: (len(s.id), s.id))
+
+
+def _r2gen(root: Path) -> list[Study]:
+    return annotation.studies(_find(root, *_R2GEN))

@@ -1,0 +1,183 @@
+"""MIMIC-CXR-JPG as PhysioNet distributes it (Johnson et al., 2019), with the reports of MIMIC-CXR.
+
+Root holds mimic-cxr-2.*-metadata.csv, -split.csv and -chexpert.csv, gzipped or not, and files/p10/p…/s…/….jpg; the
+reports may lie elsewhere. R2Gen's annotation.json is read where there is no metadata. No image is opened.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from reportgen_core import Collection, DataError, Dataset, OptionError, Study, View
+from reportgen_core.types import Projection
+
+from .. import r2gen_json as annotation
+from ..audit_log import Ledger, require_files
+from ..paths import csv_rows, first
+from .reports import Reports, open_reports
+
+_REQUIRE: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
+    "findings": lambda s: "findings" in s,
+    "impression": lambda s: "impression" in s,
+    "both": lambda s: {"findings", "impression"} <= s.keys(),
+    "any": lambda s: bool({"findings", "impression", "last_paragraph"} & s.keys()),
+    "none": lambda s: True,
+}
+_IDS = re.compile(r"1\d{7}/5\d{7}/[\w-]{1,80}")
+_LATERAL = frozenset({"LATERAL", "LL", "XTABLE LATERAL", "lateral", "left lateral"})
+_FRONTAL = frozenset({"postero-anterior", "antero-posterior"})
+
+
+def projection(position: str, code: str = "") -> Projection:
+    """Of ViewPosition, or where that is empty of ViewCodeSequence_CodeMeaning. Obliques are neither."""
+    for name in (position, code):
+        if name in _LATERAL:
+            return "lateral"
+        if name in _FRONTAL or name.split(" ")[0] in ("PA", "AP"):
+            return "frontal"
+        if name:
+            return ""
+    return ""
+
+
+@dataclass(slots=True)
+class _Images:
+    """The rows of one study in the metadata."""
+
+    subject: str
+    rows: list[tuple[str, str, Projection]] = field(default_factory=list)  # dicom id, ViewPosition, projection
+
+
+class MimicCxr(Dataset):
+    """Studies of MIMIC-CXR, or with unit="image" one case an image.
+
+    `require` says which sections a report must have: findings, impression, both, any (of those and last_paragraph)
+    or none. `views` is "all", "frontal", "lateral" or names of ViewPosition such as ["PA", "AP"].
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        reports: str = "",
+        images: str = "",
+        views: str | Sequence[str] = "all",
+        require: str = "any",
+        unit: str = "study",
+        labels: str = "chexpert",
+        require_images: bool = True,
+    ) -> None:
+        super().__init__(root)
+        for option, value, known in (
+            ("require", require, tuple(_REQUIRE)),
+            ("unit", unit, ("study", "image")),
+            ("labels", labels, ("chexpert", "negbio", "none")),
+        ):
+            if value not in known:
+                raise OptionError(f"{option} {value!r} is none of {', '.join(known)}")
+        self.reports, self.images, self.require, self.unit, self.labels = reports, images, require, unit, labels
+        self.views = views if isinstance(views, str) else frozenset(views)
+        self.require_images = require_images
+
+    def read(self) -> Collection:
+        root = Path(self.root).absolute()
+        ledger = Ledger(f"mimic-cxr: {root}")
+        metadata = first(root, "mimic-cxr-2.*-metadata.csv*")
+        if metadata is None:
+            listed = first(root, "annotation.json")
+            if listed is None:
+                raise DataError(
+                    f"{root} has neither mimic-cxr-2.*-metadata.csv(.gz) of MIMIC-CXR-JPG nor annotation.json"
+                )
+            studies = annotation.studies(listed)
+        else:
+            studies = list(self._studies(root, metadata, ledger))
+        if self.require_images:
+            studies = require_files(studies, ledger)
+        if self.unit == "image" and metadata is not None:
+            studies = [replace(s, id=v.path.stem, views=(v,)) for s in studies for v in s.views]
+        return ledger.collect(studies)
+
+    def _studies(self, root: Path, metadata: Path, ledger: Ledger) -> Iterator[Study]:
+        images = _read_images(metadata, ledger)
+        splits, labels = _splits(root, ledger), self._labels(root, ledger)
+        reports = None if self.require == "none" and not self.reports else open_reports(root, self.reports)
+        folder, suffix = self._folder(root, images)
+        for study in sorted(images, key=lambda s: (images[s].subject, s)):
+            subject, id = images[study].subject, f"s{study}"
+            rows = [(dicom, side) for dicom, position, side in images[study].rows if self._wanted(position, side)]
+            sections = _sections(reports, subject, study)
+            if not rows:
+                ledger.drop(id, "no image of the asked views")
+            elif sections is None:
+                ledger.drop(id, "no report")
+            elif not _REQUIRE[self.require](sections):
+                ledger.drop(id, f"the report lacks what require={self.require} asks for")
+            else:
+                place = f"{folder}/p{subject[:2]}/p{subject}/{id}"
+                yield Study(
+                    id,
+                    views=tuple(View(Path(f"{place}/{dicom}{suffix}"), side) for dicom, side in rows),
+                    sections=sections,
+                    labels=labels.get(study, {}),
+                    split=splits.get(study, ""),
+                    patient=f"p{subject}",
+                )
+
+    def _wanted(self, position: str, side: Projection) -> bool:
+        if isinstance(self.views, frozenset):
+            return position in self.views
+        return self.views == "all" or side == self.views or position == self.views
+
+    def _folder(self, root: Path, images: Mapping[str, _Images]) -> tuple[Path, str]:
+        """The folder that holds p10 … p19, and the suffix of its images, by looking for the first one."""
+        base = Path(self.images).absolute() if self.images else root
+        for folder in (base / "files", base / "images" / "files", base / "images", base):
+            for study, found in list(images.items())[:1]:
+                for suffix in (".jpg", ".png", ".dcm"):
+                    name = f"p{found.subject[:2]}/p{found.subject}/s{study}/{found.rows[0][0]}{suffix}"
+                    if (folder / name).is_file():
+                        return folder, suffix
+        return base / "files", ".jpg"
+
+    def _labels(self, root: Path, ledger: Ledger) -> dict[str, dict[str, float]]:
+        path = first(root, f"mimic-cxr-2.*-{self.labels}.csv*")
+        if path is None:
+            ledger.notes.append("no labels" if self.labels == "none" else f"no labels: no file …-{self.labels}.csv")
+            return {}
+        try:
+            return {
+                row.pop("study_id"): {k: float(v) for k, v in row.items() if k != "subject_id" and v}
+                for row in csv_rows(path, ("study_id",))
+            }
+        except ValueError as e:
+            raise DataError(f"{path} holds a label that is no number: {e}") from e
+
+
+def _sections(reports: Reports | None, subject: str, study: str) -> Mapping[str, str] | None:
+    return {} if reports is None else reports.find(subject, study)
+
+
+def _read_images(path: Path, ledger: Ledger) -> dict[str, _Images]:
+    images: dict[str, _Images] = {}
+    for row in csv_rows(path, ("dicom_id", "subject_id", "study_id", "ViewPosition")):
+        dicom, subject, study = row["dicom_id"], row["subject_id"], row["study_id"]
+        if not _IDS.fullmatch(f"{subject}/{study}/{dicom}"):
+            ledger.drop(dicom, "its ids are not formed as MIMIC's are")
+            continue
+        position = row["ViewPosition"].strip()
+        side = projection(position, row.get("ViewCodeSequence_CodeMeaning", "").strip())
+        images.setdefault(study, _Images(subject)).rows.append((dicom, position, side))
+    return images
+
+
+def _splits(root: Path, ledger: Ledger) -> dict[str, str]:
+    path = first(root, "mimic-cxr-2.*-split.csv*")
+    if path is None:
+        ledger.notes.append("no split: no file mimic-cxr-2.*-split.csv")
+        return {}
+    name = {"validate": "val"}
+    return {row["study_id"]: name.get(row["split"], row["split"]) for row in csv_rows(path, ("study_id", "split"))}

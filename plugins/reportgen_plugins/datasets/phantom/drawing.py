@@ -1,0 +1,120 @@
+"""A radiograph of a phantom: the person, what the findings make of it, film, noise, and the word PHANTOM on it.
+
+Everything follows from the seed, the study's id and its findings. Each finding has numbers of its own, so that adding
+one leaves every other pixel as it was.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reportgen_core import Box
+from reportgen_core.types import Projection
+
+from . import (
+    frontal as phantom_frontal,
+)
+from . import (
+    lateral as phantom_lateral,
+)
+from . import (
+    signs as phantom_signs,
+)
+from . import (
+    signs_lateral as phantom_signs_lateral,
+)
+from .body import RESHAPING, Body, person, reshape
+from .canvas import Extent, Floats, Patch, Pixels, develop, extent, grain, keep_memory, rng, union, write_letters
+from .findings import Finding
+from .frontal import Frontal
+from .lateral import Lateral
+
+VERSION = 1  # counted up when the same findings begin to give other pixels
+COARSE = 96  # side of the drawings that a difference is looked for in
+PROJECTIONS: tuple[Projection, ...] = ("frontal", "lateral")
+
+Area = tuple[float, float, float, float]  # left, top, width, height as shares
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """An image and where on it each finding is; one that does not show in this view has no box."""
+
+    image: Pixels  # (size, size)
+    boxes: tuple[Box, ...]
+
+
+def film(id: str, seed: int, findings: Sequence[Finding], projection: Projection, size: int) -> Film:
+    """Draw one view of a study."""
+    keep_memory()
+    key = f"{seed}:{id}"
+    shaping = [f for f in findings if f.kind in RESHAPING]
+    stock = phantom_frontal.vessels if projection == "frontal" else phantom_lateral.vessels
+    chest = _chest(_body(key, shaping), projection, stock(size, rng("vessels", key)))
+    areas = {f: _reshaped(key, shaping, f, projection) for f in shaping}
+    opacity = chest.opacity
+    for finding in findings:
+        patches = _signs(chest, finding, rng("sign", key, finding.kind, finding.place))
+        for patch in patches:
+            patch.add_to(opacity)
+        if extents := [e for p in patches if (e := extent(p.opacity, p.top, p.left))]:
+            areas[finding] = _shares(union(extents), size)
+    body = chest.body
+    image = develop(opacity, body.gain, body.gamma, grain(size, rng("noise", key, projection)), body.noise)
+    _mark(image, body, projection)
+    view = PROJECTIONS.index(projection)
+    boxes = [Box(f.label, *area, view) for f in findings if (area := areas.get(f))]
+    return Film(image, tuple(boxes))
+
+
+def _body(key: str, shaping: Sequence[Finding]) -> Body:
+    """The person as these findings have shaped it."""
+    body = _person(key)
+    for f in shaping:
+        body = reshape(body, f, rng("shape", key, f.kind, f.place))
+    return body
+
+
+@functools.lru_cache(maxsize=64)  # one film asks for the same person several times
+def _person(key: str) -> Body:
+    return person(rng("person", key))
+
+
+def _chest(body: Body, projection: Projection, vascular: Floats) -> Frontal | Lateral:
+    draw = phantom_frontal.draw if projection == "frontal" else phantom_lateral.draw
+    return draw(body, len(vascular), vascular)
+
+
+def _reshaped(key: str, shaping: Sequence[Finding], finding: Finding, projection: Projection) -> Area | None:
+    """Where a finding makes a difference that is no patch: between two small drawings, with it and without."""
+    bare = np.zeros((COARSE, COARSE), np.float32)
+    with_it = _chest(_body(key, shaping), projection, bare).opacity
+    without = _chest(_body(key, [f for f in shaping if f != finding]), projection, bare).opacity
+    found = extent(with_it - without)
+    if found is None:
+        return None
+    top, left, bottom, right = found  # a pixel more all round: what differs may end between two of them
+    return _shares((max(top - 1, 0), max(left - 1, 0), min(bottom + 1, COARSE), min(right + 1, COARSE)), COARSE)
+
+
+def _shares(extent: Extent, size: int) -> Area:
+    top, left, bottom, right = (v / size for v in extent)
+    return left, top, right - left, bottom - top
+
+
+def _signs(chest: Frontal | Lateral, finding: Finding, source: np.random.Generator) -> list[Patch]:
+    if isinstance(chest, Frontal):
+        frontal = phantom_signs.SIGNS.get(finding.kind)
+        return frontal(chest, finding, source) if frontal else []
+    lateral = phantom_signs_lateral.SIGNS.get(finding.kind)
+    return lateral(chest, finding, source) if lateral else []
+
+
+def _mark(image: Pixels, body: Body, projection: Projection) -> None:
+    write_letters(image, "PHANTOM", 0.012, 0.965, 235)
+    if body.letter and projection == "frontal":
+        write_letters(image, "L", 0.945, 0.03, 250)

@@ -1,0 +1,1 @@
+"""What several decoders use, and is no decoder itself."""

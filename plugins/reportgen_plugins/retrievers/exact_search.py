@@ -1,0 +1,59 @@
+"""What a search gives, and the exact search: every text that is held is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from reportgen_core.retrieval.index import TextIndex
+from reportgen_core.types import TextRow
+
+from .conditional import Conditional, Regions
+
+
+class Found(NamedTuple):
+    """The k best texts of B studies, best first."""
+
+    rows: list[list[TextRow]]  # B lists of k
+    scores: Tensor  # (B, k)
+    vectors: Tensor  # (B, k, d)
+
+
+def search(conditional: Conditional, regions: Regions, texts: Sequence[TextRow], vectors: Tensor, k: int) -> Found:
+    """Exact search among texts whose vectors (A, d) are at hand; equals in the order of the texts."""
+    scores = conditional.scores(regions, vectors)
+    best = scores.sort(dim=1, descending=True, stable=True)
+    numbers = best.indices[:, :k]
+    rows = [[texts[i] for i in row] for row in numbers.tolist()]
+    return Found(rows, best.values[:, :k], vectors[numbers])
+
+
+def merge(best: tuple[Tensor, Tensor], scores: Tensor, numbers: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k best of those so far (scores (B, j), numbers (B, j)) and new ones; the lower number wins among equals."""
+    values, ids = torch.cat([best[0], scores], 1), torch.cat([best[1], numbers], 1)
+    order = ids.argsort(dim=1, stable=True)
+    values, ids = values.gather(1, order), ids.gather(1, order)
+    found = values.sort(dim=1, descending=True, stable=True)
+    return found.values[:, :k], ids.gather(1, found.indices)[:, :k]
+
+
+def live_blocks(index: TextIndex, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """Row numbers (n,) and vectors (n, d) of an index in turn, without the rows that were removed."""
+    removed = torch.tensor(sorted(index.removed), dtype=torch.long)
+    for first, block in index.blocks():
+        numbers = torch.arange(first, first + len(block))
+        kept = ~torch.isin(numbers, removed)
+        vectors = torch.tensor(block)  # a copy: the file is mapped for reading
+        yield numbers[kept].to(device), vectors[kept].to(device)
+
+
+def search_exactly(conditional: Conditional, regions: Regions, index: TextIndex, k: int) -> tuple[Tensor, Tensor]:
+    """Every text of an index scored: the k best scores (B, k) and their row numbers (B, k)."""
+    B, device = len(regions.half), regions.half.device
+    best = (torch.empty(B, 0, device=device), torch.empty(B, 0, dtype=torch.long, device=device))
+    for numbers, vectors in live_blocks(index, device):
+        best = merge(best, conditional.scores(regions, vectors), numbers.expand(B, -1), k)
+    return best

@@ -1,0 +1,45 @@
+"""Which findings a model sees in each row of a table, and how well it tells them apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .findings import Annotated, annotate, annotator, evaluate, labelled, tune
+    from .report_rows import BadRow, Columns, Row, read_rows
+    from .roc import Classified, Curve, classified, curve
+    from .thresholds import THRESHOLDS, Thresholds, choose_thresholds, load_thresholds, save_thresholds
+
+__all__ = [
+    "THRESHOLDS",
+    "Annotated",
+    "BadRow",
+    "Classified",
+    "Columns",
+    "Curve",
+    "Row",
+    "Thresholds",
+    "annotate",
+    "annotator",
+    "choose_thresholds",
+    "classified",
+    "curve",
+    "evaluate",
+    "labelled",
+    "load_thresholds",
+    "read_rows",
+    "save_thresholds",
+    "tune",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "findings": ["Annotated", "annotate", "annotator", "evaluate", "labelled", "tune"],
+        "report_rows": ["BadRow", "Columns", "Row", "read_rows"],
+        "roc": ["Classified", "Curve", "classified", "curve"],
+        "thresholds": ["THRESHOLDS", "Thresholds", "choose_thresholds", "load_thresholds", "save_thresholds"],
+    },
+)

@@ -1,0 +1,97 @@
+"""Thresholds: from which probability on a finding is called present."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import CheckpointError
+from ..files.json_files import read_json
+
+if TYPE_CHECKING:
+    from ..types import Array
+
+
+THRESHOLDS = "thresholds.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From which probability on a finding is called present, and on how many studies that was chosen."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    f1: Mapping[str, float] = field(default_factory=dict)
+    positives: Mapping[str, int] = field(default_factory=dict)
+    studies: int = 0
+    source: str = ""
+
+    def of(self, finding: str) -> float:
+        return self.values.get(finding, 0.5)
+
+
+def choose_thresholds(
+    findings: Sequence[str], probabilities: Array, labels: Array, source: str = "", unsaid: float = 0.0
+) -> Thresholds:
+    """For each finding the threshold of the largest F1: probabilities and labels (studies, findings), labels 1, 0 or
+    nan, -1 left out. A finding without positives or without negatives has no threshold of its own.
+    """
+    values, f1, positives = {}, {}, {}
+    for k, name in enumerate(findings):
+        said = np.where(np.isnan(labels[:, k]), unsaid, labels[:, k])
+        keep = said >= 0
+        scores, true = probabilities[keep, k], said[keep] == 1
+        positives[name] = int(true.sum())
+        if 0 < true.sum() < len(true):
+            values[name], f1[name] = _best_f1(scores, true)
+    return Thresholds(values, f1, positives, len(labels), source)
+
+
+def _best_f1(scores: Array, true: Array) -> tuple[float, float]:
+    """The threshold with the largest F1, in the middle between two scores, and that F1; of equals the higher."""
+    order = np.argsort(-scores, kind="stable")
+    s, hits = scores[order], np.cumsum(true[order])
+    last = np.flatnonzero(np.append(s[1:] != s[:-1], True))  # equal scores are called present together
+    f1 = 2 * hits[last] / (last + 1 + hits[-1])
+    best = int(np.argmax(f1))
+    below = s[last[best] + 1] if best + 1 < len(last) else 0.0
+    return float((s[last[best]] + below) / 2), float(f1[best])
+
+
+def save_thresholds(folder: Path, thresholds: Thresholds) -> Path:
+    """Write thresholds.json into a model's folder; it appears whole or not at all."""
+    rows = {
+        name: {"threshold": thresholds.of(name), "f1": thresholds.f1.get(name), "positives": count}
+        for name, count in thresholds.positives.items()
+    }
+    said = {"format": 1, "rule": "largest F1", "studies": thresholds.studies, "source": thresholds.source}
+    path, beside = folder / THRESHOLDS, folder / f".{THRESHOLDS}.part"
+    try:
+        beside.write_text(json.dumps({**said, "findings": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as e:
+        raise CheckpointError(f"cannot write {path}: {e.strerror}") from e
+    return path
+
+
+def load_thresholds(folder: Path, findings: Sequence[str]) -> Thresholds | None:
+    """What thresholds.json of a model's folder says; None where there is none. Raises CheckpointError."""
+    path = folder / THRESHOLDS
+    if not path.is_file():
+        return None
+    read = read_json(path)
+    try:
+        rows: dict[str, Any] = dict(read["findings"])
+        if read["format"] != 1 or set(rows) - set(findings):
+            raise CheckpointError(f"{path} is of another model or format; choose thresholds anew: rg annotate --tune")
+        values = {name: float(row["threshold"]) for name, row in rows.items()}
+        positives = {name: int(row["positives"]) for name, row in rows.items()}
+        f1 = {name: float(row["f1"]) for name, row in rows.items() if row["f1"] is not None}
+        return Thresholds(values, f1, positives, int(read["studies"]), str(read["source"]))
+    except (KeyError, TypeError, ValueError) as e:
+        raise CheckpointError(f"{path} holds no thresholds: {e!r}; choose them anew: rg annotate --tune") from e

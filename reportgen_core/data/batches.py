@@ -1,0 +1,258 @@
+"""From studies to batches: choose and read the images, put the report into numbers, and stack both.
+
+Pixels stay bytes until they are on the model's device, where `normalise` makes them what the encoder wants. An image
+that cannot be read stops training with its name; when reports are written it is told beside the batch, and the rest
+goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ..errors import ImageError, ShapeError
+from ..text.spec import BOS, EOS, PAD, SPECIAL, TextSpec, Vocabulary, flat, sentences
+from ..types import Batch, ImageSpec, Study, Targets, TargetSpec, View
+from .images import cached, check_spec
+from .study_files import group_files
+
+if TYPE_CHECKING:
+    from ..types import Array
+
+__all__ = ["Reader", "batches", "check_views", "choose_views", "group_files", "normalise", "read_batches"]
+
+_PREFERENCE = {"frontal": 0, "": 1, "lateral": 2}
+MOST_WORKERS = 8
+
+
+def choose_views(study: Study, spec: ImageSpec) -> tuple[View, ...]:
+    """At most `spec.views` images: frontal ones first, then those of which nobody said, then lateral ones."""
+    return _by_preference(study)[: spec.views]
+
+
+def check_views(study: Study, spec: ImageSpec) -> str:
+    """One line about images that are not what the model would best see; "" where there is nothing to say."""
+    chosen = choose_views(study, spec)
+    if not chosen:
+        return "the study has no image"
+    if all(v.projection == "lateral" for v in chosen):
+        return "no frontal view: the report is written from the lateral one" + "s" * (len(chosen) > 1)
+    return ""
+
+
+def _by_preference(study: Study) -> tuple[View, ...]:
+    return tuple(sorted(study.views, key=lambda v: _PREFERENCE[v.projection]))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a study becomes numbers: its images by `image`, its report by `text` into the words of `targets`.
+
+    Targets are left out where text or names are not given. `cache` is the folder of prepared images.
+    """
+
+    image: ImageSpec
+    text: TextSpec | None = None
+    targets: TargetSpec | None = None
+    cache: Path | None = None
+
+    def read(self, study: Study) -> Item:
+        """The study with every image in order of preference until there are `image.views`; never raises ImageError."""
+        views: list[View] = []
+        images: list[Array] = []
+        problems: list[str] = []
+        for view in _by_preference(study):
+            if len(views) == self.image.views:
+                break
+            try:
+                images.append(cached(view.path, self.image, self.cache))
+                views.append(view)
+            except ImageError as e:
+                problems.append(str(e))
+        if not study.views and self.image.views:
+            problems.append(f"study {study.id} has no image")
+        return Item(study, tuple(views), tuple(images), tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One study as read: the images that could be read, and what is wrong with the others."""
+
+    study: Study
+    views: tuple[View, ...]
+    images: tuple[Array, ...]  # (H, W) uint8 each
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Stacks items: the studies with an image as a batch, and what was wrong by study."""
+
+    reader: Reader
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    switches: bool = False  # whether any study of the whole set has sentence labels
+
+    @classmethod
+    def of(cls, reader: Reader, studies: Sequence[Study]) -> _Stack:
+        words = reader.targets.words if reader.targets else SPECIAL
+        return cls(reader, Vocabulary(words[len(SPECIAL) :]), any("sentence_abnormal" in s.extra for s in studies))
+
+    def __call__(self, items: Sequence[Item]) -> tuple[Batch, dict[str, str]]:
+        spec = self.reader.image
+        good = [item for item in items if item.images or not spec.views]
+        pixels = np.zeros((len(good), max((len(i.images) for i in good), default=1), spec.height, spec.width), np.uint8)
+        mask = np.zeros(pixels.shape[:2], bool)
+        for b, item in enumerate(good):
+            for v, image in enumerate(item.images):
+                pixels[b, v], mask[b, v] = image, True
+        studies = [item.study for item in good]
+        batch = Batch(
+            tuple(s.id for s in studies),
+            torch.from_numpy(pixels),
+            torch.from_numpy(mask),
+            self._targets(studies),
+            tuple(item.views for item in good),
+        )
+        return batch, {item.study.id: _told(item) for item in items if item.problems}
+
+    def _targets(self, studies: Sequence[Study]) -> Targets:
+        spec = self.reader.targets
+        if spec is None:
+            return Targets()
+        tags = [[float(tag in s.tags) for tag in spec.tags] for s in studies]
+        findings = [[s.labels.get(name, math.nan) for name in spec.findings] for s in studies]
+        found = Targets(
+            tags=_floats(tags) if spec.tags else None, findings=_floats(findings) if spec.findings else None
+        )
+        return found if self.reader.text is None else self._written(studies, self.reader.text, found)
+
+    def _written(self, studies: Sequence[Study], text: TextSpec, found: Targets) -> Targets:
+        """Add the report to tags and findings: as one row of words, as sentences, and a switch for each sentence."""
+        encode, reports = self.vocabulary.encode, [s.text(text.sections) for s in studies]
+        words = [[BOS, *encode(flat(report, text)), EOS] for report in reports]
+        split = [[[*encode(s), EOS] for s in sentences(report, text)] for report in reports]
+        T = max((len(w) for w in words), default=2)
+        S = max((len(s) for s in split), default=0) or 1
+        W = max((len(w) for s in split for w in s), default=1)
+        rows = [[_padded(w, W, PAD) for w in s] + [[PAD] * W] * (S - len(s)) for s in split]
+        flags = [
+            [math.nan if f is None else float(f) for f in (s.extra.get("sentence_abnormal") or ())][: len(k)]
+            for s, k in zip(studies, split, strict=True)
+        ]
+        return Targets(
+            torch.tensor([_padded(w, T, PAD) for w in words], dtype=torch.long).reshape(len(studies), T),
+            torch.tensor(rows, dtype=torch.long).reshape(len(studies), S, W),
+            found.tags,
+            found.findings,
+            _floats([_padded(f, S, math.nan) for f in flags]) if self.switches else None,
+        )
+
+
+def _padded(row: list[Any], length: int, with_: Any) -> list[Any]:
+    return row + [with_] * (length - len(row))
+
+
+def _floats(rows: list[list[float]]) -> Tensor:
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+def _told(item: Item) -> str:
+    """What is wrong with a study's images, in one line."""
+    what = "; ".join(item.problems)
+    return f"{len(item.images)} of its images used; {what}" if item.images else what
+
+
+class _Items(Dataset[Item]):
+    """Studies, read when they are asked for: in the worker that prepares the batch."""
+
+    def __init__(self, studies: Sequence[Study], reader: Reader) -> None:
+        self.studies, self.reader = studies, reader
+
+    def __len__(self) -> int:
+        return len(self.studies)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.reader.read(self.studies[index])
+
+
+def batches(
+    studies: Sequence[Study], reader: Reader, order: Sequence[Sequence[int]], *, workers: int | None = 0
+) -> Iterator[Batch]:
+    """The batches whose studies `order` names by index, prepared ahead by `workers` processes; None: as many as help.
+
+    What comes does not depend on the number of workers. Raises ImageError at the first image that cannot be read.
+    """
+    for batch, problems in _loaded(studies, reader, order, workers):
+        for problem in problems.values():
+            raise ImageError(problem)
+        yield batch
+
+
+def read_batches(
+    studies: Sequence[Study],
+    spec: ImageSpec,
+    batch_size: int = 32,
+    *,
+    workers: int | None = 0,
+    cache: Path | None = None,
+) -> Iterator[tuple[Batch, dict[str, str]]]:
+    """For each `batch_size` studies in turn, those with an image as a batch, and by id what is wrong with any.
+
+    A study with a problem is in the batch if one of its images could be read. A batch may be empty: see its `ids`.
+    """
+    order = [range(i, min(i + batch_size, len(studies))) for i in range(0, len(studies), batch_size)]
+    return _loaded(studies, Reader(spec, cache=cache), order, workers)
+
+
+def _loaded(
+    studies: Sequence[Study], reader: Reader, order: Sequence[Sequence[int]], workers: int | None
+) -> Iterator[tuple[Batch, dict[str, str]]]:
+    check_spec(reader.image)
+    if workers is None:
+        workers = min(MOST_WORKERS, _processors() - 1, len(order)) if len(order) > 1 else 0
+    loader: DataLoader[Any] = DataLoader(
+        _Items(studies, reader),
+        batch_sampler=[list(indices) for indices in order],
+        num_workers=workers,
+        collate_fn=_Stack.of(reader, studies),
+        generator=torch.Generator(),  # else it would draw from the user's
+    )
+    return iter(loader)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def normalise(pixels: Tensor, spec: ImageSpec, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Bytes (B, V, H, W) to what the encoder takes, (B, V, C, H, W): over 255, less the mean, over the deviation.
+
+    It is made where the bytes are, and lies in memory channels last, which convolutions run faster on.
+    """
+    if pixels.ndim != 4 or pixels.dtype != torch.uint8:
+        raise ShapeError(f"pixels are bytes (B, V, H, W), got {pixels.dtype} {tuple(pixels.shape)}")
+    for values in (spec.mean, spec.std):
+        if len(values) not in (1, spec.channels):
+            raise ShapeError(f"{spec.channels} channels have one mean and deviation, or {spec.channels}; got {values}")
+    mean, std = (torch.tensor(v, device=pixels.device).expand(spec.channels) for v in (spec.mean, spec.std))  # (C,)
+    image = torch.addcmul(-mean / std, pixels[..., None].float(), 1 / (255 * std))  # (B, V, H, W, C)
+    return image.to(dtype).permute(0, 1, 4, 2, 3)
+
+
+def padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Word ids of reports as `Targets.words` (B, T): BOS, the words, EOS, PAD after."""
+    words = np.full((len(rows), max(map(len, rows), default=0) + 2), PAD, np.int64)
+    words[:, 0] = BOS
+    for b, row in enumerate(rows):
+        words[b, 1 : 1 + len(row)] = row
+        words[b, 1 + len(row)] = EOS
+    return torch.from_numpy(words)

@@ -1,0 +1,31 @@
+"""Public names of a package that are imported at their first use, so that naming the package loads no torch."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+
+def lazy_names(
+    package: str, homes: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` for a package whose public names live in the modules of `homes`.
+
+    `homes` maps the name of a module inside the package to the names that it defines. `dir()` and tab completion show
+    the public names and the modules that are loaded already; an unknown name raises AttributeError, as usual.
+    """
+    where = {name: module for module, names in homes.items() for name in names}
+
+    def get(name: str) -> object:
+        if name not in where:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{package}.{where[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def names() -> list[str]:
+        own = vars(sys.modules[package])
+        return sorted({*where, *own.get("__all__", ()), *(n for n in own if n.startswith("__"))})
+
+    return get, names

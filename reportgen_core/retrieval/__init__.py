@@ -1,0 +1,93 @@
+"""Which stored texts belong to an image, and which images belong to a text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .abilities import KeepsTexts, ScoresPairs
+    from .index import (
+        FOLDER,
+        KINDS,
+        Part,
+        TextIndex,
+        add_texts,
+        check_model,
+        check_vectors,
+        copy_index,
+        open_index,
+        remove_texts,
+        write_index,
+    )
+    from .index_texts import read_rows
+    from .search import (
+        Finding,
+        build_index,
+        extend_index,
+        images_for_text,
+        retrieval_lines,
+        shrink_index,
+        stage_recall,
+        texts_for_images,
+        use_index,
+    )
+
+__all__ = [
+    "FOLDER",
+    "KINDS",
+    "Finding",
+    "KeepsTexts",
+    "Part",
+    "ScoresPairs",
+    "TextIndex",
+    "add_texts",
+    "build_index",
+    "check_model",
+    "check_vectors",
+    "copy_index",
+    "extend_index",
+    "images_for_text",
+    "open_index",
+    "read_rows",
+    "remove_texts",
+    "retrieval_lines",
+    "shrink_index",
+    "stage_recall",
+    "texts_for_images",
+    "use_index",
+    "write_index",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "abilities": ["KeepsTexts", "ScoresPairs"],
+        "index": [
+            "FOLDER",
+            "KINDS",
+            "Part",
+            "TextIndex",
+            "add_texts",
+            "check_model",
+            "check_vectors",
+            "copy_index",
+            "open_index",
+            "remove_texts",
+            "write_index",
+        ],
+        "index_texts": ["read_rows"],
+        "search": [
+            "Finding",
+            "build_index",
+            "extend_index",
+            "images_for_text",
+            "retrieval_lines",
+            "shrink_index",
+            "stage_recall",
+            "texts_for_images",
+            "use_index",
+        ],
+    },
+)

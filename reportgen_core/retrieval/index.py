@@ -1,0 +1,359 @@
+"""A folder of texts with their vectors, which a retriever searches. It opens without being read.
+
+    index.json             {"format": 1, "kind", "dim", "model", "sentences", "parts": [...], "removed": [rows]}
+    vectors-N.safetensors  "vectors" (rows, dim) float32, and "offsets" (rows + 1) int64 into the texts
+    texts-N.jsonl          {"id", "text", "members"}: a text, and the others that it stands for
+
+`model` is the sha256 of the model whose embedding this is, `sentences` says which sentence encoder it read texts with;
+an index of another model is refused. A text that is added goes into a new part, one that is removed is a row number,
+so that neither rewrites what is there. index.json is written last and renamed: what a killed command left is not
+opened. A FAISS index is no part of the folder (its reader was not made for files of strangers): each machine builds
+its own from the vectors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CheckpointError, DataError, OptionError
+from ..files.digests import sha256_file
+from ..types import TextRow
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Rows = NDArray[np.int64]
+
+FORMAT = 1
+INDEX = "index.json"
+FOLDER = "index"  # inside a model's folder
+KINDS = ("exact", "flat", "ivf", "hnsw", "pq")
+_KEYS = {"format", "kind", "dim", "model", "sentences", "parts", "removed"}
+_MAX_HEADER = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that were written together."""
+
+    vectors: str  # names of files in the folder
+    texts: str
+    rows: int
+    vectors_sha256: str
+    texts_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextIndex:
+    """An open index: vectors are mapped, texts are read one by one. Rows are counted over all parts."""
+
+    folder: Path
+    kind: str
+    dim: int
+    model: str
+    sentences: Mapping[str, Any]
+    parts: tuple[Part, ...]
+    removed: frozenset[int] = frozenset()
+    _maps: tuple[tuple[Floats, Rows], ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def rows(self) -> int:
+        """Rows that were ever written; those that were removed keep their number."""
+        return sum(p.rows for p in self.parts)
+
+    def __len__(self) -> int:
+        return self.rows - len(self.removed)
+
+    def vectors(self, rows: Rows) -> Floats:
+        """A copy of the vectors of these rows (n, dim)."""
+        import numpy as np
+
+        found = np.empty((len(rows), self.dim), np.float32)
+        for start, (vectors, _) in zip(self._starts(), self._maps, strict=True):
+            here = (rows >= start) & (rows < start + len(vectors))
+            found[here] = vectors[rows[here] - start]
+        return found
+
+    def blocks(self, size: int = 65536) -> Iterator[tuple[int, Floats]]:
+        """All vectors in turn, removed ones too: the number of the first row, and (≤ size, dim) mapped."""
+        for start, (vectors, _) in zip(self._starts(), self._maps, strict=True):
+            for at in range(0, len(vectors), size):
+                yield start + at, vectors[at : at + size]
+
+    def row(self, number: int) -> TextRow:
+        """The text of a row."""
+        for start, part, (_, offsets) in zip(self._starts(), self.parts, self._maps, strict=True):
+            if start <= number < start + part.rows:
+                first, end = int(offsets[number - start]), int(offsets[number - start + 1])
+                path = self.folder / part.texts
+                with path.open("rb") as file:
+                    file.seek(first)
+                    return _row(file.read(max(end - first, 0)), path, number)
+        raise IndexError(number)
+
+    def texts(self) -> Iterator[tuple[int, TextRow]]:
+        """The rows that are there, with their numbers, in order."""
+        number = 0
+        for part in self.parts:
+            path = self.folder / part.texts
+            with path.open("rb") as file:
+                for line in file:
+                    if number not in self.removed:
+                        yield number, _row(line, path, number)
+                    number += 1
+
+    def _starts(self) -> list[int]:
+        starts = [0]
+        for part in self.parts[:-1]:
+            starts.append(starts[-1] + part.rows)
+        return starts[: len(self.parts)]
+
+
+def write_index(
+    folder: Path,
+    rows: Sequence[TextRow],
+    vectors: Floats | Iterable[Floats],
+    *,
+    kind: str = "exact",
+    model: str,
+    sentences: Mapping[str, Any],
+) -> TextIndex:
+    """Write a folder; one that is there is replaced once this one is whole. `vectors` may come in blocks.
+
+    Raises OptionError for a kind there is not, DataError where there is no text or two have one id.
+    """
+    from ..files.atomic import replacing
+
+    if kind not in KINDS:
+        raise OptionError(f"no kind of index {kind!r}; there are: {', '.join(KINDS)}")
+    if not rows:
+        raise DataError("an index needs texts, and there is none")
+    _check_ids(rows, set())
+    with replacing(folder, holds=INDEX) as beside:
+        part, dim = _write_part(beside, 0, rows, vectors)
+        _write_head(TextIndex(beside, kind, dim, model, sentences, (part,)))
+    return open_index(folder)
+
+
+def copy_index(index: TextIndex, folder: Path, model: str) -> None:
+    """The same index, removed rows and all, in a new folder, for a model that was saved again."""
+    import shutil
+
+    folder.mkdir()
+    for part in index.parts:
+        for name in (part.vectors, part.texts):
+            shutil.copyfile(index.folder / name, folder / name)
+    _write_head(replace(index, folder=folder, model=model))
+
+
+def add_texts(index: TextIndex, rows: Sequence[TextRow], vectors: Floats) -> TextIndex:
+    """The index with a new part. Raises DataError for an id that is there: it must be removed first."""
+    if not rows:
+        raise DataError("there is no text to add")
+    _check_ids(rows, {row.id for _, row in index.texts()})
+    part, dim = _write_part(index.folder, len(index.parts), rows, vectors)
+    if dim != index.dim:
+        raise DataError(f"{index.folder} holds vectors of {index.dim}, the new ones are of {dim}")
+    _write_head(replace(index, parts=(*index.parts, part)))
+    return open_index(index.folder)
+
+
+def remove_texts(index: TextIndex, ids: Iterable[str]) -> TextIndex:
+    """The index without these. Raises DataError for an id that is not there."""
+    numbers = {row.id: number for number, row in index.texts()}
+    wanted = list(ids)
+    for id in wanted:
+        if id not in numbers:
+            raise DataError(f"{index.folder} holds no text with id {id!r}; it has {len(numbers)}, {_some(numbers)}")
+    _write_head(replace(index, removed=index.removed | {numbers[id] for id in wanted}))
+    return open_index(index.folder)
+
+
+def open_index(folder: Path) -> TextIndex:
+    """Open a folder: sizes are checked, nothing but index.json is read. Raises CheckpointError saying what is wrong."""
+    from ..files.atomic import recover
+    from ..files.json_files import read_json
+
+    recover(folder)
+    if not (folder / INDEX).is_file():
+        raise CheckpointError(f"{folder} is no index: it has no {INDEX}; rg index build MODEL --texts FILE makes one")
+    values = read_json(folder / INDEX)
+    if not isinstance(values, dict) or set(values) != _KEYS:
+        raise CheckpointError(f"{folder / INDEX} does not describe an index of texts")
+    if values["format"] != FORMAT:
+        raise CheckpointError(f"{folder} is an index of format {values['format']}; this reportgen reads {FORMAT}")
+    try:
+        parts = tuple(Part(**p) for p in values["parts"])
+        _check_head(values, parts)
+        maps = tuple(_map(folder, p, values["dim"]) for p in parts)
+    except (TypeError, ValueError, KeyError) as e:
+        raise CheckpointError(f"{folder / INDEX} does not describe an index of texts: {e}") from e
+    head = (values["kind"], values["dim"], values["model"], values["sentences"])
+    return TextIndex(folder, *head, parts, frozenset(values["removed"]), maps)
+
+
+def check_model(index: TextIndex, digest: str, sentences: Mapping[str, Any]) -> None:
+    """Raise CheckpointError where an index is of another model, or read its texts with another sentence encoder."""
+    again = "; rg index build MODEL --texts FILE makes one for this model"
+    if index.model != digest:
+        raise CheckpointError(
+            f"{index.folder} is the index of another model ({index.model[:12]}, this one is {digest[:12]}){again}"
+        )
+    for key in sentences:
+        if index.sentences.get(key) != sentences[key]:
+            raise CheckpointError(
+                f"{index.folder} was made with another sentence encoder ({key} {_brief(index.sentences.get(key))}, "
+                f"this model's has {_brief(sentences[key])}){again}"
+            )
+
+
+def check_vectors(index: TextIndex) -> None:
+    """Raise CheckpointError unless all vectors and texts are those that were written. Reads everything."""
+    for part in index.parts:
+        for name, digest in ((part.vectors, part.vectors_sha256), (part.texts, part.texts_sha256)):
+            if sha256_file(index.folder / name) != digest:
+                raise CheckpointError(f"{index.folder / name} is not the file that {INDEX} was written with")
+
+
+def _check_ids(rows: Sequence[TextRow], known: set[str]) -> None:
+    seen = set(known)
+    for row in rows:
+        if row.id in seen:
+            where = "is held already; remove it first (rg index remove)" if row.id in known else "comes twice"
+            raise DataError(f"the id {row.id!r} {where}")
+        seen.add(row.id)
+
+
+def _write_part(
+    folder: Path, number: int, rows: Sequence[TextRow], vectors: Floats | Iterable[Floats]
+) -> tuple[Part, int]:
+    """The files of a part, and the width of its vectors. They count once index.json names them."""
+    import numpy as np
+
+    names = (f"vectors-{number}.safetensors", f"texts-{number}.jsonl")
+    offsets = [0]
+    with (folder / names[1]).open("wb") as file:
+        for row in rows:
+            file.write(json.dumps(asdict(row), ensure_ascii=False).encode() + b"\n")
+            offsets.append(file.tell())
+        _sync(file)
+    blocks = [vectors] if isinstance(vectors, np.ndarray) else vectors
+    dim = _write_vectors(folder / names[0], np.array(offsets, np.int64), len(rows), blocks)
+    digests = [sha256_file(folder / name) for name in names]
+    return Part(*names, len(rows), *digests), dim
+
+
+def _write_vectors(path: Path, offsets: Rows, rows: int, blocks: Iterable[Floats]) -> int:
+    """A safetensors file, written block by block: a million vectors need no second copy in memory."""
+    import numpy as np
+
+    dim, written = 0, 0
+    with path.open("wb") as file:
+        for block in blocks:
+            if not written:
+                dim = int(block.shape[1])
+                file.write(_header({"offsets": offsets.shape, "vectors": (rows, dim)}))
+                file.write(offsets.tobytes())
+            file.write(np.ascontiguousarray(block, np.float32).tobytes())
+            written += len(block)
+        _sync(file)
+    if written != rows:
+        raise DataError(f"{rows} texts want as many vectors, there are {written}")
+    return dim
+
+
+def _header(shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+    """The head of a safetensors file with int64 offsets, then float32 vectors, aligned to 8 bytes."""
+    at, head = 0, {}
+    for name, shape in shapes.items():
+        kind, size = ("I64", 8) if name == "offsets" else ("F32", 4)
+        end = at + size * (shape[0] * shape[1] if len(shape) > 1 else shape[0])
+        head[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
+
+
+def _sync(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _write_head(index: TextIndex) -> None:
+    """index.json, beside and renamed."""
+    from ..files.json_files import write_json
+
+    values = {
+        "format": FORMAT,
+        "kind": index.kind,
+        "dim": index.dim,
+        "model": index.model,
+        "sentences": dict(index.sentences),
+        "parts": [asdict(p) for p in index.parts],
+        "removed": sorted(index.removed),
+    }
+    beside = index.folder / f".{INDEX}.part"
+    write_json(beside, values)
+    os.replace(beside, index.folder / INDEX)
+
+
+def _check_head(values: Mapping[str, Any], parts: Sequence[Part]) -> None:
+    rows = sum(p.rows for p in parts)
+    if values["kind"] not in KINDS or not isinstance(values["dim"], int) or not isinstance(values["model"], str):
+        raise ValueError(f"kind {values['kind']!r}, dim {values['dim']!r}")
+    if not isinstance(values["sentences"], dict) or not all(
+        type(r) is int and 0 <= r < rows for r in values["removed"]
+    ):
+        raise ValueError("sentences or removed rows")
+    for number, part in enumerate(parts):
+        names = (f"vectors-{number}.safetensors", f"texts-{number}.jsonl")
+        if (part.vectors, part.texts) != names or type(part.rows) is not int or part.rows < 1:
+            raise ValueError(f"part {number} is {part.vectors!r}, {part.texts!r}, {part.rows!r}")
+
+
+def _map(folder: Path, part: Part, dim: int) -> tuple[Floats, Rows]:
+    """The tensors of a part, mapped. Raises CheckpointError where the file is not the one that is described."""
+    import numpy as np
+
+    path = folder / part.vectors
+    want = _header({"offsets": (part.rows + 1,), "vectors": (part.rows, dim)})
+    size = len(want) + 8 * (part.rows + 1) + 4 * part.rows * dim
+    try:
+        with path.open("rb") as file:
+            head = file.read(min(len(want), _MAX_HEADER))
+        found = path.stat().st_size
+        end = (folder / part.texts).stat().st_size
+    except OSError as e:
+        raise CheckpointError(f"cannot read {path}: {e.strerror}; build the index again") from e
+    if head != want or found != size:
+        raise CheckpointError(f"{path} has {found} bytes, and {part.rows} vectors of {dim} want {size}; build it again")
+    offsets: Rows = np.memmap(path, np.int64, "r", len(want), (part.rows + 1,))
+    vectors: Floats = np.memmap(path, np.float32, "r", len(want) + offsets.nbytes, (part.rows, dim))
+    if int(offsets[-1]) != end:
+        raise CheckpointError(f"{folder / part.texts} has {end} bytes, its index says {int(offsets[-1])}")
+    return vectors, offsets
+
+
+def _row(line: bytes, path: Path, number: int) -> TextRow:
+    try:
+        value = json.loads(line)
+        return TextRow(str(value["id"]), str(value["text"]), tuple(map(str, value["members"])))
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
+        raise CheckpointError(f"{path}: row {number} is no text of an index: {e}") from e
+
+
+def _brief(value: object) -> str:
+    return str(value)[:40] if value else "none"
+
+
+def _some(names: Iterable[str]) -> str:
+    return "as " + ", ".join(sorted(names)[:3])

@@ -1,0 +1,259 @@
+"""Abnormal sentences: tables that say which they are, how well a classifier finds them, and labels for other tables.
+
+Ni, Hsu, Gentili, McAuley: Learning Visual-Semantic Embeddings for Reporting Abnormal Findings on Chest X-rays, 2020,
+arXiv:2010.02467, §3.2. Classifiers are plugins; this is what is done with any of them. It needs no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CheckpointError, DataError
+from ..files.tables import IDS, table_rows, text_of
+from ..registries import sentence_classifiers
+from ..scoring.uncertainty import Difference, bootstrap, compare
+from ..sentence_parts import LabelledSentence, SentenceClassifier, Watch
+from ..text.recipes import split_sentences
+
+if TYPE_CHECKING:
+    from ..types import Array
+
+SAVED, SAVED_FORMAT = "classifier.json", 1
+SPLITS = {"training": "train", "val": "dev", "valid": "dev", "validate": "dev", "validation": "dev"}
+
+
+def hold_out(
+    sentences: Sequence[LabelledSentence], share: float, seed: int
+) -> tuple[list[LabelledSentence], list[LabelledSentence]]:
+    """The sentences in two: `share` of the studies, drawn by seed, are the second part."""
+    studies = sorted({s.study for s in sentences})
+    if len(studies) < 2:
+        raise DataError(f"{len(studies)} studies have labelled sentences; at least 2 are wanted to hold some out")
+    chosen = set(random.Random(seed).sample(studies, min(len(studies) - 1, max(1, round(share * len(studies))))))
+    return [s for s in sentences if s.study not in chosen], [s for s in sentences if s.study in chosen]
+
+
+def f1(truth: Sequence[bool], said: Sequence[bool]) -> float:
+    """F1 of the abnormal class; 0 where nothing is abnormal on either side."""
+    both = sum(t and s for t, s in zip(truth, said, strict=True))
+    return 2 * both / max(1, sum(truth) + sum(said))
+
+
+@contextmanager
+def saving(folder: Path, name: str, settings: Mapping[str, Any], about: Mapping[str, Any] | None) -> Iterator[Path]:
+    """A new folder for the files of a classifier; it takes its place once it is whole."""
+    from ..files.atomic import replacing
+    from ..files.json_files import write_json
+
+    with replacing(folder, holds=SAVED) as beside:
+        yield beside
+        write_json(
+            beside / SAVED,
+            {"format": SAVED_FORMAT, "classifier": name, "settings": dict(settings), "about": dict(about or {})},
+        )
+
+
+def read_saved(folder: Path, name: str = "") -> dict[str, Any]:
+    """The settings of a saved classifier. Raises CheckpointError where the folder is none, or of another class."""
+    config = _saved(folder)
+    if name and config["classifier"] != name:
+        raise CheckpointError(f"{folder} is a classifier {config['classifier']!r}, asked for is {name!r}")
+    return dict(config["settings"])
+
+
+def _saved(folder: Path) -> dict[str, Any]:
+    file = folder / SAVED
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise CheckpointError(
+            f"{folder} is no sentence classifier: it has no {SAVED}; rg data abnormal TABLE --train --out {folder}"
+        ) from e
+    except (OSError, ValueError, RecursionError) as e:
+        raise CheckpointError(f"{file} cannot be read: {e}") from e
+    if not isinstance(config, dict) or not isinstance(config.get("settings"), dict) or "classifier" not in config:
+        raise CheckpointError(f"{file} describes no classifier")
+    if config.get("format") != SAVED_FORMAT:
+        raise CheckpointError(f"{file} is of format {config.get('format')}; this reportgen reads {SAVED_FORMAT}")
+    return config
+
+
+def saved_digest(folder: Path) -> str:
+    """A sha256 of all files of a saved classifier: the same for the same answers. Raises CheckpointError."""
+    _saved(folder)
+    digest = hashlib.sha256()
+    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with file.open("rb") as data:
+            digest.update(file.relative_to(folder).as_posix().encode() + hashlib.file_digest(data, "sha256").digest())
+    return digest.hexdigest()
+
+
+def load_classifier(folder: Path) -> SentenceClassifier:
+    """The classifier of a folder, whichever kind it is. Raises CheckpointError, and UnknownName for a foreign kind."""
+    return sentence_classifiers.load(str(_saved(folder)["classifier"])).load(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The labelled sentences of a table."""
+
+    train: tuple[LabelledSentence, ...]
+    dev: tuple[LabelledSentence, ...]  # those whose score is told; drawn from the studies where no split is said
+    drawn: bool = False  # whether they were drawn here
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How well a classifier finds the abnormal sentences of a set."""
+
+    name: str
+    f1: float
+    interval: tuple[float, float]  # 95 %, by bootstrap over studies
+    precision: float
+    recall: float
+    errors: int  # sentences
+    seconds: float  # of learning
+    difference: Difference | None = None  # of the F1 of the first classifier from this one's, paired by study
+
+
+def report_sentences(text: str) -> list[str]:
+    """The sentences that the recipe `plain` finds, as they are written."""
+    return [s for s in split_sentences(text) if any(c.isalnum() for c in s)]
+
+
+def read_labelled(
+    path: Path,
+    field: str = "sentence_abnormal",
+    *,
+    sections: Sequence[str] = ("findings",),
+    share: float = 0.1,
+    seed: int = 0,
+) -> Labelled:
+    """The labelled sentences of a table (CSV, TSV, JSON lines); rows without labels are left out.
+
+    A row of JSON lines is a report: `field` is {"sents": [...], "abnormal": [...], "split": "train"}, or a list of true
+    and false, one for each of a list `sentences` (`sents`) or else for each sentence of `sections`, as `label_table`
+    and `rg data build` write it. Or a row is one sentence: columns `sentence` and `abnormal`. `split` train, dev (val,
+    validate) or test may stand in the row; without any, `share` of the studies is drawn for dev, and rows of test are
+    never read. Raises DataError.
+    """
+    parts: dict[str, list[LabelledSentence]] = {"train": [], "dev": [], "": []}
+    for place, row in table_rows(path):
+        for split, sentence in labelled_of(path, place, row, field, sections):
+            if split in parts:
+                parts[split].append(sentence)
+    sentences = [s for part in parts.values() for s in part]
+    if not sentences:
+        raise DataError(f"{path} has no labelled sentences: no field {field!r}, and no columns sentence and abnormal")
+    if not any(s.abnormal for s in sentences) or all(s.abnormal for s in sentences):
+        which = "abnormal" if sentences[0].abnormal else "normal"
+        raise DataError(f"{path}: all {len(sentences)} labelled sentences are {which}; both kinds are wanted")
+    learn = parts["train"] + parts[""]
+    if parts["dev"]:
+        return Labelled(tuple(learn), tuple(parts["dev"]))
+    train, dev = hold_out(learn, share, seed)
+    return Labelled(tuple(train), tuple(dev), drawn=True)
+
+
+def split_of(value: object) -> str:
+    """train or dev, by the names people use; another name as it is; "" for none."""
+    said = str(value or "").strip().lower()
+    return SPLITS.get(said, said)
+
+
+def labelled_of(
+    path: Path, place: str, row: Mapping[str, Any], field: str, sections: Sequence[str] = ("findings",)
+) -> Iterator[tuple[str, LabelledSentence]]:
+    """(split, sentence) of a row's labelled sentences; the split as `split_of` says it."""
+    inside = row.get("extra")
+    found = row.get(field, inside.get(field) if isinstance(inside, dict) else None)
+    split = split_of(row.get("split"))
+    study = str(next((row[k] for k in IDS if row.get(k) not in (None, "")), place))
+    if found is None and "sentence" in row and row.get("abnormal") not in (None, ""):
+        yield split, LabelledSentence(str(row["sentence"]), _flag(path, place, row["abnormal"]), study)
+        return
+    if found in (None, ""):
+        return
+    if isinstance(found, dict):
+        texts, flags = found.get("sents", found.get("sentences")), found.get("abnormal")
+        split = split_of(found.get("split")) or split
+    else:
+        texts, flags = row.get("sentences", row.get("sents")), found
+        if texts is None:
+            texts = report_sentences(_text(path, place, row, sections))
+    if not isinstance(texts, list) or not isinstance(flags, list) or len(texts) != len(flags):
+        raise DataError(f"{path} {place}: {field} wants as many of true and false as there are sentences")
+    for text, flag in zip(texts, flags, strict=True):
+        if flag is not None:
+            yield split, LabelledSentence(str(text), _flag(path, place, flag), study)
+
+
+def _text(path: Path, place: str, row: Mapping[str, Any], sections: Sequence[str]) -> str:
+    try:
+        return text_of(row, sections)
+    except DataError as e:
+        raise DataError(f"{path} {place}: {e}") from e
+
+
+def _flag(path: Path, place: str, value: Any) -> bool:
+    known = {"true": True, "false": False, "1": True, "0": False, "abnormal": True, "normal": False}
+    try:
+        return known[str(value).lower()]
+    except KeyError as e:
+        raise DataError(f"{path} {place}: abnormal is true or false, not {value!r}") from e
+
+
+def measure(name: str, classifier: SentenceClassifier, dev: Sequence[LabelledSentence], seconds: float = 0) -> Measured:
+    """Score a classifier; the interval draws studies, because sentences of one report are alike."""
+    return _measured(name, _sums(classifier, dev), seconds)
+
+
+def _measured(name: str, sums: Array, seconds: float, difference: Difference | None = None) -> Measured:
+    both, real, called = (float(n) for n in sums.sum(0))
+    return Measured(
+        name, float(_f1(sums.sum(0))["f1"]), bootstrap(sums, _f1)["f1"], both / max(called, 1), both / max(real, 1),
+        round(real + called - 2 * both), seconds, difference,
+    )  # fmt: skip
+
+
+def _sums(classifier: SentenceClassifier, dev: Sequence[LabelledSentence]) -> Array:
+    """(studies, 3): how many sentences are called abnormal by both, by the truth, by the classifier."""
+    import numpy as np
+
+    rows = {study: n for n, study in enumerate(dict.fromkeys(s.study for s in dev))}
+    sums = np.zeros((len(rows), 3))
+    for s, said in zip(dev, classifier.abnormal([s.text for s in dev]), strict=True):
+        sums[rows[s.study]] += (s.abnormal and said, s.abnormal, said)
+    return sums
+
+
+def _f1(totals: Array) -> Mapping[str, Array]:
+    import numpy as np
+
+    return {"f1": 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)}
+
+
+def fit_beside(
+    names: Mapping[str, Mapping[str, Any]], data: Labelled, watch: Watch | None = None
+) -> Iterator[tuple[SentenceClassifier, Measured, Mapping[str, Any]]]:
+    """Fit classifiers by name with their options on the same sentences; each with its score and what it chose.
+
+    All but the first are tested against the first, on the same studies.
+    """
+    first: Array | None = None
+    for name, options in names.items():
+        classifier = sentence_classifiers.create(name, **options)
+        begun = time.monotonic()
+        chosen = classifier.fit(data.train, watch)
+        seconds, sums = time.monotonic() - begun, _sums(classifier, data.dev)
+        apart = None if first is None else compare(first, sums, _f1)["f1"]
+        first = sums if first is None else first
+        yield classifier, _measured(name, sums, seconds, apart), chosen

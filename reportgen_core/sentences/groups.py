@@ -1,0 +1,153 @@
+"""Sentences of reports: vectors of them, which of them are abnormal, groups of them and the folder they are kept in.
+
+Ni, Hsu, Gentili, McAuley: Learning Visual-Semantic Embeddings for Reporting Abnormal Findings on Chest X-rays, 2020,
+arXiv:2010.02467, finds abnormal sentences with a classifier (`SentenceClassifier`), and groups them (`SentenceGrouper`)
+by their vectors (`SentenceEncoder`). The retrievers learn against the groups.
+
+A folder of groups, format 1:
+
+    groups.json          {"format": 1, "groups": [{"central", "terms", "sentences", "counts", "cluster"}, ...],
+                          "encoder": {"name", "options", "fingerprint", "dim"}, "settings": {...}, "vectors_sha256"}
+    vectors.safetensors  "vectors" (Σ sentences, dim) float32: the sentences of group 0, those of group 1, ...
+
+It is written beside and renamed; vectors whose sha256 is another than the JSON says are refused. This module needs no
+torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+from ..sentence_parts import Group, Groups
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+FORMAT = 1
+GROUPS, VECTORS = "groups.json", "vectors.safetensors"
+_WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]+)*")
+_LITTLE = (
+    "an and are as at be been by for from has have in is it its may no not of on or that the there these this to was "
+    "were which with again appear appears compatible consistent identified likely noted present representing seen xxxx"
+)
+_FUNCTION = frozenset(_LITTLE.split())
+
+
+def common_words(group: Group, most: int = 4) -> tuple[str, ...]:
+    """The words that most sentences of a group have, the most frequent first; those without meaning left out."""
+    counts = group.counts or (1,) * len(group.sentences)
+    found: Counter[str] = Counter()
+    for sentence, count in zip(group.sentences, counts, strict=True):
+        found.update({w: count for w in {*_WORD.findall(sentence.lower())} - _FUNCTION})
+    return tuple(sorted(found, key=lambda w: (-found[w], w))[:most])
+
+
+def save_groups(
+    path: Path,
+    groups: Sequence[Group],
+    vectors: Floats | None = None,
+    *,
+    encoder: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a folder of groups; one that is there is replaced as a whole. `vectors`: rows as in `Groups.vectors`."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    from ..files.atomic import replacing
+    from ..files.json_files import write_json
+
+    wanted = sum(len(g.sentences) for g in groups)
+    if vectors is not None and (vectors.ndim != 2 or len(vectors) != wanted):
+        raise DataError(f"groups of {wanted} sentences want vectors ({wanted}, dim), got {tuple(vectors.shape)}")
+    config: dict[str, Any] = {
+        "format": FORMAT,
+        "groups": [asdict(g) for g in groups],
+        "encoder": dict(encoder or {}),
+        "settings": dict(settings or {}),
+        "vectors_sha256": "",
+    }
+    with replacing(path, holds=GROUPS) as beside:
+        if vectors is not None:
+            save_file({"vectors": np.ascontiguousarray(vectors, np.float32)}, beside / VECTORS)
+            config["vectors_sha256"] = _sha256(beside / VECTORS)
+        write_json(beside / GROUPS, config)
+    return path
+
+
+def load_groups(path: Path) -> Groups:
+    """Read a folder of groups. Raises DataError where it is none, of another format, or not whole."""
+    config = _config(path)
+    try:
+        groups = tuple(_group(row) for row in config["groups"])
+        encoder, settings, digest = dict(config["encoder"]), dict(config["settings"]), str(config["vectors_sha256"])
+    except (KeyError, TypeError, ValueError) as e:
+        raise DataError(f"{path / GROUPS} is no list of groups: {type(e).__name__}: {e}") from e
+    return Groups(groups, _vectors(path, digest, groups), encoder, settings)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    file = path / GROUPS
+    try:
+        config = json.loads(file.read_bytes().decode("utf-8"))
+    except FileNotFoundError as e:
+        raise DataError(f"{path} holds no groups: it has no {GROUPS}; rg data groups --out {path} makes them") from e
+    except UnicodeDecodeError as e:
+        raise DataError(f"{file}: byte {e.start} is not UTF-8") from e
+    except (OSError, ValueError, RecursionError) as e:
+        raise DataError(f"{file} cannot be read as JSON: {e}") from e
+    if not isinstance(config, dict) or "groups" not in config:
+        raise DataError(f"{file} is no list of groups; rg data groups --out {path} makes one")
+    if config.get("format") != FORMAT:
+        raise DataError(f"{file} is of format {config.get('format')}; this reportgen reads format {FORMAT}")
+    return config
+
+
+def _group(row: Mapping[str, Any]) -> Group:
+    sentences, counts = _texts(row["sentences"]), tuple(int(n) for n in row["counts"])
+    if not sentences or row["central"] not in sentences or len(counts) not in (0, len(sentences)):
+        raise ValueError(f"a group wants sentences, its central one among them, and as many counts: {row['central']!r}")
+    return Group(sentences, str(row["central"]), _texts(row["terms"]), counts, int(row["cluster"]))
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise TypeError(f"a list of texts is wanted, there is {values!r:.60}")
+    return tuple(values)
+
+
+def _vectors(path: Path, digest: str, groups: Sequence[Group]) -> Floats | None:
+    if not digest:
+        return None
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    file = path / VECTORS
+    try:
+        if _sha256(file) != digest:
+            raise DataError(f"{file} is not the file that {GROUPS} was written with; make the groups again")
+        vectors: Floats = load_file(file)["vectors"]
+    except (OSError, SafetensorError, KeyError) as e:
+        raise DataError(f"{file} cannot be read: {e}") from e
+    wanted = sum(len(g.sentences) for g in groups)
+    if vectors.ndim != 2 or len(vectors) != wanted or vectors.dtype != "float32":
+        raise DataError(
+            f"{file} has vectors {tuple(vectors.shape)} {vectors.dtype}, wanted are ({wanted}, dim) float32"
+        )
+    return vectors
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()

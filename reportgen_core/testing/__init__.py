@@ -1,0 +1,50 @@
+"""Checks that a part keeps what its interface promises: the conformance kit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .parts import (
+        check_decoder,
+        check_disk,
+        check_encoder,
+        check_generation,
+        check_retriever,
+        sample_batch,
+        tiny,
+        tiny_model,
+    )
+    from .sentences import check_sentence_classifier, check_sentence_encoder
+
+__all__ = [
+    "check_decoder",
+    "check_disk",
+    "check_encoder",
+    "check_generation",
+    "check_retriever",
+    "check_sentence_classifier",
+    "check_sentence_encoder",
+    "sample_batch",
+    "tiny",
+    "tiny_model",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "parts": [
+            "check_decoder",
+            "check_disk",
+            "check_encoder",
+            "check_generation",
+            "check_retriever",
+            "sample_batch",
+            "tiny",
+            "tiny_model",
+        ],
+        "sentences": ["check_sentence_classifier", "check_sentence_encoder"],
+    },
+)

@@ -1,0 +1,245 @@
+"""The conformance kit: what every encoder, decoder and retriever must keep. A third party's whole test file is
+
+    from reportgen_core.testing import check_encoder
+    def test_hello(tmp_path): check_encoder("hello", tmp_path)
+
+Each check raises AssertionError with a sentence. Parts are built with their entry's `tiny` options unless others are
+given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..interfaces import HasFrozenParts, Retriever
+from ..models.composition import compose, seeded
+from ..models.loading import load, save
+from ..models.model import Model
+from ..registries import decoders, encoders, retrievers
+from ..text.spec import EOS, TextSpec, Vocabulary
+from ..training.loop import weighted
+from ..types import Batch, Features, GenerationSettings, Targets
+
+WORDS = tuple(f"word{i}" for i in range(20))
+TAGS = ("opacity", "effusion", "nodule", "normal")
+FINDINGS = ("Cardiomegaly", "Effusion", "Nodule")
+
+
+def tiny(registry: Mapping[str, Any], name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options of a variant that a test runs in a second."""
+    return dict(registry[name].tiny if options is None else options)
+
+
+def tiny_model(
+    encoder: str = "densenet121",
+    decoder: str | None = "hier-lstm",
+    retriever: str | None = None,
+    *,
+    encoder_options: Mapping[str, Any] | None = None,
+    decoder_options: Mapping[str, Any] | None = None,
+) -> Model:
+    """A composition of tiny parts that speaks of WORDS, TAGS and FINDINGS, seeded."""
+    registry, name = (retrievers, retriever) if retriever else (decoders, decoder)
+    assert name is not None
+    model = compose(
+        encoder=encoder,
+        decoder=None if retriever else decoder,
+        retriever=retriever,
+        encoder_options=tiny(encoders, encoder, encoder_options),
+        decoder_options=tiny(registry, name, decoder_options),
+        text=TextSpec(max_sentences=3, max_words=5),
+        vocabulary=Vocabulary(WORDS),
+        tags=TAGS,
+        findings=FINDINGS,
+        positives=(0.5, 0.25, 0.25),
+    )
+    with torch.no_grad():
+        for parameter in model.head.parameters():  # far enough from zero that studies differ in what is written of them
+            parameter.mul_(4)
+    return model
+
+
+def sample_batch(model: Model, studies: int = 3, seed: int = 1) -> Batch:
+    """A batch of noise with targets for every field: studies of 1..V views and of 1..3 sentences."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def integers(low: int, high: int, *shape: int) -> Tensor:
+        return torch.randint(low, high, shape, generator=draw)
+
+    spec = model.encoder.image
+    pixels = integers(0, 256, studies, spec.views, spec.height, spec.width).to(torch.uint8)
+    mask = torch.ones(studies, spec.views, dtype=torch.bool)
+    if spec.views > 1:
+        mask[0, 1:] = False
+    sentences = integers(4, 4 + len(WORDS), studies, 3, 5)
+    for b in range(studies):
+        sentences[b, (b % 3) + 1 :] = 0  # absent sentences
+        for s in range((b % 3) + 1):
+            length = int(integers(1, 5, 1))
+            sentences[b, s, length] = EOS
+            sentences[b, s, length + 1 :] = 0
+    words = torch.zeros(studies, 18, dtype=torch.long)
+    for b in range(studies):
+        said = sentences[b][(sentences[b] != 0) & (sentences[b] != EOS)]
+        row = torch.cat([torch.tensor([1]), said, torch.tensor([EOS])])
+        words[b, : len(row)] = row
+    tags = integers(0, 2, studies, len(TAGS)).float()
+    findings = integers(0, 2, studies, len(FINDINGS)).float()
+    switches = integers(0, 2, studies, 3).float()
+    targets = Targets(words, sentences, tags, findings, switches)
+    return Batch(tuple(f"study{b}" for b in range(studies)), pixels, mask, targets)
+
+
+def check_encoder(name: str, folder: Path, options: Mapping[str, Any] | None = None) -> None:
+    """Shapes as promised, gradients everywhere, no NaN, repeatable, a row alone as in a batch, save and load."""
+    made = tiny(encoders, name, options)
+    model = tiny_model(name, encoder_options=made)
+    _check_features(model, sample_batch(model))
+    _check_frozen_and_gradients(model)
+    check_disk(model, folder)
+
+
+def check_decoder(
+    name: str, folder: Path, options: Mapping[str, Any] | None = None, encoder: str = "densenet121"
+) -> None:
+    """Losses finite and with gradients, generation repeatable and the same alone and in a batch, save and load."""
+    model = tiny_model(encoder, name, decoder_options=tiny(decoders, name, options))
+    _check_frozen_and_gradients(model)
+    check_generation(model)
+    check_disk(model, folder)
+
+
+def check_retriever(
+    name: str, folder: Path, options: Mapping[str, Any] | None = None, encoder: str = "densenet121"
+) -> None:
+    """Losses with gradients where it learns, the same hits alone and in a batch, best first, save and load."""
+    model = tiny_model(encoder, retriever=name, decoder_options=tiny(retrievers, name, options))
+    if any(p.requires_grad for p in model.head.parameters()):
+        _check_frozen_and_gradients(model)
+    batch = sample_batch(model)
+    model.eval()
+    assert model.retriever is not None
+    with torch.inference_mode():
+        features = model.encode(batch)
+        model.retriever.index(batch.ids, [f"{w} word{n + 3}" for n, w in enumerate(WORDS[:3])], features)
+        _check_hits(model.retriever, features, len(batch.ids))
+        before = _said(model.retriever, features)
+    check_disk(model, folder)
+    again = load(folder / "a")
+    assert again.retriever is not None
+    with torch.inference_mode():
+        assert _said(again.retriever, again.encode(batch)) == before, "the loaded model finds others"
+
+
+def _check_hits(retriever: Retriever, features: Features, held: int) -> None:
+    found = retriever.search(features, held + 5)
+    assert [len(hits) for hits in found] == [held] * len(features.tokens), "all that is held is found, and no more"
+    for b, hits in enumerate(found):
+        scores = [h.score for h in hits]
+        assert scores == sorted(scores, reverse=True), "hits are not best first"
+        alone = retriever.search(_features(features, b), 2)[0]
+        assert [h.id for h in alone] == [h.id for h in hits[:2]], "a study alone finds others than in a batch"
+        for hit in hits:
+            look = hit.attention.regions if hit.attention is not None else None
+            assert look is None or abs(float(look.sum()) - 1) < 1e-3, "the look of a hit does not sum to 1"
+
+
+def _said(retriever: Retriever, features: Features) -> list[list[tuple[str, str]]]:
+    return [[(h.id, h.text) for h in hits] for hits in retriever.search(features, 2)]
+
+
+def _check_features(model: Model, batch: Batch) -> None:
+    model.eval()
+    spec = model.encoder.features
+    with torch.inference_mode():
+        one, again = model.encode(batch), model.encode(batch)
+        alone = model.encode(_rows(batch, slice(0, 1)))
+    assert one.tokens.shape == (len(batch.ids), spec.tokens, spec.dim), "tokens are not what FeatureSpec promises"
+    assert one.pooled.shape == (len(batch.ids), spec.pooled), "pooled is not what FeatureSpec promises"
+    assert (one.mask.shape, one.mask.dtype) == (one.tokens.shape[:2], torch.bool), "mask is no (B, N) bool"
+    assert bool(one.tokens.isfinite().all() and one.pooled.isfinite().all()), "features are not finite"
+    assert torch.equal(one.tokens, again.tokens), "the same images give other features in eval mode"
+    torch.testing.assert_close(
+        alone.tokens, one.tokens[:1], rtol=1e-3, atol=1e-4, msg="a study alone differs from its row"
+    )
+
+
+def _rows(batch: Batch, rows: slice) -> Batch:
+    found = {f: getattr(batch.targets, f) for f in Targets.__slots__}
+    targets = Targets(**{k: None if v is None else v[rows] for k, v in found.items()})
+    return replace(batch, ids=batch.ids[rows], pixels=batch.pixels[rows], mask=batch.mask[rows], targets=targets)
+
+
+def _check_frozen_and_gradients(model: Model) -> None:
+    """Every parameter that is not frozen gets a finite gradient from the sum of the losses, in train mode."""
+    model.train()
+    frozen = model.encoder.frozen() if isinstance(model.encoder, HasFrozenParts) else []
+    fixed = {id(p) for part in frozen for p in part.parameters()}
+    with seeded(0):
+        out = model(sample_batch(model))
+        weighted(out.losses, {}).backward()
+    for name, parameter in model.named_parameters():
+        if id(parameter) in fixed or not parameter.requires_grad:
+            continue
+        assert parameter.grad is not None, f"{name} gets no gradient"
+        assert bool(parameter.grad.isfinite().all()), f"the gradient of {name} is not finite"
+    for name, loss in out.losses.items():
+        assert loss.numel() == 1, f"loss {name} is not one number"
+        assert bool(loss.isfinite()), f"loss {name} is not finite"
+    model.zero_grad()
+
+
+def check_generation(model: Model) -> None:
+    """The same features give the same reports, in any batch, greedy and with beams; ids are words."""
+    assert model.decoder is not None
+    model.eval()
+    batch = sample_batch(model)
+    with torch.inference_mode():
+        features = model.encode(batch)
+        for settings in (GenerationSettings(), GenerationSettings(beams=3, n_best=2)):
+            made = model.decoder.generate(features, settings)
+            assert len(made) == len(batch.ids), "one Generated a study is promised"
+            again = model.decoder.generate(features, settings)
+            for b, one in enumerate(made):
+                said = [c.sentences for c in one.candidates]
+                assert said == [c.sentences for c in again[b].candidates], "the same features give another report"
+                alone = model.decoder.generate(_features(features, b), settings)[0]
+                assert said == [c.sentences for c in alone.candidates], (
+                    "a study alone gets another report than in a batch"
+                )
+                ids = [i for c in said for s in c for i in s]
+                assert all(3 <= i < len(model.vocabulary) for i in ids), "a special word or no word was written"
+                assert 1 <= len(said) <= settings.n_best, "more reports than n_best"
+                scores = [c.score for c in one.candidates]
+                assert all(x <= 0 for x in scores), "a score is no mean log-probability"
+
+
+def _features(features: Features, row: int) -> Features:
+    at = slice(row, row + 1)
+    tags = None if features.tags is None else features.tags[at]
+    return Features(features.tokens[at], features.pooled[at], features.mask[at], tags)
+
+
+def check_disk(model: Model, folder: Path) -> None:
+    """Saved twice the same bytes; loaded again the same options, weights and outputs."""
+    model.eval()
+    save(model, folder / "a")
+    again = load(folder / "a")
+    save(again, folder / "b")
+    for file in sorted(f for f in (folder / "a").rglob("*") if f.is_file()):
+        same = folder / "b" / file.relative_to(folder / "a")
+        assert file.read_bytes() == same.read_bytes(), f"{file.name} changes when saved again"
+    batch = sample_batch(model)
+    with torch.inference_mode():
+        before, after = model.encode(batch), again.encode(batch)
+    assert torch.equal(before.tokens, after.tokens), "the loaded model gives other features"
+    if model.decoder is not None and again.decoder is not None:
+        one = [g.candidates[0].sentences for g in model.decoder.generate(before, GenerationSettings())]
+        two = [g.candidates[0].sentences for g in again.decoder.generate(after, GenerationSettings())]
+        assert one == two, "the loaded model writes other reports"

@@ -1,0 +1,66 @@
+"""How a report becomes words, and how words become a report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .recipes import RECIPES, Recipe, split_sentences
+    from .spec import (
+        SPECIAL,
+        TextSpec,
+        Vocabulary,
+        build_vocabulary,
+        flat,
+        join,
+        recipe,
+        report_sentences,
+        sentences,
+        shortening,
+        spans,
+        unflatten,
+        unread,
+    )
+
+__all__ = [
+    "RECIPES",
+    "SPECIAL",
+    "Recipe",
+    "TextSpec",
+    "Vocabulary",
+    "build_vocabulary",
+    "flat",
+    "join",
+    "recipe",
+    "report_sentences",
+    "sentences",
+    "shortening",
+    "spans",
+    "split_sentences",
+    "unflatten",
+    "unread",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "recipes": ["RECIPES", "Recipe", "split_sentences"],
+        "spec": [
+            "SPECIAL",
+            "TextSpec",
+            "Vocabulary",
+            "build_vocabulary",
+            "flat",
+            "join",
+            "recipe",
+            "report_sentences",
+            "sentences",
+            "shortening",
+            "spans",
+            "unflatten",
+            "unread",
+        ],
+    },
+)

@@ -1,0 +1,54 @@
+"""How a model learns from studies, and continues after it was killed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .log import RunLog, draw_curves, read_log
+    from .loop import Run, train, validate, weighted
+    from .order import by_length, epoch_order, share
+    from .prepare import check_needs, fit, from_studies
+    from .retriever import fill, learns_nothing, mean_scores, own_scores, teach_texts
+    from .settings import TrainSettings
+    from .state import Progress, load_state, save_state
+
+__all__ = [
+    "Progress",
+    "Run",
+    "RunLog",
+    "TrainSettings",
+    "by_length",
+    "check_needs",
+    "draw_curves",
+    "epoch_order",
+    "fill",
+    "fit",
+    "from_studies",
+    "learns_nothing",
+    "load_state",
+    "mean_scores",
+    "own_scores",
+    "read_log",
+    "save_state",
+    "share",
+    "teach_texts",
+    "train",
+    "validate",
+    "weighted",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "log": ["RunLog", "draw_curves", "read_log"],
+        "loop": ["Run", "train", "validate", "weighted"],
+        "order": ["by_length", "epoch_order", "share"],
+        "prepare": ["check_needs", "fit", "from_studies"],
+        "retriever": ["fill", "learns_nothing", "mean_scores", "own_scores", "teach_texts"],
+        "settings": ["TrainSettings"],
+        "state": ["Progress", "load_state", "save_state"],
+    },
+)

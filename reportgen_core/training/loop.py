@@ -1,0 +1,375 @@
+"""The training loop, on accelerate: one CPU, one GPU, or the processes of `accelerate launch`.
+
+A run is a folder: `best/` the best model so far, `state/` what resuming needs, `log.jsonl`, `curves.png`. Killed at any
+moment it resumes to the same weights: the order of an epoch and the dropout of a step come from the seed and their
+numbers alone, and folders appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+
+from ..data.batches import Reader, batches
+from ..errors import DataError, OptionError, ReportgenError
+from ..interfaces import HasFrozenParts
+from ..models.composition import seeded
+from ..models.loading import load, save
+from ..models.model import Model, to_channels_last
+from ..types import Batch, Decoded, Study
+from .log import RunLog, draw_curves
+from .order import _mix, by_length, epoch_order, share
+from .prepare import check_needs, fit
+from .retriever import fill, learns_nothing, mean_scores, own_scores, teach_texts
+from .settings import TrainSettings
+from .state import Progress, load_state, save_state
+
+Watch = Callable[[Mapping[str, Any]], None]
+
+__all__ = ["TrainSettings", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What stays the same while a model is trained."""
+
+    model: Model
+    ready: nn.Module  # the model as accelerate wraps it
+    optimizer: Any
+    accelerator: Accelerator
+    settings: TrainSettings
+    train: Sequence[Study]
+    val: Sequence[Study]
+    out: Path
+    cache: Path | None
+    watch: Watch
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch for each process."""
+        processes: int = self.accelerator.num_processes
+        return math.ceil(len(self.train) / (self.settings.batch_size * processes))
+
+
+def train(
+    model: Model,
+    train_studies: Sequence[Study],
+    val_studies: Sequence[Study] = (),
+    *,
+    out: str | Path,
+    settings: TrainSettings | None = None,
+    resume: bool = False,
+    cache: Path | None = None,
+    watch: Watch | None = None,
+) -> Model:
+    """Train on studies and return the best model, which also stands in OUT/best.
+
+    A model without words takes words, tags and findings from the training studies. `resume` goes on where OUT stopped.
+    `watch` is given every record of the log. Without validation studies the last epoch is the best. Raises DataError,
+    OptionError, CheckpointError.
+    """
+    settings = settings or TrainSettings()
+    _check_select(settings, model, val_studies)
+    with seeded(settings.seed):
+        model = fit(model, train_studies, settings.seed)
+        teach_texts(model, train_studies)
+        if learns_nothing(model):
+            fill(model, train_studies, settings.batch_size, cache)
+            save(model, Path(out) / "best")
+            return load(Path(out) / "best")
+        run = _prepare(model, train_studies, val_studies, Path(out), settings, cache, watch)
+        known = load_state(run.out, run.model, run.optimizer, _frozen(settings)) if resume else None
+        progress = known or Progress()
+        log = RunLog(run.out / "log.jsonl", progress.total) if run.accelerator.is_main_process else None
+        while progress.epoch < settings.epochs and not _tired(settings, progress):
+            progress = _epoch(run, progress, log)
+        run.accelerator.wait_for_everyone()
+    return load(run.out / "best")
+
+
+def _frozen(settings: TrainSettings) -> dict[str, Any]:
+    """What must not change between a run and its resumption; more epochs and other workers may be asked for."""
+    values = asdict(settings)
+    free = (
+        {"epochs", "workers", "save_every", "patience"}
+        if settings.schedule == "constant"
+        else {"workers", "save_every"}
+    )
+    return {k: v for k, v in values.items() if k not in free}
+
+
+def _check_select(settings: TrainSettings, model: Model, val: Sequence[Study]) -> None:
+    from ..registries import metrics
+
+    if settings.select not in ("loss", "perplexity", *own_scores(model)):
+        metrics[settings.select]
+    if not val and settings.patience is not None:
+        raise OptionError("patience needs validation studies, and there are none; name a split of the data for them")
+
+
+def _prepare(
+    model: Model,
+    train_studies: Sequence[Study],
+    val_studies: Sequence[Study],
+    out: Path,
+    settings: TrainSettings,
+    cache: Path | None,
+    watch: Watch | None,
+) -> Run:
+    AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
+    wrap = DistributedDataParallelKwargs(find_unused_parameters=True)  # a step on some losses leaves parameters out
+    mixed = "no" if settings.precision == "fp32" else settings.precision
+    accelerator = Accelerator(mixed_precision=mixed, kwargs_handlers=[wrap])
+    if val_studies:
+        check_needs(model, val_studies)
+    for part in _fixed(model, settings):
+        part.requires_grad_(False)
+    to_channels_last(model.encoder)
+    if settings.keep_features and not any(p.requires_grad for p in model.encoder.parameters()):
+        model.keep_features()
+    optimizer = _optimizer(model, settings)
+    ready, optimizer = accelerator.prepare(model, optimizer)
+    return Run(
+        model,
+        ready,
+        optimizer,
+        accelerator,
+        settings,
+        train_studies,
+        val_studies,
+        out,
+        cache,
+        watch or (lambda _: None),
+    )
+
+
+def _fixed(model: Model, settings: TrainSettings) -> Sequence[nn.Module]:
+    """Modules that do not learn."""
+    if settings.freeze_encoder:
+        return [model.encoder]
+    return model.encoder.frozen() if isinstance(model.encoder, HasFrozenParts) else []
+
+
+def _optimizer(model: Model, settings: TrainSettings) -> torch.optim.Optimizer:
+    """One group for the encoder and one for the head, each with its learning rate as `base`."""
+    parts = (
+        (model.encoder, settings.lr if settings.encoder_lr is None else settings.encoder_lr),
+        (model.head, settings.lr),
+    )
+    groups = [{"params": [p for p in part.parameters() if p.requires_grad], "lr": lr, "base": lr} for part, lr in parts]
+    groups = [g for g in groups if g["params"]]
+    if not groups:
+        raise OptionError("nothing of this model learns: its parts are frozen or have no parameters")
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, weight_decay=settings.weight_decay)
+
+
+def _epoch(run: Run, progress: Progress, log: RunLog | None) -> Progress:
+    """One pass, or the rest of one, its validation, and the state at its end."""
+    order = _order(run, progress.epoch)
+    mine = share(order, run.settings.batch_size, run.accelerator.process_index, run.accelerator.num_processes)
+    reader = Reader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
+    read = batches(run.train, reader, mine[progress.step :], workers=run.settings.workers)
+    sums: list[float] = []
+    _train_mode(run)
+    before = time.perf_counter()
+    for batch in read:
+        waited = time.perf_counter() - before
+        record = _step(run, batch, progress)
+        sums.append(record["loss"])
+        progress = replace(progress, step=progress.step + 1, total=progress.total + 1)
+        record |= {
+            "total": progress.total,
+            "waited": round(waited, 4),
+            "seconds": round(time.perf_counter() - before, 4),
+        }
+        _say(run, log, record)
+        if run.settings.save_every and progress.total % run.settings.save_every == 0 and progress.step < len(mine):
+            _keep(run, progress)
+        before = time.perf_counter()
+    return _close(run, progress, log, sum(sums) / max(len(sums), 1))
+
+
+def _order(run: Run, epoch: int) -> list[int]:
+    """The studies of an epoch, batch after batch."""
+    settings = run.settings
+    order = epoch_order(len(run.train), settings.seed, epoch)
+    lengths = [len(s.text(run.model.text.sections)) for s in run.train] if settings.bucket else []
+    size = settings.batch_size * run.accelerator.num_processes
+    return by_length(order, lengths, size, settings.bucket, _mix(settings.seed, epoch))
+
+
+def _train_mode(run: Run) -> None:
+    run.ready.train()
+    for part in _fixed(run.model, run.settings):
+        part.eval()
+
+
+def _step(run: Run, batch: Batch, progress: Progress) -> dict[str, Any]:
+    """One batch: an optimizer step for each group of losses, or one for all."""
+    settings, total = run.settings, run.batches * run.settings.epochs
+    done = progress.total // settings.accumulate
+    factor = settings.rate(done, math.ceil(total / settings.accumulate), progress.epoch)
+    for group in run.optimizer.param_groups:
+        group["lr"] = group["base"] * factor
+    torch.manual_seed(_mix(settings.seed, progress.total, run.accelerator.process_index))
+    losses: dict[str, float] = {}
+    last = progress.step + 1 == run.batches  # an epoch's last batch ends an accumulation early
+    full = last or (progress.step + 1) % settings.accumulate == 0
+    for names in settings.steps or [[]]:
+        losses |= _descend(run, batch, names, full)
+    loss = sum(v * settings.weights.get(k, 1.0) for k, v in losses.items())
+    if not math.isfinite(loss):
+        worst = next((k for k, v in losses.items() if not math.isfinite(v)), "the sum")
+        raise ReportgenError(
+            f"training stopped at batch {progress.total}: loss {worst} is {losses.get(worst, loss)}; try a lower lr"
+        )
+    at = progress.epoch + (progress.step + 1) / run.batches
+    return {
+        "kind": "step",
+        "epoch": progress.epoch,
+        "at": round(at, 4),
+        "loss": loss,
+        "losses": losses,
+        "lr": factor * settings.lr,
+    }
+
+
+def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float], names: Sequence[str] = ()) -> Tensor:
+    """Σ λ loss. Raises OptionError where a name asked for is no loss of this model."""
+    for name in names:
+        if name not in losses:
+            raise OptionError(
+                f"a training step asks for loss {name!r}; this model has {', '.join(losses) or 'none of them'}"
+            )
+    return torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+
+
+def _descend(run: Run, batch: Batch, names: Sequence[str], full: bool) -> dict[str, float]:
+    """Forward and backward for the losses of these names (all, for none), and a step where the accumulation is full."""
+    accelerator, settings = run.accelerator, run.settings
+    with nullcontext() if full else accelerator.no_sync(run.ready):
+        out: Decoded = run.ready(batch)
+        chosen = {k: v for k, v in out.losses.items() if not names or k in names}
+        accelerator.backward(weighted(chosen, settings.weights, names) / settings.accumulate)
+    if full:
+        if settings.clip is not None:
+            accelerator.clip_grad_norm_(run.ready.parameters(), settings.clip)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+    return {k: round(float(v.detach()), 6) for k, v in chosen.items()}
+
+
+def _close(run: Run, progress: Progress, log: RunLog | None, train_loss: float) -> Progress:
+    """The end of an epoch: validate, keep the best, decide whether to go on, save the state."""
+    settings, epoch = run.settings, progress.epoch
+    record: dict[str, Any] = {
+        "kind": "epoch",
+        "epoch": epoch,
+        "total": progress.total,
+        "train_loss": train_loss,
+        "best": False,
+    }
+    last = epoch + 1 == settings.epochs
+    if run.val and ((epoch + 1) % settings.validate_every == 0 or last):
+        record |= validate(run)
+    score = record.get("score")
+    better = score is not None and (progress.best is None or _better(run, score, progress.best))
+    if better or not run.val:
+        record["best"] = True
+        progress = replace(progress, best=score, best_epoch=epoch)
+        if run.accelerator.is_main_process:
+            save(run.model, run.out / "best")
+    progress = replace(progress, epoch=epoch + 1, step=0)
+    _say(run, log, record)
+    _keep(run, progress)
+    if run.accelerator.is_main_process:
+        draw_curves(run.out / "log.jsonl", run.out / "curves.png")
+    return progress
+
+
+def _tired(settings: TrainSettings, progress: Progress) -> bool:
+    """Whether as many epochs as patience allows have passed since the best one."""
+    return settings.patience is not None and progress.epoch - 1 - progress.best_epoch >= settings.patience
+
+
+def _better(run: Run, score: float, best: float) -> bool:
+    from ..registries import metrics
+
+    select = run.settings.select
+    lower = select in ("loss", "perplexity")
+    if not lower and select not in own_scores(run.model):
+        lower = not getattr(metrics.load(select), "higher_is_better", True)
+    return score < best if lower else score > best
+
+
+def validate(run: Run) -> dict[str, Any]:
+    """Weighted loss and perplexity over the validation studies, and the score that selects."""
+    accelerator, settings = run.accelerator, run.settings
+    run.model.eval()
+    indices = list(range(len(run.val)))[accelerator.process_index :: accelerator.num_processes]
+    mine = [indices[i : i + settings.batch_size] for i in range(0, len(indices), settings.batch_size)]
+    reader = Reader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
+    sums: list[tuple[int, float, int, float]] = []  # studies, weighted loss, words, nats
+    own: list[dict[str, float]] = []  # the head's own scores, and how many studies they are means over
+    with torch.no_grad(), accelerator.autocast():
+        for batch in batches(run.val, reader, mine, workers=settings.workers):
+            out = run.model(batch)
+            words = len(out.logits)
+            nats = float(out.log["nats_per_word"]) * words if "nats_per_word" in out.log else math.nan
+            sums.append((len(batch.ids), float(weighted(out.losses, settings.weights)) * len(batch.ids), words, nats))
+            own.append({k: float(v) for k, v in out.log.items()})
+    every = gather_object(sums)
+    studies, total, words, nats = (sum(s[i] for s in every) for i in range(4))
+    loss = total / studies
+    found = {"val_loss": loss, **mean_scores(run.model, gather_object(own))}
+    if words and math.isfinite(nats):
+        found["perplexity"] = math.exp(min(nats / words, 700.0))
+    elif settings.select == "perplexity":
+        raise OptionError("select=perplexity wants a decoder that writes words; this one writes none: take select=loss")
+    score = {**found, "loss": loss}.get(settings.select)
+    if score is None:
+        score = found[settings.select] = _metric(run)
+    run.ready.train()
+    return {**found, "score": score}
+
+
+def _metric(run: Run) -> float:
+    """The selecting metric on reports written for the validation studies; every process writes its share."""
+    from ..registries import metrics
+
+    mine = run.val[run.accelerator.process_index :: run.accelerator.num_processes]
+    size = run.settings.batch_size
+    made = [(r.study, r.text) for r in run.model.reports(mine, batch_size=size, precision="fp32", cache=run.cache)]
+    written = dict(gather_object(made))
+    kept = [s for s in run.val if s.text(run.model.text.sections)]
+    if not kept:
+        raise DataError("no validation study has a reference text; select=loss needs none")
+    scorer = metrics.create(run.settings.select)
+    return scorer.compute([written[s.id] for s in kept], [[s.text(run.model.text.sections)] for s in kept]).value
+
+
+def _say(run: Run, log: RunLog | None, record: dict[str, Any]) -> None:
+    if log is not None:
+        log.write(record)
+        run.watch({**record, "batches": run.batches, "epochs": run.settings.epochs})
+
+
+def _keep(run: Run, progress: Progress) -> None:
+    run.accelerator.wait_for_everyone()
+    if run.accelerator.is_main_process:
+        save_state(run.out, run.model, run.optimizer, progress, _frozen(run.settings))
+    run.accelerator.wait_for_everyone()

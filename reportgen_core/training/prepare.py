@@ -1,0 +1,92 @@
+"""What a model takes from training studies before it learns: words, tags, findings and how common they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields
+
+from ..errors import DataError
+from ..interfaces import LearnsFromStudies
+from ..models.composition import retarget, target_spec
+from ..models.model import Model
+from ..text.spec import TextSpec, Vocabulary, build_vocabulary, sentences
+from ..types import Audit, Collection, Study, Targets, TargetSpec
+
+# What a study must have for each field of Targets, in the words of whoever has to supply it.
+SUPPLIED_BY = {
+    "words": "report text",
+    "sentences": "report text",
+    "tags": "tags (a column tags, MeSH or MTI terms with | between them)",
+    "findings": "finding labels (a column a finding, which rg label makes from reports)",
+    "switches": "sentence labels, normal or abnormal (rg data abnormal)",
+}
+assert set(SUPPLIED_BY) == {f.name for f in fields(Targets)}
+
+
+def fit(model: Model, studies: Sequence[Study], seed: int = 0) -> Model:
+    """The model ready to train on these studies: one without words gets a head for theirs, any other keeps its own.
+
+    Raises DataError where the studies lack what the head needs.
+    """
+    if len(model.vocabulary) == len(Vocabulary()):
+        model = retarget(model, from_studies(studies, model.text), model.text, seed)
+    check_needs(model, studies)
+    collection = Collection(tuple(studies), Audit("training", len(studies), sum(len(s.views) for s in studies)))
+    for part in (model.encoder, model.head):
+        if isinstance(part, LearnsFromStudies):
+            part.learn(collection)
+    model.beside = {}  # thresholds, say, do not hold for the weights to come
+    return model
+
+
+def from_studies(studies: Sequence[Study], text: TextSpec) -> TargetSpec:
+    """Words by the text spec; tags, the commonest first; findings by name, with the share of studies that have each."""
+    vocabulary = build_vocabulary([s.text(text.sections) for s in studies], text)
+    counts = Counter(tag for s in studies for tag in s.tags)
+    tags = sorted(counts, key=lambda t: (-counts[t], t))
+    findings = sorted({name for s in studies for name in s.labels})
+    positives = [sum(s.labels.get(f) == 1 for s in studies) / len(studies) for f in findings]
+    return target_spec(text, vocabulary, tags, findings, positives)
+
+
+def check_needs(model: Model, studies: Sequence[Study]) -> None:
+    """Raise DataError unless the studies have what the head cannot train without."""
+    if not studies:
+        raise DataError("there is no study to train on; rg data audit says what was left out and why")
+    text = model.text
+    there = {
+        "words": any(sentences(s.text(text.sections), text) for s in studies),
+        "tags": any(s.tags for s in studies),
+        "findings": any(s.labels for s in studies),
+        "switches": any("sentence_abnormal" in s.extra for s in studies),
+    }
+    there["sentences"] = there["words"]
+    for need in sorted(model.head.needs):
+        if not there[need]:
+            have = ", ".join(k for k, v in there.items() if v) or "none of its targets"
+            made = _sections(text, studies) if need in ("words", "sentences") else SUPPLIED_BY[need]
+            raise DataError(
+                f"{model.head.recipe['name']} needs {need}, and no training study has {made}; "
+                f"the data gives: {have} (sections read: {', '.join(text.sections)})"
+            )
+    _check_views(model, studies)
+
+
+def _sections(text: TextSpec, studies: Sequence[Study]) -> str:
+    """The sections that are read, which there are instead, and how to make those that are not there."""
+    known = sorted({name for s in studies for name, said in s.sections.items() if said.strip()})
+    how = "; rg data abnormal makes a table with the section abnormal" if "abnormal" in text.sections else ""
+    return (
+        f"{SUPPLIED_BY['words']} in section {' or '.join(text.sections)} (a column of that name{how}), "
+        f"only in: {', '.join(known) or 'none'}"
+    )
+
+
+def _check_views(model: Model, studies: Sequence[Study]) -> None:
+    views, name = model.encoder.image.views, model.encoder.recipe["name"]
+    if views > 1 and not any(len(s.views) > 1 for s in studies):
+        raise DataError(
+            f"{name} with views={views} needs a frontal and a lateral image, and no study has two (a row an image with "
+            f"the same id, and a column view that says PA or lateral); views=1 looks at one"
+        )

@@ -1,0 +1,85 @@
+"""The settings of a training run: JSON values with their meaning, the same for presets, commands and notebooks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ..errors import OptionError
+from ..registry import nearest
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "linear")
+
+
+def _setting(default: Any, meaning: str) -> Any:
+    factory = {"default_factory": lambda: default} if isinstance(default, dict | list) else {"default": default}
+    return field(metadata={"meaning": meaning}, **factory)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How to train. The defaults suit a small dataset on one machine; presets carry their papers' own."""
+
+    epochs: int = _setting(30, "passes over the training studies")
+    batch_size: int = _setting(16, "studies a step and process")
+    bucket: int = _setting(0, "batches drawn together whose studies are sorted by the length of the report; 0: none")
+    lr: float = _setting(5e-4, "learning rate of the decoder or retriever")
+    encoder_lr: float | None = _setting(None, "learning rate of the encoder; null: the same")
+    freeze_encoder: bool = _setting(False, "keep the whole encoder as it is, statistics too")
+    keep_features: bool = _setting(
+        False, "where the whole encoder is fixed, see each study once; a resumed run may differ in the last digits"
+    )
+    optimizer: str = _setting("adam", "adam, adamw or sgd")
+    momentum: float = _setting(0.9, "of sgd")
+    weight_decay: float = _setting(0.0, "L2 of adam and sgd, decoupled in adamw")
+    schedule: str = _setting("constant", "of the learning rates: constant, cosine or linear, to zero at the last step")
+    warmup: int = _setting(0, "steps over which the learning rates rise from zero")
+    decay: float = _setting(1.0, "factor on the learning rates every `decay_epochs` epochs")
+    decay_epochs: int = _setting(1, "epochs between two decays")
+    accumulate: int = _setting(1, "batches whose gradients make one step")
+    clip: float | None = _setting(1.0, "largest norm of the gradient; null: not clipped")
+    precision: str = _setting("fp32", "fp32, bf16 or fp16")
+    weights: Mapping[str, float] = _setting({}, "λ of each loss by name; 1 where none is given")
+    steps: Sequence[Sequence[str]] = _setting(
+        [], "losses of each optimizer step of a batch; []: one step on all losses"
+    )
+    select: str = _setting("loss", "validation score that picks the best: loss, perplexity, or a metric such as cider")
+    patience: int | None = _setting(None, "stop after so many epochs without a better validation score")
+    validate_every: int = _setting(1, "epochs between two validations")
+    save_every: int = _setting(0, "steps between two resumable states, beside one at every epoch's end; 0: none")
+    workers: int = _setting(0, "processes that read images ahead")
+    seed: int = _setting(0, "of weights, order and dropout")
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("precision", ("fp32", "bf16", "fp16")),
+        ):
+            if getattr(self, name) not in known:
+                raise OptionError(f"training has no {name}={getattr(self, name)!r}; there are: {', '.join(known)}")
+        for name in ("epochs", "batch_size", "accumulate", "validate_every", "decay_epochs"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise OptionError(f"training needs {name} of at least 1, got {getattr(self, name)!r}")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> TrainSettings:
+        """Settings from JSON values. Raises OptionError for one there is not."""
+        known = [f.name for f in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise OptionError(f"training has no setting {name!r}; {nearest(name, known)}")
+        return cls(**values)
+
+    def rate(self, step: int, steps: int, epoch: int) -> float:
+        """The factor on the learning rates at a step (from 0) of `steps`."""
+        factor = self.decay ** (epoch // self.decay_epochs)
+        if step < self.warmup:
+            return factor * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(steps - self.warmup, 1)
+        if self.schedule == "cosine":
+            return factor * 0.5 * (1 + math.cos(math.pi * done))
+        return factor * (1 - done) if self.schedule == "linear" else factor

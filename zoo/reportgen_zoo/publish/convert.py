@@ -1,0 +1,204 @@
+"""Puts the weights of legacy checkpoints into a model of ours, through a map of names. Reads tensors, runs no code.
+
+    timm, torchvision   an encoder's state dict; the encoder itself reads it, as with its option `pretrained`
+    r2gen               {'state_dict': ...} of R2Gen (arXiv:2010.16056): `visual_extractor.model.N` is a torchvision
+                        ResNet without names. Its memory-driven transformer is none of our decoders, and is left out.
+    coattention-2018    {'extractor': ..., 'mlc': ..., 'sentence_model': ..., 'word_model': ...} of the public
+                        re-implementation of Jing et al. (arXiv:1711.08195). Its layers carry batch norms and biases
+                        that the paper's equations, and so our hier-lstm, have not; what is the same layer is taken.
+                        The result is a start for training and no copy of that model.
+
+Words and tags are rows by id in such a file, and their names are in another file: given in order as a JSON list, rows
+go to the same names in the model; without it they are left out.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..manifest.records import ZooError
+from ..manifest.schema import build, parse
+from ..pull.fetch import sha256
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reportgen_core import Model
+
+RESNET = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}  # a Sequential's order
+UNNAMED = ("r2gen", "coattention-2018")  # formats in which a ResNet is such a Sequential
+WORDS, TAGS = "words", "tags"  # what a tensor's rows are
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Tensors whose names match `pattern` go to `target`; "encoder:NAME" is a name of timm's."""
+
+    pattern: str
+    target: str
+    rows: str = ""
+
+
+_LSTM = "(weight_ih|weight_hh|bias_ih|bias_hh)_l0"
+RULES: Mapping[str, tuple[Rule, ...]] = {
+    "timm": (Rule(r"(.*)", r"encoder:\1"),),
+    "torchvision": (Rule(r"(.*)", r"encoder:\1"),),
+    "r2gen": (Rule(r"visual_extractor\.model\.(\d)\.(.*)", r"encoder:\1.\2"),),
+    "coattention-2018": (
+        Rule(r"extractor\.(?:resnet|model)\.(\d)\.(.*)", r"encoder:\1.\2"),
+        Rule(r"mlc\.classifier\.(weight|bias)", r"decoder.tags.own.\1", TAGS),
+        Rule(r"mlc\.embed\.weight", "decoder.tags.embedding.weight", TAGS),
+        Rule(rf"sentence_model\.lstm\.{_LSTM}", r"decoder.sentence.\1"),
+        Rule(r"sentence_model\.W_t_h\.weight", "decoder.topic_hidden.weight"),
+        Rule(r"sentence_model\.W_t_ctx\.weight", "decoder.topic_context.weight"),
+        Rule(r"sentence_model\.W_stop_s_1\.weight", "decoder.stop_before.weight"),
+        Rule(r"sentence_model\.W_stop_s\.weight", "decoder.stop_now.weight"),
+        Rule(r"sentence_model\.W_stop\.weight", "decoder.stop.weight"),
+        Rule(r"word_model\.embed\.weight", "decoder.words.embedding.weight", WORDS),
+        Rule(rf"word_model\.lstm\.{_LSTM}", r"decoder.words.lstm.\1_l0"),
+        Rule(r"word_model\.linear\.weight", "decoder.words.out.weight", WORDS),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Names of tensors: those of the model that were filled or kept, and those of the file that had no place."""
+
+    filled: tuple[str, ...]
+    kept: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def convert(
+    file: Path, kind: str, into: Path, out: Path, vocabulary: Path | None = None, tags: Path | None = None
+) -> Conversion:
+    """Write the model of `into`, with the weights that `file` has for it, to `out`. Raises ReportgenError."""
+    from reportgen_core import load, save
+    from reportgen_core.models.loading import default_card
+
+    model = load(into)
+    given = read_tensors(file)
+    encoder, head = _sorted(given, kind)
+    filled, used = _fill_head(model, head, {WORDS: _names(vocabulary), TAGS: _names(tags)})
+    if encoder:
+        filled |= _fill_encoder(model, {name: given[source] for name, source in encoder.items()}, file)
+        used |= set(encoder.values())
+    if not filled:
+        first = ", ".join(list(given)[:3])
+        raise ZooError(f"{file} has nothing for {into} in the format {kind}; its tensors begin with {first or 'none'}")
+    note = f"\nWeights from `{file.name}`, format {kind}, sha256 `{sha256(file)}`: {len(filled)} tensors.\n"
+    save(model, out, card=default_card(model) + note)
+    every = model.state_dict().keys()
+    kept = tuple(k for k in every if k not in filled and not k.endswith("num_batches_tracked"))
+    return Conversion(tuple(k for k in every if k in filled), kept, tuple(n for n in given if n not in used))
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """The tensors of a legacy checkpoint by name, with the names of what they are in before them.
+
+    Raises ZooError for a file that is none, or that holds more than tensors and plain values.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as e:
+        why = str(e).splitlines()[0].split(". ")[0] if str(e) else type(e).__name__
+        raise ZooError(f"{file}: {why}; only tensors in plain containers are read") from e
+    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
+        found = found["state_dict"]
+    return {re.sub(r"(^|\.)module\.", r"\1", name): tensor for name, tensor in _flat(found, "")}
+
+
+def _flat(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    from torch import Tensor
+
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, dict) and depth < 4 and name != "optimizer":
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key), depth + 1)
+
+
+def _sorted(given: Mapping[str, Tensor], kind: str) -> tuple[dict[str, str], list[tuple[str, str, str, Tensor]]]:
+    """timm's names with the file's; and for the head: the model's name, the file's, what its rows are, the tensor."""
+    encoder, head = {}, []
+    for name, tensor in given.items():
+        for rule in RULES[kind]:
+            match = re.fullmatch(rule.pattern, name)
+            target = match.expand(rule.target) if match else ""
+            if target.startswith("encoder:"):
+                encoder[_resnet(target.removeprefix("encoder:")) if kind in UNNAMED else target[8:]] = name
+            elif target:
+                head.append((target, name, rule.rows, tensor))
+    return encoder, head
+
+
+def _resnet(name: str) -> str:
+    """The name in a ResNet of what is numbered in a Sequential of its children."""
+    number, _, rest = name.partition(".")
+    return f"{RESNET.get(number, number)}.{rest}"
+
+
+def _fill_encoder(model: Model, state: Mapping[str, Tensor], file: Path) -> set[str]:
+    """Have the encoder made anew from a file of these tensors, as its option `pretrained` does, and take its state."""
+    from safetensors.torch import save_file
+
+    from reportgen_core.registries import encoders
+
+    recipe = model.encoder.recipe
+    options = {k: v for k, v in recipe["options"].items() if k != "pretrained"}
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = Path(scratch) / file.with_suffix(".safetensors").name
+        save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, plain)
+        made = encoders.create(recipe["name"], pretrained=str(plain), **options)
+        model.encoder.load_state_dict(made.state_dict())
+    return {f"encoder.{name}" for name in model.encoder.state_dict()}
+
+
+def _fill_head(
+    model: Model, head: list[tuple[str, str, str, Tensor]], names: Mapping[str, tuple[str, ...]]
+) -> tuple[set[str], set[str]]:
+    """Copy tensors that have a place of the same shape; the model's names and the file's of those copied."""
+    import torch
+
+    state = model.state_dict()
+    ours = {WORDS: model.vocabulary.words, TAGS: model.tags}
+    filled, used = set(), set()
+    for target, source, rows, tensor in head:
+        if target not in state or (rows and not names[rows]):
+            continue
+        place = state[target]
+        if rows:
+            if len(names[rows]) != len(tensor):
+                raise ZooError(f"{source} has {len(tensor)} rows, but {len(names[rows])} {rows} are named")
+            pairs = [(i, names[rows].index(n)) for i, n in enumerate(ours[rows]) if n in names[rows]]
+            here, there = [i for i, _ in pairs], [j for _, j in pairs]
+            if not pairs or tensor.shape[1:] != place.shape[1:]:
+                continue
+            with torch.no_grad():
+                place[here] = tensor[there].to(place.dtype)
+        elif tensor.shape != place.shape:
+            raise ZooError(f"{source} is {tuple(tensor.shape)}, but {target} of the model is {tuple(place.shape)}")
+        else:
+            with torch.no_grad():
+                place.copy_(tensor)
+        filled.add(target)
+        used.add(source)
+    return filled, used
+
+
+def _names(file: Path | None) -> tuple[str, ...]:
+    """Names in the order of their ids."""
+    return () if file is None else build(tuple[str, ...], parse(file.read_bytes(), str(file)), str(file))

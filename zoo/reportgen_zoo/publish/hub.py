@@ -1,0 +1,54 @@
+"""Pushes a model to a repository of the Hugging Face hub, in the layout of a zoo folder.
+
+    manifest.json, manifest.json.sig      as `hf://owner/repo` in the settings' list of manifests
+    models/NAME/...                       config.json, model.safetensors and the rest
+    cards/NAME.md
+
+All files of a push are one commit: nobody sees a manifest without its models. Needs a token that may write.
+"""
+
+from __future__ import annotations
+
+import urllib.error
+from pathlib import Path
+
+from ..manifest import signing
+from ..manifest.cards import card
+from ..manifest.records import Record, ZooError
+from ..pull.catalogue import MAX_MANIFEST, read_manifest
+from ..pull.sources import NETWORK_ERRORS, address, hub, hub_token, read_url, repository
+from .push import check_signed, entered
+
+
+def push_to_hub(folder: Path, record: Record, place: str, key: Path | None = None) -> str:
+    """Commit a model folder and its record to `hf://owner/repo[@branch][/folder]`; the pinned place is the answer."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of whichever library it stands on
+
+    repo, branch, inside = repository(place)
+    api = HfApi(endpoint=hub(), token=hub_token())
+    try:
+        api.create_repo(repo, exist_ok=True)
+        known = _there(place, "manifest.json")
+        check_signed(_there(place, "manifest.json" + signing.SUFFIX) is not None, key, place)
+        models = read_manifest(known, place).models if known is not None else ()
+        text = entered(models, record, place).encode()
+        put: dict[str, Path | bytes] = {f"models/{record.name}/{f.path}": folder / f.path for f in record.files}
+        put |= {f"cards/{record.name}.md": card(record).encode(), "manifest.json": text}
+        if key is not None:
+            put["manifest.json" + signing.SUFFIX] = signing.sign(text, key)[0].encode()
+        adds = [CommitOperationAdd(inside + path, what) for path, what in put.items()]
+        made = api.create_commit(repo, adds, commit_message=f"Add {record.name}", revision=branch)
+    except (HTTPError, ValueError, *NETWORK_ERRORS) as e:
+        raise ZooError(f"{place}: {str(e).splitlines()[0]}; HF_TOKEN has to be a token that may write there") from e
+    return f"hf://{repo}@{made.oid}" + (f"/{inside.rstrip('/')}" if inside else "")
+
+
+def _there(place: str, path: str) -> bytes | None:
+    """A file of a repository, if it has one."""
+    try:
+        return read_url(address(place, path), MAX_MANIFEST)
+    except urllib.error.HTTPError as e:
+        if e.code == 404:
+            return None
+        raise

@@ -1,0 +1,106 @@
+"""Packs a trained model into a zoo folder: `manifest.json`, and the files under `models/NAME`, for any static server.
+
+The record's source is relative to the manifest, so that the folder works where it lies, behind any address, and inside
+a package. A name that is there never gets other bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..manifest import signing
+from ..manifest.cards import card
+from ..manifest.records import FORMAT, Manifest, Probe, Record, ZooError, check_record
+from ..manifest.schema import build, parse, plain
+from ..pull import cache
+from ..pull.catalogue import read_manifest
+from ..pull.fetch import sha256
+from ..pull.verify import files_of, probe
+
+FOUND = ("files", "sources", "parts", "image", "vocabulary_sha256", "requires", "probe")  # what is read off the folder
+
+
+def describe(folder: Path, name: str, facts: Mapping[str, Any], seed: int | None = 0) -> Record:
+    """The record of a model folder. `facts` are the fields that no folder says: summary, licence, scores and the like.
+
+    The report that the model writes for the seeded probe image is recorded; `seed` None records none. Raises
+    DataFormatError or ZooError.
+    """
+    for key in FOUND:
+        if key in facts:
+            raise ZooError(f"the facts of {name} give {key!r}, which is read off the folder")
+    config = parse((folder / "config.json").read_bytes(), str(folder / "config.json"))
+    parts = {kind: config[kind]["name"] for kind in ("encoder", "decoder", "retriever") if kind in config}
+    needed = sorted({config[kind].get("plugin", "") for kind in parts} - {"", "reportgen"})
+    found = {
+        "files": [plain(f) for f in files_of(folder)],
+        "sources": [f"models/{name}"],
+        "parts": parts,
+        "image": config["image"],
+        "vocabulary_sha256": config.get("vocabulary_sha256", ""),
+        "requires": needed,
+        "probe": None if seed is None else plain(Probe(seed, probe(folder, seed))),
+    }
+    record = build(Record, {"name": name, **facts, **found}, f"record of {name}")
+    check_record(record, f"record of {name}")
+    return record
+
+
+def push(folder: Path, record: Record, zoo: Path, key: Path | None = None) -> Path:
+    """Copy the files of a model into a zoo folder and enter its record in the manifest. Gives the copy's folder.
+
+    With `key`, a private key, the manifest is signed. Raises ZooError where the name is taken by other bytes, where
+    the folder's files are not the record's, and for a signed manifest without a key.
+    """
+    at = zoo / "manifest.json"
+    signature = at.with_name(at.name + signing.SUFFIX)
+    check_signed(signature.exists(), key, str(zoo))
+    known = read_manifest(at.read_bytes(), str(at)).models if at.exists() else ()
+    text = entered(known, record, str(at)).encode()
+    signed = signing.sign(text, key)[0] if key is not None else None
+    target = zoo / "models" / record.name
+    if target.resolve() != folder.resolve():
+        _copy(folder, record, target)
+    cache.write(zoo / "cards" / f"{record.name}.md", card(record).encode())
+    if signed is not None:
+        cache.write(signature, signed.encode())
+    cache.write(at, text)
+    return target
+
+
+def check_signed(signed: bool, key: Path | None, where: str) -> None:
+    """Raise ZooError where a signed manifest would lose its signature."""
+    if signed and key is None:
+        raise ZooError(f"{where} is signed; a push that changes its manifest needs --sign KEY")
+
+
+def entered(known: Sequence[Record], record: Record, where: str) -> str:
+    """The text of a manifest with one record more. Raises ZooError where its name has other bytes there."""
+    for other in known:
+        if other.name == record.name and other.digest != record.digest:
+            raise ZooError(f"{record.name} is in {where} with other bytes; a new version is a new name")
+    models = sorted([r for r in known if r.name != record.name] + [record], key=lambda r: r.name)
+    return json.dumps(plain(Manifest(FORMAT, tuple(models))), indent=1, ensure_ascii=False) + "\n"
+
+
+def _copy(folder: Path, record: Record, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+    try:
+        for file in record.files:
+            copy = beside / file.path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / file.path, copy)
+            if sha256(copy) != file.sha256:
+                raise ZooError(f"{folder / file.path} is not what its record says; rg zoo verify {record.name}")
+        beside.chmod(0o755)  # mkdtemp's are private
+        if target.exists():  # the same bytes, or what an earlier push left half done
+            shutil.rmtree(target)
+        beside.rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Which models are on offer, and how one gets onto this machine whole."""

@@ -1,0 +1,44 @@
+"""What a pull says on stderr, and the pull on demand of `load(NAME)`: it says so."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+from ..manifest.records import Record
+from . import cache, fetch, terms
+
+
+def on_demand(record: Record) -> Path:
+    """The folder of a model; where it has to be fetched, stderr tells what and where to. Raises ZooError."""
+    terms.require(record)
+    if (at := fetch.present(record)) is not None:
+        return at
+    print(f"pulling {record.name}, {record.bytes / 2**20:.1f} MiB, into {cache.folder()}", file=sys.stderr)
+    return fetch.pull(record, Bar(record))
+
+
+class Bar:
+    """Progress on stderr: a line that moves on a terminal, a line a file elsewhere. Files come beside each other."""
+
+    def __init__(self, record: Record) -> None:
+        self.record, self.last, self.lock = record, 0.0, threading.Lock()
+        self.done: dict[str, int] = {}
+
+    def __call__(self, file: str, done: int, total: int) -> None:
+        with self.lock:
+            self.done[file] = done
+            if sys.stderr.isatty():
+                self._move()
+            elif done == total:
+                print(f"{self.record.name}/{file}  {total / 2**20:.1f} MiB", file=sys.stderr)
+
+    def _move(self) -> None:
+        done = sum(self.done.values())
+        whole = done >= self.record.bytes
+        if whole or time.monotonic() - self.last >= 0.1:
+            self.last = time.monotonic()
+            share = f"{done / 2**20:.1f} of {self.record.bytes / 2**20:.1f} MiB"
+            print(f"\r{self.record.name}  {share}", end="\n" if whole else "", file=sys.stderr, flush=True)

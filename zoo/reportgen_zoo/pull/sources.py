@@ -1,0 +1,153 @@
+"""Opens a file of a model at a source: a folder named by `https://`, `hf://`, `file://`, `package:` or a plain path.
+
+`hf://owner/repo@revision/folder` is a place in a repository of the Hugging Face hub, read at its resolve address
+($HF_ENDPOINT, $HF_TOKEN). The token goes to the hub alone, never to the host that the hub redirects to. http is taken
+too: the hashes are in the record.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPMessage, HTTPResponse
+from importlib import resources
+from pathlib import Path
+from typing import IO, Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+from ..manifest.records import ZooError
+
+TIMEOUT = 30.0  # seconds without a byte
+
+_PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_REPOSITORY = re.compile(rf"hf://({_PLAIN}/{_PLAIN})(?:@([A-Za-z0-9][A-Za-z0-9._%-]*))?(?:/([A-Za-z0-9._/+-]+?))?/?")
+NETWORK_ERRORS = (urllib.error.URLError, HTTPException, OSError)
+
+
+class Readable(Protocol):
+    """A stream of bytes that fills a buffer."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill the buffer, or what the stream still has of it; how many bytes that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream of a file's bytes from `start` on; `start` is 0 where the source cannot begin in the middle."""
+
+    stream: Readable
+    start: int
+
+
+def is_local(source: str) -> bool:
+    """Whether a source needs no network."""
+    return urlsplit(source).scheme not in ("http", "https", "hf")
+
+
+def local_folder(source: str) -> Path | None:
+    """The folder on this machine that a source is, if it is one."""
+    if source.startswith("package:"):
+        package, _, inside = source.removeprefix("package:").partition("/")
+        if not re.fullmatch(r"\w+(\.\w+)*", package):
+            raise ZooError(f"{source!r} names no package")
+        try:
+            at = resources.files(package)
+        except ModuleNotFoundError as e:
+            raise ZooError(f"{source}: package {package!r} is not installed") from e
+        return Path(str(at.joinpath(*inside.split("/")))) if inside else Path(str(at))
+    parts = urlsplit(source)
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost"):
+            raise ZooError(f"{source!r} names another machine")
+        return Path(unquote(parts.path))
+    return Path(source).expanduser() if is_local(source) else None
+
+
+def address(source: str, path: str) -> str:
+    """The URL of a file at a source on the network."""
+    if source.startswith("hf://"):
+        repo, revision, folder = repository(source)
+        return f"{hub()}/{repo}/resolve/{quote(revision, safe='')}/{quote(folder + path)}"
+    return f"{source.rstrip('/')}/{quote(path)}"
+
+
+def repository(source: str) -> tuple[str, str, str]:
+    """Owner and name, revision, and folder with its slash, of `hf://owner/repo[@revision][/folder]`."""
+    match = _REPOSITORY.fullmatch(source)
+    if not match or ".." in source:
+        raise ZooError(f"{source!r} is no repository; write hf://owner/repo or hf://owner/repo@revision")
+    return match[1], unquote(match[2] or "main"), f"{match[3]}/" if match[3] else ""
+
+
+def hub() -> str:
+    """The address of the hub."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def hub_token() -> str | None:
+    """$HF_TOKEN, or what `hf auth login` left. huggingface_hub takes long to import, so it is asked last."""
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    if named := os.environ.get("HF_TOKEN"):
+        return named
+    if not Path(os.environ.get("HF_TOKEN_PATH", home / "token")).expanduser().is_file():
+        return None
+    from huggingface_hub import get_token
+
+    return get_token()
+
+
+@contextmanager
+def opened(source: str, path: str, start: int = 0) -> Iterator[Opened]:
+    """The file `path` of a source, from byte `start` where the source can."""
+    folder = local_folder(source)
+    if folder is not None:
+        if (folder / path).exists() and not (folder / path).is_file():  # a pipe or a device would have no end
+            raise ZooError(f"{folder / path} is no file")
+        with (folder / path).open("rb") as stream:
+            stream.seek(start)
+            yield Opened(stream, start)
+        return
+    url = address(source, path)
+    with _open(url, {"Range": f"bytes={start}-"} if start else {}) as response:
+        ranged = response.status == 206 and _first(response.headers) == start
+        yield Opened(response, start if ranged else 0)
+
+
+def _first(headers: HTTPMessage) -> int | None:
+    match = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
+
+
+def read_url(url: str, limit: int) -> bytes:
+    """The bytes at a URL; raises ZooError where there are more than `limit`."""
+    with _open(url, {}) as response:
+        data: bytes = response.read(limit + 1)
+    if len(data) > limit:
+        raise ZooError(f"more than {limit} bytes")
+    return data
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects among http and https, and never from https down to http."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        scheme = urlsplit(newurl).scheme
+        if scheme not in ("http", "https") or (scheme == "http" and urlsplit(req.full_url).scheme == "https"):
+            raise ZooError(f"{req.full_url} redirects to {newurl[:80]}, which is refused")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(url: str, headers: Mapping[str, str]) -> HTTPResponse:
+    request = urllib.request.Request(url, headers={"User-Agent": "reportgen", **headers})
+    if url.startswith(f"{hub()}/") and (token := hub_token()):
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    response = urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT)
+    assert isinstance(response, HTTPResponse)
+    return response

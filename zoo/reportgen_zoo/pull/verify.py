@@ -1,0 +1,90 @@
+"""Is a model what its record says? Hashes are computed again, and the probe is run."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..manifest.records import File, Record, ZooError
+from .fetch import sha256
+
+if TYPE_CHECKING:
+    from reportgen_core import Model
+
+PROBE_CELLS = 16  # a side
+PROBE_TEXT = "The heart is enlarged. There is a small left pleural effusion. No pneumothorax."
+
+
+def verify(record: Record, folder: Path) -> Iterator[str]:
+    """A line for everything about the folder that is not as recorded: none where all is well."""
+    broken = False
+    for file in record.files:
+        for problem in _wrong(file, folder / file.path):
+            broken = True
+            yield problem
+    if record.probe is not None and not broken:  # weights that are not the record's are not run
+        wrote = probe(folder, record.probe.seed)
+        if wrote != record.probe.report:
+            yield f"probe {record.probe.seed}: wrote {wrote!r}, the record has {record.probe.report!r}"
+
+
+def _wrong(file: File, at: Path) -> Iterator[str]:
+    if not at.is_file():
+        yield f"{file.path} is missing"
+    elif at.stat().st_size != file.bytes:
+        yield f"{file.path} has {at.stat().st_size} bytes, the record has {file.bytes}"
+    elif (found := sha256(at)) != file.sha256:
+        yield f"{file.path} has sha256 {found[:16]}..., the record has {file.sha256[:16]}..."
+
+
+def files_of(folder: Path) -> tuple[File, ...]:
+    """The files of a model folder as a record names them. Raises ZooError for a link: it may lead anywhere."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise ZooError(f"{path} is a link or no file; a model folder holds its files themselves")
+    at = sorted(p for p in folder.rglob("*") if p.is_file())
+    return tuple(File(p.relative_to(folder).as_posix(), p.stat().st_size, sha256(p)) for p in at)
+
+
+def probe(folder: Path, seed: int) -> str:
+    """What the model in `folder` writes for the seeded image, greedily, in fp32.
+
+    One that writes nothing and annotates, as tienet-r, says instead what it finds in a fixed report beside the image.
+    """
+    from reportgen_core import CompositionError, load
+    from reportgen_core.interfaces import Annotates
+
+    model = load(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        image = probe_image(Path(scratch) / "probe.png", seed)
+        try:
+            return model.report([image], precision="fp32")[0].text
+        except CompositionError:
+            if not (isinstance(model.head, Annotates) and model.findings):
+                raise
+            return _annotated(model, image)
+
+
+def _annotated(model: Model, image: Path) -> str:
+    """The findings of the fixed report, with two digits."""
+    from reportgen_core import Study, View
+    from reportgen_core.annotation.findings import Annotated, Row, annotate
+
+    study = Study("probe", (View(image),), {model.text.sections[0]: PROBE_TEXT})
+    (said,) = annotate(model, [Row(1, study)], precision="fp32")
+    if not isinstance(said, Annotated):
+        raise ZooError(f"the probe cannot be annotated: {said.why}")
+    return ", ".join(f"{name} {share:.2f}" for name, share in said.findings.items())
+
+
+def probe_image(path: Path, seed: int) -> Path:
+    """Write the seeded image: 16 × 16 squares whose greys are bytes of sha256, 256 px, the same on every machine."""
+    from PIL import Image
+
+    greys = b"".join(hashlib.sha256(f"{seed}:{i}".encode()).digest() for i in range(PROBE_CELLS**2 // 32))
+    side = 16 * PROBE_CELLS
+    Image.frombytes("L", (PROBE_CELLS, PROBE_CELLS), greys).resize((side, side), Image.Resampling.NEAREST).save(path)
+    return path

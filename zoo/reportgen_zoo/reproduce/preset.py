@@ -1,0 +1,86 @@
+"""Published systems as data: what is composed, how it is trained, on what, and the figures the paper prints.
+
+A preset is a JSON file inside a package, registered by a plugin as an Entry whose target is "package:folder/file.json".
+The dataclasses here are its schema. Torch-free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+from reportgen_core import DataError, ReportgenError, UnknownName
+from reportgen_core.registries import presets
+from reportgen_core.text.spec import TextSpec
+from reportgen_core.types import Composition
+
+from ..manifest.schema import build, parse
+
+
+class PresetError(ReportgenError):
+    """A preset cannot be read, or is not one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The data of the paper: the dataset that reads it, its options, and what the tags are."""
+
+    dataset: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    split: str = ""  # how the paper cut it, in words
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table of the paper."""
+
+    data: str  # "IU X-Ray"
+    table: str  # "Table 1, Ours-CoAttention"
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One published system."""
+
+    name: str
+    summary: str
+    paper: str
+    compose: Composition
+    text: Mapping[str, Any] = field(default_factory=dict)  # a TextSpec
+    train: Mapping[str, Any] = field(default_factory=dict)  # settings of `train`
+    generation: Mapping[str, Any] = field(default_factory=dict)  # GenerationSettings, where the paper has its own
+    data: Recipe = field(default_factory=Recipe)
+    protocol: str = ""  # how its scores are made; empty: the standard one
+    numbers: tuple[Row, ...] = ()
+    notes: tuple[str, ...] = ()  # where the paper is silent, what is done
+
+    def text_spec(self) -> TextSpec:
+        return TextSpec.from_json(self.text)
+
+
+def load_preset(name: str) -> Preset:
+    """The preset registered as `name`. Raises UnknownName, or PresetError saying what is wrong with its file."""
+    target = presets[name].target
+    package, _, path = target.partition(":")
+    try:
+        text = resources.files(package).joinpath(*path.split("/")).read_text(encoding="utf-8")
+    except (ModuleNotFoundError, OSError) as e:
+        raise PresetError(f"preset {name!r} of {presets.owner(name)}: {target} cannot be read: {e}") from e
+    return read_preset(text, f"preset {name!r}", name)
+
+
+def read_preset(text: str, where: str, name: str) -> Preset:
+    """A preset from JSON text."""
+    preset = build(Preset, parse(text, where), where)
+    if preset.name != name:
+        raise PresetError(f"{where}: the file calls itself {preset.name!r}")
+    if (preset.compose.decoder is None) == (preset.compose.retriever is None):
+        raise PresetError(f"{where}: compose wants a decoder or a retriever, one of them")
+    try:
+        preset.text_spec()
+    except (DataError, UnknownName, TypeError) as e:
+        raise PresetError(f"{where}: text: {e}") from e
+    return preset

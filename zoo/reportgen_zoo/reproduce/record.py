@@ -1,0 +1,89 @@
+"""The record of one reproduction: what was asked for, what came out, and how both are read from a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from reportgen_core import DataError
+from reportgen_core.scoring.scorecard import (
+    Card,
+    System,
+    card_from_json,
+    card_to_json,
+    system_from_json,
+    system_to_json,
+)
+from reportgen_core.version import __version__
+
+from .preset import Row
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a reproduction depends on, beside its preset."""
+
+    data: str  # the dataset's registered name
+    options: Mapping[str, Any]
+    scale: str = "paper"
+    epochs: int | None = None  # None: the scale's, or the preset's
+    limit: int | None = None  # at most so many studies of each split
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """One preset's row with all that it was made with."""
+
+    preset: str
+    paper: str
+    asked: Asked
+    numbers: tuple[Row, ...]  # the paper's
+    card: Card
+    systems: tuple[System, ...]  # ours first, then what needs no model
+    studies: Mapping[str, int]  # by split
+    parts: str  # "vgg19 × hier-lstm"
+    settings: Mapping[str, Any]  # of the training
+    seconds: Mapping[str, float]  # train, evaluate
+    memory: int  # MiB, the process's largest
+    device: str
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        plain = ("preset", "paper", "studies", "parts", "settings", "seconds", "memory", "device", "notes")
+        values = {k: getattr(self, k) for k in plain}
+        return {
+            "format": FORMAT,
+            "reportgen": __version__,
+            **values,
+            "asked": asdict(self.asked),
+            "numbers": [asdict(row) for row in self.numbers],
+            "card": card_to_json(self.card),
+            "systems": [system_to_json(s) for s in self.systems],
+        }
+
+
+def read_reproduction(path: Path) -> Reproduction:
+    """What `reproduce` wrote. Raises DataError."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("format") != FORMAT:
+            raise DataError(f"{path}: no reproduction of format {FORMAT}")
+        del values["reportgen"]
+        return Reproduction(
+            **{
+                **values,
+                "asked": Asked(**values["asked"]),
+                "numbers": tuple(Row(**row) for row in values["numbers"]),
+                "card": card_from_json(values["card"]),
+                "systems": tuple(system_from_json(s) for s in values["systems"]),
+                "notes": tuple(values["notes"]),
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise DataError(f"{path}: not what rg reproduce wrote: {type(e).__name__}: {e}") from e

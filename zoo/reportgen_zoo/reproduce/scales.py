@@ -1,0 +1,135 @@
+"""At which size a published system is reproduced: as its paper has it, or so small that a CPU compares them all.
+
+paper  the preset as it stands: a GPU's work.
+small  every system gets the same encoder, the same pixels and widths, and the same budget of training; what its paper
+       is about stays: decoder, attention, tags, differences, order of sentences, the λ and steps of its losses. The
+       encoder is first trained to name the findings of the training studies, once for all systems, and is fixed then.
+medium the same with eight times the studies, crowded with findings, an encoder that finds small things, and no sentence
+       twice in a report: a system by itself in some twenty minutes on two cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reportgen_core import OptionError
+from reportgen_core.registry import nearest
+from reportgen_core.types import Composition
+
+from .preset import Preset
+
+KEPT = ("views",)  # of an encoder's options: what a system looks at
+WRAPPED = "inner"  # the option by which an encoder names the one that it wraps
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What replaces a preset's own. Everything empty: nothing is replaced."""
+
+    name: str
+    encoder: str = ""
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    sizes: Mapping[str, Any] = field(default_factory=dict)  # of the options of the parts, where they have them
+    text: Mapping[str, Any] = field(default_factory=dict)  # where a preset is silent
+    train: Mapping[str, Any] = field(default_factory=dict)
+    first: Mapping[str, Any] = field(default_factory=dict)  # how the encoder is trained before; empty: it is not
+    head: Mapping[str, Any] = field(default_factory=dict)  # options of the classifier that it is trained with
+    generation: Mapping[str, Any] = field(default_factory=dict)  # of GenerationSettings, beside the preset's
+    data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # options by dataset
+    protocol: str | None = None  # None: the preset's own
+    metrics: tuple[str, ...] = ()  # empty: the standard ones
+
+
+WIDTHS = {
+    "hidden": 128, "embedding": 128, "transition": 128, "width": 128, "joint": 128, "grouper_options": {"k": 50},
+}  # fmt: skip
+QUICK = ("bleu", "rouge-l", "cider", "chexpert-rules")  # METEOR takes longer than all of these
+SYSTEM = {"epochs": 12, "schedule": "cosine", "optimizer": "adam", "clip": 5.0, "keep_features": True}
+FIRST = {"batch_size": 16, "schedule": "cosine", "warmup": 60, "optimizer": "adamw", "weight_decay": 0.02}
+SCALES = {
+    "paper": Scale("paper"),
+    "small": Scale(
+        "small",
+        encoder="timm/resnet18",
+        encoder_options={"size": 128, "depth": -2, "frozen": 4, "model_args": {"channels": [24, 48, 96, 192]}},
+        sizes=WIDTHS,
+        train={**SYSTEM, "batch_size": 8, "lr": 1.5e-3, "warmup": 20},
+        first={**FIRST, "epochs": 24, "lr": 1e-3},
+        head={"transition": 256, "pooling": "mean", "balanced": False},
+        data={"phantom": {"n": 1500, "size": 128, "views": 2}},
+        protocol="",
+        metrics=QUICK,
+    ),
+    "medium": Scale(
+        "medium",
+        encoder="timm/resnet10t",
+        encoder_options={
+            "size": 128, "depth": -2, "frozen": 4, "pooling": "lse", "sharpness": 3.0,
+            "model_args": {"channels": [24, 48, 96, 192], "stem_width": 12},
+        },
+        sizes=WIDTHS,
+        text={"max_sentences": 16},
+        train={**SYSTEM, "batch_size": 16, "lr": 3e-3, "warmup": 50},
+        first={**FIRST, "epochs": 6, "lr": 2e-3},
+        head={"transition": 0, "pooling": "lse", "sharpness": 3.0, "balanced": False},
+        generation={"distinct": True},
+        data={"phantom": {"n": 12000, "size": 128, "views": 1, "normal": 0.0, "abundance": 2.5}},
+        protocol="",
+        metrics=QUICK,
+    ),
+}  # fmt: skip
+BUDGET = ("weights", "steps", "select")  # of a preset's training: what is not budget stays at any scale
+
+
+def scale_of(name: str) -> Scale:
+    """The scale of that name. Raises OptionError."""
+    if name not in SCALES:
+        raise OptionError(f"no scale {name!r}; {nearest(name, SCALES)}")
+    return SCALES[name]
+
+
+def scaled(preset: Preset, scale: Scale) -> Preset:
+    """The preset at that scale."""
+    if not scale.encoder:
+        return preset
+    kept = {k: v for k, v in preset.train.items() if k in BUDGET}
+    return replace(
+        preset,
+        compose=_composition(preset.compose, scale),
+        text={**scale.text, **preset.text},
+        train={**scale.train, **kept},
+        generation={**preset.generation, **scale.generation},
+        protocol=preset.protocol if scale.protocol is None else scale.protocol,
+    )
+
+
+def _composition(parts: Composition, scale: Scale) -> Composition:
+    options = {k: scale.sizes.get(k, v) for k, v in parts.decoder_options.items()}
+    return replace(
+        parts,
+        encoder=parts.encoder if _blind(parts) or _wraps(parts) else scale.encoder,
+        encoder_options=_encoder_options(parts, scale),
+        decoder_options=options,
+    )
+
+
+def _encoder_options(parts: Composition, scale: Scale) -> dict[str, Any]:
+    theirs = dict(parts.encoder_options)
+    if _blind(parts):
+        return theirs
+    if _wraps(parts):
+        theirs = {k: scale.sizes.get(k, v) for k, v in theirs.items() if k != "pretrained"}
+        return {**theirs, WRAPPED: scale.encoder, f"{WRAPPED}_options": dict(scale.encoder_options)}
+    return {**scale.encoder_options, **{k: v for k, v in theirs.items() if k in KEPT}}
+
+
+def _wraps(parts: Composition) -> bool:
+    """Whether the encoder looks through another one, which its options name."""
+    return WRAPPED in parts.encoder_options
+
+
+def _blind(parts: Composition) -> bool:
+    """Whether there is no image to look at."""
+    return parts.encoder == "none"
