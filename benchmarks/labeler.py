@@ -93,7 +93,7 @@ def summary(table: Mapping[str, Counts], classes: Sequence[str]) -> str:
 
 def speed(texts: Sequence[str]) -> float:
     """Reports a second of processor time, by a labeler that has read none of them."""
-    from reportgen_plugins.metrics.labeler.labeler import labeler
+    from reportgen_plugins.metrics.labeler import labeler
 
     labeler._read.cache_clear()
     began = time.process_time()

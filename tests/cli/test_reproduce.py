@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from reportgen_cli.commands import reproduce as command
+from reportgen_zoo.reproduce import run as reproducing
 from reportgen_zoo.reproduce.preset import load_preset
 from reportgen_zoo.reproduce.record import Asked, Reproduction
 from reportgen_zoo.reproduce.run import asked_for
-from reportgen_zoo.reproduce.run import run as reproducing
 
 from reportgen_core.scoring.scorecard import Card, System
 from reportgen_core.types import Line

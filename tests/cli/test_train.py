@@ -93,7 +93,7 @@ def test_without_a_model_and_a_preset_there_is_nothing_to_train(rg, data: Path) 
 
 
 def test_settings_come_from_the_preset_then_from_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    from reportgen_zoo.reproduce.run import preset
+    from reportgen_zoo.reproduce import preset
 
     found = replace(preset.load_preset("jing-coattention"), train={"lr": 0.25, "epochs": 7})
     monkeypatch.setattr(preset, "load_preset", lambda name: found)
