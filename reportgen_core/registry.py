@@ -6,10 +6,10 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar, cast
 
-from .errors import OptionError, PluginError, UnknownName
+from .errors import OptionError, PluginError, ReportgenError, UnknownName
 
 T = TypeVar("T")
 
@@ -39,6 +39,21 @@ def nearest(name: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}there are: {', '.join(known) or 'none'}"
+
+
+def known_fields(
+    kind: type[Any], values: Mapping[str, Any], what: str, error: type[ReportgenError] = OptionError
+) -> dict[str, Any]:
+    """Return JSON values as arguments of the dataclass `kind`; a list becomes a tuple where the field is one.
+
+    `what` names the owner of the values in the message: "training has no setting 'epoch'". Raises `error` for a key
+    that is no field of `kind`.
+    """
+    known = {f.name: str(f.type) for f in fields(kind)}
+    for name in values:
+        if name not in known:
+            raise error(f"{what} has no setting {name!r}; {nearest(name, known)}")
+    return {k: tuple(v) if isinstance(v, list) and known[k].startswith("tuple") else v for k, v in values.items()}
 
 
 class Registry(Mapping[str, Entry], Generic[T]):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from ..errors import DataError, UnknownName
-from ..registry import nearest
+from ..registry import known_fields, nearest
 from ..types import Study
 from .recipes import RECIPES, Recipe
 
@@ -33,14 +33,9 @@ class TextSpec:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TextSpec:
         """The spec that `to_json` wrote. Raises DataError for an unknown key."""
-        known = [f.name for f in fields(cls)]
-        for key in values:
-            if key not in known:
-                raise DataError(f"a text spec has no {key!r}; {nearest(key, known)}")
-        sections = values.get("sections", cls().sections)
-        if isinstance(sections, str):
-            raise DataError(f"sections {sections!r} of a text spec must be a list, as {[sections]}")
-        spec = cls(**{**values, "sections": tuple(sections)})
+        spec = cls(**known_fields(cls, values, "a text spec", DataError))
+        if not isinstance(spec.sections, tuple):
+            raise DataError(f"sections {spec.sections!r} of a text spec must be a list, as {[spec.sections]}")
         recipe(spec)
         return spec
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import OptionError
-from ..registry import nearest
+from ..registry import known_fields
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "linear")
@@ -68,11 +68,7 @@ class TrainSettings:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> TrainSettings:
         """Settings from JSON values. Raises OptionError for one there is not."""
-        known = [f.name for f in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise OptionError(f"training has no setting {name!r}; {nearest(name, known)}")
-        return cls(**values)
+        return cls(**known_fields(cls, values, "training"))
 
     def rate(self, step: int, steps: int, epoch: int) -> float:
         """The factor on the learning rates at a step (from 0) of `steps`."""

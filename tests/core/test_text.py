@@ -176,7 +176,7 @@ def test_a_spec_survives_json() -> None:
 
 
 def test_an_unknown_key_of_a_spec_is_named() -> None:
-    with pytest.raises(DataError, match="no 'min_cuont'; did you mean 'min_count'"):
+    with pytest.raises(DataError, match="no setting 'min_cuont'; did you mean 'min_count'"):
         TextSpec.from_json({"min_cuont": 3})
 
 

@@ -64,7 +64,7 @@ def text(**changes: Any) -> str:
         (text(compose={"encoder": "e"}), "compose wants a decoder or a retriever"),
         (text(compose={"encoder": "e", "decoder": "d", "retriever": "r"}), "one of them"),
         (text(compose={"encodr": "e"}), "compose: has no 'encodr'; did you mean 'encoder'"),
-        (text(text={"recip": "jing"}), "text: a text spec has no 'recip'; did you mean 'recipe'"),
+        (text(text={"recip": "jing"}), "text: a text spec has no setting 'recip'; did you mean 'recipe'"),
         (text(text={"recipe": "jingg"}), "text: .*did you mean 'jing'"),
         (text(trian={}), "has no 'trian'; did you mean 'train'"),
         (text(name="y"), "the file calls itself 'y'"),
