@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.measure import Row, alternate, emit
 from reportgen_core import Features, FeatureSpec, GenerationSettings, TargetSpec
-from reportgen_core.models.model import arithmetic, to_channels_last
+from reportgen_core.models.precision import autocast_for, to_channels_last
 from reportgen_core.registries import decoders, encoders
 from reportgen_core.text.spec import SPECIAL
 
@@ -62,7 +62,7 @@ def encoder(name: str, **options: Any) -> Callable[[], object]:
     pixels = torch.rand(STUDIES, 1, made.image.channels, *size)
 
     def run() -> None:
-        with torch.inference_mode(), arithmetic(torch.device("cpu"), "auto"):
+        with torch.inference_mode(), autocast_for(torch.device("cpu"), "auto"):
             made(pixels)
 
     return run
@@ -72,7 +72,7 @@ def writer(made: Any, seen: Features, beams: int) -> Callable[[], object]:
     settings = GenerationSettings(beams=beams, attention=False)
 
     def run() -> None:
-        with torch.inference_mode(), arithmetic(torch.device("cpu"), "auto"):
+        with torch.inference_mode(), autocast_for(torch.device("cpu"), "auto"):
             made.generate(seen, settings)
 
     return run

@@ -86,7 +86,7 @@ def targets(folder: Path) -> dict[str, tuple[int, Callable[[random.Random], obje
     from reportgen_zoo.pull.catalogue import read_manifest
 
     from reportgen_core import load
-    from reportgen_core.models import loading as checkpoint
+    from reportgen_core.models import format as checkpoint
     from reportgen_core.testing.parts import tiny_model
 
     good = tiny_model().save(folder / "good")

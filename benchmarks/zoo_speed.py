@@ -30,10 +30,10 @@ fetch.pull(Record("big.v1", "s", "l", (File("model.bin", size, digest),), (url,)
 LOAD = """
 import resource, sys
 from reportgen_core import load
-from reportgen_core.models.composition import check
+from reportgen_core.models.composition import check_composition
 def now():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
-check(encoder="densenet121", decoder="hier-lstm")  # imports what the parts need; their code is no weight
+check_composition(encoder="densenet121", decoder="hier-lstm")  # imports what the parts need; their code is no weight
 before = now()
 model = load(sys.argv[1])
 weights = sum(p.numel() * p.element_size() for p in (*model.parameters(), *model.buffers()))

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from .registry import OLD_RECIPE
 from .types import Collection
 
 
@@ -13,7 +14,8 @@ class Dataset(ABC):
     """Reads studies as people have them on disk. Options are keyword-only."""
 
     makes_files: ClassVar[bool] = False  # root is a folder that it fills itself
-    recipe: dict[str, Any]  # set by the registry
+    part_config: dict[str, Any]  # name and options; set by the registry
+    recipe = OLD_RECIPE
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from .dataset import Dataset as Dataset
 from .errors import ShapeError
 from .metric import Metric as Metric
+from .registry import OLD_RECIPE
 from .types import (
     Annotation,
     Collection,
@@ -46,7 +48,8 @@ class Encoder(nn.Module, ABC):
 
     image: ImageSpec
     features: FeatureSpec  # of a whole study: the grid has image.views views
-    recipe: dict[str, Any]  # set by the registry
+    part_config: dict[str, Any]  # name and options; set by the registry
+    recipe = OLD_RECIPE
 
     @abstractmethod
     def encode(self, images: Tensor) -> Features:
@@ -105,7 +108,8 @@ class Decoder(nn.Module, ABC):
     """
 
     needs: frozenset[str] = frozenset({"sentences"})  # fields of Targets it cannot train without
-    recipe: dict[str, Any]  # set by the registry
+    part_config: dict[str, Any]  # name and options; set by the registry
+    recipe = OLD_RECIPE
 
     def __init__(self, features: FeatureSpec, targets: TargetSpec) -> None:
         super().__init__()
@@ -134,7 +138,8 @@ class Retriever(nn.Module, ABC):
     needs: frozenset[str] = frozenset()
     scores: frozenset[str] = frozenset()  # validation scores it logs in eval mode, higher is better: "recall@10"
     sentences: int = 0  # a report is so many hits, a sentence each; 0: the best hit is a report
-    recipe: dict[str, Any]  # set by the registry
+    part_config: dict[str, Any]  # name and options; set by the registry
+    recipe = OLD_RECIPE
 
     def __init__(self, features: FeatureSpec, targets: TargetSpec) -> None:
         super().__init__()
@@ -216,6 +221,23 @@ class LearnsFromTexts(Protocol):
 
     def learn_texts(self, reports: Mapping[str, Sequence[str]]) -> None:
         """The sentences of each training study, by its id. Raises DataError where they are too few."""
+
+
+@runtime_checkable
+class KeepsFiles(Protocol):
+    """A part that keeps files of its own in a model's folder: an index, thresholds, a tokenizer.
+
+    `model_digest` is the sha256 of the weights and config next to which the files are kept.
+    """
+
+    def write_files(self, folder: Path, model_digest: str) -> None:
+        """Write the part's own files into the model's folder, which has no such files yet."""
+
+    def read_files(self, folder: Path, model_digest: str) -> None:
+        """Read them again, if they are there. Raises CheckpointError for files of another model."""
+
+    def drop_files(self) -> None:
+        """Forget what holds for the present weights only: they are about to be trained."""
 
 
 @runtime_checkable

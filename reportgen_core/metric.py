@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from .registry import OLD_RECIPE
 from .types import Score
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class Metric(ABC):
     """Compares reports with references."""
 
-    recipe: dict[str, Any]  # set by the registry
+    part_config: dict[str, Any]  # name and options; set by the registry
+    recipe = OLD_RECIPE
     version: str = ""  # changes whenever the same texts would get another score
     takes: ClassVar[Literal["text", "words"]] = "text"  # "words": the texts as the protocol cut them
     language: ClassVar[str] = ""  # the one language it knows; empty: any

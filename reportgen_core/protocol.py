@@ -9,11 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from .registry import OLD_RECIPE
+
 
 class TextProtocol(ABC):
     """Prepares texts for the metrics that take words. Options are keyword-only."""
 
-    recipe: dict[str, Any]  # set by the registry
+    part_config: dict[str, Any]  # name and options; set by the registry
+    recipe = OLD_RECIPE
     version: ClassVar[str]  # changes whenever the same texts would be prepared otherwise
     sections: tuple[str, ...] = ()  # what the paper scores; empty: it leaves that open
     language: str = "en"

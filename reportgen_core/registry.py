@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar, cast
 
@@ -137,14 +137,31 @@ class Registry(Mapping[str, Entry], Generic[T]):
         return {**entry.options, **rest}
 
     def create(self, name: str, *args: Any, **options: Any) -> T:
-        """Build `name` and remember how in `recipe`, so that a checkpoint can say it: options are JSON values.
+        """Build the part `name`; its options are JSON values, and the part remembers them in `part_config`.
 
         Raises OptionError for an option that the part does not have.
+        """
+        return self.build(name, args, options)
+
+    def build(
+        self, name: str, args: Sequence[Any], options: Mapping[str, Any], *, saved: Mapping[str, Any] | None = None
+    ) -> T:
+        """Build the part `name` with `options`, and have it remember `saved` in their place where that is given.
+
+        A model that is loaded is built without `pretrained`, and saved again with it. Raises OptionError as `create`.
         """
         known = self.options(name)
         for option in options:
             if option not in known:
                 raise OptionError(f"{self.kind} {name!r} has no option {option!r}; {nearest(option, known)}")
-        made = self.load(name)(*args, **self._fixed(name), **options)
-        object.__setattr__(made, "recipe", {"name": name, "options": dict(options)})
-        return made
+        part: Any = self.load(name)(*args, **self._fixed(name), **options)
+        part.part_config = {"name": name, "options": dict(options if saved is None else saved)}
+        return cast(T, part)
+
+
+def _part_config(part: Any) -> dict[str, Any]:
+    config: dict[str, Any] = part.part_config
+    return config
+
+
+OLD_RECIPE = property(_part_config, doc="The old name of `part_config`, for one release.")

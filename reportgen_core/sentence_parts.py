@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .registry import OLD_RECIPE
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 Watch = Callable[[str], None]
-
 
 _CLOSING = re.compile(r"[\s.!?]+$")
 
@@ -30,7 +31,8 @@ class SentenceEncoder(ABC):
     """Turns sentences into vectors. The same sentence gets the same vector, alone or in any list."""
 
     dim: int
-    recipe: dict[str, Any]  # set by the registry
+    part_config: dict[str, Any]  # name and options; set by the registry
+    recipe = OLD_RECIPE
 
     @abstractmethod
     def encode(self, sentences: Sequence[str]) -> Floats:
@@ -55,7 +57,8 @@ class SentenceClassifier(ABC):
     """Says whether sentences describe something abnormal."""
 
     name: ClassVar[str]  # the registered one: a saved folder names it
-    recipe: dict[str, Any]  # set by the registry
+    part_config: dict[str, Any]  # name and options; set by the registry
+    recipe = OLD_RECIPE
 
     @abstractmethod
     def fit(self, train: Sequence[LabelledSentence], watch: Watch | None = None) -> Mapping[str, Any]:
@@ -120,7 +123,8 @@ class Groups:
 class SentenceGrouper(ABC):
     """Puts sentences that say the same into one group."""
 
-    recipe: dict[str, Any]  # set by the registry
+    part_config: dict[str, Any]  # name and options; set by the registry
+    recipe = OLD_RECIPE
 
     @abstractmethod
     def group(self, sentences: Sequence[str], encoder: SentenceEncoder) -> Groups:

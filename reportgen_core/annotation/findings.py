@@ -22,7 +22,8 @@ from torch import Tensor
 from ..data.batches import padded, read_batches
 from ..errors import CompositionError, DataError
 from ..interfaces import Annotates
-from ..models.model import Model, arithmetic
+from ..models.model import Model
+from ..models.precision import autocast_for
 from ..text.spec import TextSpec, flat, unread
 from ..types import Annotation, Batch, Report, Study, Targets
 from .report_rows import BadRow as BadRow
@@ -71,7 +72,7 @@ def annotate(
     while window := list(islice(source, WINDOW)):
         good = [row for row in window if isinstance(row, Row)]
         reader = _Reader(model, good, batch_size, workers, cache)
-        with torch.inference_mode(), arithmetic(model.device, precision):
+        with torch.inference_mode(), autocast_for(model.device, precision):
             found = dict(reader.annotations(thresholds, explain))
         for row in window:
             yield row if isinstance(row, BadRow) else found[row.line]
@@ -82,7 +83,7 @@ def annotator(model: Model) -> Annotates:
     part = model.head
     if not isinstance(part, Annotates):
         raise CompositionError(
-            f"{part.recipe['name']} reads no findings off reports or images; train a model with the decoder tienet"
+            f"{part.part_config['name']} reads no findings off reports or images; train a model with the decoder tienet"
         )
     if not model.findings:
         raise CompositionError("this model knows no findings yet: train it first (rg train MODEL --data D)")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import CheckpointError
-from ..files.json_files import read_json
+from ..files.json_files import read_json, write_json
 
 if TYPE_CHECKING:
     from ..types import Array
@@ -70,10 +68,9 @@ def save_thresholds(folder: Path, thresholds: Thresholds) -> Path:
         for name, count in thresholds.positives.items()
     }
     said = {"format": 1, "rule": "largest F1", "studies": thresholds.studies, "source": thresholds.source}
-    path, beside = folder / THRESHOLDS, folder / f".{THRESHOLDS}.part"
+    path = folder / THRESHOLDS
     try:
-        beside.write_text(json.dumps({**said, "findings": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(beside, path)
+        write_json(path, {**said, "findings": rows}, sort=False)
     except OSError as e:
         raise CheckpointError(f"cannot write {path}: {e.strerror}") from e
     return path

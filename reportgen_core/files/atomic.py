@@ -1,17 +1,45 @@
-"""A folder that appears whole or not at all: written beside, synced and renamed; what was there survives a failure."""
+"""Write a file or a folder whole or not at all: under a temporary name, synced and renamed."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import safetensors
+from typing import IO, Any, Literal
 
 from ..errors import CheckpointError
+
+
+def atomic_write(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all, as `atomic_file` does."""
+    with atomic_file(path, "wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
+
+
+@contextmanager
+def atomic_file(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file in the folder of `path`, and rename it to `path` at the end of the block.
+
+    If the block fails, the temporary file is removed and the old file stays. Of two writers at once, the last one to
+    finish wins. The new file has the permissions that the umask gives. Text is UTF-8 and its line ends stay as they
+    are; a character that UTF-8 cannot express becomes "?". Raises OSError.
+    """
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
+    text = {} if mode == "wb" else {"encoding": "utf-8", "errors": "replace", "newline": ""}
+    try:
+        with open(temporary, mode.replace("w", "x"), **text) as file:  # type: ignore[call-overload]  # by mode
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 @contextmanager
@@ -23,6 +51,8 @@ def replacing(folder: Path, holds: str) -> Iterator[Path]:
     folder = folder.absolute()
     if folder.exists() and not (folder.is_dir() and ((folder / holds).exists() or not any(folder.iterdir()))):
         raise CheckpointError(f"{folder} is there and holds no {holds}: it is not replaced; choose another place")
+    from safetensors import SafetensorError
+
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -37,7 +67,7 @@ def replacing(folder: Path, holds: str) -> Iterator[Path]:
                 _sync(path)
         beside.chmod(mode | (mode & 0o444) >> 2)  # and so are mkdtemp's folders
         _swap(beside, folder)
-    except (OSError, safetensors.SafetensorError) as e:
+    except (OSError, SafetensorError) as e:
         why = e.strerror if isinstance(e, OSError) and e.strerror else e
         kept = "; what was there before is untouched" if folder.exists() else ""
         raise CheckpointError(f"cannot write {folder}: {why}{kept}") from e

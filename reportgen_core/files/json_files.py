@@ -1,4 +1,4 @@
-"""Read and write JSON files of bounded size."""
+"""Read JSON files of bounded size, and write JSON files whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,30 +6,50 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ReportgenError
+from .atomic import atomic_write
 
 MAX_JSON = 64 * 2**20  # bytes; read no further into a file that claims more
 
 
-def write_json(path: Path, value: object) -> None:
-    """The same value, the same bytes."""
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+def write_json(path: Path, value: object, *, sort: bool = True) -> None:
+    """Write a value as JSON: the same value gives the same bytes. Raises OSError.
+
+    `sort` puts the keys in the order of the alphabet; without it, their own order is kept.
+    """
+    atomic_write(path, (json.dumps(value, indent=1, sort_keys=sort, ensure_ascii=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file of bounded size. Raises CheckpointError naming it."""
+def read_json(
+    path: Path, error: type[ReportgenError] = CheckpointError, limit: int = MAX_JSON, hint: str = ""
+) -> Any:
+    """Return the value of a JSON file in UTF-8.
+
+    Raises `error`, which names the file and ends with `hint`, if the file cannot be read, has more than `limit` bytes,
+    or is no JSON.
+    """
+    raw = read_bounded(path, error, limit, hint)
     try:
-        if path.stat().st_size > MAX_JSON:
-            raise CheckpointError(f"{path} has {path.stat().st_size} bytes; {MAX_JSON} are read at most")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise CheckpointError(f"cannot read {path}: {e.strerror}") from e
+        return json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as e:
+        raise error(f"{path} is no JSON: byte {e.start} is not UTF-8{_after(hint)}") from e
     except (ValueError, RecursionError) as e:
-        raise CheckpointError(f"{path} is no JSON: {e}") from e
+        raise error(f"{path} is no JSON: {e}{_after(hint)}") from e
 
 
-def _bounded(path: Path) -> bytes:
-    """A small file as it is. Raises CheckpointError for a large one."""
-    if path.stat().st_size > MAX_JSON:
-        raise CheckpointError(f"{path} has {path.stat().st_size} bytes; {MAX_JSON} are read at most")
-    return path.read_bytes()
+def read_bounded(
+    path: Path, error: type[ReportgenError] = CheckpointError, limit: int = MAX_JSON, hint: str = ""
+) -> bytes:
+    """Return the bytes of a file. Raises `error` as `read_json` does."""
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise error(f"{path} has {size} bytes; {limit} are read at most{_after(hint)}")
+        with path.open("rb") as file:
+            return file.read(limit)
+    except OSError as e:
+        raise error(f"cannot read {path}: {e.strerror}{_after(hint)}") from e
+
+
+def _after(hint: str) -> str:
+    return f"; {hint}" if hint else ""

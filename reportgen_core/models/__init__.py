@@ -7,58 +7,97 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .composition import Plan, Row, build, check, compose, plan, retarget, seeded, target_spec, untrained
-    from .format import check_weights, digest, plain_tensors, read_config
-    from .loading import default_card, describe, find, load, save
-    from .model import Model, arithmetic, attach, best_precision, to_channels_last
+    from .composition import CompositionPlan, PartSummary, check_composition, compose, plan, retarget, seeded
+    from .format import (
+        Snapshot,
+        check_weights,
+        digest,
+        plain_tensors,
+        read_config,
+        read_snapshot,
+        unwrap,
+        write_snapshot,
+    )
+    from .loading import find_model_folder, load, save
+    from .model import (
+        Model,
+        attach,
+        build_model,
+        default_card,
+        from_snapshot,
+        model_config,
+        target_spec,
+        untrained,
+        without_pretrained,
+    )
+    from .precision import autocast_for, best_precision, to_channels_last
     from .repeats import without_repeats
+    from .reports import ReportBuilder, from_hits
 
 __all__ = [
+    "CompositionPlan",
     "Model",
-    "Plan",
-    "Row",
-    "arithmetic",
+    "PartSummary",
+    "ReportBuilder",
+    "Snapshot",
     "attach",
+    "autocast_for",
     "best_precision",
-    "build",
-    "check",
+    "build_model",
+    "check_composition",
     "check_weights",
     "compose",
     "default_card",
-    "describe",
     "digest",
-    "find",
+    "find_model_folder",
+    "from_hits",
+    "from_snapshot",
     "load",
+    "model_config",
     "plain_tensors",
     "plan",
     "read_config",
+    "read_snapshot",
     "retarget",
     "save",
     "seeded",
     "target_spec",
     "to_channels_last",
     "untrained",
+    "unwrap",
+    "without_pretrained",
     "without_repeats",
+    "write_snapshot",
 ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "composition": [
-            "Plan",
-            "Row",
-            "build",
-            "check",
-            "compose",
-            "plan",
-            "retarget",
-            "seeded",
+        "composition": ["CompositionPlan", "PartSummary", "check_composition", "compose", "plan", "retarget", "seeded"],
+        "format": [
+            "Snapshot",
+            "check_weights",
+            "digest",
+            "plain_tensors",
+            "read_config",
+            "read_snapshot",
+            "unwrap",
+            "write_snapshot",
+        ],
+        "loading": ["find_model_folder", "load", "save"],
+        "model": [
+            "Model",
+            "attach",
+            "build_model",
+            "default_card",
+            "from_snapshot",
+            "model_config",
             "target_spec",
             "untrained",
+            "without_pretrained",
         ],
-        "format": ["check_weights", "digest", "plain_tensors", "read_config"],
-        "loading": ["default_card", "describe", "find", "load", "save"],
-        "model": ["Model", "arithmetic", "attach", "best_precision", "to_channels_last"],
+        "precision": ["autocast_for", "best_precision", "to_channels_last"],
         "repeats": ["without_repeats"],
+        "reports": ["ReportBuilder", "from_hits"],
     },
 )

@@ -14,16 +14,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import CompositionError
-from ..interfaces import Decoder, Encoder, Retriever
-from ..registries import decoders, encoders, retrievers
+from ..registries import decoders, retrievers
 from ..text.spec import TextSpec, Vocabulary
-from ..types import TargetSpec
-from .model import Model, attach
+from ..types import Composition, TargetSpec
+from .model import Model, attach, build_model, target_spec, without_pretrained
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PartSummary:
     """One line of a plan: a part, what goes through it, and how large it is."""
 
     part: str  # "encoder", "decoder", …
@@ -35,10 +33,10 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CompositionPlan:
     """A composition that fits, before it is built."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[PartSummary, ...]
     notes: tuple[str, ...]
 
 
@@ -63,14 +61,14 @@ def compose(
     """
     text = text or TextSpec()
     targets = target_spec(text, vocabulary or Vocabulary(), tags, findings, positives)
-    parts = (encoder, decoder, retriever, dict(encoder_options or {}), dict(decoder_options or {}))
+    parts = Composition(encoder, decoder, retriever, dict(encoder_options or {}), dict(decoder_options or {}))
     with torch.device("meta"):
-        build(*_without_weights(parts), text, targets)
+        build_model(without_pretrained(parts), text, targets)
     with seeded(seed):
-        return build(*parts, text, targets)
+        return build_model(parts, text, targets)
 
 
-def check(
+def check_composition(
     *,
     encoder: str,
     decoder: str | None = None,
@@ -79,71 +77,22 @@ def check(
     decoder_options: Mapping[str, Any] | None = None,
     text: TextSpec | None = None,
     targets: TargetSpec | None = None,
-) -> Plan:
-    """What `compose` would build, with shapes and parameter counts. Nothing is allocated."""
+) -> CompositionPlan:
+    """Return what `compose` would build, with shapes and numbers of parameters. Nothing is allocated."""
     text = text or TextSpec()
-    targets = targets or target_spec(text, Vocabulary())
-    parts = (encoder, decoder, retriever, dict(encoder_options or {}), dict(decoder_options or {}))
+    parts = Composition(encoder, decoder, retriever, dict(encoder_options or {}), dict(decoder_options or {}))
     with torch.device("meta"):
-        made = build(*_without_weights(parts), text, targets)
-    return plan(made, starts_random=(encoder_options or {}).get("pretrained", False) is False)
-
-
-def target_spec(
-    text: TextSpec,
-    vocabulary: Vocabulary,
-    tags: Sequence[str] = (),
-    findings: Sequence[str] = (),
-    positives: Sequence[float] = (),
-) -> TargetSpec:
-    """The names and limits a decoder is built for."""
-    limits = (text.max_sentences, text.max_words, text.length)
-    return TargetSpec(vocabulary.words, tuple(tags), tuple(findings), *limits, tuple(positives))
-
-
-Parts = tuple[str, str | None, str | None, dict[str, Any], dict[str, Any]]
-
-
-def _without_weights(parts: Parts) -> Parts:
-    """The same parts with nothing to read from a hub or a file."""
-    encoder, decoder, retriever, options, head = parts
-    return encoder, decoder, retriever, untrained(options), untrained(head)
-
-
-def untrained(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a part without the one that says where its first weights come from."""
-    return {k: v for k, v in options.items() if k != "pretrained"}
-
-
-def build(
-    encoder: str,
-    decoder: str | None,
-    retriever: str | None,
-    encoder_options: dict[str, Any],
-    head_options: dict[str, Any],
-    text: TextSpec,
-    targets: TargetSpec,
-) -> Model:
-    """Build the parts on torch's current default device and put them together."""
-    if (decoder is None) == (retriever is None):
-        raise CompositionError("a model has one decoder or one retriever: name one of the two")
-    made: Encoder = attach(encoders.create(encoder, **encoder_options), targets)
-    head: Decoder | Retriever
-    if decoder is not None:
-        head = decoders.create(decoder, made.features, targets, **head_options)
-    else:
-        assert retriever is not None
-        head = retrievers.create(retriever, made.features, targets, **head_options)
-    return Model(made, head, text=text, targets=targets)
+        model = build_model(without_pretrained(parts), text, targets or target_spec(text, Vocabulary()))
+    return plan(model, starts_random=parts.encoder_options.get("pretrained", False) is False)
 
 
 def retarget(model: Model, targets: TargetSpec, text: TextSpec, seed: int = 0) -> Model:
     """The same encoder, with a new head of the same recipe for other words, tags and findings."""
     kind = decoders if model.decoder is not None else retrievers
-    recipe = model.head.recipe
+    config = model.head.part_config
     with seeded(seed):
         attach(model.encoder, targets)
-        head = kind.create(recipe["name"], model.encoder.features, targets, **recipe["options"])
+        head = kind.create(config["name"], model.encoder.features, targets, **config["options"])
     return Model(model.encoder, head, text=text, targets=targets)
 
 
@@ -155,7 +104,7 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def plan(model: Model, *, starts_random: bool) -> Plan:
+def plan(model: Model, *, starts_random: bool) -> CompositionPlan:
     """Describe a model: what each part takes and gives, and its parameters."""
     image, features, targets = model.encoder.image, model.encoder.features, model.targets
     views = f"{image.views} × " if image.views > 1 else ""
@@ -172,10 +121,10 @@ def plan(model: Model, *, starts_random: bool) -> Plan:
         notes.append("no words, tags or findings yet: training takes them from its data, and the decoder grows by them")
     if starts_random and rows[0].parameters:
         notes.append("the encoder's weights are random: --encoder-option pretrained=true takes published ones")
-    return Plan(rows, tuple(notes))
+    return CompositionPlan(rows, tuple(notes))
 
 
-def _row(part: str, module: nn.Module, takes: str, gives: str) -> Row:
+def _row(part: str, module: nn.Module, takes: str, gives: str) -> PartSummary:
     sizes = [(p.numel(), p.requires_grad) for p in module.parameters()]
-    name = str(module.recipe["name"])  # type: ignore[index]  # set by the registry on every part
-    return Row(part, name, takes, gives, sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad))
+    name = str(module.part_config["name"])  # type: ignore[index]  # set by the registry on every part
+    return PartSummary(part, name, takes, gives, sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,25 +13,28 @@ from torch import Tensor, nn
 
 from ..data.batches import check_views, group_files, normalise, read_batches
 from ..errors import CompositionError
-from ..interfaces import Decoder, Encoder, HasOwnLosses, Retriever, TakesTargets
-from ..text.spec import SPECIAL, TextSpec, Vocabulary, join, recipe, spans
-from ..types import (
-    Attention,
-    Batch,
-    Candidate,
-    Decoded,
-    Features,
-    Generated,
-    GenerationSettings,
-    Hit,
-    Report,
-    Study,
-    TargetSpec,
+from ..files.atomic import replacing
+from ..interfaces import Decoder, Encoder, HasOwnLosses, KeepsFiles, Retriever, TakesTargets
+from ..registries import decoders, encoders, retrievers
+from ..registry import Registry
+from ..text.spec import SPECIAL, TextSpec, Vocabulary
+from ..types import Batch, Composition, Decoded, Features, GenerationSettings, Report, Study, TargetSpec
+from ..version import __version__
+from .format import (
+    CARD,
+    CONFIG,
+    FORMAT,
+    WEIGHTS,
+    Snapshot,
+    check_weights,
+    digest,
+    plain_tensors,
+    unwrap,
+    words_digest,
+    write_snapshot,
 )
-from .repeats import without_repeats
-
-SHOWN_TAGS = 20  # recall@20 is the widest that papers print
-PRECISIONS = ("auto", "fp32", "bf16")
+from .precision import autocast_for, to_channels_last
+from .reports import ReportBuilder, from_hits
 
 
 class Model(nn.Module):
@@ -47,8 +50,6 @@ class Model(nn.Module):
         self.retriever = head if isinstance(head, Retriever) else None
         self.text, self.targets = text, targets
         self.vocabulary = Vocabulary(targets.words[len(SPECIAL) :])
-        self.beside: dict[str, bytes] = {}  # files of its folder that were made for these weights
-        self.kept: dict[str, Features] | None = None  # by study, where they are kept
 
     @property
     def head(self) -> Decoder | Retriever:
@@ -70,55 +71,61 @@ class Model(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    def keep_features(self) -> None:
-        """Remember the features of each study from now on: for an encoder that stays as it is."""
-        self.kept = {}
-
     def encode(self, batch: Batch) -> Features:
-        """Pixels of studies, as bytes, to features on the model's device."""
-        if self.kept is None:
-            return self._encode(batch)
-        new = [i for i, id in enumerate(batch.ids) if id not in self.kept]
-        if new:
-            with torch.no_grad():
-                found = self._encode(replace(batch, pixels=batch.pixels[new], mask=batch.mask[new]))
-            for row, i in enumerate(new):
-                self.kept[batch.ids[i]] = Features(found.tokens[row], found.pooled[row], found.mask[row])
-        rows = [self.kept[id] for id in batch.ids]
-        return Features(*(torch.stack([getattr(r, name) for r in rows]) for name in ("tokens", "pooled", "mask")))
-
-    def _encode(self, batch: Batch) -> Features:
+        """Return the features of studies, whose pixels come as bytes, on the model's device."""
         pixels = normalise(batch.pixels.to(self.device, non_blocking=True), self.encoder.image)
         features: Features = self.encoder(pixels, batch.mask.to(self.device))
         return features
 
-    def pooled(self, studies: Sequence[Study], *, batch_size: int = 32, cache: Path | None = None) -> dict[str, Any]:
-        """The encoder's pooled features of each study that can be read, arrays (P,) by id."""
+    def pooled_features(
+        self, studies: Sequence[Study], *, batch_size: int = 32, cache: Path | None = None
+    ) -> dict[str, Any]:
+        """Return the encoder's pooled features of each study that can be read: arrays (P,) by the study's id."""
         self.eval()
-        found: dict[str, Any] = {}
+        pooled: dict[str, Any] = {}
         with torch.inference_mode():
             for batch, _ in read_batches(studies, self.encoder.image, batch_size=batch_size, cache=cache):
                 if batch.ids:
-                    found |= zip(batch.ids, self.encode(batch).pooled.float().cpu().numpy(), strict=True)
-        return found
+                    pooled |= zip(batch.ids, self.encode(batch).pooled.float().cpu().numpy(), strict=True)
+        return pooled
 
-    def forward(self, batch: Batch) -> Decoded:
-        """One teacher-forced pass; the encoder's own losses join the decoder's."""
-        features, targets = self.encode(batch), _move(batch.targets, self.device)
+    pooled = pooled_features  # the old name, for one release
+
+    def forward(self, batch: Batch, features: Features | None = None) -> Decoded:
+        """Do one teacher-forced pass; the encoder's own losses join the decoder's.
+
+        `features` are those of this batch, if the caller has them already; the encoder is not asked then.
+        """
+        if features is None:
+            features = self.encode(batch)
+        targets = _move(batch.targets, self.device)
         out: Decoded = self.head(features, targets)
         if isinstance(self.encoder, HasOwnLosses):
             return replace(out, losses={**out.losses, **self.encoder.losses(features, targets)})
         return out
 
-    def report(self, paths: Iterable[str | Path], **how: Any) -> list[Report]:
-        """Reports for image files and folders: one a file, DICOM files of one study together. Options: `reports`."""
-        return self.report_studies(group_files([Path(p) for p in paths]), **how)
+    def report(
+        self,
+        paths: Iterable[str | Path],
+        settings: GenerationSettings | None = None,
+        *,
+        batch_size: int = 32,
+        precision: str = "auto",
+        workers: int = 0,
+        cache: Path | None = None,
+    ) -> list[Report]:
+        """Return reports for image files and folders: one for each file, DICOM files of one study together.
 
-    def report_studies(self, studies: Sequence[Study], **how: Any) -> list[Report]:
-        """Reports in the order of the studies; see `reports` for the options."""
-        return list(self.reports(studies, **how))
+        The options are those of `iter_reports`.
+        """
+        studies = group_files([Path(p) for p in paths])
+        return list(
+            self.iter_reports(
+                studies, settings, batch_size=batch_size, precision=precision, workers=workers, cache=cache
+            )
+        )
 
-    def reports(
+    def report_studies(
         self,
         studies: Sequence[Study],
         settings: GenerationSettings | None = None,
@@ -127,11 +134,30 @@ class Model(nn.Module):
         precision: str = "auto",
         workers: int = 0,
         cache: Path | None = None,
+    ) -> list[Report]:
+        """Return reports in the order of the studies. The options are those of `iter_reports`."""
+        return list(
+            self.iter_reports(
+                studies, settings, batch_size=batch_size, precision=precision, workers=workers, cache=cache
+            )
+        )
+
+    def iter_reports(
+        self,
+        studies: Sequence[Study],
+        settings: GenerationSettings | None = None,
+        *,
+        batch_size: int = 32,
+        precision: str = "auto",
+        workers: int = 0,
+        cache: Path | None = None,
+        encode: Callable[[Batch], Features] | None = None,
     ) -> Iterator[Report]:
-        """Reports one after another, images read ahead. A study that cannot be read gives a Report with a `problem`.
+        """Yield reports one after another; images are read ahead. A study that cannot be read has a `problem`.
 
         `precision` is fp32, bf16, or auto: bf16 where this machine's arithmetic gains by it (`best_precision`).
-        Raises CompositionError where the model has no words yet.
+        `encode` computes the features of a batch: `Model.encode` unless it is given. Raises CompositionError if the
+        model has no words yet.
         """
         settings = settings or GenerationSettings()
         if self.decoder is not None and len(self.vocabulary) == len(Vocabulary()):
@@ -140,136 +166,161 @@ class Model(nn.Module):
             )
         self.eval()
         to_channels_last(self.encoder)
-        shown = read_batches(studies, self.encoder.image, batch_size=batch_size, workers=workers, cache=cache)
-        for start, (batch, problems) in zip(range(0, len(studies), batch_size), shown, strict=False):
-            written = iter(self._write(batch, settings, precision) if batch.ids else ())
-            seen = dict(zip(batch.ids, batch.views, strict=True))
+        read = read_batches(studies, self.encoder.image, batch_size=batch_size, workers=workers, cache=cache)
+        for start, (batch, problems) in zip(range(0, len(studies), batch_size), read, strict=False):
+            with torch.inference_mode(), autocast_for(self.device, precision):
+                reports = iter(self._write((encode or self.encode)(batch), batch.ids, settings) if batch.ids else ())
+            views_of = dict(zip(batch.ids, batch.views, strict=True))
             for study in studies[start : start + batch_size]:
-                report = next(written) if study.id in seen else Report(study.id, "")
-                views = tuple(str(v.path) for v in seen.get(study.id, ()))
+                report = next(reports) if study.id in views_of else Report(study.id, "")
+                views = tuple(str(v.path) for v in views_of.get(study.id, ()))
                 note = check_views(study, self.encoder.image) if views else ""
                 yield replace(report, views=views, problem=problems.get(study.id, ""), note=note)
 
-    def _write(self, batch: Batch, settings: GenerationSettings, precision: str) -> list[Report]:
-        with torch.inference_mode(), arithmetic(self.device, precision):
-            features = self.encode(batch)
-            if self.decoder is None:
-                assert self.retriever is not None
-                sentences = self.retriever.sentences and (settings.max_sentences or self.retriever.sentences)
-                found = self.retriever.search(features, sentences or settings.n_best)
-                return [self._retrieved(id, hits) for id, hits in zip(batch.ids, found, strict=True)]
-            made = self.decoder.generate(features, settings)
+    reports = iter_reports  # the old name, for one release
+
+    def _write(self, features: Features, ids: Sequence[str], settings: GenerationSettings) -> list[Report]:
+        if self.decoder is None:
+            assert self.retriever is not None
+            sentences = self.retriever.sentences and (settings.max_sentences or self.retriever.sentences)
+            hits = self.retriever.search(features, sentences or settings.n_best)
+            by_sentence = bool(self.retriever.sentences)
+            return [from_hits(id, some, by_sentence=by_sentence) for id, some in zip(ids, hits, strict=True)]
+        builder = ReportBuilder(self.text, self.vocabulary, self.targets)
+        generated = self.decoder.generate(features, settings)
         if settings.distinct:
-            made = [replace(g, candidates=tuple(map(self._distinct, g.candidates))) for g in made]
-        return [self._written(id, one) for id, one in zip(batch.ids, made, strict=True)]
+            generated = [replace(g, candidates=tuple(map(builder.distinct, g.candidates))) for g in generated]
+        return [builder.from_words(id, one) for id, one in zip(ids, generated, strict=True)]
 
-    def _written(self, id: str, made: Generated) -> Report:
-        best = made.candidates[0]
-        rows, looked = self._rows(best), best.attention
-        sentences = _sentences(rows, self.text, by_word=looked is not None and looked.per == "word")
-        return Report(
-            id,
-            join(filter(None, rows), self.text),
-            tuple(join([s], self.text) for s, _ in sentences),
-            best.score,
-            _ranked(self.tags, made.tags, SHOWN_TAGS),
-            _ranked(self.findings, made.findings, len(self.findings)),
-            tuple(join(filter(None, self._rows(c)), self.text) for c in made.candidates[1:]),
-            looked,
-            _names(self.tags, looked),
-            words=tuple(w for row in rows for w in row),
-            rows=tuple(where for _, where in sentences) if looked is not None else (),
-        )
+    def snapshot(self, card: str = "") -> Snapshot:
+        """Return all that a folder keeps of this model: config, words, tags, tensors and the card."""
+        files = {CARD: (card or default_card(self)).encode()}
+        return Snapshot(model_config(self), self.targets.words, self.tags, plain_tensors(self), files)
 
-    def _distinct(self, candidate: Candidate) -> Candidate:
-        mark = recipe(self.text).mark
-        return without_repeats(candidate, self.vocabulary.encode([mark])[0] if mark in self.vocabulary.words else None)
+    def save(self, folder: str | Path, *, card: str = "") -> Path:
+        """Write the model as a folder; one that is there is replaced once the new one is whole.
 
-    def _rows(self, candidate: Candidate) -> list[list[str]]:
-        """The words as the decoder gave them: sentence by sentence, or a whole report with its marks as one row."""
-        return [self.vocabulary.decode(ids) for ids in candidate.sentences]
-
-    def _retrieved(self, id: str, hits: Sequence[Hit]) -> Report:
-        if not hits:
-            return Report(id, "")
-        if self.retriever is not None and self.retriever.sentences:
-            return _put_together(id, hits)
-        best = hits[0]
-        others = tuple(h.text for h in hits[1:])
-        return Report(id, best.text, (best.text,), best.score, alternatives=others, attention=best.attention)
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the model as a folder; see `reportgen_core.models.loading`."""
-        from .loading import save
-
-        return save(self, Path(folder))
+        What was written is checked as `load` checks it. Raises CheckpointError if it could not be loaded again.
+        """
+        folder, snapshot = Path(folder), self.snapshot(card)
+        with replacing(folder, holds=CONFIG) as temporary:
+            write_snapshot(snapshot, temporary)
+            with torch.device("meta"):
+                expected = from_snapshot(snapshot).state_dict()
+            check_weights(temporary / WEIGHTS, expected)
+            head = unwrap(self.head)
+            if isinstance(head, KeepsFiles):
+                head.write_files(temporary, digest(temporary))
+        return folder
 
 
-def _sentences(
-    rows: Sequence[Sequence[str]], text: TextSpec, *, by_word: bool
-) -> list[tuple[Sequence[str], tuple[int, int]]]:
-    """The sentences that have words, each with its rows of attention: its own, or those of its words."""
-    found, before = [], 0
-    for i, row in enumerate(rows):
-        for start, end in spans(row, text):
-            found.append((row[start:end], (before + start, before + end) if by_word else (i, i + 1)))
-        before += len(row)
-    return found
+def build_model(parts: Composition, text: TextSpec, targets: TargetSpec, *, saved: Composition | None = None) -> Model:
+    """Build the parts on torch's current default device and put them together.
+
+    `saved` has the options that the parts report as theirs, where they differ from those they are built with.
+    """
+    if (parts.decoder is None) == (parts.retriever is None):
+        raise CompositionError("a model has one decoder or one retriever: name one of the two")
+    saved = saved or parts
+    encoder = encoders.build(parts.encoder, (), parts.encoder_options, saved=saved.encoder_options)
+    attach(encoder, targets)
+    inputs = (encoder.features, targets)
+    head: Decoder | Retriever
+    if parts.decoder is not None:
+        head = decoders.build(parts.decoder, inputs, parts.decoder_options, saved=saved.decoder_options)
+    else:
+        assert parts.retriever is not None
+        head = retrievers.build(parts.retriever, inputs, parts.decoder_options, saved=saved.decoder_options)
+    return Model(encoder, head, text=text, targets=targets)
 
 
-def _put_together(id: str, hits: Sequence[Hit]) -> Report:
-    """A report of retrieved sentences, each with where it was found."""
-    looks = [h.attention.regions for h in hits if h.attention is not None and h.attention.regions is not None]
-    looked = Attention("sentence", torch.cat(looks)) if len(looks) == len(hits) else None
-    rows = tuple((i, i + 1) for i in range(len(hits))) if looked else ()
-    texts = tuple(h.text for h in hits)
-    said = " ".join(t if t.endswith((".", "!", "?", "。")) else t + "." for t in texts)
-    return Report(id, said, texts, sum(h.score for h in hits) / len(hits), attention=looked, rows=rows)
+def from_snapshot(snapshot: Snapshot) -> Model:
+    """Build the model that a snapshot describes, on torch's current default device; its tensors are not filled in."""
+    encoder = snapshot.config["encoder"]
+    decoder, retriever = (snapshot.config.get(kind) for kind in ("decoder", "retriever"))
+    head = decoder or retriever
+    assert head is not None, "read_config has checked that there is one"
+    saved = Composition(
+        encoder["name"],
+        decoder and decoder["name"],
+        retriever and retriever["name"],
+        encoder["options"],
+        head["options"],
+    )
+    words = Vocabulary(snapshot.words[len(SPECIAL) :])
+    findings, positives = snapshot.config["findings"], snapshot.config.get("positives", ())
+    targets = target_spec(snapshot.text, words, snapshot.tags, findings, positives)
+    return build_model(without_pretrained(saved), snapshot.text, targets, saved=saved)
+
+
+def without_pretrained(parts: Composition) -> Composition:
+    """Return the same parts with nothing to read from a hub or a file."""
+    options = (untrained(parts.encoder_options), untrained(parts.decoder_options))
+    return replace(parts, encoder_options=options[0], decoder_options=options[1])
+
+
+def untrained(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a part without the one that says where its first weights come from."""
+    return {k: v for k, v in options.items() if k != "pretrained"}
+
+
+def target_spec(
+    text: TextSpec,
+    vocabulary: Vocabulary,
+    tags: Sequence[str] = (),
+    findings: Sequence[str] = (),
+    positives: Sequence[float] = (),
+) -> TargetSpec:
+    """Return the names and limits that a decoder is built for."""
+    limits = (text.max_sentences, text.max_words, text.length)
+    return TargetSpec(vocabulary.words, tuple(tags), tuple(findings), *limits, tuple(positives))
 
 
 def attach(encoder: Encoder, targets: TargetSpec) -> Encoder:
-    """Tell an encoder with classifiers of its own what is predicted."""
+    """Tell an encoder with classifiers of its own which names are predicted, and return it."""
     if isinstance(encoder, TakesTargets):
         encoder.attach(targets)
     return encoder
 
 
+def model_config(model: Model) -> dict[str, Any]:
+    """Return the config of a model, as config.json has it."""
+    kind, registry = ("decoder", decoders) if model.decoder is not None else ("retriever", retrievers)
+    encoder, head = unwrap(model.encoder), unwrap(model.head)
+    return {
+        "format": FORMAT,
+        "reportgen": __version__,
+        "encoder": _named_with_version(encoders, encoder.part_config),
+        kind: _named_with_version(registry, head.part_config),
+        "image": asdict(encoder.image),
+        "text": asdict(model.text),
+        "findings": list(model.findings),
+        "positives": list(model.targets.positives),
+        "vocabulary_sha256": words_digest(model.targets.words),
+    }
+
+
+def _named_with_version(registry: Registry[Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return name and options of a part with the package that registered it and that package's version."""
+    distribution = registry.owner(part["name"]).partition(":")[0]
+    try:
+        version = metadata.version(distribution)
+    except metadata.PackageNotFoundError:  # registered by the running program itself
+        version = ""
+    return {"name": part["name"], "options": part["options"], "plugin": distribution, "version": version}
+
+
+def default_card(model: Model) -> str:
+    """Return a card that says what is known without a training run."""
+    kind = "decoder" if model.decoder is not None else "retriever"
+    encoder, head = (unwrap(part).part_config["name"] for part in (model.encoder, model.head))
+    return (
+        f"# {encoder} × {head}\n\nA reportgen model: encoder `{encoder}`, {kind} `{head}`, "
+        f"{len(model.vocabulary)} words, {len(model.tags)} tags. For research; not for clinical use.\n"
+    )
+
+
 def _move(targets: Any, device: torch.device) -> Any:
-    """The same targets on `device`."""
-    moved = {f: getattr(targets, f) for f in targets.__slots__}
-    return replace(targets, **{k: v.to(device, non_blocking=True) for k, v in moved.items() if isinstance(v, Tensor)})
-
-
-def _ranked(names: Sequence[str], probabilities: Tensor | None, most: int) -> Mapping[str, float]:
-    """The `most` likeliest names with their probabilities, the likeliest first."""
-    if probabilities is None or not names:
-        return {}
-    best = probabilities.float().cpu().topk(min(most, len(names)))
-    return {names[i]: round(p, 6) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)}
-
-
-def _names(tags: Sequence[str], looked: Attention | None) -> tuple[str, ...]:
-    return () if looked is None or looked.tag_ids is None else tuple(tags[i] for i in looked.tag_ids.tolist())
-
-
-def best_precision(device: torch.device) -> str:
-    """bf16 where the processor multiplies it in hardware, fp32 elsewhere: without that, bf16 is the slower."""
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if device.type == "cpu":
-        asked: Callable[[], bool] = torch.cpu._is_avx512_bf16_supported
-        return "bf16" if asked() else "fp32"
-    return "fp32"
-
-
-def arithmetic(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Autocast for `precision` on `device`. Raises CompositionError for a precision there is not."""
-    if precision not in PRECISIONS:
-        raise CompositionError(f"no precision {precision!r}; there are: {', '.join(PRECISIONS)}")
-    chosen = best_precision(device) if precision == "auto" else precision
-    return torch.autocast(device.type, torch.bfloat16) if chosen == "bf16" else nullcontext()
-
-
-def to_channels_last(module: nn.Module) -> None:
-    """Lay convolution weights out channels-last, where convolutions on CPU and GPU run faster; values stay the same."""
-    module.to(memory_format=torch.channels_last)
+    """Return the same targets on `device`."""
+    values = {f: getattr(targets, f) for f in targets.__slots__}
+    return replace(targets, **{k: v.to(device, non_blocking=True) for k, v in values.items() if isinstance(v, Tensor)})

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         write_index,
     )
     from .index_texts import read_rows
+    from .kept_texts import read_texts, write_texts
     from .search import (
         Finding,
         build_index,
@@ -51,6 +52,7 @@ __all__ = [
     "images_for_text",
     "open_index",
     "read_rows",
+    "read_texts",
     "remove_texts",
     "retrieval_lines",
     "shrink_index",
@@ -58,6 +60,7 @@ __all__ = [
     "texts_for_images",
     "use_index",
     "write_index",
+    "write_texts",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -78,6 +81,7 @@ __getattr__, __dir__ = lazy_names(
             "write_index",
         ],
         "index_texts": ["read_rows"],
+        "kept_texts": ["read_texts", "write_texts"],
         "search": [
             "Finding",
             "build_index",

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class KeepsTexts(Protocol):
     """A retriever whose texts stand as vectors in a folder beside its weights (`reportgen_core.retrieval.index`)."""
 
-    def kept(self) -> TextIndex | tuple[Sequence[TextRow], Tensor] | None:
+    def texts_to_save(self) -> TextIndex | tuple[Sequence[TextRow], Tensor] | None:
         """What it holds: an open index, or texts with their vectors (n, d) by the weights it has now."""
 
-    def hold(self, index: TextIndex) -> None:
+    def use_index(self, index: TextIndex) -> None:
         """Search this index from now on."""
 
     def embed(self, texts: Sequence[str]) -> Tensor:
@@ -38,7 +38,7 @@ class ScoresPairs(Protocol):
     def rank(self, features: Features, texts: Sequence[str]) -> Tensor:
         """(B, A): how near each image is to each of these texts, higher is nearer."""
 
-    def held(self) -> Sequence[TextRow]:
+    def stored_texts(self) -> Sequence[TextRow]:
         """The n texts it finds, in order."""
 
     def score_held(self, features: Features) -> Tensor:

@@ -289,7 +289,7 @@ def _sync(file: Any) -> None:
 
 
 def _write_head(index: TextIndex) -> None:
-    """index.json, beside and renamed."""
+    """Write index.json, whole or not at all."""
     from ..files.json_files import write_json
 
     values = {
@@ -301,9 +301,7 @@ def _write_head(index: TextIndex) -> None:
         "parts": [asdict(p) for p in index.parts],
         "removed": sorted(index.removed),
     }
-    beside = index.folder / f".{INDEX}.part"
-    write_json(beside, values)
-    os.replace(beside, index.folder / INDEX)
+    write_json(index.folder / INDEX, values)
 
 
 def _check_head(values: Mapping[str, Any], parts: Sequence[Part]) -> None:

@@ -12,7 +12,8 @@ from torch import Tensor
 from ..data.batches import read_batches
 from ..errors import CheckpointError, CompositionError, DataError, OptionError
 from ..models.format import digest
-from ..models.model import Model, arithmetic
+from ..models.model import Model
+from ..models.precision import autocast_for
 from ..scoring.ranking_metrics import median_rank_line, ranking_lines
 from ..text.spec import report_sentences
 from ..types import Features, Hit, Line, Study, TextRow
@@ -52,7 +53,7 @@ def use_index(model: Model, folder: Path, index: Path | None) -> TextIndex:
     head = _keeper(model)
     found = open_index(index or folder / FOLDER)
     check_model(found, digest(folder), head.text_encoder())
-    head.hold(found)
+    head.use_index(found)
     return found
 
 
@@ -71,14 +72,15 @@ def shrink_index(index: Path, ids: Sequence[str]) -> TextIndex:
 def _keeper(model: Model) -> KeepsTexts:
     if not isinstance(model.head, KeepsTexts):
         raise CompositionError(
-            f"{model.head.recipe['name']} keeps no texts: an index is for a retriever such as cvse (rg list retrievers)"
+            f"{model.head.part_config['name']} keeps no texts: an index is for a retriever such as cvse "
+            "(rg list retrievers)"
         )
     return model.head
 
 
 def _scorer(model: Model) -> ScoresPairs:
     if not isinstance(model.head, ScoresPairs):
-        raise CompositionError(f"{model.head.recipe['name']} scores no texts against images; cvse does")
+        raise CompositionError(f"{model.head.part_config['name']} scores no texts against images; cvse does")
     return model.head
 
 
@@ -123,7 +125,7 @@ def retrieval_lines(
     Studies without a sentence, and texts that no study has, ask for nothing; as what may be found they stay.
     """
     scorer = _scorer(model)
-    held = scorer.held()
+    held = scorer.stored_texts()
     if len(held) > EACH_WAY:
         raise OptionError(f"both directions are scored among {EACH_WAY:,} texts at most, the index has {len(held):,}")
     rows = [(i, scorer.score_held(f).cpu()) for i, f, _ in _features(model, studies, batch_size) if i]
@@ -157,7 +159,7 @@ def _wanted(model: Model, scorer: ScoresPairs, studies: dict[str, Study], ids: S
 
 
 def _size(model: Model) -> int:
-    kept = _keeper(model).kept()
+    kept = _keeper(model).texts_to_save()
     if kept is None:
         raise CheckpointError("this model holds no texts; rg index build MODEL --texts FILE gives it some")
     return len(kept) if isinstance(kept, TextIndex) else len(kept[0])
@@ -168,7 +170,7 @@ def _features(
 ) -> Iterator[tuple[tuple[str, ...], Features, dict[str, str]]]:
     """Features of studies in batches, and what is wrong with any."""
     model.eval()
-    with torch.inference_mode(), arithmetic(model.device, "fp32"):
+    with torch.inference_mode(), autocast_for(model.device, "fp32"):
         for batch, problems in read_batches(studies, model.encoder.image, batch_size):
             empty = Features(torch.empty(0), torch.empty(0), torch.empty(0))
             yield batch.ids, model.encode(batch) if batch.ids else empty, problems

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .comparison import Comparison, compare_runs, paired
     from .diversity import Degeneracy, degeneracy
     from .evaluation import Evaluation, StudyRow, evaluate
-    from .evaluation_folder import Run, load_run, save_evaluation, write
+    from .evaluation_folder import Run, load_run, save_evaluation
     from .evaluation_set import Material, WritesReports, align, background_of, gather
     from .ranking_metrics import median_rank_line, ranking_lines
     from .score_tables import (

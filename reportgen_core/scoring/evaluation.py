@@ -199,8 +199,8 @@ def _card(judge: Judge, material: Material, dataset: str, split: str) -> Card:
 
 def _protocol(protocol: TextProtocol) -> str:
     """Name, version, and the options that somebody set."""
-    options = "".join(f" {k}={v}" for k, v in sorted(protocol.recipe["options"].items()))
-    return f"{protocol.recipe['name']} {protocol.version}{options}"
+    options = "".join(f" {k}={v}" for k, v in sorted(protocol.part_config["options"].items()))
+    return f"{protocol.part_config['name']} {protocol.version}{options}"
 
 
 def _assemble(
@@ -228,7 +228,7 @@ def _assemble(
         (*told.warnings, *judge.caveats(), *notes),
         _rows(judge, material, best, subsets),
         {k: m.statistics for k, m in best.items() if m.statistics is not None},
-        {k: m.recipe["options"] for k, m in judge.metrics.items()},
+        {k: m.part_config["options"] for k, m in judge.metrics.items()},
         len(subsets["seen in training"]) / len(first) if "seen in training" in subsets else None,
     )
 

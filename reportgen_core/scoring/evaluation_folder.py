@@ -10,13 +10,14 @@ statistics.safetensors   what a paired test needs
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
+from ..files.atomic import atomic_write
+from ..files.json_files import read_json
 from .evaluation import Evaluation
 from .score_tables import as_csv, as_json, as_latex, as_markdown, tables
 from .scorecard import Card, System, card_from_json, system_from_json
@@ -38,46 +39,36 @@ class Run:
 
 
 def save_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Write the folder, each file beside its place and then into it."""
+    """Write the files of an evaluation into a folder, each whole or not at all."""
     from safetensors.numpy import save
 
     folder.mkdir(parents=True, exist_ok=True)
     shown = tables(evaluation)
-    write(folder / "scores.json", as_json(evaluation.to_json()))
-    write(folder / "scores.csv", as_csv(evaluation.card, evaluation.systems))
-    write(folder / "scores.md", as_markdown(shown))
-    write(folder / "scores.tex", as_latex(shown))
+    atomic_write(folder / "scores.json", as_json(evaluation.to_json()))
+    atomic_write(folder / "scores.csv", as_csv(evaluation.card, evaluation.systems))
+    atomic_write(folder / "scores.md", as_markdown(shown))
+    atomic_write(folder / "scores.tex", as_latex(shown))
     rows = [
         {"id": s.id, "prediction": s.prediction, "references": list(s.references), "scores": dict(s.scores),
          "subsets": list(s.subsets), "labels": {k: list(v) for k, v in s.labels.items()}}
         for s in evaluation.studies
     ]  # fmt: skip
-    write(folder / "studies.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows))
+    atomic_write(folder / "studies.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows))
     if evaluation.statistics:
-        write(folder / "statistics.safetensors", save(dict(evaluation.statistics)))
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write beside, then rename: a full disk leaves the old file."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        atomic_write(folder / "statistics.safetensors", save(dict(evaluation.statistics)))
 
 
 def load_run(path: Path) -> Run:
     """A folder that `save_evaluation` wrote, or its scores.json. Raises DataError."""
     file = path / "scores.json" if path.is_dir() else path
+    values = read_json(file, DataError, hint="rg eval --out writes the scores of an evaluation")
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
         if values.get("format") != 1:
             raise DataError(f"{file}: scores of format {values.get('format')!r}; this reportgen reads format 1")
         card = card_from_json(values["card"])
         systems = tuple(system_from_json(s) for s in values["systems"])
         studies, metrics = tuple(values["studies"]), dict(values["metrics"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise DataError(f"{file}: no scores that rg eval --out wrote: {type(e).__name__}: {e}") from e
     name = systems[0].name if systems and systems[0].name != "reports" else file.resolve().parent.name
     return Run(name, card, systems, studies, metrics, _statistics(file.parent / "statistics.safetensors"))

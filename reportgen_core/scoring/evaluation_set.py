@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import DataError
-from ..types import Collection, Report, Study
+from ..types import Collection, GenerationSettings, Report, Study
 from .baselines import Background
 
 SHOWN = 5  # ids named in a message
@@ -20,8 +21,17 @@ Studies = Collection | Sequence[Study]
 class WritesReports(Protocol):
     """A model, as far as evaluation goes."""
 
-    def report_studies(self, studies: Sequence[Study], **how: Any) -> list[Report]:
-        """A report for each study."""
+    def report_studies(
+        self,
+        studies: Sequence[Study],
+        settings: GenerationSettings | None = None,
+        *,
+        batch_size: int = 32,
+        precision: str = "auto",
+        workers: int = 0,
+        cache: Path | None = None,
+    ) -> list[Report]:
+        """Return a report for each study, in order."""
 
 
 @dataclass(frozen=True, slots=True)

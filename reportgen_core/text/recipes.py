@@ -167,3 +167,8 @@ RECIPES = {
     "r2gen-iu": Recipe(_r2gen_iu, _write_r2gen, alphabetical=True, flat=True),
     "r2gen-mimic": Recipe(_r2gen_mimic, _write_r2gen, alphabetical=True, flat=True),
 }
+
+
+def with_stop(sentence: str) -> str:
+    """Return the sentence with a full stop at its end if it ends in no mark of its own (`.`, `!`, `?` or `。`)."""
+    return sentence if sentence.endswith((".", "!", "?", "。")) else sentence + "."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .features import FeatureMemory
     from .log import RunLog, draw_curves, read_log
     from .loop import Run, train, validate, weighted
     from .order import by_length, epoch_order, share
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .state import Progress, load_state, save_state
 
 __all__ = [
+    "FeatureMemory",
     "Progress",
     "Run",
     "RunLog",
@@ -43,6 +45,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "features": ["FeatureMemory"],
         "log": ["RunLog", "draw_curves", "read_log"],
         "loop": ["Run", "train", "validate", "weighted"],
         "order": ["by_length", "epoch_order", "share"],

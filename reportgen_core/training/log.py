@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ..files.atomic import atomic_write
 
 
 class RunLog:
@@ -16,9 +17,7 @@ class RunLog:
         self.path = path
         kept = [r for r in read_log(path) if r["total"] <= total] if total else []
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".part")
-        beside.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
-        os.replace(beside, path)
+        atomic_write(path, "".join(json.dumps(r) + "\n" for r in kept))
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Add one line."""

@@ -26,8 +26,10 @@ from ..errors import DataError, OptionError, ReportgenError
 from ..interfaces import HasFrozenParts
 from ..models.composition import seeded
 from ..models.loading import load, save
-from ..models.model import Model, to_channels_last
-from ..types import Batch, Decoded, Study
+from ..models.model import Model
+from ..models.precision import to_channels_last
+from ..types import Batch, Decoded, Features, Study
+from .features import FeatureMemory
 from .log import RunLog, draw_curves
 from .order import _mix, by_length, epoch_order, share
 from .prepare import check_needs, fit
@@ -54,6 +56,7 @@ class Run:
     out: Path
     cache: Path | None
     watch: Watch
+    memory: FeatureMemory | None  # of a fixed encoder's features, if they are kept
 
     @property
     def batches(self) -> int:
@@ -136,8 +139,7 @@ def _prepare(
     for part in _fixed(model, settings):
         part.requires_grad_(False)
     to_channels_last(model.encoder)
-    if settings.keep_features and not any(p.requires_grad for p in model.encoder.parameters()):
-        model.keep_features()
+    fixed = not any(p.requires_grad for p in model.encoder.parameters())
     optimizer = _optimizer(model, settings)
     ready, optimizer = accelerator.prepare(model, optimizer)
     return Run(
@@ -151,6 +153,7 @@ def _prepare(
         out,
         cache,
         watch or (lambda _: None),
+        FeatureMemory(model) if settings.keep_features and fixed else None,
     )
 
 
@@ -262,7 +265,7 @@ def _descend(run: Run, batch: Batch, names: Sequence[str], full: bool) -> dict[s
     """Forward and backward for the losses of these names (all, for none), and a step where the accumulation is full."""
     accelerator, settings = run.accelerator, run.settings
     with nullcontext() if full else accelerator.no_sync(run.ready):
-        out: Decoded = run.ready(batch)
+        out: Decoded = run.ready(batch, _remembered(run, batch))
         chosen = {k: v for k, v in out.losses.items() if not names or k in names}
         accelerator.backward(weighted(chosen, settings.weights, names) / settings.accumulate)
     if full:
@@ -271,6 +274,14 @@ def _descend(run: Run, batch: Batch, names: Sequence[str], full: bool) -> dict[s
         run.optimizer.step()
         run.optimizer.zero_grad()
     return {k: round(float(v.detach()), 6) for k, v in chosen.items()}
+
+
+def _remembered(run: Run, batch: Batch) -> Features | None:
+    """Return the features of a batch if the run keeps those of its fixed encoder; None otherwise."""
+    if run.memory is None:
+        return None
+    with run.accelerator.autocast():
+        return run.memory.encode(batch)
 
 
 def _close(run: Run, progress: Progress, log: RunLog | None, train_loss: float) -> Progress:
@@ -327,7 +338,7 @@ def validate(run: Run) -> dict[str, Any]:
     own: list[dict[str, float]] = []  # the head's own scores, and how many studies they are means over
     with torch.no_grad(), accelerator.autocast():
         for batch in batches(run.val, reader, mine, workers=settings.workers):
-            out = run.model(batch)
+            out = run.model(batch, _remembered(run, batch))
             words = len(out.logits)
             nats = float(out.log["nats_per_word"]) * words if "nats_per_word" in out.log else math.nan
             sums.append((len(batch.ids), float(weighted(out.losses, settings.weights)) * len(batch.ids), words, nats))
@@ -353,7 +364,9 @@ def _metric(run: Run) -> float:
 
     mine = run.val[run.accelerator.process_index :: run.accelerator.num_processes]
     size = run.settings.batch_size
-    made = [(r.study, r.text) for r in run.model.reports(mine, batch_size=size, precision="fp32", cache=run.cache)]
+    encode = run.memory.encode if run.memory else None
+    reports = run.model.iter_reports(mine, batch_size=size, precision="fp32", cache=run.cache, encode=encode)
+    made = [(r.study, r.text) for r in reports]
     written = dict(gather_object(made))
     kept = [s for s in run.val if s.text(run.model.text.sections)]
     if not kept:

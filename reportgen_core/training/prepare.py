@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from ..errors import DataError
-from ..interfaces import LearnsFromStudies
-from ..models.composition import retarget, target_spec
-from ..models.model import Model
+from ..interfaces import KeepsFiles, LearnsFromStudies
+from ..models.composition import retarget
+from ..models.model import Model, target_spec
 from ..text.spec import TextSpec, Vocabulary, build_vocabulary, sentences
 from ..types import Audit, Collection, Study, Targets, TargetSpec
 
@@ -36,7 +36,8 @@ def fit(model: Model, studies: Sequence[Study], seed: int = 0) -> Model:
     for part in (model.encoder, model.head):
         if isinstance(part, LearnsFromStudies):
             part.learn(collection)
-    model.beside = {}  # thresholds, say, do not hold for the weights to come
+    if isinstance(model.head, KeepsFiles):
+        model.head.drop_files()
     return model
 
 
@@ -67,7 +68,7 @@ def check_needs(model: Model, studies: Sequence[Study]) -> None:
             have = ", ".join(k for k, v in there.items() if v) or "none of its targets"
             made = _sections(text, studies) if need in ("words", "sentences") else SUPPLIED_BY[need]
             raise DataError(
-                f"{model.head.recipe['name']} needs {need}, and no training study has {made}; "
+                f"{model.head.part_config['name']} needs {need}, and no training study has {made}; "
                 f"the data gives: {have} (sections read: {', '.join(text.sections)})"
             )
     _check_views(model, studies)
@@ -84,7 +85,7 @@ def _sections(text: TextSpec, studies: Sequence[Study]) -> str:
 
 
 def _check_views(model: Model, studies: Sequence[Study]) -> None:
-    views, name = model.encoder.image.views, model.encoder.recipe["name"]
+    views, name = model.encoder.image.views, model.encoder.part_config["name"]
     if views > 1 and not any(len(s.views) > 1 for s in studies):
         raise DataError(
             f"{name} with views={views} needs a frontal and a lateral image, and no study has two (a row an image with "

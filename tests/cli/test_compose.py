@@ -9,7 +9,7 @@ import pytest
 from reportgen_cli.commands.compose import arguments
 
 from reportgen_core import OptionError, load
-from reportgen_core.models.composition import check
+from reportgen_core.models.composition import check_composition
 
 TINY = [
     "--encoder", "resnet50", "--decoder", "hier-lstm", "--encoder-option", "size=64",
@@ -30,7 +30,7 @@ def test_the_folder_holds_the_model_that_the_table_told(rg, tmp_path: Path) -> N
         assert rows[part]["parameters"] == sum(p.numel() for p in module.parameters())
     assert made.encoder.image.height == 64
     assert made.text.max_sentences == 3
-    assert made.decoder.recipe["options"] == {"hidden": 16, "embedding": 16}
+    assert made.decoder.part_config["options"] == {"hidden": 16, "embedding": 16}
 
 
 def test_the_table_names_parts_shapes_and_counts(rg) -> None:
@@ -99,7 +99,7 @@ def test_a_preset_is_what_its_file_says() -> None:
     assert (made["encoder"], made["decoder"], made["retriever"]) == ("vgg19", "hier-lstm", None)
     assert made["decoder_options"]["attention"] == "visual"
     assert made["text"].max_vocabulary == 1000
-    assert check(**made).rows[0].gives.startswith("196 = 1 × 14 × 14 tokens of 512")  # section 4.2
+    assert check_composition(**made).rows[0].gives.startswith("196 = 1 × 14 × 14 tokens of 512")  # section 4.2
 
 
 def test_what_is_asked_beside_a_preset_replaces_its_own() -> None:

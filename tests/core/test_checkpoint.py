@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from reportgen_core import CheckpointError, OptionError, UnknownName, load, save
-from reportgen_core.models import loading as checkpoint
+from reportgen_core.models import format as checkpoint
 from reportgen_core.testing.parts import WORDS, sample_batch, tiny_model
 from reportgen_core.types import GenerationSettings
 
@@ -66,7 +66,7 @@ def test_the_weights_are_mapped_not_copied(folder):
     ({"format": "1"}, r"no format number"),
     ({"speed": 3}, r"unknown key 'speed'"),
     ({"image": None}, r"lacks image"),
-    ({"text": {"recipe": "plain", "sectoins": ["findings"]}}, r"unknown TextSpec option 'sectoins'; did you mean 'sections'"),
+    ({"text": {"recipe": "plain", "sectoins": ["findings"]}}, r"config.json: text has no setting 'sectoins'; did you mean 'sections'"),
     ({"vocabulary_sha256": "0" * 64}, r"vocabulary.json is not the vocabulary this model was trained with"),
     ({"retriever": {"name": "x", "options": {}}}, r"lacks one of decoder, retriever"),
 ])  # fmt: skip
@@ -104,7 +104,7 @@ def test_words_that_do_not_fit_the_weights_are_refused(folder):
     """Another vocabulary with a config that knows it: the shape in the weights gives it away."""
     words = [*json.loads((folder / "vocabulary.json").read_text()), "more"]
     (folder / "vocabulary.json").write_text(json.dumps(words))
-    edit(folder / "config.json", vocabulary_sha256=checkpoint._digest(tuple(words)))
+    edit(folder / "config.json", vocabulary_sha256=checkpoint.words_digest(tuple(words)))
     with pytest.raises(
         CheckpointError, match=rf"has shape \({len(WORDS) + 4}, 16\), but config and vocabulary ask for"
     ):
@@ -136,6 +136,38 @@ def test_a_missing_file_is_named(folder, file):
     (folder / file).unlink()
     with pytest.raises(CheckpointError, match=file):
         load(folder)
+
+
+def wrapped(made, how: str):
+    """The model as a user may have wrapped it, and a copy of its plain state."""
+    plain = {k: v.clone() for k, v in made.state_dict().items()}
+    if how == "compiled":
+        return torch.compile(made), plain
+    if how == "compiled encoder":
+        made.encoder = torch.compile(made.encoder)
+    elif how == "parallel":
+        return torch.nn.DataParallel(made), plain
+    elif how == "parallel decoder":
+        made.decoder = torch.nn.DataParallel(made.decoder)
+    return made, plain
+
+
+@pytest.mark.parametrize("how", ["compiled", "compiled encoder", "parallel", "parallel decoder"])
+def test_a_wrapped_model_is_saved_as_the_model_that_it_is(how, tmp_path):
+    model, plain = wrapped(tiny_model(), how)
+    again = load(save(model, tmp_path / "model")).state_dict()
+    assert again.keys() == plain.keys()
+    assert all(torch.equal(again[k], plain[k]) for k in plain)
+
+
+def test_what_could_not_be_loaded_again_is_not_saved(folder, tmp_path):
+    """A layer that no config describes: found while saving, and what was there before stays."""
+    model = load(folder)
+    model.decoder.extra = torch.nn.Linear(2, 2)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    with pytest.raises(CheckpointError, match=r"decoder\.extra"):
+        save(model, folder)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
 def test_a_full_disk_leaves_the_old_model_as_it_was(made, folder, monkeypatch):

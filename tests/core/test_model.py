@@ -21,7 +21,8 @@ from reportgen_core import (
     load,
     save,
 )
-from reportgen_core.models.composition import check, target_spec
+from reportgen_core.models.composition import check_composition
+from reportgen_core.models.model import target_spec
 from reportgen_core.testing.parts import tiny_model
 from reportgen_core.text.spec import Vocabulary
 
@@ -95,14 +96,14 @@ def test_an_unknown_precision_lists_those_there_are(studies):
 
 def test_a_plan_counts_what_composing_builds_without_building_it():
     options = {"size": 64, "model_args": {"growth_rate": 4, "block_config": [1, 1, 1, 1]}}
-    plan = check(encoder="densenet121", decoder="hier-lstm", encoder_options=options)
+    plan = check_composition(encoder="densenet121", decoder="hier-lstm", encoder_options=options)
     built = compose(encoder="densenet121", decoder="hier-lstm", encoder_options=options)
     assert [r.parameters for r in plan.rows] == [
         sum(p.numel() for p in m.parameters()) for m in (built.encoder, built.decoder)
     ]
     assert any("no words" in note for note in plan.notes)
     assert any("weights are random" in note for note in plan.notes)
-    told = check(encoder="densenet121", decoder="hier-lstm", encoder_options={**options, "pretrained": True})
+    told = check_composition(encoder="densenet121", decoder="hier-lstm", encoder_options={**options, "pretrained": True})
     assert not any("random" in note for note in told.notes)
 
 

@@ -284,8 +284,8 @@ def test_features_of_a_fixed_encoder_are_computed_once_a_study_and_teach_the_sam
     learn, held = studies(tmp_path, 8), studies(tmp_path, 4, "val")
     fixed = {**SMALL, "frozen": 5}
     seen = []
-    encode = Model._encode
-    monkeypatch.setattr(Model, "_encode", lambda self, batch: seen.extend(batch.ids) or encode(self, batch))
+    encode = Model.encode
+    monkeypatch.setattr(Model, "encode", lambda self, batch: seen.extend(batch.ids) or encode(self, batch))
     found = []
     for keep in (False, True):
         start = compose(encoder="densenet121", encoder_options=fixed, decoder="hier-lstm", text=model().text,
@@ -296,3 +296,31 @@ def test_features_of_a_fixed_encoder_are_computed_once_a_study_and_teach_the_sam
         assert len(seen) == (12 if keep else 3 * 12)
     for name, value in found[0].items():
         torch.testing.assert_close(found[1][name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_kept_features_are_the_runs_and_not_the_callers(tmp_path):
+    """After training with kept features a new image under an old id has features of its own."""
+    learn = studies(tmp_path, 6)
+    start = compose(encoder="densenet121", encoder_options={**SMALL, "frozen": 5}, decoder="hier-lstm",
+                    text=model().text, decoder_options={"hidden": 16, "embedding": 16, "tags_used": 2})  # fmt: skip
+    train(start, learn, out=tmp_path / "run", settings=replace(SETTINGS, epochs=1, keep_features=True))
+    trained = load(tmp_path / "run")
+    for made in (start, trained):
+        swapped = [replace(learn[1], id=learn[0].id)]
+        own = made.pooled_features([learn[1]])[learn[1].id]
+        assert (made.pooled_features(swapped)[learn[0].id] == own).all()
+
+
+def test_kept_features_hold_the_tags_of_the_encoder(tmp_path):
+    """DiTag with tag classifiers of its own is trained alike, with and without kept features."""
+    options = {"inner": "densenet121", "inner_options": SMALL, "tags": True, "width": 8}
+    learn = studies(tmp_path, 6)
+    learn[0] = replace(learn[0], tags=("normal",), views=(replace(learn[0].views[0], projection="frontal"),))
+    finals = []
+    for keep in (False, True):
+        start = compose(encoder="ditag", encoder_options=options, decoder="hier-lstm", text=model().text,
+                        decoder_options={"hidden": 16, "embedding": 16, "tags_used": 2})  # fmt: skip
+        settings = replace(SETTINGS, epochs=2, freeze_encoder=True, keep_features=keep)
+        finals.append(train(start, learn, out=tmp_path / f"run{keep}", settings=settings).state_dict())
+    for name, value in finals[0].items():
+        torch.testing.assert_close(finals[1][name], value, rtol=1e-3, atol=1e-4, msg=name)

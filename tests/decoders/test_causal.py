@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.activations import ACT2FN
 
 from reportgen_core import FeatureSpec, GenerationSettings, OptionError, TargetSpec, load
-from reportgen_core.models.composition import check, compose
+from reportgen_core.models.composition import check_composition, compose
 from reportgen_core.registries import decoders
 from reportgen_core.testing.parts import check_decoder
 from reportgen_core.text.spec import BOS, EOS, PAD, TextSpec, Vocabulary
@@ -170,7 +170,7 @@ def test_a_checkpoint_does_not_need_the_folder_its_weights_came_from(tmp_path):
     again = load(tmp_path / "model")
     torch.testing.assert_close(again.decoder.model.state_dict(), model.decoder.model.state_dict())
     options = json.loads((tmp_path / "model" / "config.json").read_text())["decoder"]["options"]
-    assert again.decoder.recipe["options"] == options == {"config": GPT2, "pretrained": str(folder)}
+    assert again.decoder.part_config["options"] == options == {"config": GPT2, "pretrained": str(folder)}
 
 
 def test_weights_of_another_size_say_what_differs(tmp_path):
@@ -184,7 +184,7 @@ def test_weights_of_another_size_say_what_differs(tmp_path):
 
 
 def test_densenet121_with_gpt2_as_published_composes_without_memory():
-    plan = check(encoder="densenet121", decoder="gpt2", text=TextSpec())
+    plan = check_composition(encoder="densenet121", decoder="gpt2", text=TextSpec())
     assert plan.rows[1].parameters > 100_000_000
 
 

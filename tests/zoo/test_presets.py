@@ -12,7 +12,7 @@ from reportgen_zoo.manifest.schema import DataFormatError
 from reportgen_zoo.reproduce.preset import PresetError, load_preset, read_preset
 
 from reportgen_core import Entry, UnknownName
-from reportgen_core.models.composition import check
+from reportgen_core.models.composition import check_composition
 from reportgen_core.registries import datasets, presets
 from reportgen_core.training.settings import TrainSettings
 
@@ -27,7 +27,7 @@ def test_every_file_is_registered_and_every_entry_has_a_file() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_a_preset_composes_without_weights(name: str) -> None:
     made = load_preset(name).compose
-    plan = check(
+    plan = check_composition(
         encoder=made.encoder, decoder=made.decoder, retriever=made.retriever,
         encoder_options=made.encoder_options, decoder_options=made.decoder_options, text=load_preset(name).text_spec(),
     )  # fmt: skip

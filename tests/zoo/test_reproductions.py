@@ -16,7 +16,7 @@ from reportgen_zoo.reproduce.run import asked_for, finished, presets_that_write,
 from reportgen_zoo.reproduce.scales import SCALES, Scale, scaled
 
 from reportgen_core import Collection, DataError, OptionError, load
-from reportgen_core.models.composition import check
+from reportgen_core.models.composition import check_composition
 from reportgen_core.registries import datasets, presets
 from reportgen_core.scoring.scorecard import System
 from reportgen_core.types import Line
@@ -74,7 +74,7 @@ def test_a_scale_gives_every_system_the_same_encoder_and_budget_and_keeps_what_i
     for kept in ("mode", "depths", "tags", "views"):
         assert small.compose.encoder_options.get(kept) == ours.compose.encoder_options.get(kept)
     parts = small.compose
-    plan = check(
+    plan = check_composition(
         encoder=parts.encoder, encoder_options=parts.encoder_options, decoder=parts.decoder,
         decoder_options=parts.decoder_options, text=small.text_spec(),
     )  # fmt: skip

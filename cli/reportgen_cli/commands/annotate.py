@@ -92,9 +92,9 @@ def annotate(
     from reportgen_core.annotation.findings import annotate as findings_of
     from reportgen_core.annotation.findings import annotator
     from reportgen_core.annotation.thresholds import load_thresholds
-    from reportgen_core.models.loading import find
+    from reportgen_core.models.loading import find_model_folder
 
-    folder = find(model)
+    folder = find_model_folder(model)
     made = load(folder).to(pick_device(device))
     annotator(made)
     asked = Columns(

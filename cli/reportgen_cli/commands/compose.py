@@ -17,7 +17,7 @@ from ..options import FOLDER, part, values
 from ..render import table
 
 if TYPE_CHECKING:
-    from reportgen_core.models.composition import Plan
+    from reportgen_core.models.composition import CompositionPlan
 
 
 @click.command()
@@ -59,10 +59,10 @@ def compose(
     options = {"encoder_options": parse_options(encoder_options), "decoder_options": parse_options(decoder_options)}
     asked = arguments(preset, parts, options, parse_options(text))
 
-    from reportgen_core.models.composition import check
+    from reportgen_core.models.composition import check_composition
     from reportgen_core.models.composition import compose as build
 
-    plan = check(**asked)
+    plan = check_composition(**asked)
     _show(plan, as_json)
     if only_check:
         return
@@ -117,7 +117,7 @@ def free_folder(folder: Path, force: bool) -> Path:
     return folder
 
 
-def _show(plan: Plan, as_json: bool) -> None:
+def _show(plan: CompositionPlan, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(plan), indent=2))
         return

@@ -142,7 +142,7 @@ def _with_model(asked: Mapping[str, Any], how: dict[str, Any], collection: Colle
     features = _features(asked["features"])
     if asked["nearest_image"]:
         studies = (*collection.split("train"), *collection.split(split))
-        features = model.pooled(studies, batch_size=asked["batch_size"])
+        features = model.pooled_features(studies, batch_size=asked["batch_size"])
     beams = max(asked["beams"], asked["n_best"])
     settings = GenerationSettings(beams, asked["n_best"], attention=False, distinct=asked["distinct"])
     how |= {"sections": sections, "background": replace(background, features=features)}

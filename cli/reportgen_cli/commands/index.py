@@ -37,9 +37,9 @@ def index() -> None:
 
 def _model(name: str, device: str) -> tuple[Model, Path]:
     from reportgen_core import load
-    from reportgen_core.models.loading import find
+    from reportgen_core.models.loading import find_model_folder
 
-    return load(name).to(pick_device(device)), find(name)
+    return load(name).to(pick_device(device)), find_model_folder(name)
 
 
 @index.command()
@@ -95,11 +95,11 @@ def remove(model: str, ids: tuple[str, ...], place: Path | None) -> None:
     \b
     Example: rg index remove cvse-run 17 23
     """
-    from reportgen_core.models.loading import find
+    from reportgen_core.models.loading import find_model_folder
     from reportgen_core.retrieval.index import FOLDER as INSIDE
     from reportgen_core.retrieval.search import shrink_index
 
-    written = shrink_index(place or find(model) / INSIDE, ids)
+    written = shrink_index(place or find_model_folder(model) / INSIDE, ids)
     click.echo(f"{len(ids)} texts removed, {len(written)} in {written.folder}", err=True)
 
 

@@ -78,7 +78,7 @@ def report(
     shown = Shown(as_json, attention, out, len(studies) > 1, pictures, made.encoder.features.grid)
     kept = default_cache() if cache else None
     how: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers, "cache": kept}
-    if not shown.all(made.reports(studies, settings, **how)):
+    if not shown.all(made.iter_reports(studies, settings, **how)):
         click.get_current_context().exit(1)
 
 
@@ -119,7 +119,7 @@ def ready(name: str | None, device: str, precision: str) -> Model:
     known = manifests.catalogue().models.get(chosen.partition("@")[0])
 
     from reportgen_core import load
-    from reportgen_core.models.model import best_precision
+    from reportgen_core.models.precision import best_precision
 
     place = pick_device(device)
     model = load(chosen).to(place)

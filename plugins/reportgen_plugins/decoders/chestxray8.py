@@ -12,6 +12,8 @@ prediction layer.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -29,9 +31,11 @@ from reportgen_core import (
     Targets,
     TargetSpec,
 )
+from reportgen_core.annotation.thresholds import THRESHOLDS
 
 from ..pooling import check_pooling, pooled
 from .blocks.balance import BalancedLoss
+from .blocks.kept_file import KeptFile
 
 
 class ImageClassifier(Decoder):
@@ -52,6 +56,7 @@ class ImageClassifier(Decoder):
         unsaid: str = "absent",
     ) -> None:
         super().__init__(features, targets)
+        self._thresholds = KeptFile(THRESHOLDS)
         if not features.tokens:
             raise CompositionError("chestxray8 looks at images, and this encoder has no token")
         check_pooling("chestxray8", pooling, sharpness)
@@ -80,6 +85,18 @@ class ImageClassifier(Decoder):
         return Decoded({"finding": loss}, logits.new_zeros(0, len(self.targets.words)))
 
     @torch.inference_mode()
+    def write_files(self, folder: Path, model_digest: str) -> None:
+        """Write the thresholds that were chosen for these weights."""
+        self._thresholds.write(folder)
+
+    def read_files(self, folder: Path, model_digest: str) -> None:
+        """Keep the thresholds that stand in the model's folder."""
+        self._thresholds.read(folder)
+
+    def drop_files(self) -> None:
+        """Forget the thresholds: they do not hold for the weights to come."""
+        self._thresholds.content = None
+
     def annotate(self, features: Features, targets: Targets) -> Annotation:
         """Findings of the images; reports are not read."""
         return Annotation(self.logits(features).float().sigmoid())

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -47,11 +48,13 @@ from reportgen_core import (
     Targets,
     TargetSpec,
 )
+from reportgen_core.annotation.thresholds import THRESHOLDS
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK
 
 from .blocks.aete import AttentionEncodedText, penalty, saliency
 from .blocks.attention import AdditiveAttention, attend
 from .blocks.balance import BalancedLoss
+from .blocks.kept_file import KeptFile
 from .blocks.lstm_step import Kept, WordCell
 from .blocks.report_words import Held, most_words, taught, word_loss, written
 from .blocks.search import State, Step, search
@@ -104,6 +107,7 @@ class TieNet(Decoder):
         vectors: str = "",
     ) -> None:
         super().__init__(features, targets)
+        self._thresholds = KeptFile(THRESHOLDS)
         V, L = len(targets.words), len(targets.findings)
         C = transition if features.tokens else 0
         if not 0 <= word_dropout < 1:
@@ -250,6 +254,18 @@ class TieNet(Decoder):
         return words.masked_fill(gone, UNK)
 
     @torch.inference_mode()
+    def write_files(self, folder: Path, model_digest: str) -> None:
+        """Write the thresholds that were chosen for these weights."""
+        self._thresholds.write(folder)
+
+    def read_files(self, folder: Path, model_digest: str) -> None:
+        """Keep the thresholds that stand in the model's folder."""
+        self._thresholds.read(folder)
+
+    def drop_files(self) -> None:
+        """Forget the thresholds: they do not hold for the weights to come."""
+        self._thresholds.content = None
+
     def annotate(self, features: Features, targets: Targets) -> Annotation:
         """Findings of studies whose reports are given, and the rows of G over `targets.words[:, 1:]`."""
         assert targets.words is not None

@@ -18,6 +18,7 @@ sentence takes part as an image that fits none of the others' sentences.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,6 +38,7 @@ from reportgen_core import (
 from reportgen_core.interfaces import Retriever
 from reportgen_core.registries import sentence_groupers
 from reportgen_core.retrieval.index import TextIndex
+from reportgen_core.retrieval.kept_texts import read_texts, write_texts
 from reportgen_core.sentence_parts import Group
 from reportgen_core.text.spec import SPECIAL, TextSpec, join
 from reportgen_core.types import TextRow
@@ -191,15 +193,26 @@ class CVSE(Retriever):
         rows = tuple(TextRow(id, t) for id, t in zip(ids, texts, strict=True))
         self._bank, self._index = Bank(bank.rows, bank.vectors, bank.groups, bank.central, rows), None
 
-    def kept(self) -> TextIndex | tuple[Sequence[TextRow], Tensor] | None:
+    def texts_to_save(self) -> TextIndex | tuple[Sequence[TextRow], Tensor] | None:
         """The open index, or the groups it learned with their vectors by the present weights."""
         if self._bank is not None:
             return self._bank.texts, self._central(self._bank)
         return self._index.index if self._index is not None else None
 
-    def hold(self, index: TextIndex) -> None:
+    def use_index(self, index: TextIndex) -> None:
         """Search this index from now on."""
         self._bank, self._index = None, Stages(index)
+
+    def write_files(self, folder: Path, model_digest: str) -> None:
+        """Write the texts as an index in the model's folder."""
+        write_texts(self, folder, model_digest)
+
+    def read_files(self, folder: Path, model_digest: str) -> None:
+        """Search the index in the model's folder from now on, if there is one."""
+        read_texts(self, folder, model_digest)
+
+    def drop_files(self) -> None:
+        """Keep the texts: training replaces them at its end."""
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         """(n, joint): texts in the joint space."""
@@ -209,7 +222,7 @@ class CVSE(Retriever):
 
     def text_encoder(self) -> Mapping[str, Any]:
         """The sentence encoder's name, options and fingerprint."""
-        return {**self._reader.recipe, "fingerprint": self._reader.fingerprint}
+        return {**self._reader.part_config, "fingerprint": self._reader.fingerprint}
 
     # What it finds
 
@@ -242,7 +255,7 @@ class CVSE(Retriever):
         with torch.no_grad(), torch.autocast(features.tokens.device.type, enabled=False):
             return self.conditional.scores(self.conditional.regions(_float(features)), self.embed(texts))
 
-    def held(self) -> Sequence[TextRow]:
+    def stored_texts(self) -> Sequence[TextRow]:
         """The texts it finds."""
         if self._bank is not None:
             return self._bank.texts
@@ -260,7 +273,9 @@ class CVSE(Retriever):
 
     def owners(self, texts: Sequence[str]) -> Sequence[int]:
         """The group that has the text, or the one whose central sentence is nearest by the sentence encoder."""
-        bank = self._bank or make_bank([Group(r.members or (r.text,), r.text) for r in self.held()], self._reader)
+        bank = self._bank or make_bank(
+            [Group(r.members or (r.text,), r.text) for r in self.stored_texts()], self._reader
+        )
         vectors = torch.from_numpy(self._reader.encode(list(texts))).float()
         found: list[int] = bank.group_of(texts, vectors).tolist()
         return found

@@ -7,6 +7,7 @@ is, so that it is worth what its pretrained weights are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from reportgen_core import CompositionError, Decoded, Features, FeatureSpec, Hit, Targets, TargetSpec
 from reportgen_core.interfaces import Retriever
 from reportgen_core.retrieval.index import TextIndex
+from reportgen_core.retrieval.kept_texts import read_texts, write_texts
 from reportgen_core.types import TextRow
 
 from .exact_search import live_blocks, merge
@@ -42,13 +44,24 @@ class Nearest(Retriever):
         rows = tuple(TextRow(id, text) for id, text in zip(ids, texts, strict=True))
         self._held, self._index = (rows, F.normalize(features.pooled.float(), dim=-1)), None
 
-    def kept(self) -> TextIndex | tuple[Sequence[TextRow], Tensor] | None:
+    def texts_to_save(self) -> TextIndex | tuple[Sequence[TextRow], Tensor] | None:
         """The open index, or the reports with the pooled features of their images."""
         return self._held if self._held is not None else self._index
 
-    def hold(self, index: TextIndex) -> None:
+    def use_index(self, index: TextIndex) -> None:
         """Search this index from now on."""
         self._held, self._index = None, index
+
+    def write_files(self, folder: Path, model_digest: str) -> None:
+        """Write the texts as an index in the model's folder."""
+        write_texts(self, folder, model_digest)
+
+    def read_files(self, folder: Path, model_digest: str) -> None:
+        """Search the index in the model's folder from now on, if there is one."""
+        read_texts(self, folder, model_digest)
+
+    def drop_files(self) -> None:
+        """Keep the texts: training replaces them at its end."""
 
     def embed(self, texts: Sequence[str]) -> Tensor:
         """Raises CompositionError: reports are found by their images."""

@@ -81,7 +81,7 @@ def convert(
 ) -> Conversion:
     """Write the model of `into`, with the weights that `file` has for it, to `out`. Raises ReportgenError."""
     from reportgen_core import load, save
-    from reportgen_core.models.loading import default_card
+    from reportgen_core.models.model import default_card
 
     model = load(into)
     given = read_tensors(file)
@@ -157,7 +157,7 @@ def _fill_encoder(model: Model, state: Mapping[str, Tensor], file: Path) -> set[
 
     from reportgen_core.registries import encoders
 
-    recipe = model.encoder.recipe
+    recipe = model.encoder.part_config
     options = {k: v for k, v in recipe["options"].items() if k != "pretrained"}
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / file.with_suffix(".safetensors").name

@@ -186,7 +186,7 @@ def _evaluate(
     every = tuple(s for split in SPLITS for s in studies[split])
     collection = Collection(every, Audit(asked.data, len(every), sum(len(s.views) for s in every)))
     sections, size = preset.text_spec().sections, 32
-    features = model.pooled((*studies["train"], *studies["test"]), batch_size=size, cache=cache)
+    features = model.pooled_features((*studies["train"], *studies["test"]), batch_size=size, cache=cache)
     printed = (k for row in preset.numbers for k in row.values if k in metrics and k not in METRICS)
     scored = tuple(dict.fromkeys((*(scale_of(asked.scale).metrics or METRICS), *printed)))
     background = replace(background_of(collection, studies["test"], sections), features=features)

@@ -1,0 +1,99 @@
+"""Turn what a decoder or a retriever gave for one study into a Report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..text.recipes import with_stop
+from ..text.spec import TextSpec, Vocabulary, join, recipe, spans
+from ..types import Attention, Candidate, Generated, Hit, Report, TargetSpec
+from .repeats import without_repeats
+
+SHOWN_TAGS = 20  # recall@20 is the widest that papers print
+
+
+@dataclass(frozen=True)
+class ReportBuilder:
+    """Builds reports from ids of words, by the text recipe and the names of one model."""
+
+    text: TextSpec
+    vocabulary: Vocabulary
+    targets: TargetSpec
+
+    def from_words(self, id: str, generated: Generated) -> Report:
+        """Return the report of one study: its best candidate, and the texts of the others as alternatives."""
+        best = generated.candidates[0]
+        rows, attention = self._rows(best), best.attention
+        sentences = _sentences(rows, self.text, by_word=attention is not None and attention.per == "word")
+        tags, findings = self.targets.tags, self.targets.findings
+        return Report(
+            id,
+            join(filter(None, rows), self.text),
+            tuple(join([s], self.text) for s, _ in sentences),
+            best.score,
+            _ranked(tags, generated.tags, SHOWN_TAGS),
+            _ranked(findings, generated.findings, len(findings)),
+            tuple(join(filter(None, self._rows(c)), self.text) for c in generated.candidates[1:]),
+            attention,
+            _attended_tags(tags, attention),
+            words=tuple(w for row in rows for w in row),
+            rows=tuple(span for _, span in sentences) if attention is not None else (),
+        )
+
+    def distinct(self, candidate: Candidate) -> Candidate:
+        """Return the candidate without sentences that occur in it already."""
+        mark = recipe(self.text).mark
+        return without_repeats(candidate, self.vocabulary.encode([mark])[0] if mark in self.vocabulary.words else None)
+
+    def _rows(self, candidate: Candidate) -> list[list[str]]:
+        """Return the words as the decoder gave them: one row a sentence, or one for the whole report."""
+        return [self.vocabulary.decode(ids) for ids in candidate.sentences]
+
+
+def from_hits(id: str, hits: Sequence[Hit], *, by_sentence: bool) -> Report:
+    """Return the report of retrieved texts: all hits as sentences, or the best hit and alternatives."""
+    if not hits:
+        return Report(id, "")
+    if by_sentence:
+        return _join_hits(id, hits)
+    best = hits[0]
+    others = tuple(h.text for h in hits[1:])
+    return Report(id, best.text, (best.text,), best.score, alternatives=others, attention=best.attention)
+
+
+def _sentences(
+    rows: Sequence[Sequence[str]], text: TextSpec, *, by_word: bool
+) -> list[tuple[Sequence[str], tuple[int, int]]]:
+    """Return the sentences that have words, each with its rows of attention: its own, or those of its words."""
+    sentences, before = [], 0
+    for i, row in enumerate(rows):
+        for start, end in spans(row, text):
+            sentences.append((row[start:end], (before + start, before + end) if by_word else (i, i + 1)))
+        before += len(row)
+    return sentences
+
+
+def _join_hits(id: str, hits: Sequence[Hit]) -> Report:
+    """Return a report of retrieved sentences, each with the attention it was found by."""
+    regions = [h.attention.regions for h in hits if h.attention is not None and h.attention.regions is not None]
+    attention = Attention("sentence", torch.cat(regions)) if len(regions) == len(hits) else None
+    rows = tuple((i, i + 1) for i in range(len(hits))) if attention else ()
+    texts = tuple(h.text for h in hits)
+    score = sum(h.score for h in hits) / len(hits)
+    return Report(id, " ".join(map(with_stop, texts)), texts, score, attention=attention, rows=rows)
+
+
+def _ranked(names: Sequence[str], probabilities: Tensor | None, most: int) -> Mapping[str, float]:
+    """Return the `most` likeliest names with their probabilities, the likeliest first."""
+    if probabilities is None or not names:
+        return {}
+    best = probabilities.float().cpu().topk(min(most, len(names)))
+    return {names[i]: round(p, 6) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)}
+
+
+def _attended_tags(tags: Sequence[str], attention: Attention | None) -> tuple[str, ...]:
+    return () if attention is None or attention.tag_ids is None else tuple(tags[i] for i in attention.tag_ids.tolist())
