@@ -1,6 +1,6 @@
-"""Interfaces, registries and the five things one does with a model of chest X-ray report generation.
-
-`import reportgen_core` does not import torch; naming `Encoder`, `compose`, `load` and the like does.
+"""Define what the author of a plugin must know: values, interfaces, errors, hooks and registries. The functions that
+most programs call (`compose`, `load`, `save`, `train`, `evaluate`) live in the wings and are public here, too. `import
+reportgen_core` does not import torch; the first use of `Encoder`, `compose`, `load` and the like does.
 """
 
 from __future__ import annotations

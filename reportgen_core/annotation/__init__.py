@@ -1,4 +1,7 @@
-"""Which findings a model sees in each row of a table, and how well it tells them apart."""
+"""Predict the findings of each row of a table, and measure how well a model predicts them. A row is a report, an image
+or an image with its report. The wing reads rows one after another, chooses a threshold for each finding on validation
+rows, and computes ROC curves with their intervals.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How parts are put together into a model, saved as a folder, and built from a folder again."""
+"""Build a model from an encoder and a decoder or retriever, save it as a folder, and load it again. `compose` checks
+that the parts fit before it allocates memory. A `Snapshot` holds what a model's folder keeps: config, words, tags,
+tensors and files. The `Model` itself generates the reports of studies.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which stored texts belong to an image, and which images belong to a text."""
+"""Find stored texts for an image, and images for a text. An index holds texts and their vectors on disk, belongs to one
+model, and can grow and shrink. The wing builds and searches indexes, in two stages if the retriever has two, and
+computes recall, precision, MAP and median rank of what it found.
+"""
 
 from __future__ import annotations
 

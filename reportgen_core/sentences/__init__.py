@@ -1,4 +1,7 @@
-"""Which sentences are abnormal, and which sentences say the same."""
+"""Find the abnormal sentences of reports, and group the sentences that say the same. The wing trains, saves and scores
+sentence classifiers, labels the reports of large tables sentence by sentence, and saves groups of sentences as a
+folder. The interfaces of the parts that it uses are in `reportgen_core.sentence_parts`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Checks that a part keeps what its interface promises: the conformance kit."""
+"""Check that a part keeps the promises of its interface: shapes, gradients, masks, repeatable output, saving and
+loading. The tests of a third-party package call these functions on its own parts; the built-in parts are tested by the
+same functions.
+"""
 
 from __future__ import annotations
 

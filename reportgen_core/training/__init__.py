@@ -1,4 +1,7 @@
-"""How a model learns from studies, and continues after it was killed."""
+"""Train a model on studies, and resume a run that was killed. A run is a folder with the best model, the state to
+resume from, the settings and a log. The wing also collects words, tags and findings from the training studies, puts
+reports of similar length into one batch, and computes the features of a fixed encoder only once.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,3 @@
-"""What somebody sees in a browser or in a picture."""
+"""Draw what a user sees in a browser or as a picture: the page of an evaluation, the page of an explained report, the
+attention over a radiograph, shaded words, ROC curves and reliability diagrams.
+"""

@@ -1,1 +1,3 @@
-"""A blind reading study: people score reports beside their radiographs without knowing who wrote them."""
+"""Run a blind reading study: people score reports next to their radiographs and do not know who wrote them. The room
+draws the cases, serves the page of the readers, keeps their answers, and scores them.
+"""

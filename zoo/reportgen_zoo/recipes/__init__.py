@@ -1,1 +1,3 @@
-"""How the trained models of the zoo were made: data, training, scores."""
+"""Make the trained models of the zoo again. Each recipe holds the data, the training and the scores of one model;
+nothing else imports this room.
+"""

@@ -1,4 +1,6 @@
-"""How a published system does here, compared with its paper."""
+"""Train and evaluate a published system, and compare its scores with its paper's. A preset holds the system as data, a
+scale says how large a run is, and the result is a folder and a table.
+"""
 
 from __future__ import annotations
 

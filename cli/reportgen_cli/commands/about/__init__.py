@@ -1,1 +1,1 @@
-"""What is installed, and whether it works."""
+"""Show what is installed, and check that it works: `rg demo`, `rg doctor`, `rg info`, `rg list` and `rg plugins`."""

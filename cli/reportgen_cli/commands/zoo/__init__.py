@@ -1,1 +1,1 @@
-"""Which models there are, and how they come and go."""
+"""List trained models, pull, verify and remove them, and publish new ones: `rg zoo`."""

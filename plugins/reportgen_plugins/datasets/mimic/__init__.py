@@ -1,1 +1,3 @@
-"""Where the studies of MIMIC-CXR are, and what their reports say in which section."""
+"""Read MIMIC-CXR: the tables and images of MIMIC-CXR-JPG, with the reports of MIMIC-CXR. The room finds the report
+texts in a folder, a zip or a table, and cuts each report into its sections.
+"""

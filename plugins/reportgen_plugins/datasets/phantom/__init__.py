@@ -1,4 +1,6 @@
-"""How a radiograph with known findings is drawn, and how its report is written."""
+"""Draw synthetic chest radiographs with known findings, and write their reports. The phantom tests that a system learns
+and looks at the right place, since each finding's box is known. Its images are drawings, not data of patients.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Which findings a report states, denies or doubts, by rules."""
+"""Find which findings a report states, denies or doubts, by rules. The phrases of each finding and the cues of negation
+and doubt are data in two TOML files.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,3 @@
-"""How much the wording of a report agrees with its reference."""
+"""Measure how much the wording of a report agrees with its reference: BLEU, ROUGE-L, METEOR and CIDEr-D, with the
+tokenizer of the COCO caption evaluation.
+"""

@@ -1,1 +1,3 @@
-"""The demonstration model that ships inside: its report language, its data, its encoder."""
+"""Make the demonstration model that is part of the package: its data, its encoder, the small language of its reports
+and its scores.
+"""
