@@ -160,6 +160,7 @@ class Batch:
     mask: Tensor  # (B, V) bool, True where there is an image
     targets: Targets
     views: tuple[tuple[View, ...], ...] = ()  # of each study those that were read, in the order of the pixels
+    pictures: tuple[tuple[Array, ...], ...] = ()  # of each view the grey image (h, w), 0..1, if asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,7 @@ class Report:
         str, ...
     ] = ()  # as the model wrote them, sentence marks among them; where it looked by word, one a row
     rows: tuple[tuple[int, int], ...] = ()  # of each sentence its first row of attention, and the one after its last
+    images: tuple[Array, ...] = field(default=(), repr=False, compare=False)  # (h, w) grey 0..1 of `views`, if kept
     problem: str = ""
     note: str = ""  # what a reader should know of the images: no frontal view, say
 

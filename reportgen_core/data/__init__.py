@@ -1,4 +1,7 @@
-"""How image files become studies with labels, and studies become batches of tensors."""
+"""Turn image files into studies, and studies into batches of tensors. The wing reads PNG, JPEG, DICOM and other images
+by their content, groups the files of one examination, brings pixels to the size that an encoder takes, adds finding
+labels to studies, and reads ahead while a model computes.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,25 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .batches import Item, Reader, check_views, choose_views, normalise, padded, read_batches
+    from .batches import (
+        LoadedStudy,
+        StudyReader,
+        check_views,
+        choose_views,
+        normalise,
+        pad_words,
+        read_batches,
+        read_with,
+    )
     from .dicom import DicomFacts, dicom_facts, is_dicom, naming, stored
-    from .images import cached, check_spec, default_cache, equalize, prepare, read_image
-    from .labels import LabelsTexts, from_mesh, relabel
+    from .images import cached, check_spec, default_cache, equalize, prepare, read_image, shrink, with_picture
+    from .labels import from_mesh, relabel
     from .study_files import group_files
 
 __all__ = [
     "DicomFacts",
-    "Item",
-    "LabelsTexts",
-    "Reader",
+    "LoadedStudy",
+    "StudyReader",
     "cached",
     "check_spec",
     "check_views",
@@ -30,21 +41,42 @@ __all__ = [
     "is_dicom",
     "naming",
     "normalise",
-    "padded",
+    "pad_words",
     "prepare",
     "read_batches",
     "read_image",
+    "read_with",
     "relabel",
+    "shrink",
     "stored",
+    "with_picture",
 ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "batches": ["Item", "Reader", "check_views", "choose_views", "normalise", "padded", "read_batches"],
+        "batches": [
+            "LoadedStudy",
+            "StudyReader",
+            "check_views",
+            "choose_views",
+            "normalise",
+            "pad_words",
+            "read_batches",
+            "read_with",
+        ],
         "dicom": ["DicomFacts", "dicom_facts", "is_dicom", "naming", "stored"],
-        "images": ["cached", "check_spec", "default_cache", "equalize", "prepare", "read_image"],
-        "labels": ["LabelsTexts", "from_mesh", "relabel"],
+        "images": [
+            "cached",
+            "check_spec",
+            "default_cache",
+            "equalize",
+            "prepare",
+            "read_image",
+            "shrink",
+            "with_picture",
+        ],
+        "labels": ["from_mesh", "relabel"],
         "study_files": ["group_files"],
     },
 )

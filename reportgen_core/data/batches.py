@@ -22,13 +22,24 @@ from torch.utils.data import DataLoader, Dataset
 from ..errors import ImageError, ShapeError
 from ..text.spec import BOS, EOS, PAD, SPECIAL, TextSpec, Vocabulary, flat, sentences
 from ..types import Batch, ImageSpec, Study, Targets, TargetSpec, View
-from .images import cached, check_spec
+from .images import cached, check_spec, with_picture
 from .study_files import group_files
 
 if TYPE_CHECKING:
     from ..types import Array
 
-__all__ = ["Reader", "batches", "check_views", "choose_views", "group_files", "normalise", "read_batches"]
+__all__ = [
+    "LoadedStudy",
+    "StudyReader",
+    "batches",
+    "check_views",
+    "choose_views",
+    "group_files",
+    "normalise",
+    "pad_words",
+    "read_batches",
+    "read_with",
+]
 
 _PREFERENCE = {"frontal": 0, "": 1, "lateral": 2}
 MOST_WORKERS = 8
@@ -54,7 +65,7 @@ def _by_preference(study: Study) -> tuple[View, ...]:
 
 
 @dataclass(frozen=True)
-class Reader:
+class StudyReader:
     """How a study becomes numbers: its images by `image`, its report by `text` into the words of `targets`.
 
     Targets are left out where text or names are not given. `cache` is the folder of prepared images.
@@ -64,49 +75,60 @@ class Reader:
     text: TextSpec | None = None
     targets: TargetSpec | None = None
     cache: Path | None = None
+    picture_side: int = 0  # pixels; 0: no picture is kept
 
-    def read(self, study: Study) -> Item:
-        """The study with every image in order of preference until there are `image.views`; never raises ImageError."""
+    def read(self, study: Study) -> LoadedStudy:
+        """Read the images of a study, frontal views first, until `image.views` of them could be read.
+
+        List the others in `problems`; never raise ImageError.
+        """
         views: list[View] = []
         images: list[Array] = []
+        pictures: list[Array] = []
         problems: list[str] = []
         for view in _by_preference(study):
             if len(views) == self.image.views:
                 break
             try:
-                images.append(cached(view.path, self.image, self.cache))
+                if self.picture_side:
+                    image, picture = with_picture(view.path, self.image, self.picture_side)
+                    pictures.append(picture)
+                else:
+                    image = cached(view.path, self.image, self.cache)
+                images.append(image)
                 views.append(view)
             except ImageError as e:
                 problems.append(str(e))
         if not study.views and self.image.views:
             problems.append(f"study {study.id} has no image")
-        return Item(study, tuple(views), tuple(images), tuple(problems))
+        return LoadedStudy(study, tuple(views), tuple(images), tuple(problems), tuple(pictures))
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class LoadedStudy:
     """One study as read: the images that could be read, and what is wrong with the others."""
 
     study: Study
     views: tuple[View, ...]
     images: tuple[Array, ...]  # (H, W) uint8 each
     problems: tuple[str, ...] = ()
+    pictures: tuple[Array, ...] = ()  # (h, w) grey 0..1 of each image, if the reader keeps them
 
 
 @dataclass(frozen=True)
-class _Stack:
+class _Collate:
     """Stacks items: the studies with an image as a batch, and what was wrong by study."""
 
-    reader: Reader
+    reader: StudyReader
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     switches: bool = False  # whether any study of the whole set has sentence labels
 
     @classmethod
-    def of(cls, reader: Reader, studies: Sequence[Study]) -> _Stack:
+    def of(cls, reader: StudyReader, studies: Sequence[Study]) -> _Collate:
         words = reader.targets.words if reader.targets else SPECIAL
         return cls(reader, Vocabulary(words[len(SPECIAL) :]), any("sentence_abnormal" in s.extra for s in studies))
 
-    def __call__(self, items: Sequence[Item]) -> tuple[Batch, dict[str, str]]:
+    def __call__(self, items: Sequence[LoadedStudy]) -> tuple[Batch, dict[str, str]]:
         spec = self.reader.image
         good = [item for item in items if item.images or not spec.views]
         pixels = np.zeros((len(good), max((len(i.images) for i in good), default=1), spec.height, spec.width), np.uint8)
@@ -121,6 +143,7 @@ class _Stack:
             torch.from_numpy(mask),
             self._targets(studies),
             tuple(item.views for item in good),
+            tuple(item.pictures for item in good),
         )
         return batch, {item.study.id: _told(item) for item in items if item.problems}
 
@@ -138,54 +161,48 @@ class _Stack:
     def _written(self, studies: Sequence[Study], text: TextSpec, found: Targets) -> Targets:
         """Add the report to tags and findings: as one row of words, as sentences, and a switch for each sentence."""
         encode, reports = self.vocabulary.encode, [s.text(text.sections) for s in studies]
-        words = [[BOS, *encode(flat(report, text)), EOS] for report in reports]
+        words = pad_words([[BOS, *encode(flat(report, text)), EOS] for report in reports])
         split = [[[*encode(s), EOS] for s in sentences(report, text)] for report in reports]
-        T = max((len(w) for w in words), default=2)
-        S = max((len(s) for s in split), default=0) or 1
-        W = max((len(w) for s in split for w in s), default=1)
-        rows = [[_padded(w, W, PAD) for w in s] + [[PAD] * W] * (S - len(s)) for s in split]
+        S = max([1, *map(len, split)])
+        rows = pad_words([w for s in split for w in (*s, *[[]] * (S - len(s)))])  # (B × S, W)
         flags = [
             [math.nan if f is None else float(f) for f in (s.extra.get("sentence_abnormal") or ())][: len(k)]
             for s, k in zip(studies, split, strict=True)
         ]
         return Targets(
-            torch.tensor([_padded(w, T, PAD) for w in words], dtype=torch.long).reshape(len(studies), T),
-            torch.tensor(rows, dtype=torch.long).reshape(len(studies), S, W),
+            words,
+            rows.reshape(len(studies), S, rows.shape[1]),
             found.tags,
             found.findings,
-            _floats([_padded(f, S, math.nan) for f in flags]) if self.switches else None,
+            _floats([f + [math.nan] * (S - len(f)) for f in flags]) if self.switches else None,
         )
-
-
-def _padded(row: list[Any], length: int, with_: Any) -> list[Any]:
-    return row + [with_] * (length - len(row))
 
 
 def _floats(rows: list[list[float]]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float32)
 
 
-def _told(item: Item) -> str:
+def _told(item: LoadedStudy) -> str:
     """What is wrong with a study's images, in one line."""
     what = "; ".join(item.problems)
     return f"{len(item.images)} of its images used; {what}" if item.images else what
 
 
-class _Items(Dataset[Item]):
+class _Studies(Dataset[LoadedStudy]):
     """Studies, read when they are asked for: in the worker that prepares the batch."""
 
-    def __init__(self, studies: Sequence[Study], reader: Reader) -> None:
+    def __init__(self, studies: Sequence[Study], reader: StudyReader) -> None:
         self.studies, self.reader = studies, reader
 
     def __len__(self) -> int:
         return len(self.studies)
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> LoadedStudy:
         return self.reader.read(self.studies[index])
 
 
 def batches(
-    studies: Sequence[Study], reader: Reader, order: Sequence[Sequence[int]], *, workers: int | None = 0
+    studies: Sequence[Study], reader: StudyReader, order: Sequence[Sequence[int]], *, workers: int | None = 0
 ) -> Iterator[Batch]:
     """The batches whose studies `order` names by index, prepared ahead by `workers` processes; None: as many as help.
 
@@ -205,25 +222,33 @@ def read_batches(
     workers: int | None = 0,
     cache: Path | None = None,
 ) -> Iterator[tuple[Batch, dict[str, str]]]:
-    """For each `batch_size` studies in turn, those with an image as a batch, and by id what is wrong with any.
+    """Read studies in order and yield (batch, problems) for every `batch_size` of them.
 
-    A study with a problem is in the batch if one of its images could be read. A batch may be empty: see its `ids`.
+    The batch holds the studies with at least one readable image and may be empty. `problems` maps the id of a study to
+    one line about its unreadable images. Unreadable images raise nothing.
     """
+    return read_with(StudyReader(spec, cache=cache), studies, batch_size, workers=workers)
+
+
+def read_with(
+    reader: StudyReader, studies: Sequence[Study], batch_size: int = 32, *, workers: int | None = 0
+) -> Iterator[tuple[Batch, dict[str, str]]]:
+    """Yield what `read_batches` yields, read by a reader of one's own."""
     order = [range(i, min(i + batch_size, len(studies))) for i in range(0, len(studies), batch_size)]
-    return _loaded(studies, Reader(spec, cache=cache), order, workers)
+    return _loaded(studies, reader, order, workers)
 
 
 def _loaded(
-    studies: Sequence[Study], reader: Reader, order: Sequence[Sequence[int]], workers: int | None
+    studies: Sequence[Study], reader: StudyReader, order: Sequence[Sequence[int]], workers: int | None
 ) -> Iterator[tuple[Batch, dict[str, str]]]:
     check_spec(reader.image)
     if workers is None:
         workers = min(MOST_WORKERS, _processors() - 1, len(order)) if len(order) > 1 else 0
     loader: DataLoader[Any] = DataLoader(
-        _Items(studies, reader),
+        _Studies(studies, reader),
         batch_sampler=[list(indices) for indices in order],
         num_workers=workers,
-        collate_fn=_Stack.of(reader, studies),
+        collate_fn=_Collate.of(reader, studies),
         generator=torch.Generator(),  # else it would draw from the user's
     )
     return iter(loader)
@@ -248,11 +273,9 @@ def normalise(pixels: Tensor, spec: ImageSpec, dtype: torch.dtype = torch.float3
     return image.to(dtype).permute(0, 1, 4, 2, 3)
 
 
-def padded(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Word ids of reports as `Targets.words` (B, T): BOS, the words, EOS, PAD after."""
-    words = np.full((len(rows), max(map(len, rows), default=0) + 2), PAD, np.int64)
-    words[:, 0] = BOS
+def pad_words(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Return rows of word ids as one tensor (B, T), with PAD after each row; T is the longest row's, at least 1."""
+    words = np.full((len(rows), max([1, *map(len, rows)])), PAD, np.int64)
     for b, row in enumerate(rows):
-        words[b, 1 : 1 + len(row)] = row
-        words[b, 1 + len(row)] = EOS
+        words[b, : len(row)] = row
     return torch.from_numpy(words)

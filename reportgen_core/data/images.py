@@ -19,7 +19,6 @@ import io
 import json
 import os
 import stat
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from ..errors import ImageError, OptionError, ShapeError
+from ..files.atomic import atomic_write
 from ..registry import nearest
 from . import dicom
 from .dicom import MAX_PIXELS, DicomFacts, dicom_facts, naming
@@ -46,6 +46,8 @@ __all__ = [
     "equalize",
     "prepare",
     "read_image",
+    "shrink",
+    "with_picture",
 ]
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "JPEG2000", "PPM")  # none that runs another program, as EPS would
@@ -120,7 +122,8 @@ def cached(path: Path, spec: ImageSpec, cache: Path | None) -> Array:
         return np.frombuffer(raw, np.uint8, offset=len(header)).reshape(spec.height, spec.width).copy()
     image = _prepared(path, spec)
     try:
-        _write(file, header + image.tobytes())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(file, header + image.tobytes())
     except OSError as e:
         _warn_once(str(cache), e.strerror or str(e))
     return image
@@ -136,8 +139,36 @@ def default_cache() -> Path:
 
 def _prepared(path: Path, spec: ImageSpec) -> Array:
     """The quick way from file to bytes: through the table where there is one, and a scaled JPEG where that is safe."""
+    return _prepare_values(*_decoded(path, spec), spec)
+
+
+def _decoded(path: Path, spec: ImageSpec) -> tuple[Array, Array]:
+    """Return values and table of `_stored`; a JPEG at a lower scale if that is safe for this spec."""
     scaled = not spec.equalize and spec.interpolation != "nearest"
-    values, table = _stored(path, least=2 * max(spec.height, spec.width) if scaled else None)
+    return _stored(path, least=2 * max(spec.height, spec.width) if scaled else None)
+
+
+def with_picture(path: Path, spec: ImageSpec, side: int) -> tuple[Array, Array]:
+    """Decode a file once, for a model and for people.
+
+    Returns the bytes that `cached` gives, and the grey image (h, w) float32 in 0..1 whose longer side is at most `side`
+    pixels. A large JPEG is decoded at a lower scale, as by `cached`.
+    """
+    values, table = _decoded(Path(path), spec)
+    return _prepare_values(values, table, spec), shrink(table[values], side)
+
+
+def shrink(image: Array, side: int) -> Array:
+    """Return a grey image (H, W), 0..1, reduced so that its longer side has at most `side` pixels."""
+    if max(image.shape) <= side:
+        return image
+    share = side / max(image.shape)
+    size = (max(1, round(image.shape[1] * share)), max(1, round(image.shape[0] * share)))
+    return np.asarray(Image.fromarray(np.asarray(image, np.float32)).resize(size, Image.Resampling.LANCZOS)).clip(0, 1)
+
+
+def _prepare_values(values: Array, table: Array, spec: ImageSpec) -> Array:
+    """Return the bytes that a model wants of values with the grey level of each value."""
     levels = np.rint(table * 255).astype(np.uint8)
     same = values.dtype == np.uint8 and np.array_equal(levels, np.arange(256))
     return prepare(values if same else levels[values], spec)
@@ -238,19 +269,6 @@ def _header(height: int, width: int) -> bytes:
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, {"descr": "|u1", "fortran_order": False, "shape": (height, width)})
     return head.getvalue()
-
-
-def _write(file: Path, raw: bytes) -> None:
-    """Write beside, then rename: a reader sees all of a file or none, and two writers do no harm."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".part")
-    try:
-        with open(handle, "wb") as out:
-            out.write(raw)
-        os.replace(beside, file)
-    except BaseException:
-        os.unlink(beside)
-        raise
 
 
 @functools.cache

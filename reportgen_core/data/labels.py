@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from ..errors import DataError, OptionError
+from ..metric import HasLabels
 from ..types import Study
 
 DATA, MESH = "data", "mesh"
@@ -27,14 +28,6 @@ HEADINGS: Mapping[str, str] = {
     "thickening": "Pleural_Thickening",
 }  # fmt: skip
 NAMES = tuple(dict.fromkeys(HEADINGS.values()))
-
-
-@runtime_checkable
-class LabelsTexts(Protocol):
-    """A metric that labels texts, as `chexpert-rules` does."""
-
-    def labels(self, texts: Sequence[str]) -> list[dict[str, float]]:
-        """Of each text: finding: 1 present, 0 absent, -1 uncertain; left out where it is not mentioned."""
 
 
 def relabel(
@@ -65,10 +58,10 @@ def from_mesh(headings: Sequence[str]) -> dict[str, float]:
     return {**{name: float(name in there) for name in NAMES}, NO_FINDING: float(not there & set(NAMES))}
 
 
-def _labeler(name: str, options: dict[str, Any]) -> LabelsTexts:
+def _labeler(name: str, options: dict[str, Any]) -> HasLabels:
     from ..registries import metrics
 
     made = metrics.create(name, **options)
-    if not isinstance(made, LabelsTexts):
+    if not isinstance(made, HasLabels):
         raise OptionError(f"metric {name!r} labels no texts; chexpert-rules does")
     return made

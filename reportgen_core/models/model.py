@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ..data.batches import check_views, group_files, normalise, read_batches
+from ..data.batches import StudyReader, check_views, group_files, normalise, read_batches, read_with
 from ..errors import CompositionError
 from ..files.atomic import replacing
 from ..interfaces import Decoder, Encoder, HasOwnLosses, KeepsFiles, Retriever, TakesTargets
@@ -152,12 +152,14 @@ class Model(nn.Module):
         workers: int = 0,
         cache: Path | None = None,
         encode: Callable[[Batch], Features] | None = None,
+        picture_side: int = 0,
     ) -> Iterator[Report]:
         """Yield reports one after another; images are read ahead. A study that cannot be read has a `problem`.
 
         `precision` is fp32, bf16, or auto: bf16 where this machine's arithmetic gains by it (`best_precision`).
-        `encode` computes the features of a batch: `Model.encode` unless it is given. Raises CompositionError if the
-        model has no words yet.
+        `encode` computes the features of a batch: `Model.encode` unless it is given. With `picture_side` each report
+        has its `images`, their longer side at most so many pixels, from the same decoding as the model's pixels.
+        Raises CompositionError if the model has no words yet.
         """
         settings = settings or GenerationSettings()
         if self.decoder is not None and len(self.vocabulary) == len(Vocabulary()):
@@ -166,16 +168,19 @@ class Model(nn.Module):
             )
         self.eval()
         to_channels_last(self.encoder)
-        read = read_batches(studies, self.encoder.image, batch_size=batch_size, workers=workers, cache=cache)
+        reader = StudyReader(self.encoder.image, cache=cache, picture_side=picture_side)
+        read = read_with(reader, studies, batch_size, workers=workers)
         for start, (batch, problems) in zip(range(0, len(studies), batch_size), read, strict=False):
             with torch.inference_mode(), autocast_for(self.device, precision):
                 reports = iter(self._write((encode or self.encode)(batch), batch.ids, settings) if batch.ids else ())
             views_of = dict(zip(batch.ids, batch.views, strict=True))
+            images_of = dict(zip(batch.ids, batch.pictures, strict=True))
             for study in studies[start : start + batch_size]:
                 report = next(reports) if study.id in views_of else Report(study.id, "")
                 views = tuple(str(v.path) for v in views_of.get(study.id, ()))
                 note = check_views(study, self.encoder.image) if views else ""
-                yield replace(report, views=views, problem=problems.get(study.id, ""), note=note)
+                images, problem = images_of.get(study.id, ()), problems.get(study.id, "")
+                yield replace(report, views=views, images=images, problem=problem, note=note)
 
     reports = iter_reports  # the old name, for one release
 

@@ -21,7 +21,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
-from ..data.batches import Reader, batches
+from ..data.batches import StudyReader, batches
 from ..errors import DataError, OptionError, ReportgenError
 from ..interfaces import HasFrozenParts
 from ..models.composition import seeded
@@ -184,7 +184,7 @@ def _epoch(run: Run, progress: Progress, log: RunLog | None) -> Progress:
     """One pass, or the rest of one, its validation, and the state at its end."""
     order = _order(run, progress.epoch)
     mine = share(order, run.settings.batch_size, run.accelerator.process_index, run.accelerator.num_processes)
-    reader = Reader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
+    reader = StudyReader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
     read = batches(run.train, reader, mine[progress.step :], workers=run.settings.workers)
     sums: list[float] = []
     _train_mode(run)
@@ -333,7 +333,7 @@ def validate(run: Run) -> dict[str, Any]:
     run.model.eval()
     indices = list(range(len(run.val)))[accelerator.process_index :: accelerator.num_processes]
     mine = [indices[i : i + settings.batch_size] for i in range(0, len(indices), settings.batch_size)]
-    reader = Reader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
+    reader = StudyReader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
     sums: list[tuple[int, float, int, float]] = []  # studies, weighted loss, words, nats
     own: list[dict[str, float]] = []  # the head's own scores, and how many studies they are means over
     with torch.no_grad(), accelerator.autocast():

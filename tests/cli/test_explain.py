@@ -12,8 +12,10 @@ import pytest
 import torch
 from PIL import Image
 from reportgen_cli.pages.explain_page import blend, explain_study, page
+from reportgen_cli.pages.pictures import explain
 
 from reportgen_core import Attention, Report, load
+from reportgen_core.data.study_files import group_files as images_of
 from reportgen_core.testing.parts import tiny_model
 
 SIZES = {"hidden": 8, "embedding": 8}
@@ -144,3 +146,22 @@ def test_chinese_words_are_left_to_the_page_where_no_font_has_them(
     monkeypatch.setattr(explaining, "CHINESE", ("No Such Font",))
     assert explaining._caption("心影增大。", 15)[0] == "the page beside this folder has the words"
     assert explaining._caption("the heart", 15)[0] == "the heart"
+
+
+def test_an_image_is_decoded_once_however_many_pictures_are_made_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from reportgen_core.data import images
+
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (90, 80), np.uint8)).save(tmp_path / "chest.png")
+    decoded: list[Path] = []
+    stored = images._stored
+    monkeypatch.setattr(
+        images, "_stored", lambda path, *args, **more: decoded.append(path) or stored(path, *args, **more)
+    )
+    model = tiny_model()
+    [report] = model.iter_reports(images_of([tmp_path / "chest.png"]), picture_side=640)
+    explain(report, model.encoder.features.grid)
+    explain_study(report, model.encoder.features.grid, {}, tmp_path, "page")
+    assert decoded == [tmp_path / "chest.png"]
+    assert report.images[0].shape == (90, 80)

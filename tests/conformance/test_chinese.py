@@ -9,7 +9,7 @@ from PIL import Image
 from reportgen_zoo.reproduce.preset import load_preset
 
 from reportgen_core import GenerationSettings, Study, View
-from reportgen_core.data.batches import Reader, batches
+from reportgen_core.data.batches import StudyReader, batches
 from reportgen_core.models.composition import compose
 from reportgen_core.registries import encoders, metrics, protocols
 from reportgen_core.training.prepare import fit
@@ -34,7 +34,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory):
         decoder_options={"hidden": 32, "embedding": 16}, text=text,
     )  # fmt: skip
     model = fit(model, studies)
-    reader = Reader(model.encoder.image, model.text, model.targets)
+    reader = StudyReader(model.encoder.image, model.text, model.targets)
     batch = next(iter(batches(studies, reader, [range(4)])))
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 0.02)
     model.train()

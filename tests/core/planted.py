@@ -7,7 +7,7 @@ import random
 import torch
 
 from reportgen_core import Study, compose
-from reportgen_core.data.batches import Reader, batches
+from reportgen_core.data.batches import StudyReader, batches
 from reportgen_core.text.spec import TextSpec
 from reportgen_core.training.loop import weighted
 from reportgen_core.training.prepare import fit
@@ -45,7 +45,7 @@ def trained(folder, steps=110):
     learn = studies(200, 1)
     model = fit(model, learn)
     optimizer = torch.optim.Adam(model.parameters(), 0.01)
-    reader = Reader(model.encoder.image, model.text, model.targets)
+    reader = StudyReader(model.encoder.image, model.text, model.targets)
     order = [[(i * 16 + k) % 200 for k in range(16)] for i in range(steps)]
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from reportgen_core import ImageError, ImageSpec, OptionError, ShapeError, Study, TargetSpec, View
-from reportgen_core.data.batches import Reader, batches, check_views, choose_views, normalise, read_batches
+from reportgen_core.data.batches import StudyReader, batches, check_views, choose_views, normalise, read_batches
 from reportgen_core.data.images import prepare
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK, TextSpec
 
@@ -66,7 +66,7 @@ def test_views_that_are_not_what_a_model_would_best_see_are_noted(projections: l
 
 def test_a_batch_has_as_many_views_as_are_in_use(tmp_path: Path) -> None:
     one, two = study(tmp_path, 1), study(tmp_path, 2, views=3)
-    (batch,) = batches([one, two], Reader(SPEC), [[1, 0]])
+    (batch,) = batches([one, two], StudyReader(SPEC), [[1, 0]])
     assert batch.ids == ("s2", "s1")
     assert batch.pixels.shape == (2, 2, 8, 6)
     assert batch.mask.tolist() == [[True, True], [True, False]]
@@ -74,7 +74,7 @@ def test_a_batch_has_as_many_views_as_are_in_use(tmp_path: Path) -> None:
     for b, v, view in [(0, 0, two.views[0]), (0, 1, two.views[1]), (1, 0, one.views[0])]:
         assert torch.equal(batch.pixels[b, v], pixels(view))
     assert not batch.pixels[1, 1].any()
-    (single,) = batches([one], Reader(SPEC), [[0]])
+    (single,) = batches([one], StudyReader(SPEC), [[0]])
     assert single.pixels.shape == (1, 1, 8, 6)
 
 
@@ -89,7 +89,7 @@ def test_targets_are_what_the_report_says(tmp_path: Path) -> None:
         {"sections": {"impression": "not asked for"}},
     ]
     studies = [study(tmp_path, n, **k) for n, k in enumerate(known)]
-    (batch,) = batches(studies, Reader(SPEC, TextSpec(sections=("findings",)), TARGETS), [[0, 1, 2]])
+    (batch,) = batches(studies, StudyReader(SPEC, TextSpec(sections=("findings",)), TARGETS), [[0, 1, 2]])
     found = batch.targets
     assert found.sentences is not None
     assert found.sentences.tolist() == [
@@ -115,7 +115,7 @@ def test_targets_are_what_the_report_says(tmp_path: Path) -> None:
 def test_limits_of_the_text_cut_words_and_sentences(tmp_path: Path) -> None:
     long = study(tmp_path, 1, sections={"findings": "the lungs are clear. heart big. lungs clear."})
     spec = TextSpec(max_sentences=2, max_words=3, max_length=4)
-    (batch,) = batches([long], Reader(SPEC, spec, TARGETS), [[0]])
+    (batch,) = batches([long], StudyReader(SPEC, spec, TARGETS), [[0]])
     assert batch.targets.sentences is not None
     assert batch.targets.sentences.tolist() == [[[THE, LUNGS, ARE, EOS], [HEART, BIG, EOS, PAD]]]
     assert batch.targets.words is not None
@@ -124,9 +124,9 @@ def test_limits_of_the_text_cut_words_and_sentences(tmp_path: Path) -> None:
 
 def test_what_nobody_asked_for_is_none(tmp_path: Path) -> None:
     one = study(tmp_path, 1, sections={"findings": "the lungs are clear."}, tags=("opacity",))
-    (batch,) = batches([one], Reader(SPEC), [[0]])
+    (batch,) = batches([one], StudyReader(SPEC), [[0]])
     assert all(getattr(batch.targets, f) is None for f in batch.targets.__slots__)
-    (batch,) = batches([one], Reader(SPEC, TextSpec(), TargetSpec((*SPECIAL, *WORDS))), [[0]])
+    (batch,) = batches([one], StudyReader(SPEC, TextSpec(), TargetSpec((*SPECIAL, *WORDS))), [[0]])
     assert (batch.targets.tags, batch.targets.findings) == (None, None)
     assert batch.targets.words is not None
 
@@ -140,7 +140,7 @@ def test_sentence_labels_become_switches_of_the_sentences_there_are(tmp_path: Pa
         {},
     ]
     studies = [study(tmp_path, n, sections=text, extra=e) for n, e in enumerate(flags)]
-    reader = Reader(SPEC, TextSpec(), TARGETS)
+    reader = StudyReader(SPEC, TextSpec(), TARGETS)
     one, last = batches(studies, reader, [[0, 1, 2], [3]])
     assert one.targets.switches is not None
     assert torch.equal(one.targets.switches.nan_to_num(9), torch.tensor([[0.0, 1], [1, 9], [1, 1]]))
@@ -152,7 +152,7 @@ def test_sentence_labels_become_switches_of_the_sentences_there_are(tmp_path: Pa
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_batches_do_not_depend_on_the_number_of_workers(ten: list[Study], tmp_path: Path, workers: int) -> None:
-    reader = Reader(SPEC, TextSpec(), TARGETS, tmp_path / "cache")
+    reader = StudyReader(SPEC, TextSpec(), TARGETS, tmp_path / "cache")
     order = [[3, 1, 4], [1, 5, 9], [2, 6], [8, 7, 0]]
     alone = list(batches(ten, reader, order))
     helped = list(batches(ten, reader, order, workers=workers))
@@ -167,7 +167,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(ten: list[Study], tmp_pa
 
 def test_reading_leaves_the_random_state_of_the_user_alone(ten: list[Study]) -> None:
     before = torch.random.get_rng_state()
-    list(batches(ten, Reader(SPEC), [[0, 1], [2]], workers=1))
+    list(batches(ten, StudyReader(SPEC), [[0, 1], [2]], workers=1))
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -213,7 +213,7 @@ def test_training_stops_at_a_bad_image_with_its_name_in_one_line(
     ten: list[Study], tmp_path: Path, workers: int
 ) -> None:
     ten[1] = Study("bad", (*ten[1].views[:1], broken(tmp_path / "cut.png")))
-    read = batches(ten, Reader(SPEC), [[0], [1]], workers=workers)
+    read = batches(ten, StudyReader(SPEC), [[0], [1]], workers=workers)
     assert next(read).ids == ("s0",)
     with pytest.raises(ImageError, match=r"cut\.png") as e:
         next(read)
@@ -227,7 +227,7 @@ def test_a_spec_nobody_can_follow_is_refused_before_a_worker_starts(ten: list[St
 
 
 def test_workers_are_as_many_as_help_where_nobody_says(ten: list[Study]) -> None:
-    assert [b.ids for b in batches(ten, Reader(SPEC), [[0, 1], [2]], workers=None)] == [("s0", "s1"), ("s2",)]
+    assert [b.ids for b in batches(ten, StudyReader(SPEC), [[0, 1], [2]], workers=None)] == [("s0", "s1"), ("s2",)]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from ..options import FOLDER, device_option, images_and_model, pick_device
 if TYPE_CHECKING:
     from reportgen_core import Model
 
+PICTURE_SIDE = 640  # pixels of the longer side of a radiograph in a picture
+
 
 @click.command()
 @images_and_model
@@ -78,6 +80,8 @@ def report(
     shown = Shown(as_json, attention, out, len(studies) > 1, pictures, made.encoder.features.grid)
     kept = default_cache() if cache else None
     how: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers, "cache": kept}
+    if pictures is not None:
+        how["picture_side"] = PICTURE_SIDE
     if not shown.all(made.iter_reports(studies, settings, **how)):
         click.get_current_context().exit(1)
 

@@ -25,9 +25,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from reportgen_core import Report
-from reportgen_core.data.images import read_image
 
-from .pictures import OPACITY, SCALE, enlarge, small
+from .pictures import OPACITY, SCALE, enlarge, radiographs
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
@@ -41,7 +40,7 @@ Grid = tuple[int, int, int]
 
 def explain_study(report: Report, grid: Grid | None, values: dict[str, Any], out: Path, name: str) -> None:
     """Write all of it for one report. `grid` is the encoder's, None where its tokens have no place."""
-    images = [_shrunk(small(read_image(Path(v)))) for v in report.views]
+    images = [_shrunk(image) for image in radiographs(report)]
     looks = _looks(report, grid)
     (out / f"{name}.html").write_text(page(report, grid, images, looks), encoding="utf-8")
     folder = out / name

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from reportgen_core import Report
-from reportgen_core.data.images import read_image
+from reportgen_core.data.images import read_image, shrink
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
@@ -57,7 +57,7 @@ def explain(report: Report, grid: tuple[int, int, int], title: str = "") -> Imag
     `grid` is the encoder's (views, rows, columns). A study of several views shows, at each sentence, the view that got
     most of the look. Raises ImageError where a file cannot be read.
     """
-    images = [small(read_image(Path(v))) for v in report.views]
+    images = radiographs(report)
     panels = [Panel(image, None, name) for image, name in zip(images, _names(report), strict=True)]
     if report.attention is not None and report.attention.regions is not None:
         weights = report.attention.regions.float().cpu().numpy()  # (rows, N)
@@ -187,9 +187,10 @@ def _legend(figure: Any, box: tuple[float, float, float, float], top: float) -> 
 
 
 def small(image: Array) -> Array:
-    """The radiograph with at most LONG_SIDE pixels a side."""
-    share = LONG_SIDE / max(image.shape)
-    if share >= 1:
-        return image
-    size = (max(1, round(image.shape[1] * share)), max(1, round(image.shape[0] * share)))
-    return np.asarray(Image.fromarray(np.asarray(image, np.float32)).resize(size, Image.Resampling.LANCZOS)).clip(0, 1)
+    """Return the radiograph with at most LONG_SIDE pixels a side."""
+    return shrink(image, LONG_SIDE)
+
+
+def radiographs(report: Report) -> list[Array]:
+    """Return the grey images (H, W), 0..1, of a report: those it carries, else those of its files, made small."""
+    return [small(image) for image in report.images] or [small(read_image(Path(v))) for v in report.views]

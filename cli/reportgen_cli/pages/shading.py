@@ -15,9 +15,8 @@ import numpy as np
 from PIL import Image
 
 from reportgen_core import Report
-from reportgen_core.data.images import read_image
 
-from .pictures import DPI, Panel, draw_panel, small
+from .pictures import DPI, Panel, draw_panel, radiographs
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
@@ -53,7 +52,7 @@ def shaded(report: Report, grid: tuple[int, int, int]) -> Image.Image:
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
     axes = figure.add_axes((MARGIN / WIDTH, 1 - (IMAGE + 0.4) / height, IMAGE / WIDTH, IMAGE / height))
     axes.set_axis_off()
-    image = small(read_image(Path(report.views[0])))
+    image = radiographs(report)[0]
     look = _salient(report, grid)
     top = max(TOP, float(rows.max()), 0.0 if look is None else float(look.max()))
     draw_panel(axes, Panel(image, look, Path(report.views[0]).name), top, 52)

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from reportgen_core import Collection, DataError, Features, FeatureSpec, OptionError, Study, Targets, TargetSpec
-from reportgen_core.data.batches import Reader, choose_views, normalise
+from reportgen_core.data.batches import StudyReader, choose_views, normalise
 from reportgen_core.interfaces import Encoder, HasFrozenParts, HasMaps
 from reportgen_core.registries import encoders
 
@@ -135,7 +135,7 @@ class DiTagEncoder(Encoder):
         """Take the normal images. Raises DataError where the studies have none, or no tags for the classifiers."""
         if self.has_tags and not any(s.tags for s in studies.studies):
             raise DataError("ditag's tag classifiers need tags (a column of tags, MeSH or MTI terms): no study has any")
-        reader, images = Reader(self.image), []
+        reader, images = StudyReader(self.image), []
         for study in self._candidates(studies.studies):
             images += [torch.from_numpy(image.copy()) for image in reader.read(study).images[:1]]
             if len(images) == len(self.normal):
