@@ -32,7 +32,7 @@ class Plugin:
 
 
 @functools.cache
-def load() -> tuple[pluggy.PluginManager, dict[str, Plugin]]:
+def load_plugins() -> tuple[pluggy.PluginManager, dict[str, Plugin]]:
     """Load every plugin once, ours first. REPORTGEN_PLUGINS, a comma list of names, keeps it to those."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
@@ -60,7 +60,7 @@ def load() -> tuple[pluggy.PluginManager, dict[str, Plugin]]:
 
 def entries(hook: str) -> Iterator[tuple[str, Entry]]:
     """(plugin id, entry) of every implementation of `hook`."""
-    manager, plugins = load()
+    manager, plugins = load_plugins()
     implementations = {i.plugin_name: i.function for i in getattr(manager.hook, hook).get_hookimpls()}
     for id, plugin in plugins.items():
         if id not in implementations:

@@ -33,12 +33,15 @@ def resolve(target: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
     """`did you mean 'x'? there are: a, b`, for the end of an error message."""
     known = sorted(names)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}there are: {', '.join(known) or 'none'}"
+
+
+nearest = did_you_mean  # the old name, for one release
 
 
 def known_fields(
@@ -52,7 +55,7 @@ def known_fields(
     known = {f.name: str(f.type) for f in fields(kind)}
     for name in values:
         if name not in known:
-            raise error(f"{what} has no setting {name!r}; {nearest(name, known)}")
+            raise error(f"{what} has no setting {name!r}; {did_you_mean(name, known)}")
     return {k: tuple(v) if isinstance(v, list) and known[k].startswith("tuple") else v for k, v in values.items()}
 
 
@@ -91,7 +94,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
         for key in found:
             if key.endswith("*") and name.startswith(key[:-1]) and len(name) >= len(key):
                 return key
-        raise UnknownName(f"no {self.kind} named {name!r}; {nearest(name, found)}")
+        raise UnknownName(f"no {self.kind} named {name!r}; {did_you_mean(name, found)}")
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries()[self._key(name)][1]
@@ -112,7 +115,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
         """The plugin that registered `name`."""
         return self._entries()[self._key(name)][0]
 
-    def load(self, name: str) -> type[T]:
+    def get_class(self, name: str) -> type[T]:
         """Import the class behind `name`. Raises PluginError where that fails or it is no such part."""
         entry = self[name]
         try:
@@ -124,9 +127,11 @@ class Registry(Mapping[str, Entry], Generic[T]):
             raise PluginError(f"{self.kind} {name!r} of {self.owner(name)}: {entry.target} is no {self.kind} class")
         return cast(type[T], found)
 
+    load = get_class  # the old name, for one release
+
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """The options a user may set: the keyword-only arguments that the entry does not fix."""
-        arguments = inspect.signature(self.load(name)).parameters
+        arguments = inspect.signature(self.get_class(name)).parameters
         fixed = self._fixed(name)
         return {k: p for k, p in arguments.items() if p.kind is p.KEYWORD_ONLY and k not in fixed}
 
@@ -153,8 +158,8 @@ class Registry(Mapping[str, Entry], Generic[T]):
         known = self.options(name)
         for option in options:
             if option not in known:
-                raise OptionError(f"{self.kind} {name!r} has no option {option!r}; {nearest(option, known)}")
-        part: Any = self.load(name)(*args, **self._fixed(name), **options)
+                raise OptionError(f"{self.kind} {name!r} has no option {option!r}; {did_you_mean(option, known)}")
+        part: Any = self.get_class(name)(*args, **self._fixed(name), **options)
         part.part_config = {"name": name, "options": dict(options if saved is None else saved)}
         return cast(T, part)
 

@@ -19,7 +19,7 @@ def read_dataset(name: str, root: Path | None, options: Mapping[str, Any], flag:
 
 def place(name: str, root: Path | None, flag: str = "--data-root") -> Path:
     """Where the files of a dataset are, or are to be made. Raises OptionError, or DataError where nothing is."""
-    makes = datasets.load(name).makes_files
+    makes = datasets.get_class(name).makes_files
     if root is None:
         if not makes:
             raise OptionError(f"--data {name} needs {flag}, the place of its files")

@@ -19,7 +19,7 @@ def part(registry: Registry[Any], name: str, entry: Entry) -> Iterator[tuple[str
     if entry.paper:
         yield "paper", entry.paper
     yield "from", registry.owner(name)
-    found = registry.load(name)
+    found = registry.get_class(name)
     yield "class", entry.target
     yield "file", inspect.getsourcefile(found) or "?"
     needs = sorted(getattr(found, "needs", ()))
@@ -35,7 +35,7 @@ def part(registry: Registry[Any], name: str, entry: Entry) -> Iterator[tuple[str
 
 def about(registry: Registry[Any], name: str) -> str:
     """The docstring of the module that a part lives in: the paper, and where we depart from it."""
-    module = sys.modules[registry.load(name).__module__]
+    module = sys.modules[registry.get_class(name).__module__]
     return inspect.cleandoc(module.__doc__ or "")
 
 

@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save_file
 from ..errors import CheckpointError
 from ..files.digests import sha256_file
 from ..files.json_files import read_json, write_json
-from ..registry import known_fields, nearest
+from ..registry import did_you_mean, known_fields
 from ..text.spec import SPECIAL, TextSpec
 
 FORMAT = 1
@@ -170,7 +170,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     unknown = sorted(set(config) - KEYS)
     if unknown:
-        raise CheckpointError(f"{path} has an unknown key {unknown[0]!r}; {nearest(unknown[0], KEYS)}")
+        raise CheckpointError(f"{path} has an unknown key {unknown[0]!r}; {did_you_mean(unknown[0], KEYS)}")
     missing = sorted(KEYS - set(config) - {"decoder", "retriever", "positives"})
     if missing or ("decoder" in config) == ("retriever" in config):
         raise CheckpointError(f"{path} lacks {missing[0] if missing else 'one of decoder, retriever'}")
@@ -200,7 +200,7 @@ def check_weights(path: Path, expected: Mapping[str, torch.Tensor]) -> None:
         raise CheckpointError(f"{path} is damaged: {e}") from e
     for name, tensor in expected.items():
         if name not in found:
-            raise CheckpointError(f"{path} lacks {name}, which its config asks for; {nearest(name, list(found)[:20])}")
+            raise CheckpointError(f"{path} lacks {name}, which its config asks for; {did_you_mean(name, list(found)[:20])}")
         if found[name] != tuple(tensor.shape):
             raise CheckpointError(
                 f"{path}: {name} has shape {found[name]}, but config and vocabulary ask for {tuple(tensor.shape)}"

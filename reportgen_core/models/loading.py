@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from ..discovery import load as load_plugins
+from ..discovery import load_plugins
 from ..errors import CheckpointError, ReportgenError, UnknownName
 from ..files.atomic import recover
 from ..interfaces import KeepsFiles
 from ..registries import decoders, encoders, retrievers
-from ..registry import known_fields, nearest
+from ..registry import did_you_mean, known_fields
 from ..types import ImageSpec
 from .format import CONFIG, WEIGHTS, Snapshot, check_weights, digest, read_snapshot, unwrap
 from .model import Model, from_snapshot
@@ -49,7 +49,7 @@ def find_model_folder(name_or_folder: str | Path) -> Path:
     found: Path | None = hook.find_model(name=str(name_or_folder))
     if found is None:
         known = [n for names in hook.known_models() for n in names]
-        raise UnknownName(f"no model or model folder {str(name_or_folder)!r}; {nearest(str(name_or_folder), known)}")
+        raise UnknownName(f"no model or model folder {str(name_or_folder)!r}; {did_you_mean(str(name_or_folder), known)}")
     return found
 
 

@@ -95,6 +95,11 @@ def _ditag(text: str) -> Sentences:
     return found
 
 
+def with_stop(sentence: str) -> str:
+    """Return the sentence with a full stop at its end if it ends in no mark of its own (`.`, `!`, `?` or `。`)."""
+    return sentence if sentence.endswith((".", "!", "?", "。")) else sentence + "."
+
+
 def _write_plain(sentences: Iterable[Sequence[str]]) -> str:
     """Sentences end in ". "; signs stand where a writer puts them."""
     pieces = []
@@ -104,7 +109,7 @@ def _write_plain(sentences: Iterable[Sequence[str]]) -> str:
         text = re.sub(r"([(\[]) ", r"\1", text)
         text = text.replace(" / ", "/")
         if text:
-            pieces.append(text if text.endswith((".", "!", "?")) else text + ".")
+            pieces.append(with_stop(text))
     return " ".join(pieces)
 
 
@@ -167,8 +172,3 @@ RECIPES = {
     "r2gen-iu": Recipe(_r2gen_iu, _write_r2gen, alphabetical=True, flat=True),
     "r2gen-mimic": Recipe(_r2gen_mimic, _write_r2gen, alphabetical=True, flat=True),
 }
-
-
-def with_stop(sentence: str) -> str:
-    """Return the sentence with a full stop at its end if it ends in no mark of its own (`.`, `!`, `?` or `。`)."""
-    return sentence if sentence.endswith((".", "!", "?", "。")) else sentence + "."

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..errors import DataError, UnknownName
-from ..registry import known_fields, nearest
+from ..registry import did_you_mean, known_fields
 from ..types import Study
 from .recipes import RECIPES, Recipe
 
@@ -68,7 +68,7 @@ class Vocabulary:
 def recipe(spec: TextSpec) -> Recipe:
     """The recipe a spec names. Raises UnknownName."""
     if spec.recipe not in RECIPES:
-        raise UnknownName(f"no text recipe named {spec.recipe!r}; {nearest(spec.recipe, RECIPES)}")
+        raise UnknownName(f"no text recipe named {spec.recipe!r}; {did_you_mean(spec.recipe, RECIPES)}")
     return RECIPES[spec.recipe]
 
 

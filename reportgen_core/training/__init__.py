@@ -12,9 +12,9 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from .features import FeatureMemory
     from .log import RunLog, draw_curves, read_log
-    from .loop import Run, train, validate, weighted
+    from .loop import TrainingRun, train, validate, weighted
     from .order import by_length, epoch_order, share
-    from .prepare import check_needs, fit, from_studies
+    from .prepare import check_needs, prepare_model, targets_of_studies
     from .retriever import fill, learns_nothing, mean_scores, own_scores, teach_texts
     from .settings import TrainSettings
     from .state import Progress, load_state, save_state
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FeatureMemory",
     "Progress",
-    "Run",
+    "TrainingRun",
     "RunLog",
     "TrainSettings",
     "by_length",
@@ -30,8 +30,8 @@ __all__ = [
     "draw_curves",
     "epoch_order",
     "fill",
-    "fit",
-    "from_studies",
+    "prepare_model",
+    "targets_of_studies",
     "learns_nothing",
     "load_state",
     "mean_scores",
@@ -50,9 +50,9 @@ __getattr__, __dir__ = lazy_names(
     {
         "features": ["FeatureMemory"],
         "log": ["RunLog", "draw_curves", "read_log"],
-        "loop": ["Run", "train", "validate", "weighted"],
+        "loop": ["TrainingRun", "train", "validate", "weighted"],
         "order": ["by_length", "epoch_order", "share"],
-        "prepare": ["check_needs", "fit", "from_studies"],
+        "prepare": ["check_needs", "prepare_model", "targets_of_studies"],
         "retriever": ["fill", "learns_nothing", "mean_scores", "own_scores", "teach_texts"],
         "settings": ["TrainSettings"],
         "state": ["Progress", "load_state", "save_state"],

@@ -32,18 +32,18 @@ from ..types import Batch, Decoded, Features, Study
 from .features import FeatureMemory
 from .log import RunLog, draw_curves
 from .order import _mix, by_length, epoch_order, share
-from .prepare import check_needs, fit
+from .prepare import check_needs, prepare_model
 from .retriever import fill, learns_nothing, mean_scores, own_scores, teach_texts
 from .settings import TrainSettings
 from .state import Progress, load_state, save_state
 
-Watch = Callable[[Mapping[str, Any]], None]
+OnRecord = Callable[[Mapping[str, Any]], None]
 
 __all__ = ["TrainSettings", "train"]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TrainingRun:
     """What stays the same while a model is trained."""
 
     model: Model
@@ -55,7 +55,7 @@ class Run:
     val: Sequence[Study]
     out: Path
     cache: Path | None
-    watch: Watch
+    watch: OnRecord
     memory: FeatureMemory | None  # of a fixed encoder's features, if they are kept
 
     @property
@@ -74,7 +74,7 @@ def train(
     settings: TrainSettings | None = None,
     resume: bool = False,
     cache: Path | None = None,
-    watch: Watch | None = None,
+    watch: OnRecord | None = None,
 ) -> Model:
     """Train on studies and return the best model, which also stands in OUT/best.
 
@@ -85,7 +85,7 @@ def train(
     settings = settings or TrainSettings()
     _check_select(settings, model, val_studies)
     with seeded(settings.seed):
-        model = fit(model, train_studies, settings.seed)
+        model = prepare_model(model, train_studies, settings.seed)
         teach_texts(model, train_studies)
         if learns_nothing(model):
             fill(model, train_studies, settings.batch_size, cache)
@@ -95,14 +95,17 @@ def train(
         known = load_state(run.out, run.model, run.optimizer, _frozen(settings)) if resume else None
         progress = known or Progress()
         log = RunLog(run.out / "log.jsonl", progress.total) if run.accelerator.is_main_process else None
-        while progress.epoch < settings.epochs and not _tired(settings, progress):
+        while progress.epoch < settings.epochs and not _out_of_patience(settings, progress):
             progress = _epoch(run, progress, log)
         run.accelerator.wait_for_everyone()
     return load(run.out / "best")
 
 
 def _frozen(settings: TrainSettings) -> dict[str, Any]:
-    """What must not change between a run and its resumption; more epochs and other workers may be asked for."""
+    """Return the settings that a resumed run must share with the run it continues.
+
+    `workers` and `save_every` may differ; with a constant learning rate `epochs` and `patience` may differ too.
+    """
     values = asdict(settings)
     free = (
         {"epochs", "workers", "save_every", "patience"}
@@ -128,8 +131,8 @@ def _prepare(
     out: Path,
     settings: TrainSettings,
     cache: Path | None,
-    watch: Watch | None,
-) -> Run:
+    watch: OnRecord | None,
+) -> TrainingRun:
     AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
     wrap = DistributedDataParallelKwargs(find_unused_parameters=True)  # a step on some losses leaves parameters out
     mixed = "no" if settings.precision == "fp32" else settings.precision
@@ -142,7 +145,7 @@ def _prepare(
     fixed = not any(p.requires_grad for p in model.encoder.parameters())
     optimizer = _optimizer(model, settings)
     ready, optimizer = accelerator.prepare(model, optimizer)
-    return Run(
+    return TrainingRun(
         model,
         ready,
         optimizer,
@@ -180,7 +183,7 @@ def _optimizer(model: Model, settings: TrainSettings) -> torch.optim.Optimizer:
     return kind(groups, weight_decay=settings.weight_decay)
 
 
-def _epoch(run: Run, progress: Progress, log: RunLog | None) -> Progress:
+def _epoch(run: TrainingRun, progress: Progress, log: RunLog | None) -> Progress:
     """One pass, or the rest of one, its validation, and the state at its end."""
     order = _order(run, progress.epoch)
     mine = share(order, run.settings.batch_size, run.accelerator.process_index, run.accelerator.num_processes)
@@ -199,14 +202,14 @@ def _epoch(run: Run, progress: Progress, log: RunLog | None) -> Progress:
             "waited": round(waited, 4),
             "seconds": round(time.perf_counter() - before, 4),
         }
-        _say(run, log, record)
+        _log(run, log, record)
         if run.settings.save_every and progress.total % run.settings.save_every == 0 and progress.step < len(mine):
-            _keep(run, progress)
+            _save_state(run, progress)
         before = time.perf_counter()
-    return _close(run, progress, log, sum(sums) / max(len(sums), 1))
+    return _end_epoch(run, progress, log, sum(sums) / max(len(sums), 1))
 
 
-def _order(run: Run, epoch: int) -> list[int]:
+def _order(run: TrainingRun, epoch: int) -> list[int]:
     """The studies of an epoch, batch after batch."""
     settings = run.settings
     order = epoch_order(len(run.train), settings.seed, epoch)
@@ -215,13 +218,13 @@ def _order(run: Run, epoch: int) -> list[int]:
     return by_length(order, lengths, size, settings.bucket, _mix(settings.seed, epoch))
 
 
-def _train_mode(run: Run) -> None:
+def _train_mode(run: TrainingRun) -> None:
     run.ready.train()
     for part in _fixed(run.model, run.settings):
         part.eval()
 
 
-def _step(run: Run, batch: Batch, progress: Progress) -> dict[str, Any]:
+def _step(run: TrainingRun, batch: Batch, progress: Progress) -> dict[str, Any]:
     """One batch: an optimizer step for each group of losses, or one for all."""
     settings, total = run.settings, run.batches * run.settings.epochs
     done = progress.total // settings.accumulate
@@ -233,7 +236,7 @@ def _step(run: Run, batch: Batch, progress: Progress) -> dict[str, Any]:
     last = progress.step + 1 == run.batches  # an epoch's last batch ends an accumulation early
     full = last or (progress.step + 1) % settings.accumulate == 0
     for names in settings.steps or [[]]:
-        losses |= _descend(run, batch, names, full)
+        losses |= _backward(run, batch, names, full)
     loss = sum(v * settings.weights.get(k, 1.0) for k, v in losses.items())
     if not math.isfinite(loss):
         worst = next((k for k, v in losses.items() if not math.isfinite(v)), "the sum")
@@ -261,7 +264,7 @@ def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float], names: 
     return torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
 
 
-def _descend(run: Run, batch: Batch, names: Sequence[str], full: bool) -> dict[str, float]:
+def _backward(run: TrainingRun, batch: Batch, names: Sequence[str], full: bool) -> dict[str, float]:
     """Forward and backward for the losses of these names (all, for none), and a step where the accumulation is full."""
     accelerator, settings = run.accelerator, run.settings
     with nullcontext() if full else accelerator.no_sync(run.ready):
@@ -276,7 +279,7 @@ def _descend(run: Run, batch: Batch, names: Sequence[str], full: bool) -> dict[s
     return {k: round(float(v.detach()), 6) for k, v in chosen.items()}
 
 
-def _remembered(run: Run, batch: Batch) -> Features | None:
+def _remembered(run: TrainingRun, batch: Batch) -> Features | None:
     """Return the features of a batch if the run keeps those of its fixed encoder; None otherwise."""
     if run.memory is None:
         return None
@@ -284,7 +287,7 @@ def _remembered(run: Run, batch: Batch) -> Features | None:
         return run.memory.encode(batch)
 
 
-def _close(run: Run, progress: Progress, log: RunLog | None, train_loss: float) -> Progress:
+def _end_epoch(run: TrainingRun, progress: Progress, log: RunLog | None, train_loss: float) -> Progress:
     """The end of an epoch: validate, keep the best, decide whether to go on, save the state."""
     settings, epoch = run.settings, progress.epoch
     record: dict[str, Any] = {
@@ -305,29 +308,29 @@ def _close(run: Run, progress: Progress, log: RunLog | None, train_loss: float) 
         if run.accelerator.is_main_process:
             save(run.model, run.out / "best")
     progress = replace(progress, epoch=epoch + 1, step=0)
-    _say(run, log, record)
-    _keep(run, progress)
+    _log(run, log, record)
+    _save_state(run, progress)
     if run.accelerator.is_main_process:
         draw_curves(run.out / "log.jsonl", run.out / "curves.png")
     return progress
 
 
-def _tired(settings: TrainSettings, progress: Progress) -> bool:
+def _out_of_patience(settings: TrainSettings, progress: Progress) -> bool:
     """Whether as many epochs as patience allows have passed since the best one."""
     return settings.patience is not None and progress.epoch - 1 - progress.best_epoch >= settings.patience
 
 
-def _better(run: Run, score: float, best: float) -> bool:
+def _better(run: TrainingRun, score: float, best: float) -> bool:
     from ..registries import metrics
 
     select = run.settings.select
     lower = select in ("loss", "perplexity")
     if not lower and select not in own_scores(run.model):
-        lower = not getattr(metrics.load(select), "higher_is_better", True)
+        lower = not getattr(metrics.get_class(select), "higher_is_better", True)
     return score < best if lower else score > best
 
 
-def validate(run: Run) -> dict[str, Any]:
+def validate(run: TrainingRun) -> dict[str, Any]:
     """Weighted loss and perplexity over the validation studies, and the score that selects."""
     accelerator, settings = run.accelerator, run.settings
     run.model.eval()
@@ -358,7 +361,7 @@ def validate(run: Run) -> dict[str, Any]:
     return {**found, "score": score}
 
 
-def _metric(run: Run) -> float:
+def _metric(run: TrainingRun) -> float:
     """The selecting metric on reports written for the validation studies; every process writes its share."""
     from ..registries import metrics
 
@@ -375,13 +378,13 @@ def _metric(run: Run) -> float:
     return scorer.compute([written[s.id] for s in kept], [[s.text(run.model.text.sections)] for s in kept]).value
 
 
-def _say(run: Run, log: RunLog | None, record: dict[str, Any]) -> None:
+def _log(run: TrainingRun, log: RunLog | None, record: dict[str, Any]) -> None:
     if log is not None:
         log.write(record)
         run.watch({**record, "batches": run.batches, "epochs": run.settings.epochs})
 
 
-def _keep(run: Run, progress: Progress) -> None:
+def _save_state(run: TrainingRun, progress: Progress) -> None:
     run.accelerator.wait_for_everyone()
     if run.accelerator.is_main_process:
         save_state(run.out, run.model, run.optimizer, progress, _frozen(run.settings))

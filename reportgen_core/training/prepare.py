@@ -24,13 +24,14 @@ SUPPLIED_BY = {
 assert set(SUPPLIED_BY) == {f.name for f in fields(Targets)}
 
 
-def fit(model: Model, studies: Sequence[Study], seed: int = 0) -> Model:
-    """The model ready to train on these studies: one without words gets a head for theirs, any other keeps its own.
+def prepare_model(model: Model, studies: Sequence[Study], seed: int = 0) -> Model:
+    """Prepare a model for training on `studies` and return it.
 
-    Raises DataError where the studies lack what the head needs.
+    A model without a vocabulary gets a new head for the words, tags and findings of these studies; any other model
+    keeps its head. Raises DataError if the studies lack what the head needs.
     """
     if len(model.vocabulary) == len(Vocabulary()):
-        model = retarget(model, from_studies(studies, model.text), model.text, seed)
+        model = retarget(model, targets_of_studies(studies, model.text), model.text, seed)
     check_needs(model, studies)
     collection = Collection(tuple(studies), Audit("training", len(studies), sum(len(s.views) for s in studies)))
     for part in (model.encoder, model.head):
@@ -41,7 +42,7 @@ def fit(model: Model, studies: Sequence[Study], seed: int = 0) -> Model:
     return model
 
 
-def from_studies(studies: Sequence[Study], text: TextSpec) -> TargetSpec:
+def targets_of_studies(studies: Sequence[Study], text: TextSpec) -> TargetSpec:
     """Words by the text spec; tags, the commonest first; findings by name, with the share of studies that have each."""
     vocabulary = build_vocabulary([s.text(text.sections) for s in studies], text)
     counts = Counter(tag for s in studies for tag in s.tags)

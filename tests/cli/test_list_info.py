@@ -41,7 +41,7 @@ def test_info_of_a_pattern_is_about_the_name_that_was_asked(rg) -> None:
 
 def test_info_of_an_encoder_says_what_its_docstring_says_of_each_option(rg) -> None:
     told = rg("info", "densenet121").out
-    said = arguments(reportgen_core.encoders.load("densenet121"))
+    said = arguments(reportgen_core.encoders.get_class("densenet121"))
     assert said["pretrained"][:20] in told
     assert "fixed" in told
     assert "densenet121.tv_in1k" in told

@@ -12,7 +12,7 @@ from reportgen_core import GenerationSettings, Study, View
 from reportgen_core.data.batches import StudyReader, batches
 from reportgen_core.models.composition import compose
 from reportgen_core.registries import encoders, metrics, protocols
-from reportgen_core.training.prepare import fit
+from reportgen_core.training.prepare import prepare_model
 
 TEXTS = ("双肺纹理增多。心影增大。", "双肺未见明显异常。", "右侧胸腔积液，心影增大。", "心肺膈未见明显异常。")
 
@@ -33,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory):
         encoder="densenet121", encoder_options=tiny, decoder="densenet-lstm",
         decoder_options={"hidden": 32, "embedding": 16}, text=text,
     )  # fmt: skip
-    model = fit(model, studies)
+    model = prepare_model(model, studies)
     reader = StudyReader(model.encoder.image, model.text, model.targets)
     batch = next(iter(batches(studies, reader, [range(4)])))
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 0.02)

@@ -17,7 +17,7 @@ from reportgen_core import DataError, GenerationSettings, Study, View
 from reportgen_core.models.composition import compose
 from reportgen_core.registries import decoders, encoders, presets
 from reportgen_core.training.loop import train
-from reportgen_core.training.prepare import fit
+from reportgen_core.training.prepare import prepare_model
 from reportgen_core.training.settings import TrainSettings
 
 SMALL = {"hidden": 8, "embedding": 8, "tags_used": 2}
@@ -132,7 +132,7 @@ def test_a_preset_says_which_column_its_data_lack_and_how_to_make_it(
         text=replace(load_preset(name).text_spec(), min_count=1),
     )  # fmt: skip
     with pytest.raises(DataError, match=says):
-        fit(model, [LACKS[lacks](s) for s in studies(tmp_path, ENGLISH)])
+        prepare_model(model, [LACKS[lacks](s) for s in studies(tmp_path, ENGLISH)])
 
 
 def test_every_generator_of_the_papers_has_a_preset() -> None:

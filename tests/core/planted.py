@@ -10,7 +10,7 @@ from reportgen_core import Study, compose
 from reportgen_core.data.batches import StudyReader, batches
 from reportgen_core.text.spec import TextSpec
 from reportgen_core.training.loop import weighted
-from reportgen_core.training.prepare import fit
+from reportgen_core.training.prepare import prepare_model
 
 FILLER = (
     "the", "heart", "is", "of", "usual", "size", "and", "lungs", "are", "seen", "well", "on", "both", "sides", "with",
@@ -43,7 +43,7 @@ def trained(folder, steps=110):
     }  # fmt: skip
     model = compose(encoder="none", decoder="tienet", decoder_options=options, text=TextSpec(max_length=40))
     learn = studies(200, 1)
-    model = fit(model, learn)
+    model = prepare_model(model, learn)
     optimizer = torch.optim.Adam(model.parameters(), 0.01)
     reader = StudyReader(model.encoder.image, model.text, model.targets)
     order = [[(i * 16 + k) % 200 for k in range(16)] for i in range(steps)]

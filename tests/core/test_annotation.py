@@ -19,7 +19,7 @@ from reportgen_core.annotation.thresholds import Thresholds, choose_thresholds, 
 from reportgen_core.data.batches import padded
 from reportgen_core.testing.parts import tiny_model
 from reportgen_core.text.spec import BOS, EOS
-from reportgen_core.training.prepare import fit
+from reportgen_core.training.prepare import prepare_model
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_thresholds_go_where_the_model_is_saved_and_training_drops_them(model, t
     save_thresholds(first, chosen)
     second = load(first).save(tmp_path / "second")
     assert (second / "thresholds.json").read_bytes() == (first / "thresholds.json").read_bytes()
-    third = fit(load(second), planted.studies(8, 1)).save(tmp_path / "third")
+    third = prepare_model(load(second), planted.studies(8, 1)).save(tmp_path / "third")
     assert load_thresholds(third, planted.FINDINGS) is None
 
 

@@ -109,7 +109,7 @@ def test_two_reads_are_equal_and_a_larger_set_keeps_its_studies(tmp_path: Path) 
 
 
 def test_a_study_says_what_was_drawn_and_that_it_is_synthetic(tmp_path: Path) -> None:
-    found = datasets.load("phantom")(tmp_path, n=30, size=64).read()
+    found = datasets.get_class("phantom")(tmp_path, n=30, size=64).read()
     assert "SYNTHETIC" in found.audit.source and any("synthetic" in n for n in found.audit.notes)
     for s in found.studies:
         drawn = {f["kind"] for f in s.extra["findings"]}

@@ -206,7 +206,7 @@ def test_a_plugin_names_manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "their_plugin" / "__init__.py").write_text("")
     (tmp_path / "their_plugin" / "zoo.json").write_text(manifest(record(name="theirs.v1", sources=["weights"])))
     monkeypatch.syspath_prepend(str(tmp_path))
-    manager = discovery.load()[0]
+    manager = discovery.load_plugins()[0]
     plugin = SimpleNamespace(register_manifests=hookimpl(lambda: ["package:their_plugin/zoo.json"]))
     manager.register(plugin)
     try:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import OptionError
-from reportgen_core.registry import nearest
+from reportgen_core.registry import did_you_mean
 
 HEADLINES = {"r2gen": "macro-14", "rrg": "micro-14", "micro-14": "micro-14", "per-example": "example"}
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
@@ -34,7 +34,7 @@ class Agreement:
 
     def __init__(self, name: str, classes: Sequence[str], convention: str, wanted: str = "") -> None:
         if convention not in HEADLINES:
-            raise OptionError(f"no convention named {convention!r}; {nearest(convention, HEADLINES)}")
+            raise OptionError(f"no convention named {convention!r}; {did_you_mean(convention, HEADLINES)}")
         self.name, self.classes, self.convention = name, tuple(classes), convention
         five = [self.classes.index(c) for c in FIVE if c in self.classes]
         self.groups = {str(len(classes)): list(range(len(classes)))}

@@ -60,5 +60,5 @@ class VoteClassifier(SentenceClassifier):
         if not isinstance(names, list) or not all(isinstance(n, str) and n in sentence_classifiers for n in names):
             raise CheckpointError(f"{folder} names no classifiers that vote: {str(names)[:80]}")
         made = cls(of=",".join(names))
-        made.members = {name: sentence_classifiers.load(name).load(folder / name) for name in made.members}
+        made.members = {name: sentence_classifiers.get_class(name).load(folder / name) for name in made.members}
         return made

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from reportgen_core import ReportgenError
-from reportgen_core.registry import nearest
+from reportgen_core.registry import did_you_mean
 
 from ..manifest import settings, signing
 from ..manifest.models import REMOTE, Given, Models
@@ -93,9 +93,9 @@ def builtin() -> Manifest:
 
 def places() -> tuple[str, ...]:
     """Manifests beside the one inside this package: those of plugins, then those that the user named."""
-    from reportgen_core.discovery import load
+    from reportgen_core.discovery import load_plugins
 
-    theirs = [place for places in load()[0].hook.register_manifests() for place in places]
+    theirs = [place for places in load_plugins()[0].hook.register_manifests() for place in places]
     return (*theirs, *settings.manifests())
 
 
@@ -184,7 +184,7 @@ def record(name: str) -> Record:
     name, _, pin = name.partition("@")
     known = catalogue().models
     if name not in known:
-        raise ZooError(f"no model named {name!r}; {nearest(name, known)}")
+        raise ZooError(f"no model named {name!r}; {did_you_mean(name, known)}")
     found = known[name]
     if pin:
         kind, _, digest = pin.partition(":")

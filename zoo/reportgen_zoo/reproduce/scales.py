@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reportgen_core import OptionError
-from reportgen_core.registry import nearest
+from reportgen_core.registry import did_you_mean
 from reportgen_core.types import Composition
 
 from .preset import Preset
@@ -86,7 +86,7 @@ BUDGET = ("weights", "steps", "select")  # of a preset's training: what is not b
 def scale_of(name: str) -> Scale:
     """The scale of that name. Raises OptionError."""
     if name not in SCALES:
-        raise OptionError(f"no scale {name!r}; {nearest(name, SCALES)}")
+        raise OptionError(f"no scale {name!r}; {did_you_mean(name, SCALES)}")
     return SCALES[name]
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 import click
 
-from reportgen_core.discovery import load
+from reportgen_core.discovery import load_plugins
 
 from ...registry_names import KINDS
 from .plugins import commands_left_out
@@ -148,7 +148,7 @@ def _plugins() -> Iterator[Finding]:
     for registry in KINDS.values():
         list(registry)  # asks the plugins
         left_out += registry.problems
-    for p in load()[1].values():
+    for p in load_plugins()[1].values():
         yield Finding(
             "plugin", "bad" if p.problem else "ok", f"{p.name} of {p.distribution} {p.version} {p.problem}".strip()
         )

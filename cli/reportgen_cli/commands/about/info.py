@@ -11,8 +11,8 @@ from reportgen_zoo.pull import catalogue as manifests
 from reportgen_zoo.reproduce.preset import Preset, load_preset
 
 from reportgen_core import Entry, UnknownName
-from reportgen_core.discovery import load
-from reportgen_core.registry import nearest
+from reportgen_core.discovery import load_plugins
+from reportgen_core.registry import did_you_mean
 
 from ... import describe
 from ...registry_names import KINDS, found
@@ -30,7 +30,7 @@ def info(name: str, as_json: bool) -> None:
     """
     things = list(_things(name))
     if not things:
-        raise UnknownName(f"nothing is named {name!r}; {nearest(name, _names())}")
+        raise UnknownName(f"nothing is named {name!r}; {did_you_mean(name, _names())}")
     if as_json:
         click.echo(json.dumps([lines for lines, _ in things], indent=2))
         return
@@ -58,7 +58,7 @@ def _things(name: str) -> Iterator[tuple[list[tuple[str, str]], str]]:
 
 
 def _models() -> set[str]:
-    return {n for names in load()[0].hook.known_models() for n in names}
+    return {n for names in load_plugins()[0].hook.known_models() for n in names}
 
 
 def _names() -> set[str]:

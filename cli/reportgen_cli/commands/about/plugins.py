@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from reportgen_core import hookspecs
-from reportgen_core.discovery import entries, load
+from reportgen_core.discovery import entries, load_plugins
 
 from ...registry_names import KINDS
 from ...render import table
@@ -28,7 +28,7 @@ def plugins(as_json: bool) -> None:
     for registry in KINDS.values():
         list(registry)  # asks the plugins
         taken += registry.problems
-    found = list(load()[1].values())
+    found = list(load_plugins()[1].values())
     if as_json:
         click.echo(json.dumps({"plugins": [asdict(p) for p in found], "left_out": taken}, indent=2))
         return

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reportgen_core import OptionError
-from reportgen_core.registry import nearest
+from reportgen_core.registry import did_you_mean
 
 from .canvas import Rng, rng
 
@@ -102,10 +102,10 @@ class Finding:
     def check(self) -> Finding:
         """Itself. Raises OptionError where there is no such finding."""
         if self.kind not in KINDS:
-            raise OptionError(f"no finding named {self.kind!r}; {nearest(self.kind, KINDS)}")
+            raise OptionError(f"no finding named {self.kind!r}; {did_you_mean(self.kind, KINDS)}")
         for said, known in ((self.place, KINDS[self.kind].places), (self.degree, KINDS[self.kind].degrees)):
             if said not in known:
-                raise OptionError(f"{self.kind} cannot be {said!r}; {nearest(said, known)}")
+                raise OptionError(f"{self.kind} cannot be {said!r}; {did_you_mean(said, known)}")
         return self
 
 
@@ -113,7 +113,7 @@ def rates(changed: Mapping[str, float]) -> dict[str, float]:
     """The share of abnormal studies with each kind, with some of them changed. Raises OptionError."""
     for name, rate in changed.items():
         if name not in KINDS:
-            raise OptionError(f"no finding named {name!r}; {nearest(name, KINDS)}")
+            raise OptionError(f"no finding named {name!r}; {did_you_mean(name, KINDS)}")
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
             raise OptionError(f"rate {rate!r} of {name} is a share: a number of 0 to 1")
     found = {name: float(changed.get(name, kind.rate)) for name, kind in KINDS.items()}

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Literal, get_args
 
 from reportgen_core import OptionError
-from reportgen_core.registry import nearest
+from reportgen_core.registry import did_you_mean
 
 from .rules import Concept, State, read
 from .text import read_sections, sentences
@@ -66,9 +66,9 @@ class Labeler:
 
     def __init__(self, *, scheme: Scheme = "chexpert14", weak: Hedge | None = None) -> None:
         if scheme not in LABELS:
-            raise OptionError(f"no labels named {scheme!r}; {nearest(scheme, LABELS)}")
+            raise OptionError(f"no labels named {scheme!r}; {did_you_mean(scheme, LABELS)}")
         if weak not in (None, *get_args(Hedge)):
-            raise OptionError(f"weak hedges cannot count as {weak!r}; {nearest(str(weak), get_args(Hedge))}")
+            raise OptionError(f"weak hedges cannot count as {weak!r}; {did_you_mean(str(weak), get_args(Hedge))}")
         self.scheme, self.labels_of_scheme = scheme, LABELS[scheme]
         hedged = weak or ("uncertain" if scheme == "chexpert14" else "positive")
         self._values: dict[State, int] = {
