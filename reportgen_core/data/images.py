@@ -80,7 +80,8 @@ def prepare(image: Array, spec: ImageSpec) -> Array:
 def check_spec(spec: ImageSpec) -> None:
     """Raise OptionError for a spec that no image can be prepared by."""
     if spec.interpolation not in _FILTERS:
-        raise OptionError(f"no interpolation named {spec.interpolation!r}; {did_you_mean(spec.interpolation, _FILTERS)}")
+        near = did_you_mean(spec.interpolation, _FILTERS)
+        raise OptionError(f"no interpolation named {spec.interpolation!r}; {near}")
     if min(spec.height, spec.width) < 1 or spec.height * spec.width > MAX_PIXELS:
         raise OptionError(
             f"images of {spec.height} x {spec.width} are asked for; a side is at least 1, all {MAX_PIXELS:,}"

@@ -200,7 +200,8 @@ def check_weights(path: Path, expected: Mapping[str, torch.Tensor]) -> None:
         raise CheckpointError(f"{path} is damaged: {e}") from e
     for name, tensor in expected.items():
         if name not in found:
-            raise CheckpointError(f"{path} lacks {name}, which its config asks for; {did_you_mean(name, list(found)[:20])}")
+            near = did_you_mean(name, list(found)[:20])
+            raise CheckpointError(f"{path} lacks {name}, which its config asks for; {near}")
         if found[name] != tuple(tensor.shape):
             raise CheckpointError(
                 f"{path}: {name} has shape {found[name]}, but config and vocabulary ask for {tuple(tensor.shape)}"

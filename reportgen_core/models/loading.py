@@ -49,7 +49,8 @@ def find_model_folder(name_or_folder: str | Path) -> Path:
     found: Path | None = hook.find_model(name=str(name_or_folder))
     if found is None:
         known = [n for names in hook.known_models() for n in names]
-        raise UnknownName(f"no model or model folder {str(name_or_folder)!r}; {did_you_mean(str(name_or_folder), known)}")
+        name = str(name_or_folder)
+        raise UnknownName(f"no model or model folder {name!r}; {did_you_mean(name, known)}")
     return found
 
 
