@@ -1,23 +1,28 @@
 """The documents say what the program does: code blocks are the tested files, help pages are the help, examples run.
 
-`python tests/test_docs.py` writes the generated parts anew: docs/cli.md, and the code and hooks in docs/plugins.md.
+`python tests/test_docs.py` writes the generated parts anew: docs/cli.md, the code and hooks in docs/plugins.md, and the
+picture in docs/architecture.md.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
+import pkgutil
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import click
 import pytest
+from test_layers import CLI, CORE, ORDER, PLUGINS, ROOMS, ZOO
 
 from reportgen_core import hookspecs
 
@@ -72,6 +77,81 @@ def plugins_page(text: str) -> str:
     return re.sub(
         r"(<!-- hooks -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{hooks_table()}\n{m[2]}", text, flags=re.DOTALL
     )
+
+
+WIDTH = 96  # of the picture of the house
+
+
+def purpose(folder: str) -> str:
+    """Return the first sentence of the docstring of a package's `__init__.py`."""
+    doc = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    return re.split(r"(?<=\.)\s", " ".join(doc.split()), maxsplit=1)[0]
+
+
+def box(title: str, rows: list[tuple[str, str]]) -> list[str]:
+    """Return a frame with a title in its upper edge, and in it a name and what it is for in each row."""
+    lines = [f"┌─ {title} " + "─" * (WIDTH - len(title) - 5) + "┐"]
+    for name, text in rows:
+        parts = textwrap.wrap(text, WIDTH - 24)
+        lines += [
+            f"│ {label:<19} {part:<{WIDTH - 23}}│"
+            for label, part in zip([name, *[""] * len(parts)], parts, strict=False)
+        ]
+    return [*lines, "└" + "─" * (WIDTH - 2) + "┘"]
+
+
+def house() -> str:
+    """Return the picture of the packages and of the floors of the core, from `ORDER` and the docstrings."""
+    boxes = [box("the command line", [(CLI.rpartition("/")[2], purpose(CLI))])]
+    boxes.append(box("plugins and zoo", [(p.rpartition("/")[2], purpose(p)) for p in (PLUGINS, ZOO)]))
+    for number, wings in reversed([*enumerate(ORDER)]):
+        rows = [(wing or CORE, purpose(f"{CORE}/{wing}")) for wing in wings]
+        boxes.append(box(f"{CORE}, floor {number}" if any(wings) else f"{CORE}, its root", rows))
+    arrow = " " * (WIDTH // 2) + "↓"
+    return "```text\n" + f"\n{arrow}\n".join("\n".join(lines) for lines in boxes) + "\n```"
+
+
+def architecture_page(text: str) -> str:
+    """Return docs/architecture.md with the picture put in."""
+    return re.sub(r"(<!-- house -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{house()}\n{m[2]}", text, flags=re.DOTALL)
+
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+IN_ROOMS = {CORE: [wing for floor in ORDER for wing in floor], **ROOMS}
+FOLDERS = [f"{package}/{room}".rstrip("/") for package, rooms in IN_ROOMS.items() for room in rooms]
+
+
+def test_the_picture_of_the_house_is_drawn_from_the_table_of_floors() -> None:
+    page = ARCHITECTURE.read_text(encoding="utf-8")
+    assert architecture_page(page) == page, "run python tests/test_docs.py"
+    for wing in (wing for floor in ORDER for wing in floor if wing):
+        assert re.search(rf"^│ {wing} +[A-Z]", page, re.MULTILINE), f"no {wing} in the picture"
+
+
+def test_every_room_answers_a_question() -> None:
+    linked = re.findall(r"^\| .*\? \| \[([\w/]+)\]\(\.\./([\w/]+)\) \|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    assert sorted(path for _, path in linked) == sorted(FOLDERS)
+    assert [name for name, path in linked if not path.endswith(name)] == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_room_says_in_one_paragraph_what_it_is_for(folder: str) -> None:
+    doc = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8")))
+    assert doc, folder
+    assert "\n\n" not in doc and purpose(folder).endswith(".") and len(purpose(folder)) <= 130
+
+
+NAMED = sorted(set(re.findall(r"`(reportgen_(?:core|plugins|zoo|cli)(?:\.\w+)*)`", ARCHITECTURE.read_text())))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_what_the_page_on_architecture_names_exists(name: str) -> None:
+    pkgutil.resolve_name(name)  # raises ImportError or AttributeError
+
+
+def test_the_page_on_architecture_links_to_what_exists() -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", ARCHITECTURE.read_text(encoding="utf-8")):
+        assert (ARCHITECTURE.parent / link).exists(), link
 
 
 def test_the_page_on_plugins_has_the_code_of_the_tested_package() -> None:
@@ -165,3 +245,4 @@ if __name__ == "__main__":
     (ROOT / "docs" / "cli.md").write_text(help_page())
     plugins = ROOT / "docs" / "plugins.md"
     plugins.write_text(plugins_page(plugins.read_text()))
+    ARCHITECTURE.write_text(architecture_page(ARCHITECTURE.read_text(encoding="utf-8")), encoding="utf-8")

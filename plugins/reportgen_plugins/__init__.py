@@ -1,5 +1,5 @@
-"""Register the built-in parts, in the way that a third party registers its parts. This file is the table of contents:
-it names each class as a string and imports none, so that listing parts loads nothing heavy.
+"""Hold the built-in parts, and register them as a third party does. This file is the table of contents: it names each
+class as a string and imports none, so that listing parts loads nothing heavy.
 """
 
 from __future__ import annotations
