@@ -11,14 +11,13 @@ share of the bare encoder's images a second. The last rows run DiTag around ResN
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from benchmarks.measure import Row, alternate, emit
+from benchmarks.measure import Row, Run, emit, in_turns, per_second, ratio
 from reportgen_core import Features, FeatureSpec, GenerationSettings, TargetSpec
-from reportgen_core.models.precision import autocast_for, to_channels_last
+from reportgen_core.models import autocast_for, to_channels_last
 from reportgen_core.registries import decoders, encoders
 from reportgen_core.text.spec import SPECIAL
 
@@ -53,7 +52,7 @@ def features() -> Features:
     return Features(tokens, tokens.mean(1), torch.ones(STUDIES, SPEC.tokens, dtype=torch.bool))
 
 
-def encoder(name: str, **options: Any) -> Callable[[], object]:
+def encoder(name: str, **options: Any) -> Run:
     """A run of the encoder over the studies, one view each."""
     torch.manual_seed(0)
     made = encoders.create(name, **options).eval()
@@ -68,7 +67,7 @@ def encoder(name: str, **options: Any) -> Callable[[], object]:
     return run
 
 
-def writer(made: Any, seen: Features, beams: int) -> Callable[[], object]:
+def writer(made: Any, seen: Features, beams: int) -> Run:
     settings = GenerationSettings(beams=beams, attention=False)
 
     def run() -> None:
@@ -78,16 +77,17 @@ def writer(made: Any, seen: Features, beams: int) -> Callable[[], object]:
     return run
 
 
-def rows_of(name: str, bare_encoder: Callable[[], object]) -> list[Row]:
+def rows_of(name: str, bare_encoder: Run) -> list[Row]:
     """The bare encoder, greedy, beam 3 and end to end, measured in turn."""
     made, seen = decoder(name), features()
-    bare, greedy, three = alternate([bare_encoder, writer(made, seen, 1), writer(made, seen, 3)], repeats=3)
-    together = bare + greedy
+    bare, greedy, three = in_turns(bare_encoder, writer(made, seen, 1), writer(made, seen, 3))
+    together = [b + g for b, g in zip(bare, greedy, strict=True)]
+    alone, greedy_time = "the bare encoder's speed", "greedy's time"
     return [
-        Row("bare densenet121, 224 pixels", STUDIES / bare, "images/s"),
-        Row(f"{name}, greedy", STUDIES / greedy, "reports/s"),
-        Row(f"{name}, beam 3", STUDIES / three, "reports/s", three / greedy, "greedy's time", 3.5, True),
-        Row(f"{name}, end to end", STUDIES / together, "reports/s", bare / together, "the bare encoder", 0.9),
+        Row("bare densenet121, 224 pixels", per_second(STUDIES, bare), "images/s"),
+        Row(f"{name}, greedy", per_second(STUDIES, greedy), "reports/s"),
+        Row(f"{name}, beam 3", per_second(STUDIES, three), "reports/s", ratio(three, greedy), greedy_time, 3.5, True),
+        Row(f"{name}, end to end", per_second(STUDIES, together), "reports/s", ratio(bare, together), alone, 0.9),
     ]
 
 
@@ -96,13 +96,13 @@ def ditag() -> list[Row]:
     runs = [encoder("timm/resnet18", **inner)]
     for depths in (1, 4):
         runs.append(encoder("ditag", inner="timm/resnet18", inner_options=inner, depths=depths))
-    bare, *wrapped = (STUDIES / t for t in alternate(runs))
-    found = [Row("bare resnet18, 224 pixels", bare, "images/s")]
-    for depths, speed in zip((1, 4), wrapped, strict=True):
-        found.append(
-            Row(f"ditag around it, depths {depths}", speed, "images/s", speed / bare, "the bare encoder", 0.85)
-        )
-    return found
+    bare, *wrapped = in_turns(*runs)
+    rows = [Row("bare resnet18, 224 pixels", per_second(STUDIES, bare), "images/s")]
+    for depths, seconds in zip((1, 4), wrapped, strict=True):
+        speed = per_second(STUDIES, seconds)
+        what = f"ditag around it, depths {depths}"
+        rows.append(Row(what, speed, "images/s", ratio(bare, seconds), "the bare encoder's speed", 0.85))
+    return rows
 
 
 def main(names: list[str]) -> None:

@@ -1,4 +1,9 @@
-"""What every benchmark shares: time, memory, and a row that says what was compared with what."""
+"""How the benchmarks measure: runs timed in turns, the spread of the measurements, and rows that compare it with a bar.
+
+A machine that others use changes its speed by a factor of three within minutes. A ratio is therefore taken pair by
+pair (A B A B ...), each pair within seconds, and given as the median of at least seven pairs with the smallest and the
+largest. A bar counts as met or missed only if the whole range lies on one side of it.
+"""
 
 from __future__ import annotations
 
@@ -6,84 +11,137 @@ import json
 import os
 import platform
 import resource
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
+from typing import Any
+
+PAIRS = 7  # the fewest pairs of a ratio
+
+Run = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median, the smallest and the largest of `count` measurements of one number."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        return cls(median(values), min(values), max(values), len(values))
+
+
+def counted(value: float) -> Spread:
+    """Return the spread of a number that was counted once and is the same in every run."""
+    return Spread.of([value])
+
+
+def milliseconds(seconds: Sequence[float]) -> Spread:
+    return Spread.of([1000 * s for s in seconds])
+
+
+def per_second(count: int, seconds: Sequence[float]) -> Spread:
+    """Return how many of `count` things are done in a second, if all of them take `seconds`."""
+    return Spread.of([count / s for s in seconds])
+
+
+def ratio(seconds: Sequence[float], base: Sequence[float]) -> Spread:
+    """Return the spread of the quotients seconds[i] / base[i] of pairs that `in_turns` measured.
+
+    Raise ValueError if there are fewer than seven pairs, or if one of the two has more turns than the other.
+    """
+    if len(seconds) < PAIRS:
+        raise ValueError(f"a ratio needs at least {PAIRS} pairs, got {len(seconds)}")
+    return Spread.of([a / b for a, b in zip(seconds, base, strict=True)])
+
+
+def in_turns(
+    *runs: Run, rounds: int = PAIRS, turn: float = 0.5, clock: Callable[[], float] = time.perf_counter
+) -> list[list[float]]:
+    """Return for each run the seconds that it took in each round, the runs taken in turns: A B A B ...
+
+    Each run is called once before, to warm up. A turn repeats its run until it has lasted `turn` seconds and counts the
+    mean, so that a short run is measured over a longer stretch than one hiccup of the machine.
+    """
+    for run in runs:
+        run()
+    times: list[list[float]] = [[] for _ in runs]
+    for _ in range(rounds):
+        for run, taken in zip(runs, times, strict=True):
+            taken.append(_mean_seconds(run, turn, clock))
+    return times
+
+
+def _mean_seconds(run: Run, turn: float, clock: Callable[[], float]) -> float:
+    start, count = clock(), 0
+    while True:
+        run()
+        count += 1
+        elapsed = clock() - start
+        if elapsed >= turn:
+            return elapsed / count
+
+
+def command(*arguments: str, env: Mapping[str, str] | None = None) -> Run:
+    """Return a run of a command that must succeed; its output is dropped."""
+    return lambda: subprocess.run(arguments, check=True, capture_output=True, env=env)
+
+
+def compiled() -> dict[str, str]:
+    """Return the environment, in which Python may keep what it compiled, as on a user's machine."""
+    return {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `bar` is what the project promises of `ratio`; None where a row is there to compare with."""
+    """One figure of a benchmark. The bar is what the project promises of the ratio, or of the figure if it has none."""
 
     what: str
-    value: float
+    figure: Spread
     unit: str
-    ratio: float | None = None  # to the row it is compared with, as `against` says
-    against: str = ""
+    ratio: Spread | None = None
+    against: str = ""  # what the ratio is taken to
     bar: float | None = None
-    at_most: bool = False  # the bar is an upper one
+    at_most: bool = False  # whether the bar is an upper one
 
     @property
-    def met(self) -> bool | None:
-        """Whether the bar is met; None where there is none."""
-        if self.bar is None or self.ratio is None:
-            return None
-        return self.ratio <= self.bar if self.at_most else self.ratio >= self.bar
+    def verdict(self) -> str:
+        """Return "met" or "missed" if the whole range is on one side of the bar, else "undecided"; "" without a bar."""
+        if self.bar is None:
+            return ""
+        measured = self.ratio or self.figure
+        if self.at_most:
+            met, missed = measured.high <= self.bar, measured.low > self.bar
+        else:
+            met, missed = measured.low >= self.bar, measured.high < self.bar
+        return "met" if met else "missed" if missed else "undecided"
 
 
-def seconds(run: Callable[[], object], repeats: int = 5) -> float:
-    """The quickest of `repeats` runs after one that warms up: other work on the machine only adds."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def alternate(runs: Sequence[Callable[[], object]], repeats: int = 5, turn: float = 1.0) -> list[float]:
-    """Seconds of each of several runs, taken in turn, so that a slow minute of the machine hits all of them.
-
-    A turn repeats its run until it has lasted `turn` seconds and counts their mean, so that a short run is measured
-    over the same stretch as a long one; the best of `repeats` turns is returned.
-    """
-    times: list[list[float]] = [[] for _ in runs]
-    for run in runs:
-        run()
-    for _ in range(repeats):
-        for run, taken in zip(runs, times, strict=True):
-            taken.append(_mean(run, turn))
-    return [min(t) for t in times]
-
-
-def _mean(run: Callable[[], object], turn: float) -> float:
-    """Mean seconds of a run, repeated until it has lasted `turn` seconds."""
-    start, count = time.perf_counter(), 0
-    while True:
-        run()
-        count += 1
-        taken = time.perf_counter() - start
-        if taken >= turn:
-            return taken / count
-
-
-def compiled() -> dict[str, str]:
-    """The environment, in which Python may keep what it compiled, as on a user's machine."""
-    return {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")}
+def row_from_json(values: Mapping[str, Any]) -> Row:
+    """Return the row that `emit` wrote as `values`."""
+    spreads = {k: values[k] and Spread(**values[k]) for k in ("figure", "ratio")}
+    return Row(**{**values, **spreads})
 
 
 def peak_mib() -> float:
-    """The most memory this process has had, in MiB."""
+    """Return the most memory that this process has had, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def machine() -> str:
-    """The processor, its cores and the version of torch."""
+    """Return the processor, its cores, the version of torch and the precision that `auto` picks."""
     import torch
+
+    from reportgen_core.models import best_precision
 
     name = platform.processor() or platform.machine()
     try:
@@ -91,7 +149,8 @@ def machine() -> str:
         name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), name)
     except OSError:
         print("no /proc/cpuinfo: the processor's name is left out", file=sys.stderr)
-    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    picked = best_precision(torch.device("cpu"))
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, precision auto picks {picked}"
 
 
 def emit(rows: Sequence[Row]) -> None:

@@ -34,7 +34,7 @@ from reportgen_plugins.retrievers.stages import Stages, recall_of, search_propos
 from reportgen_core.retrieval.index import TextIndex, open_index, write_index
 from reportgen_core.types import TextRow
 
-from .measure import Row, emit, peak_mib, seconds
+from .measure import Row, Spread, counted, emit, in_turns, peak_mib
 
 DIM, REGIONS, UNITS, CENTRES, K = 512, 49, 64, 2000, 10
 KINDS = ("flat", "ivf", "hnsw", "pq")
@@ -129,14 +129,15 @@ def one(folder: Path, kind: str, index: TextIndex, regions: Regions, conditional
         found.append(search_proposed(conditional, regions.rows(slice(at, at + 50)), stages, K, each)[1])
     took, busy = time.perf_counter() - start, time.process_time() - busy
     recall = recall_of(torch.cat(found)[: len(answers)], answers)
+    name = f"{kind}, {index.rows:,} texts"
     return [
-        Row(f"{kind}: build or open", build, "s"),
-        Row(f"{kind}: build or open, processor time", built, "s"),
-        Row(f"{kind}: both stages", images / took, "images/s"),
-        Row(f"{kind}: an image, processor time", 1000 * busy / images, "ms"),
-        Row(f"{kind}: region queries", images * (REGIONS + 1) / took, "queries/s"),
-        Row(f"{kind}: recall@{K} against exact", 100 * recall, "%", recall, "exact", BAR),
-        Row(f"{kind}: peak memory so far", peak_mib(), "MiB"),
+        Row(f"{name}: build or open", counted(build), "s"),
+        Row(f"{name}: build or open, processor time", counted(built), "s"),
+        Row(f"{name}: both stages", counted(images / took), "images/s"),
+        Row(f"{name}: an image, processor time", counted(1000 * busy / images), "ms"),
+        Row(f"{name}: region queries", counted(images * (REGIONS + 1) / took), "queries/s"),
+        Row(f"{name}: recall@{K} against exact", counted(100 * recall), "%", bar=100 * BAR),
+        Row(f"{name}: peak memory so far", counted(peak_mib()), "MiB"),
     ]
 
 
@@ -145,8 +146,9 @@ def scoring() -> list[Row]:
     conditional = model()
     regions = looked_at(SCORED, conditional)
     texts = F.normalize(torch.randn(GROUPS, DIM, generator=torch.Generator().manual_seed(1)), dim=1)
-    took = seconds(lambda: conditional.scores(regions, texts), 3)
-    return [Row(f"{GROUPS:,} groups for {SCORED} images, exact", took, "s", took, "1 s", 1.0, at_most=True)]
+    (took,) = in_turns(lambda: conditional.scores(regions, texts), rounds=3)
+    what = f"{GROUPS:,} groups of sentences for {SCORED} images, exact scores (`cvse`)"
+    return [Row(what, Spread.of(took), "s", bar=1.0, at_most=True)]
 
 
 def main() -> None:
@@ -169,7 +171,7 @@ def main() -> None:
         for kind in options.kinds.split(","):
             rows += one(folder, kind, index, regions, conditional, answers, options.each)
         for row in rows:
-            print(f"{row.what:42} {row.value:12,.2f} {row.unit}", file=sys.stderr)
+            print(f"{row.what:60} {row.figure.median:12,.2f} {row.unit}", file=sys.stderr)
         emit(rows)
 
 

@@ -1,30 +1,27 @@
-"""How long `rg --help` and `rg list encoders` take, beside a bare Python that imports click."""
+"""How long `rg --help` and `rg list encoders` take, compared with a bare Python that imports click and pluggy."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from functools import partial
 
-from benchmarks.measure import Row, alternate, compiled, emit
+from benchmarks.measure import Row, command, compiled, emit, in_turns, milliseconds, ratio
 
-
-def run(*arguments: str) -> None:
-    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, env=compiled())
+BARE = "a Python that imports click and pluggy"
 
 
 def main() -> None:
-    bare, helped, listed = alternate(
-        [
-            lambda: run("-c", "import click, pluggy"),
-            lambda: run("-m", "reportgen_cli", "--help"),
-            lambda: run("-m", "reportgen_cli", "list", "encoders"),
-        ]
+    python = partial(command, sys.executable, env=compiled())
+    bare, helped, listed = in_turns(
+        python("-c", "import click, pluggy"),
+        python("-m", "reportgen_cli", "--help"),
+        python("-m", "reportgen_cli", "list", "encoders"),
     )
     emit(
         [
-            Row("python -c 'import click, pluggy'", 1000 * bare, "ms"),
-            Row("rg --help", 1000 * helped, "ms", helped / bare, "bare"),
-            Row("rg list encoders", 1000 * listed, "ms", listed / bare, "bare"),
+            Row("python -c 'import click, pluggy'", milliseconds(bare), "ms"),
+            Row("`rg --help`", milliseconds(helped), "ms", ratio(helped, bare), BARE),
+            Row("`rg list encoders`", milliseconds(listed), "ms", ratio(listed, bare), BARE),
         ]
     )
 

@@ -23,6 +23,7 @@ from reportgen_cli.option_values import parse_options
 
 from reportgen_core import Study, TrainSettings, compose, train
 from reportgen_core.annotation.findings import Annotated, Row, annotate
+from reportgen_core.files.atomic import atomic_write
 from reportgen_core.text.spec import TextSpec
 
 SYSTEMS = ("tienet-r", "tf-idf + logistic regression")
@@ -101,9 +102,7 @@ def once(folder: Path | None, fold: int, make: Callable[[], Any]) -> Any:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         made = {name: one.tolist() for name, one in make().items()}
-        beside = path.with_suffix(".part")
-        beside.write_text(json.dumps(made))
-        beside.replace(path)
+        atomic_write(path, json.dumps(made))
     return {name: np.array(one) for name, one in json.loads(path.read_text()).items()}
 
 

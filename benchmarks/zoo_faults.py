@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measure import Row, emit
+from benchmarks.measure import Row, counted, emit
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "zoo"))
 
@@ -56,9 +56,9 @@ def main(times: int) -> None:
         said = full_disk(Path(scratch) / "full")
     print(f"full disk: {said or 'not tried, no file system of 1 MiB can be mounted here'}", file=sys.stderr)
     rows = [
-        Row(f"pulls begun until {times} were killed, then the right bytes", begun, ""),
-        Row("time of that", took, "s"),
-        Row("a full disk is told in one line", float("No space left" in said and "\n" not in said), ""),
+        Row(f"pulls begun until {times} were killed, then the right bytes", counted(begun), ""),
+        Row("time of that", counted(took), "s"),
+        Row("a full disk is told in one line", counted("No space left" in said and "\n" not in said), ""),
     ]
     emit(rows)
 

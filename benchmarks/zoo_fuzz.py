@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Row, emit
+from benchmarks.measure import Row, counted, emit
 
 ODD: list[Any] = [
     None, True, -1, 0, 2**31, 2**63, 2**70, 1e300, -0.5, "", "..", "/etc/passwd", "a\0b", "con", "х", "a" * 300,
@@ -136,7 +136,7 @@ def main(times: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for what, (share, try_one) in targets(Path(scratch)).items():
             read, refused = fuzz(times // share, try_one)
-            rows.append(Row(f"{what}, read and refused", read + refused, "inputs"))
+            rows.append(Row(f"{what}, read and refused", counted(read + refused), "inputs"))
             print(f"{what}: {read + refused} inputs, {read} read, {refused} refused, none else", file=sys.stderr)
     emit(rows)
 

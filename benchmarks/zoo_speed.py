@@ -1,4 +1,4 @@
-"""A pull of 200 MB beside curl's, `rg zoo list` with 10,000 records, and the memory that a loaded model takes.
+"""A pull of 200 MB compared with curl, `rg zoo list` with 10,000 records, and the memory that a loaded model takes.
 
 `python -m benchmarks.zoo_speed [pull] [list] [load]`, all without names.
 """
@@ -12,20 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import Row, alternate, compiled, emit, seconds
+from reportgen_zoo.manifest.records import File, Record
+from reportgen_zoo.pull import fetch
+
+from benchmarks.measure import Row, Spread, command, compiled, counted, emit, in_turns, milliseconds, ratio
 
 SIZE = 200 * 10**6
-
-PULL = """
-import sys
-from reportgen_zoo import fetch
-from reportgen_zoo.manifest.records import File, Record
-url, size, digest = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-fetch.pull(Record("big.v1", "s", "l", (File("model.bin", size, digest),), (url,)))
-"""
+LOADS = 3  # processes that load a model; their memory hardly differs
 
 LOAD = """
 import resource, sys
@@ -60,43 +55,37 @@ def serve(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def pulls(folder: Path) -> list[Row]:
-    """Ours, with the hash, against curl without and with sha256sum after it."""
-    big = folder / "model.bin"
+    """Measure a pull, which hashes what it fetches, with curl without a hash and with curl and sha256sum after it."""
+    big, cache, got = folder / "model.bin", folder / "cache", folder / "got"
     with big.open("wb") as out:
         for _ in range(SIZE // 10**6):
             out.write(os.urandom(10**6))
-    digest = hashlib.file_digest(big.open("rb"), "sha256").hexdigest()
+    with big.open("rb") as written:
+        digest = hashlib.file_digest(written, "sha256").hexdigest()
+    os.environ["REPORTGEN_CACHE"] = str(cache)
     server = serve(folder)
     assert server.stdout is not None
     url = f"http://127.0.0.1:{int(server.stdout.readline())}"
-    env = compiled() | {"REPORTGEN_CACHE": str(folder / "cache")}
+    record = Record("big.v1", "s", "l", (File("model.bin", SIZE, digest),), (url,))
 
-    def ours() -> None:
-        shutil.rmtree(folder / "cache", ignore_errors=True)
-        subprocess.run([sys.executable, "-c", PULL, url, str(SIZE), digest], check=True, env=env)
+    def pull() -> None:
+        shutil.rmtree(cache, ignore_errors=True)
+        fetch.pull(record)
 
-    def imports() -> None:
-        code = "import reportgen_zoo.pull.fetch, reportgen_zoo.manifest.records, filelock"
-        subprocess.run([sys.executable, "-c", code], check=True, env=env)
-
-    def curl(then: str) -> None:
-        (folder / "got").unlink(missing_ok=True)
-        subprocess.run(f"curl -sSo {folder}/got {url}/model.bin {then}", shell=True, check=True)
-
+    download = f"rm -f {got} && curl -sSo {got} {url}/model.bin"
     try:
-        hashed = partial(curl, f"&& sha256sum {folder}/got > /dev/null")
-        took = alternate([ours, partial(curl, ""), hashed, imports], repeats=5)
+        ours, curl, hashed = in_turns(
+            pull, command("sh", "-c", download), command("sh", "-c", f"{download} && sha256sum {got}")
+        )
     finally:
         server.terminate()
         server.wait()
-    alone = took[0] - took[3]
-    what = "pull with hash, without Python's start and imports"
+    what = "pull of 200 MB with its hash, without Python's start"
     return [
-        Row("curl, 200 MB", 1000 * took[1], "ms"),
-        Row("curl and sha256sum", 1000 * took[2], "ms"),
-        Row("pull with hash, whole process", 1000 * took[0], "ms", took[0] / took[1], "curl"),
-        Row(what, 1000 * alone, "ms", alone / took[1], "curl", 1.15, True),
-        Row(what, 1000 * alone, "ms", alone / took[2], "curl and sha256sum"),
+        Row("curl, 200 MB", milliseconds(curl), "ms"),
+        Row("curl and sha256sum, 200 MB", milliseconds(hashed), "ms"),
+        Row(what, milliseconds(ours), "ms", ratio(ours, curl), "curl", 1.15, True),
+        Row("the same", milliseconds(ours), "ms", ratio(ours, hashed), "curl and sha256sum"),
     ]
 
 
@@ -112,9 +101,8 @@ def listing(folder: Path) -> list[Row]:
         models.append(facts | {"files": files, "parts": {"encoder": "densenet121", "decoder": "hier-lstm"}})
     (folder / "manifest.json").write_text(json.dumps({"format": 1, "models": models}))
     env = compiled() | {"REPORTGEN_MANIFESTS": str(folder / "manifest.json")}
-    command = [sys.executable, "-m", "reportgen_cli", "zoo", "list"]
-    took = seconds(lambda: subprocess.run(command, check=True, capture_output=True, env=env))
-    return [Row("rg zoo list, 10,000 records", 1000 * took, "ms", took / 0.5, "half a second", 1.0, True)]
+    (took,) = in_turns(command(sys.executable, "-m", "reportgen_cli", "zoo", "list", env=env))
+    return [Row("`rg zoo list`, 10,000 records", milliseconds(took), "ms", bar=500, at_most=True)]
 
 
 def loading(folder: Path) -> list[Row]:
@@ -122,14 +110,17 @@ def loading(folder: Path) -> list[Row]:
     from reportgen_core import compose
 
     compose(encoder="densenet121", decoder="hier-lstm").save(folder / "model")
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(folder / "model")], check=True, capture_output=True, text=True
-    )
-    weights, loaded, peak = map(int, done.stdout.split())
+    measured = []
+    for _ in range(LOADS):
+        command = [sys.executable, "-c", LOAD, str(folder / "model")]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        measured.append([int(number) / 2**20 for number in done.stdout.split()])
+    weights, *taken = map(Spread.of, zip(*measured, strict=True))
+    loaded, peak = (Spread.of([m[i] / m[0] for m in measured]) for i in (1, 2))
     return [
-        Row("weights", weights / 2**20, "MiB"),
-        Row("memory that loading takes", loaded / 2**20, "MiB", loaded / weights, "weights"),
-        Row("peak once all were touched", peak / 2**20, "MiB", peak / weights, "weights", 1.10, True),
+        Row("weights of `densenet121` × `hier-lstm`", counted(weights.median), "MiB"),
+        Row("memory that loading takes", taken[0], "MiB", loaded, "the weights"),
+        Row("its peak after every weight was used", taken[1], "MiB", peak, "the weights", 1.10, True),
     ]
 
 

@@ -1,16 +1,20 @@
-"""The interface of a metric, apart from the others because it needs no torch: text scores must not wait for it."""
+"""The interface of a metric, apart from the others because it needs no torch: scoring texts must not wait for it."""
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from .registry import OLD_RECIPE
-from .types import Score
+from .types import Report, Score, ScoreLine, Study
 
 if TYPE_CHECKING:
-    from .types import Array, Line, Report, Study
+    from .types import Array
+
+RENAMED = {"local": "per_study", "external": "own_process", "neutral": "neutral_suffixes"}  # attributes of a Metric
 
 
 class Metric(ABC):
@@ -20,15 +24,25 @@ class Metric(ABC):
     recipe = OLD_RECIPE
     version: str = ""  # changes whenever the same texts would get another score
     takes: ClassVar[Literal["text", "words"]] = "text"  # "words": the texts as the protocol cut them
-    language: ClassVar[str] = ""  # the one language it knows; empty: any
+    language: ClassVar[str] = ""  # the only language it can score; "": any
     higher_is_better: ClassVar[bool] = True
-    neutral: ClassVar[tuple[str, ...]] = ()  # ends of the names of parts that are facts: neither way is better
-    local: ClassVar[bool] = True  # a study's statistics do not depend on the other studies
-    external: ClassVar[bool] = False  # works in a process of its own: may run beside the others
+    neutral_suffixes: ClassVar[tuple[str, ...]] = ()  # parts whose names end so are facts: neither way is better
+    per_study: ClassVar[bool] = True  # the statistics of a study do not depend on the other studies
+    own_process: ClassVar[bool] = False  # works in a process of its own: may run at the same time as the others
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for old, new in RENAMED.items():
+            if old in vars(cls) and new not in vars(cls):  # plugins of an earlier release
+                warnings.warn(f"{cls.__name__}.{old} is called {new} now", DeprecationWarning, stacklevel=2)
+                setattr(cls, new, vars(cls)[old])
 
     @abstractmethod
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-        """`references[i]` are the references of `reports[i]`. Raises MetricError where there is no answer."""
+        """Return the score of `reports`; `references[i]` are the references of `reports[i]`.
+
+        Raises MetricError if the metric cannot score them.
+        """
 
 
 @runtime_checkable
@@ -39,10 +53,10 @@ class HasStatistics(Protocol):
     """
 
     def statistics(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
-        """(n, k) float: the row of each study. Adding rows gives the statistics of the set."""
+        """Return the statistics of each study, (n, k) float. The sum of the rows has the statistics of the set."""
 
     def scores(self, totals: Array) -> Mapping[str, Array]:
-        """Of summed statistics (..., k), the scores (...) by part, the headline first."""
+        """Return the scores (...) of summed statistics (..., k) by name, the headline first."""
 
 
 @runtime_checkable
@@ -50,15 +64,15 @@ class HasLabels(Protocol):
     """A metric that reads findings off texts, for a page that shows which differ."""
 
     def labels(self, texts: Sequence[str]) -> list[dict[str, float]]:
-        """Of each text: 1 present, 0 absent, -1 uncertain by finding; what is not mentioned is not there."""
+        """Return for each text its findings: 1 present, 0 absent, -1 uncertain. Findings not mentioned are left out."""
 
 
 @runtime_checkable
 class HasCaveat(Protocol):
-    """A metric that is without meaning on some sets."""
+    """A metric whose score means nothing on some sets."""
 
     def caveat(self, references: Sequence[Sequence[str]]) -> str:
-        """What a reader must know about its score on these references; empty where it is as usual."""
+        """Return a warning about the score on these references; "" if there is nothing to warn of."""
 
 
 @runtime_checkable
@@ -66,29 +80,32 @@ class StartsSlowly(Protocol):
     """A metric whose helper takes seconds to start."""
 
     def start(self) -> None:
-        """Begin to start it, without waiting. Raises nothing: `compute` says what is wrong."""
+        """Start the helper without waiting for it. Raises nothing: `compute` reports what went wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutputs:
+    """The reports of a model, the studies that they are on, and how to score them."""
+
+    reports: Sequence[Report]
+    studies: Sequence[Study]  # in the order of the reports
+    training: Sequence[Study] = ()  # the training studies, where known
+    grid: tuple[int, int, int] | None = None  # (views, rows, columns) of the attention; None: it has no grid
+    resamples: int = 1000  # of the bootstrap; 0: no intervals
+    seed: int = 0
 
 
 @runtime_checkable
-class JudgesStudies(Protocol):
-    """A metric of what a model says beside its text: tags, findings, where it looked."""
+class ScoresModelOutputs(Protocol):
+    """A metric of what a model gives next to its text: tags, findings, attention."""
 
-    def judge(
-        self,
-        reports: Sequence[Report],
-        studies: Sequence[Study],
-        *,
-        training: Sequence[Study] = (),
-        grid: tuple[int, int, int] | None = None,
-        resamples: int = 1000,
-        seed: int = 0,
-    ) -> list[Line]:
-        """The scores of reports on their studies, row by row; none where these have nothing to judge."""
+    def score_outputs(self, outputs: ModelOutputs) -> list[ScoreLine]:
+        """Return the scores of the reports on their studies; [] if there is nothing to compare them with."""
 
 
 @runtime_checkable
 class DrawsReliability(Protocol):
-    """A metric of probabilities that can say how often they come true."""
+    """A metric of probabilities that can compare them with how often they come true."""
 
     def reliability(self, reports: Sequence[Report], studies: Sequence[Study]) -> list[tuple[float, float, int]]:
-        """Of each bin: the mean probability, the share that came true, how many."""
+        """Return for each bin: its mean probability, the share that came true, 0..1, and the number of predictions."""

@@ -280,7 +280,7 @@ class TextRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ScoreLine:
     """One number. `low` and `high` are the ends of its 95 % interval, None where there is none."""
 
     name: str  # "bleu-4", "chexpert-rules micro-14 f1"
@@ -295,6 +295,9 @@ class Line:
     def arrow(self) -> str:
         """Which way is better."""
         return "" if self.higher_is_better is None else "↑" if self.higher_is_better else "↓"
+
+
+Line = ScoreLine  # its name in earlier releases
 
 
 @dataclass(frozen=True, slots=True)

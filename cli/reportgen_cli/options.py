@@ -36,6 +36,11 @@ def values(flag: str, name: str, text: str) -> Callable[[Any], Any]:
     return click.option(flag, name, multiple=True, metavar="K=V", help=f"{text} {JSON_VALUES}")
 
 
+def print_note(note: str) -> None:
+    """Tell the user how a file was read."""
+    click.echo(f"rg: {note}", err=True)
+
+
 def images_and_model(command: Callable[..., Any]) -> Callable[..., Any]:
     """Images, the model that reads them, and how it writes: what every command that writes reports takes."""
     for add in reversed(

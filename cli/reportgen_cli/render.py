@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from reportgen_core.scoring.score_tables import Table
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -17,6 +20,26 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(r[i]) for r in (header, *rows)) for i in range(len(header))]
     line = "  ".join(f"{{:<{width}}}" for width in widths)
     click.echo("\n".join([line.format(*row).rstrip() for row in (header, *rows)]))  # at once: a line each is slow
+
+
+def print_tables(
+    tables: Iterable[Table], format: str = "table", others: Mapping[str, Callable[[], str]] | None = None
+) -> None:
+    """Print tables in a format: `table` draws them one below the other, `markdown` and `latex` write their source.
+
+    `others` gives the text of each further format, as of json and csv, when it is called.
+    """
+    if format == "table":
+        for one in tables:
+            click.echo(one.title)
+            table(one.header, one.rows)
+            click.echo("".join(f"{line}\n" for line in one.foot))
+        return
+    from reportgen_core.scoring.score_tables import as_latex, as_markdown
+
+    shown = list(tables)
+    writers = {"markdown": lambda: as_markdown(shown), "latex": lambda: as_latex(shown), **(others or {})}
+    click.echo(writers[format](), nl=False)
 
 
 def _drawn(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

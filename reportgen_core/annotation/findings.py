@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.batches import padded, read_batches
+from ..data.batches import pad_words, read_batches
 from ..errors import CompositionError, DataError
 from ..interfaces import Annotates
 from ..models.model import Model
 from ..models.precision import autocast_for
-from ..text.spec import TextSpec, flat, unread
+from ..text.spec import BOS, EOS, TextSpec, flat, unread
 from ..types import Annotation, Batch, Report, Study, Targets
 from .report_rows import BadRow as BadRow
 from .report_rows import Columns as Columns
@@ -110,7 +110,7 @@ class _Reader:
             yield from ((self.rows[i].line, BadRow(self.rows[i].line, why)) for i, why in problems.items())
             if not some:
                 continue
-            targets = Targets(words=padded([encode(words[i]) for i in some]).to(self.model.device))
+            targets = Targets(words=pad_words([[BOS, *encode(words[i]), EOS] for i in some]).to(self.model.device))
             features = self.model.encode(Batch((), pixels, mask, targets))
             made = annotator(self.model).annotate(features, targets)
             for i, one in zip(some, self._said(made, [words[i] for i in some], thresholds, explain), strict=True):

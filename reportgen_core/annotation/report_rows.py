@@ -1,29 +1,22 @@
-"""Rows of reports, or of images with their reports, read one after another from CSV, TSV or JSON lines (torch-free).
+"""Rows of reports, or of images with their reports, read one after another from a table (torch-free).
 
-A row that does not parse is given as a BadRow with its line, and the rest goes on. Only what concerns the whole table
+A row that cannot be read is given as a BadRow with its line, and the rest goes on. Only what concerns the whole table
 raises: a file that is not there, a column that it lacks.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ..errors import DataError
+from ..files.cells import id_value, is_nothing, names_value, number_value, split_name, text_value
 from ..files.study_json import study_from_json
-from ..registry import nearest
+from ..files.tables import BadRow as BadRow
+from ..files.tables import OnNote, TableRow, check_columns, column_named, columns_of, fold, row_split, scan_rows
 from ..types import Study, View
-
-IDS = ("id", "study", "study_id", "uid", "image_id", "example_id", "key")
-TEXTS = ("text", "report", "reports", "caption")
-IMAGES = ("image", "images", "image_path", "path", "file", "filename", "image index")
-SUFFIXES = {".csv": ",", ".tsv": "\t", ".jsonl": ""}
-LIST = "|"  # between the names of a cell that holds several
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +25,6 @@ class Row:
 
     line: int
     study: Study
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """One row that could not, by the line it begins on."""
-
-    line: int
-    why: str
-
-
-class _Bad(Exception):
-    """What is wrong with the row at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,56 +43,19 @@ class Columns:
     split: str = ""  # only rows of this split, in tables that have one
 
 
-def read_rows(path: Path, columns: Columns) -> Iterator[Row | BadRow]:
-    """The rows of a table, as they are read. Raises DataError for the table, never for a row."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"{path}: a table of reports ends in {', '.join(SUFFIXES)}")
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reads = _Table(path, columns)
-            for line, cells in _lines(file) if path.suffix.lower() == ".jsonl" else _cells(path, file):
-                try:
-                    if reads.chosen(cells):
-                        yield Row(line, reads.study(line, cells))
-                except _Bad as e:
-                    yield BadRow(line, str(e))
-    except OSError as e:
-        raise DataError(f"{path}: {e.strerror}") from e
-
-
-Cells = Mapping[str, Any] | _Bad
-
-
-def _lines(file: IO[str]) -> Iterator[tuple[int, Cells]]:
-    for n, line in enumerate(file, 1):
-        if not line.strip():
+def read_rows(path: Path, columns: Columns, on_note: OnNote | None = None) -> Iterator[Row | BadRow]:
+    """Yield the rows of a table as they are read. Raises DataError for the table, never for a row."""
+    reads = _Table(path, columns)
+    for row in scan_rows(path, on_note=on_note):
+        if isinstance(row, BadRow):
+            yield row
             continue
+        reads.check(row)
         try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as e:
-            yield n, _Bad(f"no JSON: {e}")
-        else:
-            yield n, values if isinstance(values, dict) else _Bad(f"wants an object, is a {type(values).__name__}")
-
-
-def _cells(path: Path, file: IO[str]) -> Iterator[tuple[int, Cells]]:
-    rows = csv.reader(file, delimiter=SUFFIXES[path.suffix.lower()])
-    header = [name.strip() for name in next(rows, [])]
-    if not header:
-        raise DataError(f"{path} is empty; its first line must name the columns")
-    while True:
-        line = rows.line_num + 1
-        try:
-            row = next(rows, None)
-        except csv.Error as e:
-            yield line, _Bad(f"no row of a table: {e}")
-            continue
-        if row is None:
-            return
-        if row and len(row) != len(header):
-            yield line, _Bad(f"{len(row)} cells, the header has {len(header)}")
-        elif row:
-            yield line, dict(zip(header, row, strict=True))
+            if reads.chosen(row.cells):
+                yield Row(row.line, reads.study(row))
+        except DataError as e:
+            yield BadRow(row.line, str(e))
 
 
 class _Table:
@@ -121,105 +65,107 @@ class _Table:
         self.path, self.columns, self.checked = path, columns, False
         self.folder = (columns.images or path.parent).resolve()
 
-    def chosen(self, cells: Cells) -> bool:
+    def chosen(self, cells: Mapping[str, Any]) -> bool:
         """Whether the row is of the split that is asked for."""
-        if not self.columns.split or isinstance(cells, _Bad):
-            return True
-        return self._cell(cells, "", ("split",)) == self.columns.split
+        return not self.columns.split or row_split(cells) == split_name(self.columns.split)
 
-    def study(self, line: int, cells: Cells) -> Study:
+    def study(self, row: TableRow) -> Study:
         """One row as a study; what `rg data build` wrote is one already."""
-        if isinstance(cells, _Bad):
-            raise cells
-        if isinstance(cells.get("sections"), dict) and "id" in cells:
+        cells = row.cells
+        if _is_study(cells):
             return self._built(cells)
-        if not self.checked:
-            self._check(list(cells))
-            self.checked = True
         asked = self.columns
-        id = self._cell(cells, asked.id, IDS)
+        id = id_value(self._cell(cells, asked.id, "id"))
         sections, views = self._sections(cells), self._views(cells)
         if asked.needs_image and not views:
-            raise _Bad("no image")
-        for text in (id or "", *sections.values()):
-            if any("\udc80" <= c <= "\udcff" for c in text):
-                raise _Bad("not UTF-8")
-        return Study(str(id or line), views, sections, labels=self._labels(cells))
+            raise DataError("no image")
+        return Study(id or str(row.line), views, sections, labels=self._labels(cells))
 
     def _built(self, cells: Mapping[str, Any]) -> Study:
         asked = self.columns
-        try:
-            study = study_from_json(cells, self._inside)
-        except DataError as e:
-            raise _Bad(str(e)) from e
+        study = study_from_json(cells, self._inside)
         if asked.needs_image and not study.views:
-            raise _Bad("no image")
+            raise DataError("no image")
         labels = {name: value for name, value in study.labels.items() if name in asked.labels}
         return replace(study, views=study.views if asked.needs_image else (), labels=labels)
 
     def _inside(self, name: str) -> Path:
         path = self.folder / name
         if not path.resolve().is_relative_to(self.folder):
-            raise _Bad(f"image {path} lies outside {self.folder}")
+            raise DataError(f"image {path} lies outside {self.folder}")
         return path
 
-    def _check(self, there: list[str]) -> None:
+    def check(self, row: TableRow) -> None:
         """Raise DataError for a column that was asked for and that the first row lacks."""
-        asked = self.columns
+        if self.checked or _is_study(row.cells):
+            return
+        self.checked = True
+        asked, there = self.columns, list(row.cells)
         labels = (asked.label_list,) if asked.label_list else asked.labels
-        for name in (asked.id, asked.text, asked.image, *labels):
-            if name and name not in there:
-                raise DataError(f"{self.path} has no column {name!r}; {nearest(name, there)}")
-        low = {name.lower() for name in there}
-        if asked.needs_text and not asked.text and not low & {*TEXTS, *asked.sections}:
+        check_columns(self.path, there, [name for name in (asked.id, asked.text, asked.image, *labels) if name])
+        folded = {fold(name) for name in there}
+        apart = any(fold(section) in folded for section in asked.sections)
+        if asked.needs_text and not asked.text and not apart and not columns_of("text", there):
             raise DataError(f"{self.path} has no column of reports; name it with --text, there are: {', '.join(there)}")
 
-    def _cell(self, cells: Mapping[str, Any], asked: str, names: Sequence[str]) -> str | None:
-        if asked:
-            value = cells.get(asked)
-        else:
-            low = {name.lower(): v for name, v in cells.items()}
-            value = next((low[name] for name in names if low.get(name) not in (None, "")), None)
-        if value is not None and not isinstance(value, str | int | float):
-            raise _Bad(f"{asked or names[0]} is a {type(value).__name__}")
-        return None if value is None else str(value)
+    def _cell(self, cells: Mapping[str, Any], asked: str, role: str) -> str | None:
+        """The text of the column that was asked for, else of the usual ones; None if there is none."""
+        names = [column_named(asked, cells)] if asked else columns_of(role, cells)
+        for name in names:
+            if name is None or is_nothing(cells[name]):
+                continue
+            try:
+                return text_value(cells[name])
+            except DataError as e:
+                raise DataError(f"{name} is a {type(cells[name]).__name__}") from e
+        return None
 
     def _sections(self, cells: Mapping[str, Any]) -> dict[str, str]:
         """The model's sections where the table keeps them apart; else one text, in the first of them."""
         asked = self.columns
-        low = {name.lower(): name for name in cells}
-        apart = [] if asked.text else [s for s in asked.sections if s in low]
+        low = {fold(name): name for name in cells}
+        apart = [] if asked.text else [s for s in asked.sections if fold(s) in low]
         if apart:
-            return {s: self._cell(cells, low[s], ()) or "" for s in apart}
-        text = self._cell(cells, asked.text, TEXTS)
-        if text is None and asked.needs_text and not set(low) & {asked.text.lower(), *TEXTS}:
-            raise _Bad(f"no {asked.text or 'text'}")
+            return {s: self._cell(cells, low[fold(s)], "") or "" for s in apart}
+        text = self._cell(cells, asked.text, "text")
+        there = column_named(asked.text, cells) if asked.text else columns_of("text", cells)
+        if text is None and asked.needs_text and not there:
+            raise DataError(f"no {asked.text or 'text'}")
         return {asked.sections[0]: text or ""}
 
     def _views(self, cells: Mapping[str, Any]) -> tuple[View, ...]:
         if not self.columns.needs_image:
             return ()
-        names = (self._cell(cells, self.columns.image, IMAGES) or "").split(LIST)
-        return tuple(View(self._inside(name.strip())) for name in names if name.strip())
+        names = [column_named(self.columns.image, cells)] if self.columns.image else columns_of("image", cells)
+        found = next((found for name in names if name and (found := names_value(cells[name]))), [])
+        return tuple(View(self._inside(name)) for name in found)
 
     def _labels(self, cells: Mapping[str, Any]) -> dict[str, float]:
         asked = self.columns
         if asked.label_list:
-            value = cells.get(asked.label_list)
-            if value is None:
+            name = column_named(asked.label_list, cells)
+            if name is None or (cells[name] != "" and is_nothing(cells[name])):
                 return {}  # not labelled; an empty list says that nothing is present
-            names = {str(n).strip() for n in (value if isinstance(value, list) else str(value).split(LIST))}
+            names = set(names_value(cells[name]))
             return {name: float(name in names) for name in asked.labels}
-        return {name: number for name in asked.labels if not math.isnan(number := _number(name, cells.get(name)))}
+        labels = {}
+        for label in asked.labels:
+            name = column_named(label, cells)
+            number = None if name is None else _label(label, cells[name])
+            if number is not None:
+                labels[label] = number
+        return labels
 
 
-def _number(name: str, value: Any) -> float:
-    if value in (None, ""):
-        return math.nan
+def _is_study(cells: Mapping[str, Any]) -> bool:
+    return isinstance(cells.get("sections"), dict) and "id" in cells
+
+
+def _label(name: str, value: Any) -> float | None:
     try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.inf
-    if number not in (0.0, 1.0, -1.0) and not math.isnan(number):
-        raise _Bad(f"{name} is {value!r}; a label is 1, 0, -1 or nothing")
+        number = number_value(value)
+    except DataError:
+        number = 2.0
+    if number not in (None, 0.0, 1.0, -1.0):
+        raise DataError(f"{name} is {value!r}; a label is 1, 0, -1 or nothing")
     return number

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..metric import JudgesStudies
-from ..types import Line
+from ..metric import ModelOutputs, ScoresModelOutputs
+from ..types import ScoreLine
 
 if TYPE_CHECKING:
     from ..types import Array, Report, Study
@@ -39,7 +39,7 @@ class Classified:
     """How well findings were told apart: the lines of the metric, and a curve a finding."""
 
     studies: int
-    lines: tuple[Line, ...]
+    lines: tuple[ScoreLine, ...]
     curves: tuple[Curve, ...]
 
     @property
@@ -58,8 +58,8 @@ def classified(
     from ..registries import metrics
 
     metric = metrics.create("findings", unsaid="absent")
-    assert isinstance(metric, JudgesStudies)
-    lines = metric.judge(reports, studies, resamples=resamples, seed=seed)
+    assert isinstance(metric, ScoresModelOutputs)
+    lines = metric.score_outputs(ModelOutputs(reports, studies, resamples=resamples, seed=seed))
     known = {line.name: line for line in lines}
     names = list(dict.fromkeys(name for r in reports for name in r.findings))
     gold = {name: [s.labels.get(name, 0.0) for s in studies] for name in names}
@@ -74,7 +74,7 @@ def curve(
     name: str,
     scores: Sequence[float],
     gold: Sequence[float],
-    known: Mapping[str, Line],
+    known: Mapping[str, ScoreLine],
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Curve:

@@ -1,30 +1,49 @@
-"""Reads predictions and references from the files people have, by study id.
+"""Read predictions and references, by study id, from the files people have.
 
 ours          JSON lines as `rg report --json` writes them (study, text, alternatives, views), or studies (id, sections)
 R2Gen         annotation.json; gts and res as JSON mappings from id to text or a list of texts, in one file or two
 ReXrank       a JSON mapping from id to a row with report, section_findings, section_impression, model_prediction
-tables        CSV or TSV with a header that names id and text
+COCO          annotations (image_id, id, caption), several an image; results (image_id, caption)
+tables        CSV, TSV, JSON lines with columns of ids and of texts
 plain text    one report a line, named by its number; a line-by-line pair of files fits by line number
+
+Each may be gzipped. Which names columns have, and what is no text, is decided in tables.py.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from ..errors import DataError
+from .cells import id_value, split_name, text_value
+from .tables import (
+    CELLS,
+    COLUMNS,
+    SUFFIXES,
+    BadRow,
+    OnNote,
+    cell_rows,
+    columns_of,
+    fold,
+    id_of,
+    kind_of,
+    named_rows,
+    only_rows,
+    read_document,
+    row_split,
+    scan_rows,
+    text_rows,
+)
+from .text_lines import read_text
 
-Role = Literal["prediction", "reference"]
+Role = Literal["prediction", "reference", "text"]  # "text": whichever of a file that has no two sides
+MAX_SHOWN = 5  # places without text that are named; the rest are counted
 
-IDS = ("id", "study", "study_id", "uid", "image_id", "example_id", "key")
-PREDICTIONS = ("prediction", "model_prediction", "generated", "hypothesis", "res", "text", "report", "caption")
-REFERENCES = ("reference", "references", "ground_truth", "target", "gts", "gt", "report", "text", "caption", "findings")
-SPLITS = ("train", "val", "validate", "test")
+Entry = tuple[str, str, tuple[str, ...], tuple[str, ...]]  # place, id, texts, images
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,158 +55,205 @@ class TextFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _TextQuery:
     """What is looked for in a file."""
 
     path: Path
     role: Role
     sections: tuple[str, ...]
     split: str
+    on_note: OnNote | None
+
+    def error(self, place: str, why: str) -> DataError:
+        return DataError(f"{self.path}: {place}: {why}")
 
 
-def read_text_file(path: Path, role: Role, *, sections: Sequence[str] = (), split: str = "") -> TextFile:
-    """The predictions or the references of a file. `sections` picks them where a row keeps them apart.
+def read_text_file(
+    path: Path, role: Role, *, sections: Sequence[str] = (), split: str = "", on_note: OnNote | None = None
+) -> TextFile:
+    """Return the predictions or the references of a file. `sections` picks them where a row keeps them apart.
 
-    Raises DataError for what is not UTF-8 or not understood, and for an id that stands there twice.
+    A null, NaN or "" is an empty text; `on_note` is called with their number and their places. Raises DataError, with
+    the line, for what cannot be read, and for an id that occurs twice.
     """
-    asked = _Asked(path, role, tuple(sections), split)
+    query = _TextQuery(path, role, tuple(sections), split, on_note)
     texts: dict[str, tuple[str, ...]] = {}
     images: dict[str, tuple[str, ...]] = {}
     places: dict[str, str] = {}
-    for place, id, text, views in _entries(asked, _content(path)):
+    for place, id, text, views in _entries(query):
         if id in texts:
-            raise DataError(f"{path}: {id} stands there twice ({places[id]} and {place}); each study wants one {role}")
+            raise DataError(
+                f"{path}: id {id!r} occurs twice ({places[id]} and {place}); give one {role} for each study"
+            )
         texts[id], places[id] = text, place
         if views:
             images[id] = views
     if not texts:
         raise DataError(f"{path}: holds no {role}")
+    if on_note and (empty := [place for id, place in places.items() if not any(texts[id])]):
+        more = ", …" if len(empty) > MAX_SHOWN else ""
+        on_note(f"{path}: {len(empty)} of {len(texts)} have no text ({', '.join(empty[:MAX_SHOWN])}{more})")
     return TextFile(texts, images)
 
 
-Found = Iterator[tuple[str, str, tuple[str, ...], tuple[str, ...]]]  # place, id, texts, images
+def read_texts(path: Path, *, lines: bool = False, on_note: OnNote | None = None) -> dict[str, str]:
+    """Return one text for each id, in the file's order. A text file is one report, or with `lines` one a line.
+
+    Raises DataError as `read_text_file` does.
+    """
+    if kind_of(path, SUFFIXES.values()) == "txt" and not lines:
+        return {PurePath(path.name.removesuffix(".gz")).stem: read_text(path)}
+    return {id: texts[0] for id, texts in read_text_file(path, "text", on_note=on_note).texts.items()}
 
 
-def _content(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        raise DataError(f"{path}: byte {e.start} is not UTF-8; save the file as UTF-8") from e
-    except OSError as e:
-        raise DataError(f"{path}: {e.strerror}") from e
-
-
-def _entries(asked: _Asked, content: str) -> Found:
-    suffix = asked.path.suffix.lower()
-    if suffix == ".json":
-        yield from _json(asked, _loads(asked, content, 1))
-    elif suffix == ".jsonl":
-        lines = ((n, line) for n, line in enumerate(content.split("\n"), 1) if line.strip())
-        yield from _rows(asked, ((f"line {n}", _loads(asked, line, n)) for n, line in lines))
-    elif suffix in (".csv", ".tsv"):
-        yield from _table(asked, content, "\t" if suffix == ".tsv" else ",")
+def _entries(query: _TextQuery) -> Iterator[Entry]:
+    path = query.path
+    kind = kind_of(path, SUFFIXES.values())
+    if kind == "json":
+        yield from _json(query, read_document(path))
+    elif kind == "txt":
+        yield from _numbered(list(text_rows(path)))
+    elif kind in CELLS:
+        yield from _cells(query, cell_rows(path, query.on_note))
     else:
-        yield from _lines(content.split("\n"))
+        yield from _rows(query, only_rows(path, scan_rows(path)))
 
 
-def _lines(lines: Sequence[str]) -> Found:
-    if lines and not lines[-1].strip():
+def _numbered(lines: list[tuple[int, str]]) -> Iterator[Entry]:
+    if lines and not lines[-1][1].strip():
         lines = lines[:-1]
-    for n, line in enumerate(lines, 1):
-        yield f"line {n}", str(n), (line.rstrip("\r"),), ()
+    for n, line in lines:
+        yield f"line {n}", str(n), (line,), ()
 
 
-def _table(asked: _Asked, content: str, delimiter: str) -> Found:
-    rows = list(csv.reader(io.StringIO(content, newline=""), delimiter=delimiter))
-    if not rows:
+def _cells(query: _TextQuery, rows: Iterator[tuple[int, list[str]] | BadRow]) -> Iterator[Entry]:
+    """The rows of a table; a single column without a usual name has no header, as in R2Gen's res.csv."""
+    first = next(rows, None)
+    if first is None:
         return
-    header = [cell.strip() for cell in rows[0]]
-    if len(header) == 1 and header[0] not in (*IDS, *PREDICTIONS, *REFERENCES):  # R2Gen's res.csv has no header
-        yield from _lines([row[0] if row else "" for row in rows])
+    rows = chain([first], rows)
+    if isinstance(first, BadRow) or len(first[1]) != 1 or columns_of("id", first[1]) or _names(query.role, first[1]):
+        yield from _rows(query, only_rows(query.path, named_rows(query.path, rows)))
         return
-    named = ((f"row {n}", dict(zip(header, row, strict=False))) for n, row in enumerate(rows[1:], 2) if row)
-    yield from _rows(asked, named)
+    texts: list[tuple[int, str]] = []
+    for n, row in enumerate(rows, 1):
+        if isinstance(row, BadRow) or len(row[1]) > 1:
+            why = row.why if isinstance(row, BadRow) else f"{len(row[1])} cells, the first row has 1"
+            raise query.error(f"line {row.line if isinstance(row, BadRow) else row[0]}", why)
+        texts.append((n, row[1][0] if row[1] else ""))
+    yield from _numbered(texts)
 
 
-def _loads(asked: _Asked, content: str, line: int) -> Any:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            keys = [k for k, _ in pairs]
-            twice = next(k for k in keys if keys.count(k) > 1)
-            raise DataError(f"{asked.path}: {twice} stands there twice; each study wants one {asked.role}")
-        return found
-
-    try:
-        return json.loads(content, object_pairs_hook=once)
-    except json.JSONDecodeError as e:
-        raise DataError(f"{asked.path}: line {line + e.lineno - 1} is no JSON: {e.msg}") from e
-
-
-def _json(asked: _Asked, value: Any) -> Found:
+def _json(query: _TextQuery, value: Any) -> Iterator[Entry]:
     if isinstance(value, list):
-        yield from _rows(asked, ((f"row {n}", row) for n, row in enumerate(value, 1)))
+        yield from _rows(query, _listed(value))
         return
     if not isinstance(value, dict):
-        raise DataError(f"{asked.path}: wants rows, or texts by id, is a {type(value).__name__}")
-    for key in ("gts", "res"):
-        if set(value) >= {"gts", "res"} and key == ("res" if asked.role == "prediction" else "gts"):
-            yield from _json(asked, value[key])
-            return
-    if value and set(value) <= set(SPLITS):
-        chosen = [asked.split] if asked.split else list(value)
-        rows = [row for name in chosen for row in value.get(name, [])]
-        yield from _rows(asked, ((f"row {n}", row) for n, row in enumerate(rows, 1)))
-        return
-    for key, row in value.items():
-        yield f"key {key}", key, _texts(asked, f"key {key}", row), _images(row)
+        raise DataError(f"{query.path}: wants rows, or texts by id, is a {type(value).__name__}")
+    if set(value) >= {"gts", "res"}:
+        yield from _json(query, value["gts" if query.role == "reference" else "res"])
+    elif isinstance(value.get("annotations"), list):  # COCO's, with images, info and licenses next to them
+        yield from _rows(query, _listed(value["annotations"]))
+    elif value and all(split_name(k) in ("train", "val", "test") and isinstance(v, list) for k, v in value.items()):
+        chosen = [v for k, v in value.items() if query.split in ("", k, split_name(k))]
+        yield from _rows(query, _listed(row for rows in chosen for row in rows))
+    else:
+        for key, row in value.items():
+            place = f"key {key}"
+            if (id := id_value(key)) is None:
+                raise query.error(place, "an empty key is no id")
+            yield place, id, _texts(query, place, row), _images(row)
 
 
-def _rows(asked: _Asked, rows: Iterable[tuple[str, Any]]) -> Found:
+def _listed(rows: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    return ((f"row {n}", row) for n, row in enumerate(rows, 1))
+
+
+def _rows(query: _TextQuery, rows: Iterable[tuple[str, Any]]) -> Iterator[Entry]:
+    """One entry a row, but one an image of all of COCO's captions of it."""
+    captions: dict[str, Entry] = {}
     for place, row in rows:
         if not isinstance(row, Mapping):
-            raise DataError(f"{asked.path}: {place} wants fields for id and text, is a {type(row).__name__}")
-        if asked.split and row.get("split", asked.split) not in (asked.split, ""):
+            raise query.error(place, f"wants fields for id and text, is a {type(row).__name__}")
+        if query.split and row_split(row) not in ("", split_name(query.split)):
             continue
-        id = next((str(row[k]) for k in IDS if row.get(k) not in (None, "")), None)
-        if id is None:
-            raise DataError(f"{asked.path}: {place} has none of {', '.join(IDS)}; it has {', '.join(map(str, row))}")
-        yield place, id, _texts(asked, place, row), _images(row)
+        id = _id(query, place, row)
+        entry = place, id, _texts(query, place, row), _images(row)
+        if query.role != "reference" or not row.keys() >= {"image_id", "caption"}:
+            yield entry
+        elif id in captions:
+            captions[id] = (*captions[id][:2], (*captions[id][2], *entry[2]), captions[id][3])
+        else:
+            captions[id] = entry
+    yield from captions.values()
 
 
-def _texts(asked: _Asked, place: str, row: Any) -> tuple[str, ...]:
-    """The texts of one study: a string, a list, COCO captions, or the fields of a row."""
-    if isinstance(row, str):
-        return (row,)
+def _id(query: _TextQuery, place: str, row: Mapping[str, Any]) -> str:
+    try:
+        id = id_of(row)
+    except DataError as e:
+        raise query.error(place, f"the id {e}") from e
+    if id is not None:
+        return id
+    names = columns_of("id", row)
+    why = f"no id in {', '.join(names)}" if names else f"no column of ids, such as {', '.join(COLUMNS['id'])}"
+    raise query.error(place, f"{why}; it has {', '.join(map(str, row)) or 'nothing'}")
+
+
+def _names(role: Role, columns: Iterable[str]) -> Sequence[str]:
+    """Return the columns that may hold the texts of a role, the most usual first.
+
+    Where predictions have a column of their own, the other columns are no predictions, though its cell be empty.
+    """
+    columns = list(columns)
+    general = [*columns_of("text", columns), *columns_of("findings", columns)]
+    if role == "reference":
+        return [*columns_of("reference", columns), *general]
+    return columns_of("prediction", columns) or sorted(general, key=lambda name: fold(name) != "text")
+
+
+def _texts(query: _TextQuery, place: str, row: Any) -> tuple[str, ...]:
+    """The texts of one study: a string, a list, COCO captions, or the fields of a row; ("",) where there is none."""
     if isinstance(row, list):
-        return tuple(text for item in row for text in _texts(asked, place, item))
+        texts = tuple(t for item in row for t in _texts(query, place, item) if t or query.role != "reference")
+        return texts or ("",)
     if not isinstance(row, Mapping):
-        raise DataError(f"{asked.path}: {place} wants a text, is a {type(row).__name__}")
-    if asked.role == "reference" and (text := _sections(row, asked.sections)) is not None:
-        return (text,)
-    for name in PREDICTIONS if asked.role == "prediction" else REFERENCES:
-        if row.get(name) is not None:
-            more = tuple(row.get("alternatives") or ()) if asked.role == "prediction" else ()
-            return (*_texts(asked, place, row[name]), *more)
+        try:
+            return (text_value(row) or "",)
+        except DataError as e:
+            raise query.error(place, str(e)) from e
+    if query.role == "reference" and (sections := _sections(query, place, row)) is not None:
+        return (sections,)
+    names = _names(query.role, row)
+    texts = next((texts for name in names if any(texts := _texts(query, place, row[name]))), ("",))
+    if names:
+        more = row.get("alternatives") if query.role == "prediction" else None
+        return (*texts, *(t for t in _texts(query, place, more) if t))
     if isinstance(row.get("sents"), list):
-        return (" ".join(map(str, row["sents"])),)
-    raise DataError(f"{asked.path}: {place} has no {asked.role}; it has {', '.join(map(str, row)) or 'nothing'}")
+        return (" ".join(t for t in _texts(query, place, row["sents"]) if t),)
+    raise query.error(place, f"no {query.role}; it has {', '.join(map(str, row)) or 'nothing'}")
 
 
-def _sections(row: Mapping[str, Any], sections: Sequence[str]) -> str | None:
+def _sections(query: _TextQuery, place: str, row: Mapping[str, Any]) -> str | None:
     """The sections of a row that keeps them apart, joined; None where it does not. Without a wish, the findings."""
-    inside = row.get("sections")
-    known = inside if isinstance(inside, Mapping) else {k[8:]: v for k, v in row.items() if k.startswith("section_")}
-    if not known and sections and all(s in row for s in sections):
-        known = row
+    low = {fold(str(name)): value for name, value in row.items()}
+    inside = low.get("sections")
+    if isinstance(inside, Mapping):
+        known = {fold(str(name)): value for name, value in inside.items()}
+    else:
+        known = {name[7:]: value for name, value in low.items() if name.startswith("section") and len(name) > 8}
+    if not known and query.sections and all(fold(s) in low for s in query.sections):
+        known = low
     if not known:
         return None
-    return " ".join(str(known[s]).strip() for s in sections or ("findings",) if known.get(s))
+    texts = (_texts(query, place, known.get(fold(s)))[0] for s in query.sections or ("findings",))
+    return " ".join(text.strip() for text in texts if text)
 
 
 def _images(row: Any) -> tuple[str, ...]:
     if not isinstance(row, Mapping):
         return ()
     named = row.get("views") or row.get("image_path") or row.get("images") or ()
-    named = [named] if isinstance(named, str) else named
-    return tuple(str(v.get("path", "")) if isinstance(v, Mapping) else str(v) for v in named)
+    named = named if isinstance(named, list) else [named]
+    paths = (v.get("path") if isinstance(v, Mapping) else v for v in named)
+    return tuple(str(path) for path in paths if path)

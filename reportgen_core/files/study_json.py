@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..types import Box, Projection, Study, View
+from .cells import id_value, is_nothing, labels_value, names_value, text_value
 
 
 def study_to_json(study: Study, folder: Path) -> dict[str, Any]:
@@ -32,23 +33,30 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def study_from_json(row: Mapping[str, Any], place: Callable[[str], Path]) -> Study:
-    """The study that `study_to_json` wrote; `place` turns an image's name into its path. Raises DataError."""
+    """Return the study that `study_to_json` wrote; `place` turns an image's name into its path. Raises DataError.
+
+    Fields that are null, NaN or "" are as if they were not there.
+    """
     try:
+        there = {name: value for name, value in row.items() if not is_nothing(value)}
+        id = id_value(row["id"])
+        if id is None:
+            raise ValueError("the id is empty")
         return Study(
-            str(row["id"]),
-            views=tuple(View(place(v["path"]), _projection(v.get("projection", ""))) for v in row.get("views", ())),
-            sections={str(k): str(v) for k, v in row.get("sections", {}).items()},
-            tags=tuple(map(str, row.get("tags", ()))),
-            labels={str(k): float(v) for k, v in row.get("labels", {}).items()},
-            split=str(row.get("split", "")),
-            patient=str(row.get("patient", "")),
-            boxes=tuple(Box(**b) for b in row.get("boxes", ())),
-            extra=dict(row.get("extra", {})),
+            id,
+            views=tuple(View(place(v["path"]), _projection(v.get("projection"))) for v in there.get("views", ())),
+            sections={str(k): t for k, v in there.get("sections", {}).items() if (t := text_value(v)) is not None},
+            tags=tuple(names_value(there.get("tags", []))),
+            labels=labels_value(there.get("labels", {})),
+            split=text_value(there.get("split")) or "",
+            patient=id_value(there.get("patient")) or "",
+            boxes=tuple(Box(**b) for b in there.get("boxes", ())),
+            extra=dict(there.get("extra", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise DataError(f"study {row.get('id', '?')!r} is not written as a study: {type(e).__name__}: {e}") from e
 
 
-def _projection(value: str) -> Projection:
+def _projection(value: object) -> Projection:
     known: dict[str, Projection] = {"frontal": "frontal", "lateral": "lateral", "": ""}
-    return known[value]
+    return known[text_value(value) or ""]

@@ -1,148 +1,339 @@
-"""Tables of reports or sentences row by row, of any size: CSV, TSV, JSON lines, and text with a report a line.
+"""Read tables: CSV, TSV and JSON lines row by row, whole JSON files, each of any size, gzipped or not.
 
-Rows are given as they stand in the file, for commands that add columns and write the rest as it was. What is no UTF-8
-is named by file and byte. It needs no torch.
+All commands and datasets read what people bring through this file: it decides which suffixes are known, how cells are
+separated, which names columns have, and which cells hold no text. docs/tables.md states the rules. A row that cannot
+be read is a `BadRow`; `table_rows` raises DataError for the first one. It needs no torch.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path, PurePath
+from typing import Any, Literal
 
-from ..errors import DataError, OptionError
-from ..registry import nearest
+from ..errors import DataError
+from ..registry import did_you_mean
+from .cells import id_value, split_name, text_value
+from .text_lines import MAX_LINE, Lines, open_text, read_text
 
-IDS = ("id", "study", "study_id", "uid", "image_id", "example_id", "key")
-TEXTS = ("text", "report", "reports", "caption", "sentence")
-SUFFIXES = (".jsonl", ".csv", ".tsv", ".txt")
-MAX_LINE = 16 * 2**20  # bytes: a report is far below
-LIST = "|"  # between the values of a cell that holds several
+Kind = Literal["csv", "tsv", "jsonl", "json", "txt"]
+SUFFIXES: Mapping[str, Kind] = {
+    ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".txt": "txt",
+}  # fmt: skip
+CELLS: tuple[Kind, ...] = ("csv", "tsv")
+TABLES: tuple[Kind, ...] = ("csv", "tsv", "jsonl")
+DELIMITERS: Mapping[str, str] = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 
+COLUMNS: Mapping[str, tuple[str, ...]] = {  # as `fold` writes them, the first that is there
+    "id": ("id", "study", "studyid", "uid", "exampleid", "key", "imageid", "imageindex"),
+    "image": ("image", "images", "imagepath", "path", "filename", "file", "img", "imageindex", "imageid"),
+    "patient": ("patient", "patientid", "subjectid", "subject"),
+    "split": ("split", "set", "subset"),
+    "text": ("report", "text", "reports", "caption", "sentence", "clinicalnotes", "notes"),
+    "prediction": ("prediction", "modelprediction", "generated", "hypothesis", "res"),
+    "reference": ("reference", "references", "groundtruth", "target", "gts", "gt"),
+    "findings": ("findings",),
+    "tags": ("tags", "keywords"),
+    "labels": ("labels", "finding", "findinglabels", "label"),
+    "view": ("view", "projection", "viewposition"),
+    "boxes": ("boxes", "bbox"),
+    "size": ("origsize", "size"),
+}
 Row = dict[str, Any]
+OnNote = Callable[[str], None]
 
 
-def table_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """(place, row) of each row, where place is "line 7". Raises DataError naming the line or the byte."""
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{path}: a table ends in {', '.join(SUFFIXES)}")
-    try:
-        with path.open("rb") as file:
-            lines = _lines(path, file)
-            if suffix == ".jsonl":
-                yield from _json(path, lines)
-            elif suffix == ".txt":
-                yield from (
-                    (f"line {n}", {"id": str(n), "text": t.strip()}) for n, t in enumerate(lines, 1) if t.strip()
-                )
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row, with the line of the file on which it begins."""
+
+    line: int
+    cells: Row
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One row that could not be read, with the line on which it begins."""
+
+    line: int
+    why: str
+
+
+def kind_of(path: Path, kinds: Collection[Kind] = TABLES) -> Kind:
+    """Return the kind of a file by its suffix, before .gz. Raises DataError, with the known suffixes, for any other."""
+    suffix = PurePath(path.name.lower().removesuffix(".gz")).suffix
+    kind = SUFFIXES.get(suffix)
+    if kind is None or kind not in kinds:
+        known = ", ".join(name for name, kind in SUFFIXES.items() if kind in kinds)
+        raise DataError(f"{path}: a suffix {suffix!r} is not read here; known are {known}, each also with .gz")
+    return kind
+
+
+def scan_rows(
+    path: Path, *, kinds: Collection[Kind] = TABLES, needs: Sequence[str] = (), on_note: OnNote | None = None
+) -> Iterator[TableRow | BadRow]:
+    """Yield the rows of a table in order. A text file has a row {"id", "text"} for each line that is not empty.
+
+    A CSV must have the columns `needs`, which rows then spell in this way. `on_note` is called with what was guessed
+    of the file. Raises DataError for the table as a whole: no such file, an unknown suffix, no header.
+    """
+    kind = kind_of(path, kinds)
+    if kind == "jsonl":
+        yield from _json_rows(path)
+    elif kind == "txt":
+        for line, text in text_rows(path):
+            if text.strip():
+                yield TableRow(line, {"id": str(line), "text": text.strip()})
+    else:
+        yield from named_rows(path, cell_rows(path, on_note), needs)
+
+
+def table_rows(
+    path: Path, *, kinds: Collection[Kind] = TABLES, needs: Sequence[str] = (), on_note: OnNote | None = None
+) -> Iterator[tuple[str, Row]]:
+    """Yield (place, row) as `scan_rows` does; the place is "line 7". Raises DataError naming the first bad row."""
+    yield from only_rows(path, scan_rows(path, kinds=kinds, needs=needs, on_note=on_note))
+
+
+def only_rows(path: Path, rows: Iterator[TableRow | BadRow]) -> Iterator[tuple[str, Row]]:
+    """Yield (place, row) of rows that can all be read. Raises DataError naming the first that cannot."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            more = sum(isinstance(other, BadRow) for other in rows)
+            raise DataError(f"{path}: line {row.line}: {row.why}" + (f"; and {more} more rows" if more else ""))
+        yield f"line {row.line}", row.cells
+
+
+def csv_rows(path: Path, needs: Sequence[str] = (), on_note: OnNote | None = None) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV or TSV that must have the columns `needs`. Raises DataError."""
+    for _, row in table_rows(path, kinds=CELLS, needs=needs, on_note=on_note):
+        yield row
+
+
+def text_rows(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number, line) of every line of a text file, without its end. Raises DataError for what is no text."""
+    with open_text(path, "\n") as file:
+        lines = Lines(file)
+        for line in lines:
+            number, why = lines.take_problem()
+            if why:
+                raise DataError(f"{path}: line {number}: {why}")
+            yield lines.number, line.rstrip("\r\n")
+
+
+def cell_rows(path: Path, on_note: OnNote | None = None) -> Iterator[tuple[int, list[str]] | BadRow]:
+    """Yield (line, cells) of every row of a CSV or TSV, the header among them."""
+    usual = "\t" if kind_of(path, CELLS) == "tsv" else ","
+    with open_text(path) as file:
+        lines = Lines(file)
+        first = next((line for line in lines if line.strip()), "")
+        delimiter = _delimiter(first, usual)
+        if delimiter != usual and on_note:
+            on_note(f"{path}: the header says that {DELIMITERS[delimiter]} separates the cells")
+        reader = csv.reader(chain([first] if first else [], lines), delimiter=delimiter, strict=True)
+        begin = lines.number
+        while True:
+            limit = csv.field_size_limit(MAX_LINE)  # one for the whole process: it is given back
+            why = ""
+            try:
+                cells = next(reader, None)
+            except csv.Error as e:
+                cells, why = [], _broken(str(e), begin, lines.number)
+            finally:
+                csv.field_size_limit(limit)
+            if cells is None:
+                return
+            at, problem = lines.take_problem()
+            if problem or why:
+                yield BadRow(at or begin, problem or why)
             else:
-                yield from _cells(path, lines, "\t" if suffix == ".tsv" else ",")
-    except OSError as e:
-        raise DataError(f"{path}: {e.strerror}") from e
+                yield begin, cells
+            begin = lines.number + 1
 
 
-def _lines(path: Path, file: IO[bytes]) -> Iterator[str]:
-    at = 0
-    while line := file.readline(MAX_LINE):
-        if len(line) == MAX_LINE:
-            raise DataError(f"{path}: the line at byte {at} is longer than {MAX_LINE} bytes")
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as e:
-            raise DataError(f"{path}: byte {at + e.start} is not UTF-8; save the file as UTF-8") from e
-        yield text if at else text.removeprefix("\ufeff")
-        at += len(line)
+def _delimiter(header: str, usual: str) -> str:
+    """Return what separates the cells: that which gives most usual names of columns, else most cells, else `usual`."""
+    known = set(chain.from_iterable(COLUMNS.values()))
+
+    def names(delimiter: str) -> tuple[int, int, bool]:
+        cells = next(csv.reader([header], delimiter=delimiter), [])
+        return sum(fold(cell) in known for cell in cells), len(cells), delimiter == usual
+
+    return max(DELIMITERS, key=names)
 
 
-def _json(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, Row]]:
-    for n, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as e:
-            raise DataError(f"{path}: line {n} is no JSON: {e}") from e
-        if not isinstance(row, dict):
-            raise DataError(f"{path}: line {n} wants an object, is a {type(row).__name__}")
-        yield f"line {n}", row
+def _broken(error: str, begin: int, end: int) -> str:
+    where = f" of lines {begin} to {end}" if end > begin else ""
+    if "field larger" in error:
+        return f"a cell{where} is longer than {MAX_LINE} characters; perhaps its quote is not closed"
+    if "unexpected end" in error:
+        return f"the quote of a cell is not closed before the end of the file, line {end}"
+    return f"a quote{where} is not closed, or stands in a quoted cell without being doubled"
 
 
-def _cells(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[str, Row]]:
-    rows = csv.reader(lines, delimiter=delimiter)
+def named_rows(
+    path: Path, rows: Iterator[tuple[int, list[str]] | BadRow], needs: Sequence[str] = ()
+) -> Iterator[TableRow | BadRow]:
+    """Yield the rows after the header by the names of their columns. A column without a name is no column."""
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{path}: the file is empty; its first line must name the columns")
+    if isinstance(first, BadRow):
+        raise DataError(f"{path}: line {first.line}: {first.why}")
+    header = [name.strip("\ufeff \t\r\n\v\f\xa0") for name in first[1]]
+    if why := _doubled(header):
+        raise DataError(f"{path}: line {first[0]}: {why}")
+    check_columns(path, [name for name in header if name], needs)
+    spelled = {name.lower(): name for name in needs}
+    header = [spelled.get(name.lower(), name) for name in header]
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield row
+        elif len(row[1]) == len(header):
+            if any(cell.strip() for cell in row[1]):
+                yield TableRow(row[0], {name: cell for name, cell in zip(header, row[1], strict=True) if name})
+        elif any(cell.strip() for cell in row[1]):
+            yield BadRow(row[0], f"{len(row[1])} cells, the header has {len(header)}")
+
+
+def _doubled(names: Iterable[str], same: Callable[[str], str] = str.lower) -> str:
+    """Return which name occurs twice, in capitals or not; "" if none does. Empty names may."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.get(same(name))
+        if name and other is not None:
+            return f"{name!r} occurs twice" if name == other else f"{name!r} and {other!r} differ only in capitals"
+        seen[same(name)] = name
+    return ""
+
+
+def _json_rows(path: Path) -> Iterator[TableRow | BadRow]:
+    with open_text(path, "\n") as file:
+        lines = Lines(file)
+        for line in lines:
+            number, why = lines.take_problem()
+            if why:
+                yield BadRow(number, why)
+            elif line.strip():
+                try:
+                    yield TableRow(lines.number, _object(line))
+                except ValueError as e:
+                    yield BadRow(lines.number, str(e))
+
+
+def _object(line: str) -> Row:
+    """Return the row that a line of JSON holds. Raises ValueError."""
     try:
-        header = [name.strip() for name in next(rows, [])]
-        if not header:
-            raise DataError(f"{path} is empty; its first line must name the columns")
-        for row in rows:
-            if row and len(row) != len(header):
-                raise DataError(f"{path}: line {rows.line_num} has {len(row)} cells, the header has {len(header)}")
-            if row:
-                yield f"line {rows.line_num}", dict(zip(header, row, strict=True))
-    except csv.Error as e:
-        raise DataError(f"{path}: line {rows.line_num} is no row of a table: {e}") from e
+        values = _loads(line)
+    except json.JSONDecodeError as e:
+        raise ValueError(f"no JSON: {e.msg} at character {e.colno}") from e
+    if not isinstance(values, dict):
+        raise ValueError(f"wants an object, is a {type(values).__name__}")
+    row = {name.strip(): value for name, value in values.items()}
+    if why := _doubled(name.strip() for name in values):
+        raise ValueError(why)
+    return row
+
+
+def _loads(text: str) -> Any:
+    """Return the value of a JSON text. Raises ValueError, also for what json takes: a doubled key, half a character."""
+    try:
+        value = json.loads(text, object_pairs_hook=_once)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except RecursionError as e:
+        raise ValueError("no JSON: nested too deeply") from e
+    except UnicodeEncodeError as e:
+        raise ValueError(f"holds half a character, {e.object[e.start]!r}") from e
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("key " + _doubled((key for key, _ in pairs), str))
+    return values
+
+
+def read_document(path: Path) -> Any:
+    """Return the value of a whole JSON file. Raises DataError with the line."""
+    text = read_text(path)
+    try:
+        return _loads(text)
+    except json.JSONDecodeError as e:
+        raise DataError(f"{path}: line {e.lineno}: no JSON: {e.msg}") from e
+    except ValueError as e:
+        raise DataError(f"{path}: {e}") from e
+
+
+@lru_cache(4096)
+def fold(name: str) -> str:
+    """Return the name of a column as `COLUMNS` writes it: "Image Index", "image_index" and "ImageIndex" are one."""
+    return re.sub(r"[\s_-]+", "", name).lower()
+
+
+def columns_of(role: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns that have a usual name of a role ("id", "text" ...), the most usual first."""
+    return _columns_of(role, tuple(names))
+
+
+@lru_cache(1024)
+def _columns_of(role: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    there: dict[str, str] = {}
+    for name in names:
+        there.setdefault(fold(name), name)
+    return tuple(there[name] for name in COLUMNS[role] if name in there)
+
+
+def column_named(name: str, there: Iterable[str]) -> str | None:
+    """Return the column of this name, in capitals or not, as the table spells it; None if there is none."""
+    return next((column for column in there if column.lower() == name.strip().lower()), None)
+
+
+def check_columns(path: Path, there: Collection[str], needs: Iterable[str]) -> None:
+    """Raise DataError for a column that is needed and that a table lacks, with a near name."""
+    for name in needs:
+        if column_named(name, there) is None:
+            raise DataError(f"{path} has no column {name!r}; {did_you_mean(name, there)}")
+
+
+def id_of(row: Mapping[str, Any]) -> str | None:
+    """Return the id of a row; None if it has no column of ids, or none with a value. Raises DataError.
+
+    A row of COCO's captions has two: `id` is the caption's, `image_id` says whose caption it is.
+    """
+    names = columns_of("id", row)
+    if "image_id" in names and "caption" in row:
+        names = ("image_id",)
+    return next((id for name in names if (id := id_value(row[name])) is not None), None)
+
+
+def row_split(row: Mapping[str, Any]) -> str:
+    """Return the split of a row as `split_name` does; "" if it says none."""
+    return next((split for name in columns_of("split", row) if (split := split_name(row[name]))), "")
 
 
 def text_of(row: Mapping[str, Any], sections: Sequence[str], column: str = "") -> str:
-    """The report of a row: the column asked for; else these sections, where it keeps them apart; else its one text.
+    """Return the report of a row: the column asked for; else these sections, if it keeps them apart; else its one text.
 
-    Raises DataError, without the place, where the row has none of these.
+    It is "" for a cell without text. Raises DataError, without the place, if the row has no such column.
     """
     if column:
-        if column not in row:
-            raise DataError(f"no column {column!r}; {nearest(column, row)}")
-        return str(row[column] or "")
+        name = column_named(column, row)
+        if name is None:
+            raise DataError(f"no column {column!r}; {did_you_mean(column, row)}")
+        return text_value(row[name]) or ""
     inside = row.get("sections")
     known = inside if isinstance(inside, Mapping) else row
-    low = {str(name).lower(): value for name, value in known.items()}
-    if inside is not None or any(s in low for s in sections):
-        return " ".join(t for s in sections if (t := str(low.get(s) or "").strip()))
-    for name in TEXTS:
-        if name in low:
-            return str(low[name] or "")
+    apart = {fold(str(name)): value for name, value in known.items()}
+    if isinstance(inside, Mapping) or any(fold(s) in apart for s in sections):
+        return " ".join(t.strip() for s in sections if (t := text_value(apart.get(fold(s)))))
+    if names := columns_of("text", row):
+        return next((text for name in names if (text := text_value(row[name])) is not None), "")
     raise DataError(f"no {', '.join(sections)} and no text; there are: {', '.join(map(str, row))}")
-
-
-class Rows:
-    """Writes rows as JSON lines or CSV; the columns of a CSV are those of its first row."""
-
-    def __init__(self, file: IO[str], suffix: str) -> None:
-        self.file, self.lines = file, suffix == ".jsonl"
-        self.cells = csv.writer(file, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n")
-        self.header: tuple[str, ...] = ()
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Lists stand in a CSV's cell with | between, true as 1 and false as 0."""
-        if self.lines:
-            self.file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            return
-        if not self.header:
-            self.header = tuple(row)
-            self.cells.writerow(self.header)
-        self.cells.writerow([_cell(row.get(name)) for name in self.header])
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, list | tuple):
-        return LIST.join(map(_cell, value))
-    return "" if value is None else json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
-
-
-@contextmanager
-def written(path: Path) -> Iterator[Rows]:
-    """A table that appears under its name once it is whole. Raises OptionError for a suffix there is not."""
-    if path.suffix.lower() not in SUFFIXES[:3]:
-        raise OptionError(f"{path}: a table is written as {', '.join(SUFFIXES[:3])}")
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            yield Rows(file, path.suffix.lower())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from ..models.model import Model
 from ..models.precision import autocast_for
 from ..scoring.ranking_metrics import median_rank_line, ranking_lines
 from ..text.spec import report_sentences
-from ..types import Features, Hit, Line, Study, TextRow
+from ..types import Features, Hit, ScoreLine, Study, TextRow
 from .abilities import KeepsTexts, ScoresPairs
 from .index import FOLDER, TextIndex, add_texts, check_model, open_index, remove_texts, write_index
 
@@ -118,7 +118,7 @@ def stage_recall(model: Model, studies: Sequence[Study], k: int, batch_size: int
 
 def retrieval_lines(
     model: Model, studies: Sequence[Study], *, batch_size: int = 32, resamples: int = 1000, seed: int = 0
-) -> list[Line]:
+) -> list[ScoreLine]:
     """Recall@1, 3, 5, 10, precision, MAP and median rank: texts found for studies, and studies found for texts.
 
     A study's texts are the groups of the sentences of its report; a sentence that no group has is of the nearest one.

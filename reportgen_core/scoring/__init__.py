@@ -1,4 +1,8 @@
-"""How good reports are, how sure that is, and what a system that sees no image would score."""
+"""Score reports against their references, with intervals and baselines. An evaluation pairs predictions and references
+by study, computes the metrics for each study, draws studies again for intervals and paired tests, and scores the
+reports that need no look at the image. A score card records how scores were computed, so that unlike scores are not
+compared. The wing needs no torch to be imported.
+"""
 
 from __future__ import annotations
 
@@ -117,7 +121,6 @@ __all__ = [
     "unlike_lines",
     "variety",
     "verbatim",
-    "write",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -138,7 +141,7 @@ __getattr__, __dir__ = lazy_names(
         "comparison": ["Comparison", "compare_runs", "paired"],
         "diversity": ["Degeneracy", "degeneracy"],
         "evaluation": ["Evaluation", "StudyRow", "evaluate"],
-        "evaluation_folder": ["Run", "load_run", "save_evaluation", "write"],
+        "evaluation_folder": ["Run", "load_run", "save_evaluation"],
         "evaluation_set": ["Material", "WritesReports", "align", "background_of", "gather"],
         "ranking_metrics": ["median_rank_line", "ranking_lines"],
         "score_tables": [

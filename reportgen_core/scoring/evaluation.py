@@ -12,9 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MetricError
-from ..metric import DrawsReliability, HasLabels, JudgesStudies
+from ..metric import DrawsReliability, HasLabels, ModelOutputs, ScoresModelOutputs
 from ..protocol import TextProtocol
-from ..types import Line
+from ..types import ScoreLine
 from . import baselines as imageless
 from .baselines import Background, Baseline, verbatim
 from .diversity import Degeneracy, degeneracy
@@ -127,7 +127,7 @@ def _judge(
 
     made = {_of(m)[0]: registered.create(_of(m)[0], **_of(m)[1]) for m in metrics}
     if material.written:  # those that judge more than the text have their turn in `_beside`
-        made = {name: m for name, m in made.items() if not isinstance(m, JudgesStudies)}
+        made = {name: m for name, m in made.items() if not isinstance(m, ScoresModelOutputs)}
     training = list(material.background.training.values())
 
     def judge(named: Named) -> Judge:
@@ -148,13 +148,18 @@ def _beside(found: Evaluation, material: Material, asked: Mapping[str, Mapping[s
     from ..registries import metrics as registered
 
     lines, curves, first = [], dict(found.curves), found.systems[0]
+    outputs = ModelOutputs(
+        material.written,
+        material.studies,
+        material.training,
+        material.grid,
+        found.card.resamples,
+        found.card.seed,
+    )
     for name in dict.fromkeys((*asked, *(n for n in BESIDE if n in registered))):
         metric = registered.create(name, **asked.get(name, {}))
-        if isinstance(metric, JudgesStudies):
-            lines += metric.judge(
-                material.written, material.studies, training=material.training, grid=material.grid,
-                resamples=found.card.resamples, seed=found.card.seed,
-            )  # fmt: skip
+        if isinstance(metric, ScoresModelOutputs):
+            lines += metric.score_outputs(outputs)
         if isinstance(metric, DrawsReliability) and (points := metric.reliability(material.written, material.studies)):
             curves[name] = tuple(points)
     systems = (replace(first, lines=(*first.lines, *lines)), *found.systems[1:])
@@ -282,7 +287,7 @@ def _system(
     return System(name, tuple(lines), parts, note, {k: len(w) for k, w in subsets.items()})
 
 
-def _mean(sets: Sequence[Sequence[Line]]) -> list[Line]:
+def _mean(sets: Sequence[Sequence[ScoreLine]]) -> list[ScoreLine]:
     """The lines of one set, or their means over several with their ranges."""
     if len(sets) == 1:
         return list(sets[0])
@@ -291,7 +296,7 @@ def _mean(sets: Sequence[Sequence[Line]]) -> list[Line]:
         values = [line.value for line in same]
         one = same[0]
         mean = sum(values) / len(values)
-        found.append(Line(one.name, mean, min(values), max(values), one.higher_is_better, one.metric, one.version))
+        found.append(ScoreLine(one.name, mean, min(values), max(values), one.higher_is_better, one.metric, one.version))
     return found
 
 

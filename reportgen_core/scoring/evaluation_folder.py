@@ -61,7 +61,7 @@ def save_evaluation(evaluation: Evaluation, folder: Path) -> None:
 def load_run(path: Path) -> Run:
     """A folder that `save_evaluation` wrote, or its scores.json. Raises DataError."""
     file = path / "scores.json" if path.is_dir() else path
-    values = read_json(file, DataError, hint="rg eval --out writes the scores of an evaluation")
+    values = read_json(file, DataError, hint="rg eval --out FOLDER writes one")
     try:
         if values.get("format") != 1:
             raise DataError(f"{file}: scores of format {values.get('format')!r}; this reportgen reads format 1")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from ..types import Line
+from ..types import ScoreLine
 from .uncertainty import bootstrap
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def ranking_lines(
     version: str = "1",
     resamples: int = 1000,
     seed: int = 0,
-) -> list[Line]:
+) -> list[ScoreLine]:
     """`name recall@5` and the like, with intervals over the queries. `ranked[i]` is best first."""
     import numpy as np
 
@@ -43,7 +43,7 @@ def ranking_lines(
     found = []
     for n, value in means(rows.sum(0)).items():
         low, high = ends.get(n, (None, None))
-        found.append(Line(n, float(value), low, high, True, name, version))
+        found.append(ScoreLine(n, float(value), low, high, True, name, version))
     return found
 
 
@@ -55,7 +55,7 @@ def median_rank_line(
     version: str = "1",
     resamples: int = 1000,
     seed: int = 0,
-) -> list[Line]:
+) -> list[ScoreLine]:
     """`name median-rank`: the median place, from 1, of the first relevant item, over the queries that have one to find.
 
     Where none of them is in the list its place is one after the end. The median of an even number is the mean of the
@@ -71,7 +71,7 @@ def median_rank_line(
     if resamples:
         drawn = np.random.default_rng(seed).integers(0, len(places), (resamples, len(places)))
         low, high = map(float, np.percentile(np.median(places[drawn], axis=1), (2.5, 97.5)))
-    return [Line(f"{name} median-rank", float(np.median(places)), low, high, False, name, version)]
+    return [ScoreLine(f"{name} median-rank", float(np.median(places)), low, high, False, name, version)]
 
 
 def _recall(ranked: list[str], wanted: set[str], k: int) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..types import Line
+from ..types import ScoreLine
 from .diversity import Degeneracy
 from .evaluation import MOST, Evaluation
 from .scorecard import Card, System, flat_lines, sentence
@@ -80,9 +80,9 @@ def overview(systems: Sequence[System], said: tuple[str, ...] = (), title: str =
     return Table(title, ("", *(f"{line.name} {line.arrow}" for line in shown)), tuple(rows), said)
 
 
-def headlines(lines: Sequence[Line]) -> list[Line]:
+def headlines(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
     """The numbers that stand in the first table."""
-    found: list[Line] = []
+    found: list[ScoreLine] = []
     for metric in dict.fromkeys(line.metric for line in lines):
         own = [line for line in lines if line.metric == metric]
         found += sorted(own, key=lambda line: line.name) if len(own) <= MOST else own[:2]
@@ -119,8 +119,8 @@ def details(systems: Sequence[System]) -> list[Table]:
     return found
 
 
-def _by_class(metric: str, own: Sequence[Line], systems: Sequence[System]) -> Table:
-    subjects: dict[str, dict[str, Line]] = {}
+def _by_class(metric: str, own: Sequence[ScoreLine], systems: Sequence[System]) -> Table:
+    subjects: dict[str, dict[str, ScoreLine]] = {}
     for line in own:
         subject, _, word = line.name.removeprefix(metric).strip().rpartition(" ")
         subjects.setdefault(subject if word in WORDS else line.name, {})[word if word in WORDS else "value"] = line
@@ -137,11 +137,11 @@ def _by_class(metric: str, own: Sequence[Line], systems: Sequence[System]) -> Ta
     return Table(f"{metric} {own[0].version} of {systems[0].name}", tuple(header), tuple(rows))
 
 
-def _value(line: Line | None) -> float | None:
+def _value(line: ScoreLine | None) -> float | None:
     return line.value if line else None
 
 
-def _count(line: Line) -> str:
+def _count(line: ScoreLine) -> str:
     return f"{line.value:.0f}"
 
 
@@ -150,7 +150,7 @@ def number(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
-def interval(line: Line) -> str:
+def interval(line: ScoreLine) -> str:
     """`.134-.161`."""
     if line.low is None or line.high is None or math.isnan(line.low):
         return ""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..types import Line
+from ..types import ScoreLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class System:
     """Whose scores: the reports that are judged, or a baseline."""
 
     name: str
-    lines: tuple[Line, ...]
-    subsets: Mapping[str, tuple[Line, ...]]  # "seen in training": …
+    lines: tuple[ScoreLine, ...]
+    subsets: Mapping[str, tuple[ScoreLine, ...]]  # "seen in training": …
     note: str = ""  # how a baseline was made
     size: Mapping[str, int] | None = None  # studies in each subset
 
-    def line(self, name: str) -> Line | None:
+    def line(self, name: str) -> ScoreLine | None:
         """The line of that name."""
         return next((line for line in self.lines if line.name == name), None)
 
@@ -67,7 +67,7 @@ def unlike(a: Card, b: Card) -> list[str]:
     return found
 
 
-def unlike_lines(a: Iterable[Line], b: Iterable[Line]) -> list[str]:
+def unlike_lines(a: Iterable[ScoreLine], b: Iterable[ScoreLine]) -> list[str]:
     """Scores of one name that were made by different versions of a metric."""
     versions = {line.name: line.version for line in a}
     return [
@@ -145,8 +145,8 @@ def system_to_json(system: System) -> dict[str, Any]:
 
 def system_from_json(values: Mapping[str, Any]) -> System:
     """What `system_to_json` wrote."""
-    subsets = {k: tuple(Line(**line) for line in lines) for k, lines in values["subsets"].items()}
-    lines = tuple(Line(**line) for line in values["lines"])
+    subsets = {k: tuple(ScoreLine(**line) for line in lines) for k, lines in values["subsets"].items()}
+    lines = tuple(ScoreLine(**line) for line in values["lines"])
     return System(values["name"], lines, subsets, values["note"], values["size"])
 
 

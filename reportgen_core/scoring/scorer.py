@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import MetricError
 from ..metric import HasCaveat, HasStatistics, Metric, StartsSlowly
 from ..protocol import LearnsFromTraining, TextProtocol
-from ..types import Line, Score
+from ..types import Score, ScoreLine
 from .uncertainty import bootstrap
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ class Judge:
         found: list[dict[str, Measured]] = [{} for _ in sets]
         with ThreadPoolExecutor(1) as beside:
             waiting = [
-                beside.submit(self._all, name, sets, found) for name in self.working if self.metrics[name].external
+                beside.submit(self._all, name, sets, found) for name in self.working if self.metrics[name].own_process
             ]
             for name in self.working:
-                if not self.metrics[name].external:
+                if not self.metrics[name].own_process:
                     self._all(name, sets, found)
             for done in waiting:
                 done.result()
@@ -117,11 +117,11 @@ class Judge:
 
     def subset(self, name: str, measured: Measured, reports: Sequence[str], which: Sequence[int]) -> Measured:
         """What the metric says about the studies `which` alone."""
-        if measured.statistics is not None and self.metrics[name].local:
+        if measured.statistics is not None and self.metrics[name].per_study:
             return Measured(statistics=measured.statistics[list(which)])
         return self._one(name, [reports[i] for i in which], which)
 
-    def lines(self, name: str, measured: Measured, *, intervals: bool = True) -> list[Line]:
+    def lines(self, name: str, measured: Measured, *, intervals: bool = True) -> list[ScoreLine]:
         """Numbers with their intervals."""
         metric = self.metrics[name]
         how = {"resamples": self.resamples, "seed": self.seed}
@@ -133,11 +133,11 @@ class Judge:
         ends = bootstrap(measured.statistics, metric.scores, **how) if intervals and self.resamples else {}
         return [self._line(metric, name, part, float(v), ends.get(part)) for part, v in values.items()]
 
-    def _line(self, metric: Metric, name: str, part: str, value: float, ends: tuple[float, float] | None) -> Line:
+    def _line(self, metric: Metric, name: str, part: str, value: float, ends: tuple[float, float] | None) -> ScoreLine:
         low, high = ends or (None, None)
-        if metric.neutral and part.endswith(metric.neutral):
-            return Line(part, value, low, high, None, name, metric.version)
-        return Line(part, value, low, high, metric.higher_is_better, name, metric.version)
+        if metric.neutral_suffixes and part.endswith(metric.neutral_suffixes):
+            return ScoreLine(part, value, low, high, None, name, metric.version)
+        return ScoreLine(part, value, low, high, metric.higher_is_better, name, metric.version)
 
     def each(self, name: str, measured: Measured) -> dict[str, list[float]]:
         """The scores of single studies."""
@@ -152,7 +152,7 @@ class Judge:
         return [said for m, refs in asked if isinstance(m, HasCaveat) and refs and (said := m.caveat(refs))]
 
 
-def _lines_of(score: Score, name: str, metric: Metric, how: Mapping[str, int] | None) -> list[Line]:
+def _lines_of(score: Score, name: str, metric: Metric, how: Mapping[str, int] | None) -> list[ScoreLine]:
     """Numbers of a metric without statistics; an interval where the value is the mean of the studies' scores."""
     import numpy as np
 
@@ -163,4 +163,6 @@ def _lines_of(score: Score, name: str, metric: Metric, how: Mapping[str, int] | 
     parts = dict(score.parts) or {score.name: score.value}
     version, better = score.version or metric.version, score.higher_is_better
     headline = score.name if score.name in parts else next((k for k, v in parts.items() if v == score.value), "")
-    return [Line(k, v, *(ends if k == headline else (None, None)), better, name, version) for k, v in parts.items()]
+    return [
+        ScoreLine(k, v, *(ends if k == headline else (None, None)), better, name, version) for k, v in parts.items()
+    ]

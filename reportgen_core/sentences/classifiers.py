@@ -6,8 +6,6 @@ arXiv:2010.02467, §3.2. Classifiers are plugins; this is what is done with any 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, DataError
-from ..files.tables import IDS, table_rows, text_of
+from ..files.atomic import replacing
+from ..files.cells import is_nothing, split_name, text_value
+from ..files.digests import sha256_folder
+from ..files.json_files import read_json, write_json
+from ..files.tables import OnNote, column_named, id_of, row_split, table_rows, text_of
 from ..registries import sentence_classifiers
 from ..scoring.uncertainty import Difference, bootstrap, compare
 from ..sentence_parts import LabelledSentence, SentenceClassifier, Watch
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from ..types import Array
 
 SAVED, SAVED_FORMAT = "classifier.json", 1
-SPLITS = {"training": "train", "val": "dev", "valid": "dev", "validate": "dev", "validation": "dev"}
 
 
 def hold_out(
@@ -50,9 +51,6 @@ def f1(truth: Sequence[bool], said: Sequence[bool]) -> float:
 @contextmanager
 def saving(folder: Path, name: str, settings: Mapping[str, Any], about: Mapping[str, Any] | None) -> Iterator[Path]:
     """A new folder for the files of a classifier; it takes its place once it is whole."""
-    from ..files.atomic import replacing
-    from ..files.json_files import write_json
-
     with replacing(folder, holds=SAVED) as beside:
         yield beside
         write_json(
@@ -71,14 +69,11 @@ def read_saved(folder: Path, name: str = "") -> dict[str, Any]:
 
 def _saved(folder: Path) -> dict[str, Any]:
     file = folder / SAVED
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as e:
+    if not file.exists():
         raise CheckpointError(
             f"{folder} is no sentence classifier: it has no {SAVED}; rg data abnormal TABLE --train --out {folder}"
-        ) from e
-    except (OSError, ValueError, RecursionError) as e:
-        raise CheckpointError(f"{file} cannot be read: {e}") from e
+        )
+    config = read_json(file)
     if not isinstance(config, dict) or not isinstance(config.get("settings"), dict) or "classifier" not in config:
         raise CheckpointError(f"{file} describes no classifier")
     if config.get("format") != SAVED_FORMAT:
@@ -89,16 +84,12 @@ def _saved(folder: Path) -> dict[str, Any]:
 def saved_digest(folder: Path) -> str:
     """A sha256 of all files of a saved classifier: the same for the same answers. Raises CheckpointError."""
     _saved(folder)
-    digest = hashlib.sha256()
-    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-        with file.open("rb") as data:
-            digest.update(file.relative_to(folder).as_posix().encode() + hashlib.file_digest(data, "sha256").digest())
-    return digest.hexdigest()
+    return sha256_folder(folder)
 
 
 def load_classifier(folder: Path) -> SentenceClassifier:
     """The classifier of a folder, whichever kind it is. Raises CheckpointError, and UnknownName for a foreign kind."""
-    return sentence_classifiers.load(str(_saved(folder)["classifier"])).load(folder)
+    return sentence_classifiers.get_class(str(_saved(folder)["classifier"])).load(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +127,7 @@ def read_labelled(
     sections: Sequence[str] = ("findings",),
     share: float = 0.1,
     seed: int = 0,
+    on_note: OnNote | None = None,
 ) -> Labelled:
     """The labelled sentences of a table (CSV, TSV, JSON lines); rows without labels are left out.
 
@@ -146,7 +138,7 @@ def read_labelled(
     never read. Raises DataError.
     """
     parts: dict[str, list[LabelledSentence]] = {"train": [], "dev": [], "": []}
-    for place, row in table_rows(path):
+    for place, row in table_rows(path, on_note=on_note):
         for split, sentence in labelled_of(path, place, row, field, sections):
             if split in parts:
                 parts[split].append(sentence)
@@ -164,51 +156,48 @@ def read_labelled(
 
 
 def split_of(value: object) -> str:
-    """train or dev, by the names people use; another name as it is; "" for none."""
-    said = str(value or "").strip().lower()
-    return SPLITS.get(said, said)
+    """Return train or dev by the names people use; another name in small letters; "" for none."""
+    name = split_name(value)
+    return "dev" if name == "val" else name
 
 
 def labelled_of(
     path: Path, place: str, row: Mapping[str, Any], field: str, sections: Sequence[str] = ("findings",)
 ) -> Iterator[tuple[str, LabelledSentence]]:
-    """(split, sentence) of a row's labelled sentences; the split as `split_of` says it."""
-    inside = row.get("extra")
-    found = row.get(field, inside.get(field) if isinstance(inside, dict) else None)
-    split = split_of(row.get("split"))
-    study = str(next((row[k] for k in IDS if row.get(k) not in (None, "")), place))
-    if found is None and "sentence" in row and row.get("abnormal") not in (None, ""):
-        yield split, LabelledSentence(str(row["sentence"]), _flag(path, place, row["abnormal"]), study)
-        return
-    if found in (None, ""):
-        return
-    if isinstance(found, dict):
-        texts, flags = found.get("sents", found.get("sentences")), found.get("abnormal")
-        split = split_of(found.get("split")) or split
-    else:
-        texts, flags = row.get("sentences", row.get("sents")), found
+    """Yield (split, sentence) of a row's labelled sentences; the split as `split_of` says it."""
+    extra = row.get("extra")
+    labels = row.get(column_named(field, row) or field, extra.get(field) if isinstance(extra, dict) else None)
+    split = split_of(row_split(row))
+    try:
+        study = id_of(row) or place
+        sentence, flag = column_named("sentence", row), column_named("abnormal", row)
+        if is_nothing(labels):
+            if sentence and flag and not is_nothing(row[flag]):
+                yield split, LabelledSentence(text_value(row[sentence]) or "", _flag(row[flag]), study)
+            return
+        if isinstance(labels, dict):
+            texts, flags = labels.get("sents", labels.get("sentences")), labels.get("abnormal")
+            split = split_of(labels.get("split")) or split
+        else:
+            texts, flags = row.get("sentences", row.get("sents")), labels
         if texts is None:
-            texts = report_sentences(_text(path, place, row, sections))
-    if not isinstance(texts, list) or not isinstance(flags, list) or len(texts) != len(flags):
-        raise DataError(f"{path} {place}: {field} wants as many of true and false as there are sentences")
-    for text, flag in zip(texts, flags, strict=True):
-        if flag is not None:
-            yield split, LabelledSentence(str(text), _flag(path, place, flag), study)
-
-
-def _text(path: Path, place: str, row: Mapping[str, Any], sections: Sequence[str]) -> str:
-    try:
-        return text_of(row, sections)
+            texts = report_sentences(text_of(row, sections))
+        if not isinstance(texts, list) or not isinstance(flags, list) or len(texts) != len(flags):
+            raise DataError(f"{field} wants as many of true and false as there are sentences")
+        for text, flag in zip(texts, flags, strict=True):
+            if not is_nothing(flag):
+                yield split, LabelledSentence(text_value(text) or "", _flag(flag), study)
     except DataError as e:
-        raise DataError(f"{path} {place}: {e}") from e
+        raise DataError(f"{path}: {place}: {e}") from e
 
 
-def _flag(path: Path, place: str, value: Any) -> bool:
+def _flag(value: Any) -> bool:
     known = {"true": True, "false": False, "1": True, "0": False, "abnormal": True, "normal": False}
+    text = str(value) if isinstance(value, bool) else text_value(value) or ""
     try:
-        return known[str(value).lower()]
+        return known[text.strip().lower()]
     except KeyError as e:
-        raise DataError(f"{path} {place}: abnormal is true or false, not {value!r}") from e
+        raise DataError(f"abnormal is true or false, not {value!r}") from e
 
 
 def measure(name: str, classifier: SentenceClassifier, dev: Sequence[LabelledSentence], seconds: float = 0) -> Measured:

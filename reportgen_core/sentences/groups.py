@@ -16,8 +16,6 @@ torch.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,6 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
+from ..files.atomic import replacing
+from ..files.digests import sha256_file
+from ..files.json_files import read_json, write_json
 from ..sentence_parts import Group, Groups
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 FORMAT = 1
+MAX_GROUPS = 2**30  # bytes of groups.json: it holds every sentence
 GROUPS, VECTORS = "groups.json", "vectors.safetensors"
 _WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]+)*")
 _LITTLE = (
@@ -65,9 +67,6 @@ def save_groups(
     import numpy as np
     from safetensors.numpy import save_file
 
-    from ..files.atomic import replacing
-    from ..files.json_files import write_json
-
     wanted = sum(len(g.sentences) for g in groups)
     if vectors is not None and (vectors.ndim != 2 or len(vectors) != wanted):
         raise DataError(f"groups of {wanted} sentences want vectors ({wanted}, dim), got {tuple(vectors.shape)}")
@@ -81,7 +80,7 @@ def save_groups(
     with replacing(path, holds=GROUPS) as beside:
         if vectors is not None:
             save_file({"vectors": np.ascontiguousarray(vectors, np.float32)}, beside / VECTORS)
-            config["vectors_sha256"] = _sha256(beside / VECTORS)
+            config["vectors_sha256"] = sha256_file(beside / VECTORS)
         write_json(beside / GROUPS, config)
     return path
 
@@ -99,14 +98,9 @@ def load_groups(path: Path) -> Groups:
 
 def _config(path: Path) -> dict[str, Any]:
     file = path / GROUPS
-    try:
-        config = json.loads(file.read_bytes().decode("utf-8"))
-    except FileNotFoundError as e:
-        raise DataError(f"{path} holds no groups: it has no {GROUPS}; rg data groups --out {path} makes them") from e
-    except UnicodeDecodeError as e:
-        raise DataError(f"{file}: byte {e.start} is not UTF-8") from e
-    except (OSError, ValueError, RecursionError) as e:
-        raise DataError(f"{file} cannot be read as JSON: {e}") from e
+    if not file.exists():
+        raise DataError(f"{path} holds no groups: it has no {GROUPS}; rg data groups --out {path} makes them")
+    config = read_json(file, DataError, MAX_GROUPS)
     if not isinstance(config, dict) or "groups" not in config:
         raise DataError(f"{file} is no list of groups; rg data groups --out {path} makes one")
     if config.get("format") != FORMAT:
@@ -135,7 +129,7 @@ def _vectors(path: Path, digest: str, groups: Sequence[Group]) -> Floats | None:
 
     file = path / VECTORS
     try:
-        if _sha256(file) != digest:
+        if sha256_file(file) != digest:
             raise DataError(f"{file} is not the file that {GROUPS} was written with; make the groups again")
         vectors: Floats = load_file(file)["vectors"]
     except (OSError, SafetensorError, KeyError) as e:
@@ -146,8 +140,3 @@ def _vectors(path: Path, digest: str, groups: Sequence[Group]) -> Floats | None:
             f"{file} has vectors {tuple(vectors.shape)} {vectors.dtype}, wanted are ({wanted}, dim) float32"
         )
     return vectors
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from ..files.tables import Row, table_rows, text_of, written
+from ..files.cells import text_value
+from ..files.table_writer import written
+from ..files.tables import TABLES, OnNote, Row, kind_of, row_split, table_rows, text_of
 from ..sentence_parts import SentenceClassifier, sentence_key
 from .classifiers import labelled_of, report_sentences, split_of
 
@@ -78,6 +80,7 @@ def label_table(
     sections: Sequence[str] = ("findings",),
     column: str = "",
     only_abnormal: bool = False,
+    on_note: OnNote | None = None,
 ) -> Told:
     """Write `source` to `out` with the two columns by the first of `classifiers`; the others are counted beside it.
 
@@ -86,7 +89,8 @@ def label_table(
     told = Told(tuple(Ratio(name) for name in classifiers))
     labels = [Labels(c) for c in classifiers.values()]
     with written(out) as rows:
-        for row, abnormal in _labelled(source, labels, told, sections, column):
+        rows_read = table_rows(source, kinds=(*TABLES, "txt"), on_note=on_note)
+        for row, abnormal in _labelled(source, rows_read, labels, told, sections, column):
             if abnormal or not only_abnormal:
                 rows.write(row)
     if not told.reports:
@@ -95,10 +99,15 @@ def label_table(
 
 
 def _labelled(
-    source: Path, labels: Sequence[Labels], told: Told, sections: Sequence[str], column: str
+    source: Path,
+    rows: Iterable[tuple[str, Row]],
+    labels: Sequence[Labels],
+    told: Told,
+    sections: Sequence[str],
+    column: str,
 ) -> Iterator[tuple[Row, bool]]:
     """Rows with their columns, and whether any sentence is abnormal."""
-    for some in _chunks(table_rows(source), AT_ONCE):
+    for some in _chunks(rows, AT_ONCE):
         texts = [report_sentences(_text(source, place, row, sections, column)) for place, row in some]
         flat = [s for sentences in texts for s in sentences]
         said = [label(flat) for label in labels]
@@ -117,7 +126,7 @@ def _text(source: Path, place: str, row: Row, sections: Sequence[str], column: s
     try:
         return text_of(row, sections, column)
     except DataError as e:
-        raise DataError(f"{source} {place}: {e}") from e
+        raise DataError(f"{source}: {place}: {e}") from e
 
 
 def _with_columns(row: Row, sentences: Sequence[str], flags: list[bool]) -> Row:
@@ -135,7 +144,7 @@ def _chunks(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield some
 
 
-def abnormal_sentences(source: Path, split: str = "train") -> list[str]:
+def abnormal_sentences(source: Path, split: str = "train", on_note: OnNote | None = None) -> list[str]:
     """The abnormal sentences of a table, as often as they stand there.
 
     Of a row: the section or column `abnormal`, as `rg data abnormal` writes it; or the labelled sentences of
@@ -144,8 +153,8 @@ def abnormal_sentences(source: Path, split: str = "train") -> list[str]:
     """
     found: list[str] = []
     rows = asked = 0
-    plain = source.suffix.lower() == ".txt"
-    for place, row in table_rows(source):
+    plain = kind_of(source, (*TABLES, "txt")) == "txt"
+    for place, row in table_rows(source, kinds=(*TABLES, "txt"), on_note=on_note):
         rows += 1
         sentences = [row["text"]] if plain else _abnormal(source, place, row, split)
         asked += sentences is not None
@@ -160,15 +169,20 @@ def abnormal_sentences(source: Path, split: str = "train") -> list[str]:
 
 
 def _abnormal(source: Path, place: str, row: Row, split: str) -> list[str] | None:
-    """Of one row; None where it does not say."""
+    """Return the abnormal sentences of one row: [] if it has none or is of another split, None if it does not say."""
     wanted = ("", split_of(split))
     if isinstance(row.get(FLAGS), Mapping):
         labelled = labelled_of(source, place, row, FLAGS)
-        return [s.text for said, s in labelled if s.abnormal and (not split or said in wanted)]
-    if split and split_of(row.get("split")) not in wanted:
+        return [s.text for of, s in labelled if s.abnormal and (not split or of in wanted)]
+    if split and split_of(row_split(row)) not in wanted:
         return []
     inside = row.get("sections")
+    there = inside if isinstance(inside, Mapping) else row
     if isinstance(inside, Mapping):
         told = SECTION in inside or FLAGS in (row.get("extra") or {})
-        return report_sentences(str(inside.get(SECTION) or "")) if told else None
-    return report_sentences(str(row[SECTION] or "")) if SECTION in row and FLAGS in row else None
+    else:
+        told = SECTION in row and FLAGS in row
+    try:
+        return report_sentences(text_value(there.get(SECTION)) or "") if told else None
+    except DataError as e:
+        raise DataError(f"{source}: {place}: {e}") from e

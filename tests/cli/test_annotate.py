@@ -67,7 +67,7 @@ def test_columns_are_named_and_ids_may_be_lines(rg, folder, tmp_path):
 BROKEN = [
     ("t.csv", b"id,text\na,word1\nb,word2,more\nc,word3\n", "line 3: 3 cells, the header has 2"),
     ("t.csv", b"id,text\na,word1\nb,\xff\xfe\nc,word3\n", "line 3: not UTF-8"),
-    ("t.csv", b"id,text\na,word1\nb," + b"x" * 200_000 + b"\nc,word3\n", "line 3: no row of a table"),
+    ("t.csv", b'id,text\na,word1\nb,"wo"rd2\nc,word3\n', "line 3: a quote is not closed"),
     ("t.jsonl", b'{"id": "a", "text": "word1"}\n{"id": \n{"id": "c", "text": "word3"}\n', "line 2: no JSON"),
     ("t.jsonl", b'{"id": "a", "text": "word1"}\n[1]\n{"id": "c", "text": "word3"}\n', "line 2: wants an object, is a list"),
     ("t.jsonl", b'{"id": "a", "text": "word1"}\n{"id": "b"}\n{"id": "c", "text": "word3"}\n', "line 2: no text"),
@@ -111,7 +111,7 @@ def test_what_is_asked_wrongly_is_one_line(arguments, says, rg, folder, tmp_path
 @pytest.mark.parametrize(
     ("name", "body", "says"),
     [
-        ("t.txt", "word1", "a table of reports ends in .csv, .tsv, .jsonl"),
+        ("t.txt", "word1", "known are .csv, .tsv, .jsonl, .ndjson"),
         ("t.csv", "", "is empty"),
         ("t.csv", "id,befund\na,word1\n", "no column of reports; name it with --text, there are: id, befund"),
     ],

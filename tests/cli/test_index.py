@@ -104,7 +104,7 @@ def test_both_directions_are_scored(made: Path, rg: Callable) -> None:
             ("index", "search", "{m}", "{m}/../0.png", "--k", "2", "--text", "x"),
             "--k 2 asks for more images than there are",
         ),
-        (("index", "build", "{m}", "--texts", "{m}/../latin.txt"), "latin.txt is not UTF-8"),
+        (("index", "build", "{m}", "--texts", "{m}/../latin.txt"), "latin.txt: line 1: not UTF-8"),
         (("index", "remove", "{m}", "nobody"), "holds no text with id 'nobody'"),
         (("index", "search", "{m}", "{m}/../0.png", "--index", "{m}/.."), "is no index"),
         (("index", "build", "{m}", "--texts", "{m}/../few.txt", "--kind", "pq"), ""),

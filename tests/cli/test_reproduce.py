@@ -16,12 +16,12 @@ from reportgen_zoo.reproduce.record import Asked, Reproduction
 from reportgen_zoo.reproduce.run import asked_for
 
 from reportgen_core.scoring.scorecard import Card, System
-from reportgen_core.types import Line
+from reportgen_core.types import ScoreLine
 
 
 def made(name: str, asked: Asked) -> Reproduction:
     systems = tuple(
-        System(who, (Line("cider", value, value - 0.05, value + 0.05, True, "cider", "1"),), {}, size={})
+        System(who, (ScoreLine("cider", value, value - 0.05, value + 0.05, True, "cider", "1"),), {}, size={})
         for who, value in ((name, 0.5), ("constant (validation)", 0.1), ("nearest image", 0.2))
     )
     settings = {"epochs": 8, "batch_size": 16, "select": "loss", "seed": 0}

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from reportgen_cli.texts import read_texts
 
 from reportgen_core import DataError
+from reportgen_core.files.reports import read_texts
 
 WANT = {"a": "Lungs are clear.", "b": 'No "effusion", seen.\nNew line.'}
 ROWS = [{"id": k, "text": v} for k, v in WANT.items()]
@@ -39,14 +39,14 @@ def test_plain_text_is_one_report_or_one_a_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("t.json", b'["\xe9"]', "byte 2 is not UTF-8"),
-        ("t.json", b'{"a": ', "line 1 is no JSON"),
-        ("t.jsonl", b'{"id": "a", "text": "x"}\n{"id": ', "line 2 is no JSON"),
-        ("t.jsonl", b'{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}', "a stands there twice"),
-        ("t.jsonl", b'{"id": "a", "words": "x"}', "row 1 has none of text, .* it has id, words"),
-        ("t.json", b'["x"]', "row 1 wants the fields id and text, is a str"),
+        ("t.json", b'["\xe9"]', "line 1: not UTF-8 .byte 3"),
+        ("t.json", b'{"a": ', "line 1: no JSON"),
+        ("t.jsonl", b'{"id": "a", "text": "x"}\n{"id": ', "line 2: no JSON"),
+        ("t.jsonl", b'{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}', "id 'a' occurs twice"),
+        ("t.jsonl", b'{"id": "a", "words": "x"}', "line 1: no text; it has id, words"),
+        ("t.json", b'["x"]', "row 1: wants fields for id and text, is a str"),
         ("t.json", b"3", "is a int"),
-        ("t.csv", b"id,text\na\n", "row 2 has none of text"),
+        ("t.csv", b"id,text\na\n", "line 2: 1 cells, the header has 2"),
         ("t.csv", b"", "holds no text"),
     ],
 )

@@ -17,14 +17,14 @@ from reportgen_zoo.reproduce.record import Asked, Reproduction
 
 from reportgen_core.scoring.scorecard import Card, System
 from reportgen_core.testing.parts import tiny_model
-from reportgen_core.types import Line
+from reportgen_core.types import ScoreLine
 
 NAME = "densenet121-hier-lstm.phantom_v1"
-LINES = (Line("cider", 0.71234, 0.65, 0.77), Line("distinct", 40, higher_is_better=None))
+LINES = (ScoreLine("cider", 0.71234, 0.65, 0.77), ScoreLine("distinct", 40, higher_is_better=None))
 SYSTEMS = (
     System("ditag", LINES, {}),
-    System("constant (validation)", (Line("cider", 0.1),), {}),
-    System("nearest image", (Line("cider", 0.5),), {}),
+    System("constant (validation)", (ScoreLine("cider", 0.1),), {}),
+    System("nearest image", (ScoreLine("cider", 0.5),), {}),
 )
 ASKED = Asked("phantom", {"n": 40, "text": "own words"}, "small", 2, None, 7)
 STUDIES = {"train": 30, "val": 4, "test": 6}

@@ -16,7 +16,7 @@ import pytest
 from reportgen_core import CheckpointError, CompositionError, DataError, Study, View, compose, load
 from reportgen_core.annotation.findings import WINDOW, Annotated, BadRow, Row, annotate, tune
 from reportgen_core.annotation.thresholds import Thresholds, choose_thresholds, load_thresholds, save_thresholds
-from reportgen_core.data.batches import padded
+from reportgen_core.data.batches import pad_words
 from reportgen_core.testing.parts import tiny_model
 from reportgen_core.text.spec import BOS, EOS
 from reportgen_core.training.prepare import prepare_model
@@ -139,9 +139,10 @@ def test_a_model_that_was_not_trained_knows_no_findings():
         next(annotate(model, texts("x")))
 
 
-def test_padded_reports_are_those_a_decoder_is_taught():
-    assert padded([[5, 6], []]).tolist() == [[BOS, 5, 6, EOS], [BOS, EOS, 0, 0]]
-    assert padded([]).shape == (0, 2)
+def test_rows_of_words_are_padded_to_the_longest():
+    assert pad_words([[BOS, 5, 6, EOS], [BOS, EOS]]).tolist() == [[BOS, 5, 6, EOS], [BOS, EOS, 0, 0]]
+    assert pad_words([[], []]).tolist() == [[0], [0]]
+    assert pad_words([]).shape == (0, 1)
 
 
 def f1(threshold, scores, true):

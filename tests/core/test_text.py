@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reportgen_core import DataError, UnknownName
-from reportgen_core.text.recipes import RECIPES
+from reportgen_core.text.recipes import RECIPES, with_stop
 from reportgen_core.text.spec import (
     SPECIAL,
     UNK,
@@ -183,6 +183,17 @@ def test_an_unknown_key_of_a_spec_is_named() -> None:
 def test_sections_of_a_spec_are_a_list() -> None:
     with pytest.raises(DataError, match=r"must be a list, as \['findings'\]"):
         TextSpec.from_json({"sections": "findings"})
+
+
+@pytest.mark.parametrize("sentence", ["a b.", "a b!", "a b?", "心肺未见异常。"])
+def test_a_sentence_with_a_stop_gets_no_other(sentence: str) -> None:
+    assert with_stop(sentence) == sentence
+    assert RECIPES["plain"].write([[sentence]]) == sentence
+
+
+def test_a_sentence_without_a_stop_gets_one() -> None:
+    assert with_stop("a b") == "a b."
+    assert RECIPES["plain"].write([["a", "b"]]) == "a b."
 
 
 def test_an_unknown_recipe_is_named() -> None:

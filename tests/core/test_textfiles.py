@@ -85,19 +85,19 @@ def test_a_headerless_column_is_read_like_text_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.json", '{"s1": "a", "s1": "b"}', "s1 stands there twice"),
+        ("a.json", '{"s1": "a", "s1": "b"}', "key 's1' occurs twice"),
         (
             "a.jsonl",
             '{"id": "s1", "text": "a"}\n{"id": "s1", "text": "b"}',
-            r"s1 stands there twice \(line 1 and line 2\)",
+            r"id 's1' occurs twice \(line 1 and line 2\); give one prediction for each study",
         ),
-        ("a.csv", "id,text\ns1,a\ns1,b\n", r"s1 stands there twice \(row 2 and row 3\)"),
-        ("a.json", "{", "line 1 is no JSON"),
-        ("a.jsonl", '{"id": "s1", "text": "a"}\n{', "line 2 is no JSON"),
+        ("a.csv", "id,text\ns1,a\ns1,b\n", r"id 's1' occurs twice \(line 2 and line 3\)"),
+        ("a.json", "{", "line 1: no JSON"),
+        ("a.jsonl", '{"id": "s1", "text": "a"}\n{', "line 2: no JSON"),
         ("a.json", "3", "wants rows, or texts by id, is a int"),
-        ("a.json", '[{"text": "a"}]', "row 1 has none of id, study"),
-        ("a.json", '[{"id": "a", "words": 3}]', "row 1 has no prediction; it has id, words"),
-        ("a.json", '{"s1": 3}', "key s1 wants a text, is a int"),
+        ("a.json", '[{"text": "a"}]', "row 1: no column of ids, such as id, study"),
+        ("a.json", '[{"id": "a", "words": 3}]', "row 1: no prediction; it has id, words"),
+        ("a.json", '{"s1": true}', "key s1: wants a text, is a bool"),
         ("a.json", "{}", "holds no prediction"),
         ("a.txt", "", "holds no prediction"),
     ],
@@ -108,10 +108,10 @@ def test_a_wrong_file_is_named_with_the_place(tmp_path: Path, name: str, content
         read_text_file(path, "prediction")
 
 
-def test_a_file_that_is_not_utf8_is_named_with_the_byte(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_named_with_line_and_byte(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    path.write_bytes(b"caf\xe9")
-    with pytest.raises(DataError, match="byte 3 is not UTF-8"):
+    path.write_bytes(b"bar\ncaf\xe9")
+    with pytest.raises(DataError, match=r"a\.txt: line 2: not UTF-8 \(byte 4 of the line\)"):
         read_text_file(path, "reference")
 
 

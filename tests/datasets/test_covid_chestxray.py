@@ -105,7 +105,7 @@ def test_the_copy_with_json_lines_is_read(tmp_path: Path) -> None:
     found = read(tmp_path, val=0, test=0)
     (study,) = found.studies
     assert (study.tags, study.labels) == (("covid-19", "ards"), {"COVID-19": 1.0, "ARDS": 1.0})
-    assert (study.views[0].projection, study.extra) == ("", {"licence": "", "age": "65.0"})
+    assert (study.views[0].projection, study.extra) == ("", {"licence": "", "age": "65"})
     assert found.audit.dropped == {"another row has this image": ("a",)}
 
 

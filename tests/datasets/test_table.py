@@ -64,7 +64,7 @@ def test_rows_of_one_id_are_one_study(root: Path) -> None:
     (root / "t.csv").write_text("study_id,image,report\n7,a.png,Clear.\n7,b.png,Clear.\n8,c.png,x\n7,a.png,again\n")
     found = read(root)
     assert [(s.id, len(s.views)) for s in found.studies] == [("7", 2), ("8", 1)]
-    assert found.audit.dropped == {"another row has this image": ("7",)}
+    assert found.audit.dropped == {"another row of this id has another text; the first is kept": ("7",)}
 
 
 def test_json_lines_may_hold_lists_labels_and_boxes(root: Path) -> None:

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 import reportgen_core
 from reportgen_core import Attention, Box, MetricError, Report, Study
+from reportgen_core.metric import ModelOutputs
 from reportgen_core.scoring.ranking_metrics import median_rank_line, ranking_lines
 
 
@@ -19,7 +20,10 @@ def judge(
     name: str, reports: list[Report], studies: list[Study], options: dict[str, Any] | None = None, **how: Any
 ) -> dict[str, float]:
     metric: Any = reportgen_core.metrics.create(name, **(options or {}))
-    return {line.name: line.value for line in metric.judge(reports, studies, **{"resamples": 20, **how})}
+    return {
+        line.name: line.value
+        for line in metric.score_outputs(ModelOutputs(reports, studies, **{"resamples": 20, **how}))
+    }
 
 
 def test_recall_precision_and_map_by_hand() -> None:

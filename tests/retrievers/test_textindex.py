@@ -222,10 +222,10 @@ def test_texts_are_read_from_lines_json_lines_and_groups(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
-        ("a.txt", b"good\nb\xe9d\n", r"a\.txt is not UTF-8: byte 6 cannot be read; save it as UTF-8 text"),
+        ("a.txt", b"good\nb\xe9d\n", r"a\.txt: line 2: not UTF-8 \(byte 2 of the line\); save the file as UTF-8"),
         ("a.txt", b"\n \n", "holds no text"),
-        ("a.jsonl", b"{}\n", 'line 1 has no "text"'),
-        ("a.jsonl", b'{"text": "x"}\n{', "line 2 is no JSON"),
+        ("a.jsonl", b"{}\n", "line 1: no text"),
+        ("a.jsonl", b'{"text": "x"}\n{', "line 2: no JSON"),
     ],
 )
 def test_a_file_that_holds_no_texts_is_refused_in_one_line(tmp_path: Path, name: str, data: bytes, says: str) -> None:

@@ -128,7 +128,7 @@ def test_a_labelled_table_teaches_again_what_it_says(nested: bool, tmp_path: Pat
     assert [(s.text, s.abnormal) for s in found.train] == [("No mass", False), ("There is edema", True)]
     assert {s.study for s in found.dev} == {"5"}
     with pytest.raises(
-        DataError, match=r"t\.jsonl line 1: (sentence_abnormal wants as many|no impression and no text)"
+        DataError, match=r"t\.jsonl: line 1: (sentence_abnormal wants as many|no impression and no text)"
     ):
         read_labelled(tmp_path / "t.jsonl", sections=["impression"])
 
@@ -148,8 +148,8 @@ def test_without_a_split_a_tenth_of_the_reports_is_held_out(tmp_path: Path) -> N
         ('{"sentence": "x", "abnormal": true}', "all 1 labelled sentences are abnormal"),
         ('{"sentence_abnormal": {"sents": ["a", "b"], "abnormal": [true]}}', "line 1: sentence_abnormal wants as many"),
         ('{"sentence": "x", "abnormal": "perhaps"}', "line 1: abnormal is true or false, not 'perhaps'"),
-        ("{", "line 1 is no JSON"),
-        ("[1]", "line 1 wants an object, is a list"),
+        ("{", "line 1: no JSON"),
+        ("[1]", "line 1: wants an object, is a list"),
     ],
 )
 def test_a_table_that_cannot_teach_says_why(tmp_path: Path, content: str, why: str) -> None:
@@ -159,10 +159,10 @@ def test_a_table_that_cannot_teach_says_why(tmp_path: Path, content: str, why: s
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv", "txt"])
-def test_a_file_that_is_not_utf8_is_named_with_the_byte(suffix: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_named_with_line_and_byte(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"t.{suffix}"
     path.write_bytes(b'{"text": "a"}\n' + b"x\xe9\n")
-    with pytest.raises(DataError, match=rf"t\.{suffix}: byte 15 is not UTF-8; save the file as UTF-8"):
+    with pytest.raises(DataError, match=rf"t\.{suffix}: line 2: not UTF-8 \(byte 2 of the line\); save the file as UTF-8"):
         abnormal_sentences(path)
 
 
@@ -182,6 +182,6 @@ def test_what_is_asked_must_fit_together(model: Path, table: Path, tmp_path: Pat
 
 def test_a_row_without_a_text_is_named_and_nothing_half_written_stays(model: Path, tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"id": 1, "findings": "x"}\n{"id": 2, "note": "y"}\n')
-    with pytest.raises(DataError, match=r"t\.jsonl line 2: no findings and no text; there are: id, note"):
+    with pytest.raises(DataError, match=r"t\.jsonl: line 2: no findings and no text; there are: id, note"):
         rg("abnormal", tmp_path / "t.jsonl", "--model", model, "--out", tmp_path / "l.jsonl")
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["reports.jsonl", "t.jsonl"]

@@ -13,12 +13,12 @@ from reportgen_zoo.publish.push import describe, push
 from reportgen_zoo.pull import catalogue as manifests
 from reportgen_zoo.pull import fetch
 from reportgen_zoo.pull.catalogue import read_manifest
-from reportgen_zoo.pull.fetch import sha256
 from reportgen_zoo.pull.verify import verify
 from zoo_server import Shelf, record_of, serve
 
 from reportgen_core import compose, load
 from reportgen_core.annotation.thresholds import Thresholds, load_thresholds, save_thresholds
+from reportgen_core.files.digests import sha256_file
 from reportgen_core.testing.parts import tiny_model
 from reportgen_core.text.spec import Vocabulary
 
@@ -72,7 +72,7 @@ def test_a_model_that_only_annotates_is_pushed_with_its_thresholds(
     record = describe(folder, "none-tienet.noise_v1", FACTS)
     assert record.probe is not None
     assert record.probe.report.startswith(f"{made.findings[0]} 0.")
-    assert sha256(folder / "thresholds.json") in [f.sha256 for f in record.files if f.path == "thresholds.json"]
+    assert sha256_file(folder / "thresholds.json") in [f.sha256 for f in record.files if f.path == "thresholds.json"]
     push(folder, record, tmp_path / "zoo")
     monkeypatch.setenv("REPORTGEN_MANIFESTS", str(tmp_path / "zoo" / "manifest.json"))
     pulled = fetch.pull(manifests.record("none-tienet.noise_v1"))

@@ -19,7 +19,7 @@ from reportgen_core import Collection, DataError, OptionError, load
 from reportgen_core.models.composition import check_composition
 from reportgen_core.registries import datasets, presets
 from reportgen_core.scoring.scorecard import System
-from reportgen_core.types import Line
+from reportgen_core.types import ScoreLine
 
 TINY = Scale(
     "small",
@@ -152,8 +152,8 @@ def test_a_scale_sets_limits_where_a_preset_is_silent_and_what_they_cut_is_said(
     assert scaled(load_preset("jing-coattention"), SCALES["small"]).text["max_sentences"] == 16
 
 
-def line(name: str, value: float, low: float, high: float) -> Line:
-    return Line(name, value, low, high, True, name.split()[0])
+def line(name: str, value: float, low: float, high: float) -> ScoreLine:
+    return ScoreLine(name, value, low, high, True, name.split()[0])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,8 +15,10 @@ import click
 
 from reportgen_core import OptionError
 from reportgen_core.annotation.report_rows import Columns, read_rows
+from reportgen_core.files.atomic import atomic_file, atomic_write
+from reportgen_core.files.json_files import write_json
 
-from ..options import FOLDER, device_option, pick_device
+from ..options import FOLDER, device_option, pick_device, print_note
 from ..render import table as draw
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def annotate(
     else:
         known = load_thresholds(folder, made.findings)
         click.echo(_thresholds(known, folder), err=True)
-        said = findings_of(made, read_rows(table, asked), thresholds=known, explain=explain, **how)
+        said = findings_of(made, read_rows(table, asked, print_note), thresholds=known, explain=explain, **how)
         with writing(out) as file:
             good = write(said, file, made.findings, lines, bad)
         click.echo(f"{good} rows annotated", err=True)
@@ -137,7 +138,7 @@ def choose(model: Model, folder: Path, table: Path, columns: Columns, how: dict[
     from reportgen_core.annotation.findings import tune
     from reportgen_core.annotation.thresholds import save_thresholds
 
-    found = tune(model, read_rows(table, columns), table.name, **how)
+    found = tune(model, read_rows(table, columns, print_note), table.name, **how)
     path = save_thresholds(folder, found)
     rows = [
         (
@@ -154,16 +155,15 @@ def choose(model: Model, folder: Path, table: Path, columns: Columns, how: dict[
 def judge(model: Model, folder: Path, table: Path, columns: Columns, how: dict[str, Any]) -> None:
     """Compare with labels; show the areas, keep them and their curves in the folder."""
     from reportgen_core.annotation.findings import evaluate
-    from reportgen_core.scoring.evaluation_folder import write
 
     from ..pages.roc import roc_picture
 
-    found = evaluate(model, read_rows(table, columns), table.name, **how)
+    found = evaluate(model, read_rows(table, columns, print_note), table.name, **how)
     folder.mkdir(parents=True, exist_ok=True)
     values = {"table": table.name, "studies": found.studies, "lines": [asdict(line) for line in found.lines]}
-    write(folder / "findings.json", json.dumps({"format": 1, **values}, indent=1, ensure_ascii=False) + "\n")
+    write_json(folder / "findings.json", {"format": 1, **values}, sort=False)
     for kind in ("svg", "png"):
-        write(folder / f"roc.{kind}", roc_picture(found, f"{table.name}, {found.studies} studies", kind))
+        atomic_write(folder / f"roc.{kind}", roc_picture(found, f"{table.name}, {found.studies} studies", kind))
     draw(("finding", "positives", "negatives", "AUC", "95 % interval"), [_area(c) for c in found.curves])
     for line in found.lines:
         if line.name.endswith("mean auc"):
@@ -188,17 +188,12 @@ def _thresholds(known: Thresholds | None, folder: Path) -> str:
 
 @contextmanager
 def writing(out: Path | None) -> Iterator[IO[str]]:
-    """stdout, or a file that appears under its name once it is whole."""
+    """Yield stdout, or a file that is written whole or not at all."""
     if out is None:
         yield sys.stdout
         return
-    beside = out.with_name(f".{out.name}.part")
-    try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(beside, out)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_file(out) as file:
+        yield file
 
 
 def write(

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from ..render import print_tables
+
+if TYPE_CHECKING:
+    from reportgen_core.scoring.comparison import Comparison
 
 
 @click.command()
@@ -22,24 +28,17 @@ def compare(runs: tuple[Path, ...], anyway: bool, rounds: int, seed: int, shape:
 
     RUN is a folder that rg eval --out wrote. Scores of another protocol, section, split or metric version are refused.
     """
-    from reportgen_core.scoring import score_tables as tables
     from reportgen_core.scoring.comparison import compare_runs
     from reportgen_core.scoring.evaluation_folder import load_run
+    from reportgen_core.scoring.score_tables import as_json
 
     found = compare_runs([load_run(r) for r in runs], anyway=anyway, rounds=rounds, seed=seed)
     shown = [t for t in (found.table, found.tests) if t is not None]
-    if shape == "json":
-        differences = {run: {k: asdict(d) for k, d in scores.items()} for run, scores in found.differences.items()}
-        rows = [dict(zip(found.table.header, row, strict=True)) for row in found.table.rows]
-        click.echo(tables.as_json({"table": rows, "differences": differences, "unlike": found.unlike}), nl=False)
-    elif shape == "table":
-        from ..render import table
+    print_tables(shown, shape, {"json": lambda: as_json(_values(found))})
 
-        for one in shown:
-            click.echo(one.title)
-            table(one.header, one.rows)
-            for line in one.foot:
-                click.echo(line)
-            click.echo()
-    else:
-        click.echo({"markdown": tables.as_markdown, "latex": tables.as_latex}[shape](shown), nl=False)
+
+def _values(found: Comparison) -> dict[str, Any]:
+    """Return the comparison as JSON values."""
+    differences = {run: {k: asdict(d) for k, d in scores.items()} for run, scores in found.differences.items()}
+    rows = [dict(zip(found.table.header, row, strict=True)) for row in found.table.rows]
+    return {"table": rows, "differences": differences, "unlike": found.unlike}

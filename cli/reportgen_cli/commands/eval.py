@@ -15,7 +15,8 @@ from reportgen_core.files.reports import read_text_file
 
 from ..dataset_input import PLACE as PLACE_OF_DATA
 from ..dataset_input import read_dataset
-from ..options import FOLDER, completes, device_option, values
+from ..options import FOLDER, completes, device_option, print_note, values
+from ..render import print_tables
 
 if TYPE_CHECKING:
     from reportgen_core.scoring.evaluation import Evaluation
@@ -28,7 +29,9 @@ PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--data", metavar="NAME", shell_complete=completes("datasets"), help="References from a dataset.")
 @click.option("--data-root", type=click.Path(path_type=Path), help=PLACE_OF_DATA)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
-@click.option("--predictions", type=PLACE, help="Reports: JSON, JSONL, CSV, ReXrank's and R2Gen's JSON, or text lines.")
+@click.option(
+    "--predictions", type=PLACE, help="CSV, JSONL, ReXrank's, R2Gen's or COCO's JSON, or lines (.txt)."
+)
 @click.option("--references", type=PLACE, help="References, in the same formats; may be the same file.")
 @click.option("--training", type=PLACE, help="Training reports: for baselines, seen references, and protocols.")
 @click.option("--validation", type=PLACE, help="Validation reports: the constant baseline is chosen on them.")
@@ -66,16 +69,17 @@ def eval_command(**asked: Any) -> None:
     found = evaluation(asked)
     show(found, asked["shape"])
     if asked["out"]:
-        from reportgen_core.scoring.evaluation_folder import save_evaluation, write
+        from reportgen_core.files.atomic import atomic_write
+        from reportgen_core.scoring.evaluation_folder import save_evaluation
 
         from ..pages.evaluation_page import page
 
         save_evaluation(found, asked["out"])
-        write(asked["out"] / "report.html", page(found, asked["images"]))
+        atomic_write(asked["out"] / "report.html", page(found, asked["images"]))
         for metric, points in found.curves.items():
             from ..pages.reliability import reliability_svg
 
-            write(asked["out"] / f"reliability-{metric}.svg", reliability_svg(metric, points))
+            atomic_write(asked["out"] / f"reliability-{metric}.svg", reliability_svg(metric, points))
         click.echo(f"{asked['out'] / 'report.html'}", err=True)
 
 
@@ -123,7 +127,7 @@ def _on_dataset(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
         from reportgen_core.scoring.evaluation_set import SECTIONS, background_of
 
         sections = asked["sections"] or SECTIONS
-        predictions = read_text_file(asked["predictions"], "prediction").texts
+        predictions = read_text_file(asked["predictions"], "prediction", on_note=print_note).texts
         background = background_of(collection, collection.split(split), sections)
         how |= {"sections": sections, "background": replace(background, features=_features(asked["features"]))}
         return evaluate(predictions, collection, name=asked["name"] or asked["predictions"].stem, **how)
@@ -155,10 +159,10 @@ def _on_files(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
     from reportgen_core.scoring.baselines import Background
 
     sections, split = asked["sections"], asked["split"]
-    predictions = read_text_file(asked["predictions"], "prediction", split=split)
+    predictions = read_text_file(asked["predictions"], "prediction", split=split, on_note=print_note)
     source = asked["references"] or asked["predictions"]
     try:
-        references = read_text_file(source, "reference", sections=sections, split=split)
+        references = read_text_file(source, "reference", sections=sections, split=split, on_note=print_note)
     except DataError as e:
         hint = "" if asked["references"] else "; --references names their file"
         raise DataError(f"{e}{hint}") from e
@@ -170,8 +174,9 @@ def _on_files(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
     def other(option: str) -> dict[str, str]:
         if asked[option] is None:
             return {}
-        texts = read_text_file(asked[option], "reference", sections=sections, split=SPLIT_OF[option]).texts
-        return {id: t[0] for id, t in texts.items()}
+        split = SPLIT_OF[option]
+        file = read_text_file(asked[option], "reference", sections=sections, split=split, on_note=print_note)
+        return {id: t[0] for id, t in file.texts.items()}
 
     background = Background(other("training"), other("validation"), features=_features(asked["features"]))
     images = {**references.images, **predictions.images} if asked["images"] else {}
@@ -201,24 +206,11 @@ def show(found: Evaluation, shape: str) -> None:
     """Print the evaluation."""
     from reportgen_core.scoring import score_tables as tables
 
-    shown = tables.tables(found)
-    if shape == "json":
-        click.echo(tables.as_json(found.to_json()), nl=False)
-    elif shape == "csv":
-        click.echo(tables.as_csv(found.card, found.systems), nl=False)
-    elif shape == "markdown":
-        click.echo(tables.as_markdown(shown), nl=False)
-    elif shape == "latex":
-        click.echo(tables.as_latex(shown), nl=False)
-    else:
-        from ..render import table
-
-        for one in shown:
-            click.echo(one.title)
-            table(one.header, one.rows)
-            for line in one.foot:
-                click.echo(line)
-            click.echo()
+    others = {
+        "json": lambda: tables.as_json(found.to_json()),
+        "csv": lambda: tables.as_csv(found.card, found.systems),
+    }
+    print_tables(tables.tables(found), shape, others)
     if shape in ("json", "csv"):
         for metric, why in found.problems.items():
             click.echo(f"rg: no {metric}: {why}", err=True)

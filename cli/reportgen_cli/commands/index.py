@@ -15,7 +15,7 @@ from reportgen_core.retrieval.index import KINDS
 from reportgen_core.retrieval.index_texts import read_rows
 
 from ..dataset_input import PLACE, read_dataset
-from ..options import FOLDER, completes, device_option, pick_device, values
+from ..options import FOLDER, completes, device_option, pick_device, print_note, values
 from ..render import table
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ def _model(name: str, device: str) -> tuple[Model, Path]:
 @index.command()
 @click.argument("model")
 @click.option(
-    "--texts", required=True, type=TEXTS, help="Lines, JSONL with text and id, or a folder of rg data groups."
+    "--texts",
+    required=True,
+    type=TEXTS,
+    help="Lines (.txt), JSONL or CSV of id and text, or a folder of rg data groups.",
 )
 @click.option("--out", type=FOLDER, help="Without it, into the model's folder, where rg report finds it.")
 @click.option("--kind", type=click.Choice(KINDS), default="flat", show_default=True, help="The first stage.")
@@ -60,7 +63,7 @@ def build(model: str, texts: Path, out: Path | None, kind: str, device: str) -> 
     """
     from reportgen_core.retrieval.search import build_index
 
-    rows = read_rows(texts)
+    rows = read_rows(texts, print_note)
     made, folder = _model(model, device)
     written = build_index(made, folder, rows, out, kind)
     click.echo(f"{len(written)} texts of {written.dim} numbers, kind {kind}: {written.folder}", err=True)
@@ -79,7 +82,7 @@ def add(model: str, texts: Path, place: Path | None, device: str) -> None:
     """
     from reportgen_core.retrieval.search import extend_index
 
-    rows = read_rows(texts)
+    rows = read_rows(texts, print_note)
     made, folder = _model(model, device)
     written = extend_index(made, folder, place, rows)
     click.echo(f"{len(rows)} texts added, {len(written)} in {written.folder}", err=True)

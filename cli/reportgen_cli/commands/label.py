@@ -7,16 +7,18 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol, runtime_checkable
 
 import click
 
 from reportgen_core import DataError, MetricError
+from reportgen_core.files.reports import read_texts
+from reportgen_core.files.tables import SUFFIXES
 from reportgen_core.registries import metrics
 
+from ..options import print_note
 from ..render import table
-from ..texts import read_texts
 
 SAYS = {1: "positive", 0: "negative", -1: "uncertain"}
 
@@ -48,7 +50,7 @@ class HasLabeler(Protocol):
 def label(source: str, scheme: str, explain: bool, as_json: bool, as_csv: bool, lines: bool, metric: str) -> None:
     """Find the findings that reports state.
 
-    FILE is JSON, JSON lines, CSV or TSV of id and text, or a text file with one report; - is standard input.
+    FILE is JSON, JSON lines, CSV or TSV of id and text, or a text file (.txt) with one report; - is standard input.
 
     Example: rg label "Heart size is normal. Small left effusion, no pneumothorax." --explain
     """
@@ -76,11 +78,11 @@ def _labeler(metric: str, scheme: str) -> Mentions:
 def _texts(source: str, lines: bool) -> dict[str, str]:
     if source == "-":
         text = sys.stdin.read()
-        return {str(n): t for n, t in enumerate(text.splitlines(), 1)} if lines else {"stdin": text}
+        return {str(n): t for n, t in enumerate(text.removesuffix("\n").split("\n"), 1)} if lines else {"stdin": text}
     path = Path(source)
     if len(source) < 1024 and path.is_file():
-        return read_texts(path, lines=lines)
-    if path.suffix.lower() in (".json", ".jsonl", ".csv", ".tsv", ".txt") and " " not in source:
+        return read_texts(path, lines=lines, on_note=print_note)
+    if PurePath(path.name.lower().removesuffix(".gz")).suffix in SUFFIXES and " " not in source:
         raise DataError(f"{source}: no such file")
     return {"text": source}
 

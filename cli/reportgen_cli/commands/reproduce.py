@@ -16,12 +16,10 @@ from reportgen_core.registries import presets
 
 from ..dataset_input import PLACE, read_dataset
 from ..options import FOLDER, completes, device_option, pick_device, values
-from ..render import Training, table
+from ..render import Training, print_tables
 
 if TYPE_CHECKING:
     from reportgen_zoo.reproduce.record import Asked, Reproduction
-
-    from reportgen_core.scoring.score_tables import Table
 
 
 @click.command()
@@ -64,7 +62,7 @@ def reproduce(preset: str | None, every: bool, **how: Any) -> None:
     made = _one(preset, how)
     from reportgen_zoo.reproduce.result_tables import one
 
-    _print(one(made))
+    print_tables([one(made)])
     click.echo(str(how["out"] / preset / "reproduction.md"), err=True)
 
 
@@ -97,7 +95,7 @@ def _all(how: dict[str, Any]) -> None:
     from reportgen_zoo.reproduce.result_tables import together
     from reportgen_zoo.reproduce.run import finished, presets_that_write
 
-    from reportgen_core.scoring.evaluation_folder import write
+    from reportgen_core.files.atomic import atomic_write
     from reportgen_core.scoring.score_tables import as_json, as_markdown
 
     names = presets_that_write(list(presets))
@@ -113,10 +111,9 @@ def _all(how: dict[str, Any]) -> None:
             made.append(there)
     shown = together(made, failed)
     out.mkdir(parents=True, exist_ok=True)
-    write(out / "systems.md", as_markdown(shown))
-    write(out / "systems.json", as_json({"systems": [m.to_json() for m in made], "failed": dict(failed)}))
-    for one in shown:
-        _print(one)
+    atomic_write(out / "systems.md", as_markdown(shown))
+    atomic_write(out / "systems.json", as_json({"systems": [m.to_json() for m in made], "failed": dict(failed)}))
+    print_tables(shown)
     if failed:
         click.get_current_context().exit(1)
 
@@ -142,10 +139,3 @@ def _arguments(how: dict[str, Any]) -> list[str]:
     for name, value in parse_options(how["data_options"]).items():
         said += ["--data-option", f"{name}={json.dumps(value)}"]
     return [*said, "--device", how["device"], "--cache" if how["cache"] else "--no-cache"]
-
-
-def _print(shown: Table) -> None:
-    click.echo(shown.title)
-    table(shown.header, shown.rows)
-    for line in shown.foot:
-        click.echo(line)

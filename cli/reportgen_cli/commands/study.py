@@ -14,7 +14,7 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import OptionError
 from reportgen_core.registries import datasets
 
-from ..options import completes, values
+from ..options import completes, print_note, values
 from ..render import table
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def make(
 
 
 def _predictions(given: Sequence[str]) -> dict[str, dict[str, str]]:
-    from ..texts import read_texts
+    from reportgen_core.files.reports import read_texts
 
     found: dict[str, dict[str, str]] = {}
     for one in given:
@@ -97,7 +97,7 @@ def _predictions(given: Sequence[str]) -> dict[str, dict[str, str]]:
             raise OptionError(f"--predictions {one!r}: wants NAME=FILE, as in ours=reports.jsonl")
         if name in found:
             raise OptionError(f"--predictions {name!r} is given twice; each source wants its own name")
-        found[name] = read_texts(Path(file))
+        found[name] = read_texts(Path(file), on_note=print_note)
     return found
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from collections.abc import Sequence
 from html import escape
@@ -19,6 +18,8 @@ from typing import Any
 from reportgen_core import ReportgenError
 from reportgen_core.scoring.evaluation import Evaluation, StudyRow
 from reportgen_core.scoring.score_tables import Table, headlines, tables
+
+from .embedded import embedded_json
 
 SIDE = 128  # pixels of a thumbnail's longer side
 HERE = Path(__file__).parent / "page"
@@ -42,18 +43,13 @@ def page(evaluation: Evaluation, images: Path | None = None) -> str:
         title=escape(f"{evaluation.systems[0].name}: {evaluation.card.protocol}"),
         style=_file("page.css"),
         summary=_summary(evaluation),
-        data=_embedded(values),
+        data=embedded_json(values),
         script=_file("page.js"),
     )
 
 
 def _file(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
-
-
-def _embedded(values: object) -> str:
-    """JSON that cannot end the script element it stands in."""
-    return json.dumps(values, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
 
 
 def _study(study: StudyRow, columns: Sequence[str], images: Path | None) -> dict[str, Any]:

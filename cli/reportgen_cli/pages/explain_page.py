@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -25,7 +24,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from reportgen_core import Report
+from reportgen_core.files.json_files import write_json
 
+from .embedded import embedded_json
 from .pictures import OPACITY, SCALE, enlarge, radiographs
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ def explain_study(report: Report, grid: Grid | None, values: dict[str, Any], out
     folder.mkdir(parents=True, exist_ok=True)
     for file, picture in pictures(report, images, looks):
         picture.save(folder / file)
-    text = json.dumps({"grid": grid, **values}, ensure_ascii=False, indent=1)
-    (folder / "attention.json").write_text(text + "\n", encoding="utf-8")
+    write_json(folder / "attention.json", {"grid": grid, **values}, sort=False)
     np.savez_compressed(folder / "attention.npz", **_arrays(report, grid))
 
 
@@ -230,7 +230,7 @@ def page(report: Report, grid: Grid | None, images: Sequence[Array], looks: Arra
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
         title=escape(report.study),
         note=escape(report.note or "Weights are a model's own and prove nothing about causes. For research."),
-        data=json.dumps(values, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c"),
+        data=embedded_json(values),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
     )
 

@@ -11,8 +11,6 @@ guessed back.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import DataError
+from reportgen_core.files.digests import sha256_file
+from reportgen_core.files.json_files import read_json
 
 from .rubrics import RUBRICS, Rubric
 
@@ -96,29 +96,17 @@ def read_study(root: Path) -> ReadingStudy:
 def read_key(path: Path, study: ReadingStudy) -> Key:
     """Read the key of this study. Raises DataError for another study's, or a changed one."""
     row = _load(path, "it was written when the study was made")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != study.key_sha256:
+    if sha256_file(path) != study.key_sha256:
         raise DataError(f"{path}: is not the key that {study.root} was made with, or was changed since")
     cases = {case: (c["study"], c["source"]) for case, c in row["cases"].items()}
     return Key(cases, tuple(row["sources"]), {k: v for k, v in row.items() if k not in ("cases", "salt")})
 
 
 def _load(path: Path, hint: str) -> dict[str, Any]:
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise DataError(f"{path}: {e.strerror}; {hint}") from e
-    except ValueError as e:
-        raise DataError(f"{path}: is no JSON; {hint}") from e
+    row = read_json(path, DataError, hint=hint)
     if not isinstance(row, dict) or row.get("format") != FORMAT:
         raise DataError(f"{path}: is not of format {FORMAT}; {hint}")
     return row
-
-
-def write_json(path: Path, row: Mapping[str, Any]) -> None:
-    """One JSON file, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(row, ensure_ascii=False, indent=1), encoding="utf-8")
-    partial.replace(path)
 
 
 def blocks_json(blocks: Sequence[Sequence[Case]]) -> list[list[dict[str, Any]]]:

@@ -16,7 +16,6 @@ import os
 import random
 import re
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +25,10 @@ from PIL import Image
 
 from reportgen_core import DataError, OptionError, Study
 from reportgen_core.data.images import read_image
+from reportgen_core.files.atomic import replacing
+from reportgen_core.files.json_files import write_json
 
-from .folder import FORMAT, Case, blocks_json, write_json
+from .folder import FORMAT, Case, blocks_json
 from .rubrics import RUBRICS
 
 HUMAN = "human"
@@ -108,19 +109,16 @@ def make(studies: Sequence[Study], texts: Mapping[str, Mapping[str, str]], plan:
     rows = eligible(studies, texts, plan)
     blocks = draw(list(rows), [HUMAN, *texts], plan)
     known = {s.id: s for s in studies}
-    partial = out.with_name(out.name + ".partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    (partial / "images").mkdir(parents=True)
-    (partial / "answers").mkdir()
-    cases, owners = _cases(blocks, rows, known, plan.alike, partial / "images")
-    facts = {"design": plan.design, "seed": plan.seed, "sections": plan.sections, "alike": plan.alike}
-    secret = {"format": FORMAT, "salt": secrets.token_hex(16), "sources": [HUMAN, *texts], **facts, "cases": owners}
-    written = json.dumps(secret, ensure_ascii=False, indent=1).encode()
-    study_row = {"format": FORMAT, "rubric": plan.rubric, "key_sha256": hashlib.sha256(written).hexdigest()}
-    write_json(partial / "study.json", {**study_row, "blocks": blocks_json(cases)})
-    _write_key(key, written)
-    partial.replace(out)
+    with replacing(out, holds="study.json") as folder:
+        (folder / "images").mkdir()
+        (folder / "answers").mkdir()
+        cases, owners = _cases(blocks, rows, known, plan.alike, folder / "images")
+        facts = {"design": plan.design, "seed": plan.seed, "sections": plan.sections, "alike": plan.alike}
+        secret = {"format": FORMAT, "salt": secrets.token_hex(16), "sources": [HUMAN, *texts], **facts, "cases": owners}
+        written = json.dumps(secret, ensure_ascii=False, indent=1).encode()
+        study_row = {"format": FORMAT, "rubric": plan.rubric, "key_sha256": hashlib.sha256(written).hexdigest()}
+        write_json(folder / "study.json", {**study_row, "blocks": blocks_json(cases)}, sort=False)
+        _write_key(key, written)
     return len(owners)
 
 

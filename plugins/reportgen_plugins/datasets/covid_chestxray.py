@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import Collection, DataError, Dataset, OptionError, Study, View
+from reportgen_core.files.cells import id_value, text_value
+from reportgen_core.files.tables import table_rows
 
 from .audit_log import Ledger, require_files
 from .image_sentences import describing
-from .paths import csv_rows, first, inside, json_rows
+from .paths import first, inside
 from .splits import by_patient
 from .table import view_of
 
 _SKIP = ("", "todo", "unknown")
+_MORE = ("doi", "url", "age", "sex", "offset")
+_READ = (
+    "image", "folder", "filename", "clinical_notes", "finding", "license", "view", "patientid", "modality", *_MORE,
+)  # fmt: skip
 
 
 def licence_family(name: str) -> str:
@@ -61,19 +67,24 @@ class CovidChestXray(Dataset):
         path = first(root, "metadata.jsonl", "metadata.csv")
         if path is None:
             raise DataError(f"{root} has neither metadata.csv of covid-chestxray-dataset nor metadata.jsonl")
-        rows = json_rows(path) if path.suffix == ".jsonl" else csv_rows(path, ("filename", "clinical_notes"))
+        rows = table_rows(path, needs=("filename", "clinical_notes"))
         ledger = Ledger(f"covid-chestxray: {path}, {self.sentences} sentences")
-        studies = self._studies(path.parent, rows, ledger)
+        studies = self._studies(path, rows, ledger)
         if self.require_images:
             studies = require_files(studies, ledger)
         sizes = {"val": round(len(studies) * self.val), "test": round(len(studies) * self.test)}
         ledger.notes.append(f"split drawn by patient with seed {self.seed}")
         return ledger.collect(by_patient(studies, **sizes, seed=self.seed))
 
-    def _studies(self, folder: Path, rows: Iterable[Mapping[str, Any]], ledger: Ledger) -> list[Study]:
+    def _studies(self, path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], ledger: Ledger) -> list[Study]:
         kept: dict[str, Study] = {}
-        for row in rows:
-            study = _study(folder, row, self.sentences == "describing")
+        for place, cells in rows:
+            try:
+                low = {name.lower(): value for name, value in cells.items()}
+                row = {name: text for name in _READ if (text := text_value(low.get(name))) is not None}
+                study = _study(path.parent, row, self.sentences == "describing")
+            except DataError as e:
+                raise DataError(f"{path}: {place}: {e}") from e
             if reason := self._unwanted(row, study):
                 ledger.drop(study.id, reason)
             elif study.id in kept:
@@ -82,9 +93,9 @@ class CovidChestXray(Dataset):
                 kept[study.id] = study
         return list(kept.values())
 
-    def _unwanted(self, row: Mapping[str, Any], study: Study) -> str:
+    def _unwanted(self, row: Mapping[str, str], study: Study) -> str:
         """Why a row is left out; empty where it stays."""
-        if str(row.get("modality") or "X-ray") != "X-ray" or not study.views:
+        if row.get("modality", "X-ray") != "X-ray" or not study.views:
             return "it is no radiograph"
         if self.licences and licence_family(str(study.extra["licence"])) not in self.licences:
             return f"its licence is {study.extra['licence'] or 'not stated'}"
@@ -93,22 +104,22 @@ class CovidChestXray(Dataset):
         return ""
 
 
-def _study(folder: Path, row: Mapping[str, Any], only_describing: bool) -> Study:
-    """One row; it has no view where its file is a CT volume."""
-    name = str(row.get("image") or f"{row.get('folder') or 'images'}/{row.get('filename') or ''}")
-    notes = str(row.get("clinical_notes") or "").strip()
+def _study(folder: Path, row: Mapping[str, str], only_describing: bool) -> Study:
+    """One row without its empty cells; it has no view where its file is a CT volume."""
+    name = row.get("image") or f"{row.get('folder', 'images')}/{row.get('filename', '')}"
+    notes = row.get("clinical_notes", "").strip()
     findings = describing(notes) if only_describing else notes
-    found = [f.strip() for f in re.split("[/,]", str(row.get("finding") or "")) if f.strip().lower() not in _SKIP]
+    found = [f.strip() for f in re.split("[/,]", row.get("finding", "")) if f.strip().lower() not in _SKIP]
     known = {"notes": notes, "findings": findings}
     volume = name.endswith((".nii", ".nii.gz", "/"))
-    extra = {"licence": str(row.get("license") or "").strip()}
-    extra |= {k: str(row[k]) for k in ("doi", "url", "age", "sex", "offset") if row.get(k) not in (None, "")}
+    extra = {"licence": row.get("license", "").strip()}
+    extra |= {k: row[k] for k in _MORE if k in row}
     return Study(
         Path(name).stem,
-        views=() if volume else (View(inside(folder, name), view_of(str(row.get("view")))),),
+        views=() if volume else (View(inside(folder, name), view_of(row.get("view", ""))),),
         sections={k: v for k, v in known.items() if v},
         tags=tuple(dict.fromkeys(f.lower() for f in found)),
         labels=dict.fromkeys(found, 1.0),
-        patient=str(row.get("patientid") or ""),
+        patient=id_value(row.get("patientid")) or "",
         extra=extra,
     )

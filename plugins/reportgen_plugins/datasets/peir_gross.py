@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reportgen_core import Collection, DataError, Dataset, Study, View
+from reportgen_core.files.tables import csv_rows, read_document, text_rows
 from reportgen_core.text.spec import TextSpec, sentences
 
 from .audit_log import Ledger, require_files
-from .paths import csv_rows, first, inside, open_text, read_json
+from .paths import first, inside
 from .splits import by_patient
 
 _WHOLE = TextSpec(recipe="jing", max_sentences=1000, max_words=1000)
@@ -73,21 +74,19 @@ class PeirGross(Dataset):
 def _listed(path: Path) -> list[str]:
     if not path.is_file():
         return []
-    with open_text(path) as file:
-        return [line.split("\t")[0].strip() for line in file if line.strip()]
+    return [line.split("\t")[0].strip() for _, line in text_rows(path) if line.strip()]
 
 
 def _captions(path: Path) -> Iterator[tuple[str, str]]:
     if path.suffix == ".json":
-        captions = read_json(path)
+        captions = read_document(path)
         if not isinstance(captions, dict) or not all(isinstance(c, str) for c in captions.values()):
             raise DataError(f"{path} is no JSON object of image and caption")
         yield from captions.items()
     elif path.suffix == ".tsv":
-        with open_text(path) as file:
-            for line in file:
-                image, _, caption = line.rstrip("\n").partition("\t")
-                yield image, caption
+        for _, line in text_rows(path):
+            image, _, caption = line.partition("\t")
+            yield image, caption
     else:
         for row in csv_rows(path, ("image", "caption")):
             yield row["image"], row["caption"]

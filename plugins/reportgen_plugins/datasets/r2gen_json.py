@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import DataError, Study, View
+from reportgen_core.files.cells import id_value, text_value
+from reportgen_core.files.tables import read_document
 
-from .paths import inside, read_json
+from .paths import inside
 
 
 def studies(path: Path) -> list[Study]:
     """Its rows in order: train, val, test."""
-    annotation = read_json(path)
+    annotation = read_document(path)
     try:
         return [_study(path, split, row) for split in ("train", "val", "test") for row in annotation[split]]
     except (KeyError, TypeError, AttributeError) as e:
@@ -27,13 +29,16 @@ def studies(path: Path) -> list[Study]:
 
 
 def _study(path: Path, split: str, row: dict[str, Any]) -> Study:
-    iu = re.match(r"CXR\d+", row["id"])
-    text = row["report"].strip()
+    id = id_value(row["id"])
+    if id is None:
+        raise TypeError("a row has no id")
+    iu = re.match(r"CXR\d+", id)
+    text = (text_value(row["report"]) or "").strip()
     return Study(
-        row["id"],
+        id,
         views=tuple(View(inside(path.parent / "images", name)) for name in row["image_path"]),
         sections={"findings": text} if text else {},
         split=split,
-        patient=f"p{row['subject_id']}" if "subject_id" in row else iu[0] if iu else row["id"],
-        extra={"study": f"s{row['study_id']}"} if "study_id" in row else {},
+        patient=f"p{subject}" if (subject := id_value(row.get("subject_id"))) else iu[0] if iu else id,
+        extra={"study": f"s{study}"} if (study := id_value(row.get("study_id"))) else {},
     )

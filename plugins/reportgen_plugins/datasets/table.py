@@ -1,6 +1,7 @@
-"""Any table of image paths and texts: CSV, TSV or JSON lines, one image or one study a row.
+"""Any table of image paths and texts: CSV, TSV or JSON lines, gzipped or not, one image or one study a row.
 
-A column is found by its name (`NAMES`) or named by an option. What `rg data build` writes is read as it stands.
+A column is found by its usual names (`COLUMNS` of reportgen_core/files/tables.py) or named by an option. What
+`rg data build` writes is read as it stands. A row that cannot be read stops the reading with its line.
 """
 
 from __future__ import annotations
@@ -8,33 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from reportgen_core import Box, Collection, DataError, Dataset, OptionError, Study, View
+from reportgen_core.files.cells import id_value, is_nothing, labels_value, names_value, text_value
 from reportgen_core.files.study_json import study_from_json
+from reportgen_core.files.tables import check_columns, column_named, columns_of, fold, kind_of, row_split, table_rows
 from reportgen_core.types import Projection
 
 from .audit_log import Ledger, require_files
-from .paths import check_columns, csv_rows, inside, json_rows
+from .paths import inside
 from .splits import by_patient
 
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "image": ("image", "images", "image_path", "path", "filename", "file", "img"),
-    "id": ("id", "study_id", "study", "uid"),
-    "patient": ("patient", "patient_id", "patientid", "subject_id", "subject"),
-    "text": ("report", "text", "caption", "clinical_notes", "notes"),
-    "tags": ("tags", "keywords"),
-    "labels": ("labels", "finding", "finding_labels", "label"),
-    "view": ("view", "projection", "view_position", "viewposition"),
-    "split": ("split", "set", "subset"),
-    "boxes": ("boxes", "bbox"),
-    "size": ("orig_size", "size"),
-}
 LISTED = ""  # the mark, until all names are known, of a study whose list of labels is complete
 SECTIONS = ("findings", "impression", "indication", "comparison", "history", "technique")
 ABNORMAL, FLAGS = "abnormal", "sentence_abnormal"  # the columns that `rg data abnormal` adds
-_SPLITS = {"training": "train", "validate": "val", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
+ONCE = {"sections": "text", "split": "split", "patient": "patient", "labels": "labels", "tags": "tags"}  # of a study
 
 
 def view_of(name: str) -> Projection:
@@ -89,7 +80,7 @@ class Table(Dataset):
         path = self._path()
         ledger = Ledger(f"table: {path}")
         folder = Path(self.images).absolute() if self.images else path.parent
-        rows = json_rows(path) if ".json" in path.name.lower() else csv_rows(path)
+        rows = table_rows(path, on_note=ledger.notes.append)
         studies = _merge(self._studies(path, folder, rows, ledger), ledger)
         if self.require_images:
             studies = require_files(studies, ledger)
@@ -113,21 +104,28 @@ class Table(Dataset):
             if not path.is_file():
                 raise DataError(f"{root} has no file {self.file}")
             return path
-        found = sorted(p for ending in ("jsonl", "csv", "tsv") for p in root.glob(f"*.{ending}*"))
+        found = sorted(p for p in root.iterdir() if p.is_file() and _is_table(p)) if root.is_dir() else []
         if len(found) != 1:
             names = ", ".join(p.name for p in found) or "none"
             raise DataError(f"{root} must hold one table, .csv, .tsv or .jsonl; there: {names}; name one with file=")
         return found[0]
 
-    def _studies(self, path: Path, folder: Path, rows: Iterable[Mapping[str, Any]], ledger: Ledger) -> Iterator[Study]:
-        columns: dict[str, str] | None = None
-        for number, row in enumerate(rows, 1):
-            if isinstance(row.get("views"), list) and "id" in row:
-                yield study_from_json(row, lambda n: inside(folder if Path(n).is_absolute() else path.parent, n))
-                continue
-            if columns is None or path.suffix == ".jsonl":  # JSON lines may leave fields out
-                columns = self._columns(path, list(row), columns or {})
-            study = self._study(row, columns, folder)
+    def _studies(
+        self, path: Path, folder: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], ledger: Ledger
+    ) -> Iterator[Study]:
+        checked = False
+        for number, (place, row) in enumerate(rows, 1):
+            built = isinstance(row.get("views"), list) and "id" in row
+            if not built and not checked:
+                self._check(path, list(row))
+                checked = True
+            try:
+                if built:
+                    yield study_from_json(row, lambda n: inside(folder if Path(n).is_absolute() else path.parent, n))
+                    continue
+                study = self._study(row, folder)
+            except DataError as e:
+                raise DataError(f"{path}: {place}: {e}") from e
             if study.views:
                 yield study
             elif self.require_images:
@@ -135,73 +133,84 @@ class Table(Dataset):
             else:
                 yield study if study.id else replace(study, id=f"row {number}")
 
-    def _columns(self, path: Path, there: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
-        """Which column plays which part."""
-        low = {name.lower().replace(" ", "_"): name for name in reversed(there)}
-        found = dict(known)
-        for part, names in NAMES.items():
-            if given := self.named.get(part, ""):
-                if not known:
-                    check_columns(path, there, [given])
-                found[part] = given
-            elif part not in found and (match := next((low[n] for n in names if n in low), "")):
-                found[part] = match
-        if not known:
-            texts = [self.text] if isinstance(self.text, str) else list(self.text.values())
-            labels = [self.labels] if isinstance(self.labels, str) else self.labels
-            check_columns(path, there, [c for c in (*texts, *labels) if c])
-            if "image" not in found and self.require_images:
-                raise DataError(f"{path} has no column of images; name it with image=, there are: {', '.join(there)}")
-        return found
+    def _check(self, path: Path, there: Sequence[str]) -> None:
+        """Raise DataError for a column that an option names and that the first row lacks."""
+        texts = [self.text] if isinstance(self.text, str) else list(self.text.values())
+        labels = [self.labels] if isinstance(self.labels, str) else self.labels
+        check_columns(path, there, [name for name in (*self.named.values(), *texts, *labels) if name])
+        if self.require_images and not self.named["image"] and not columns_of("image", there):
+            raise DataError(f"{path} has no column of images; name it with image=, there are: {', '.join(there)}")
 
-    def _study(self, row: Mapping[str, Any], columns: Mapping[str, str], folder: Path) -> Study:
-        def cell(part: str) -> Any:
-            return row.get(columns.get(part, ""), "")
+    def _cell(self, row: Mapping[str, Any], part: str) -> Any:
+        """The value of the column that plays a part: the one that an option names, else the first that holds one."""
+        if given := self.named.get(part, ""):
+            return row.get(column_named(given, row) or "")
+        return next((row[name] for name in columns_of(part, row) if not is_nothing(row[name])), None)
 
-        names = [name + self.suffix for name in self._list(cell("image"))]
-        id = str(cell("id") or (Path(names[0]).with_suffix("").as_posix() if names else ""))
-        side = str(cell("split") or "").strip().lower()
-        projection = view_of(str(cell("view") or ""))
+    def _study(self, row: Mapping[str, Any], folder: Path) -> Study:
+        names = [name + self.suffix for name in self._images(row)]
+        id = self._id(row) or (Path(names[0]).with_suffix("").as_posix() if names else "")
+        projection = view_of(text_value(self._cell(row, "view")) or "")
         return Study(
             id,
             views=tuple(View(inside(folder, name), projection) for name in names),
-            sections=self._sections(row, columns),
-            tags=tuple(dict.fromkeys(t.lower() for t in self._list(cell("tags")))),
-            labels=self._labels(row, columns),
-            split=_SPLITS.get(side, side),
-            patient=str(cell("patient")),
-            boxes=_boxes(cell("boxes"), cell("size")),
+            sections=self._sections(row),
+            tags=tuple(dict.fromkeys(t.lower() for t in names_value(self._cell(row, "tags"), self.separator))),
+            labels=self._labels(row),
+            split=row_split({"split": self._cell(row, "split")}),
+            patient=id_value(self._cell(row, "patient")) or "",
+            boxes=_boxes(self._cell(row, "boxes"), self._cell(row, "size")),
             extra=_sentence_labels(row.get(FLAGS)),
         )
 
-    def _list(self, value: Any) -> list[str]:
-        parts = value if isinstance(value, list) else str(value or "").split(self.separator)
-        return [p for part in parts if (p := str(part).strip())]
+    def _images(self, row: Mapping[str, Any]) -> list[str]:
+        """The names of the images. COCO's image_id is a number, PadChest's ImageID a file."""
+        names = names_value(self._cell(row, "image"), self.separator)
+        usual = [] if self.named["image"] else [n for n in columns_of("image", row) if not is_nothing(row[n])]
+        if usual and fold(usual[0]) == "imageid":
+            return [name for name in names if self.suffix or PurePath(name).suffix]
+        return names
 
-    def _sections(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
+    def _id(self, row: Mapping[str, Any]) -> str | None:
+        """The id of a row; a column of images is none."""
+        if self.named["id"]:
+            return id_value(self._cell(row, "id"))
+        images = () if self.named["image"] else columns_of("image", row)[:1]
+        ids = (id_value(row[name]) for name in columns_of("id", row) if name not in images)
+        return next((id for id in ids if id is not None), None)
+
+    def _sections(self, row: Mapping[str, Any]) -> dict[str, str]:
         """Named by the option; else columns that are named as sections; else one text as findings."""
         if self.text:
-            chosen = {"findings": self.text} if isinstance(self.text, str) else dict(self.text)
+            asked = {"findings": self.text} if isinstance(self.text, str) else dict(self.text)
+            texts = {name: row.get(column_named(column, row) or "") for name, column in asked.items()}
         else:
-            low = {name.lower(): name for name in row}
-            chosen = {name: low[name] for name in SECTIONS if name in low}
-            if not chosen.keys() & {"findings", "impression"} and "text" in columns:
-                chosen["findings"] = columns["text"]
+            low = {fold(name): row[name] for name in row}
+            texts = {name: low[name] for name in SECTIONS if name in low}
+            if not texts.keys() & {"findings", "impression"}:
+                texts["findings"] = self._cell(row, "text")
         if FLAGS in row and ABNORMAL in row:  # not just any column of that name
-            chosen.setdefault(ABNORMAL, ABNORMAL)
-        return {name: text for name, c in chosen.items() if (text := str(row.get(c) or "").strip())}
+            texts.setdefault(ABNORMAL, row[ABNORMAL])
+        return {name: text for name, value in texts.items() if (text := (text_value(value) or "").strip())}
 
-    def _labels(self, row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, float]:
-        if isinstance(self.labels, str):
-            cell = row.get(self.labels or columns.get("labels", ""))
-            if isinstance(cell, dict):
-                return {str(k): float(v) for k, v in cell.items() if v is not None}
-            listed = {name: 1.0 for name in self._list(cell)}
-            return {**listed, LISTED: 1.0} if self.complete and cell is not None else listed
-        try:
-            return {name: float(row[name]) for name in self.labels if row.get(name) not in ("", None)}
-        except (TypeError, ValueError) as e:
-            raise DataError(f"labels={list(self.labels)} must be columns with numbers: {e}") from e
+    def _labels(self, row: Mapping[str, Any]) -> dict[str, float]:
+        if not isinstance(self.labels, str):
+            return labels_value({name: row.get(column_named(name, row) or "") for name in self.labels})
+        names = [column_named(self.labels, row)] if self.labels else columns_of("labels", row)
+        cell = next((row[name] for name in names if name), None)
+        if isinstance(cell, Mapping):
+            return labels_value(cell)
+        listed = {name: 1.0 for name in names_value(cell, self.separator)}
+        complete = self.complete and (cell == "" or not is_nothing(cell))
+        return {**listed, LISTED: 1.0} if complete else listed
+
+
+def _is_table(path: Path) -> bool:
+    try:
+        kind_of(path)
+    except DataError:
+        return False
+    return True
 
 
 def _boxes(boxes: Any, size: Any) -> tuple[Box, ...]:
@@ -233,13 +242,19 @@ def _completed(studies: Sequence[Study]) -> list[Study]:
 
 
 def _merge(studies: Iterable[Study], ledger: Ledger) -> list[Study]:
-    """Rows of one id are one study: its views together, all else as in its first row."""
-    found: dict[str, Study] = {}
+    """Rows of one id are one study: its views together, all else as the first row that says it."""
+    merged: dict[str, Study] = {}
     for s in studies:
-        first = found.setdefault(s.id, s)
+        first = merged.setdefault(s.id, s)
+        if first is s:
+            continue
         new = tuple(v for v in s.views if v not in first.views)
-        if new:
-            found[s.id] = replace(first, views=(*first.views, *new))
-        elif first is not s:
-            ledger.drop(s.id, "another row has this image")
-    return list(found.values())
+        says = {name: getattr(s, name) for name in ONCE if getattr(s, name)}
+        other = [ONCE[name] for name, value in says.items() if getattr(first, name) not in (value, type(value)())]
+        for what in other:
+            ledger.drop(s.id, f"another row of this id has another {what}; the first is kept")
+        if not new and not other:
+            ledger.drop(s.id, "another row has this image" if s.views else "another row has this id")
+        missing = {name: value for name, value in says.items() if not getattr(first, name)}
+        merged[s.id] = replace(first, views=(*first.views, *new), **missing)
+    return list(merged.values())

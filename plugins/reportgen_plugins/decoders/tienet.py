@@ -49,6 +49,7 @@ from reportgen_core import (
     TargetSpec,
 )
 from reportgen_core.annotation.thresholds import THRESHOLDS
+from reportgen_core.data.batches import pad_words
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK
 
 from .blocks.aete import AttentionEncodedText, penalty, saliency
@@ -305,9 +306,7 @@ class TieNet(Decoder):
     def _classified(self, seen: Seen, made: list[Generated], attention: bool) -> list[Generated]:
         """The findings of the best report of each study, with its text attention beside the spatial one."""
         said = [g.candidates[0].sentences[0] for g in made]
-        words = torch.full((len(said), 1 + max(map(len, said), default=0)), PAD, device=seen.hidden.device)
-        for b, ids in enumerate(said):
-            words[b, : 1 + len(ids)] = torch.tensor([BOS, *ids], device=words.device)
+        words = pad_words([[BOS, *ids] for ids in said]).to(seen.hidden.device)
         logits, weights = self.classify(self.read(seen, words), words)
         out = []
         for g, ids, findings, rows in zip(made, said, logits.float().sigmoid(), weights.float().cpu(), strict=True):

@@ -41,7 +41,7 @@ class Chexbert(Metric):
     """F1 of findings that CheXbert reads off reports and references."""
 
     language = "en"
-    neutral = (" references",)
+    neutral_suffixes = (" references",)
     name = "chexbert"
 
     def __init__(self, *, folder: str = "", convention: str = "rrg", device: str = "cpu") -> None:

@@ -24,7 +24,7 @@ class ChexpertRules(Metric):
     """F1 of findings that rules read off reports and references."""
 
     language = "en"
-    neutral = (" references",)
+    neutral_suffixes = (" references",)
     name = "chexpert-rules"
 
     def __init__(self, *, convention: str = "rrg", scheme: Scheme = "chexpert14", weak: Hedge | None = None) -> None:

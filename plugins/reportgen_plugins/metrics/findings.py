@@ -16,17 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import OptionError, Report, Study
-from reportgen_core.metric import Metric
-from reportgen_core.types import Line, Score
+from reportgen_core.metric import Metric, ModelOutputs
+from reportgen_core.types import Score, ScoreLine
 
-from .model_only import needs_a_model
+from .model_only import refuse_texts
 
 Floats = NDArray[np.float64]
 OUTSIDE = frozenset({"No Finding", "normal"})
 
 
 class Findings(Metric):
-    """How well probabilities of findings rank and mean what they say."""
+    """Scores how well probabilities rank studies with and without a finding, and how well they are calibrated."""
 
     def __init__(self, *, unsaid: Literal["skip", "absent"] = "skip", threshold: float = 0.5, bins: int = 15) -> None:
         if unsaid not in ("skip", "absent"):
@@ -35,49 +35,48 @@ class Findings(Metric):
         self.version = f"1 unsaid={unsaid} threshold={threshold} bins={bins}"
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-        needs_a_model("findings", "predicted findings")
+        refuse_texts("findings", "predicted findings")
 
-    def judge(
-        self,
-        reports: Sequence[Report],
-        studies: Sequence[Study],
-        *,
-        training: Sequence[Study] = (),
-        grid: tuple[int, int, int] | None = None,
-        resamples: int = 1000,
-        seed: int = 0,
-    ) -> list[Line]:
-        names, scores, gold = self._matrices(reports, studies)
+    def score_outputs(self, outputs: ModelOutputs) -> list[ScoreLine]:
+        """Return the mean AUCs and the calibration error, then AUC, F1 and number of positives of each class."""
+        names, scores, gold = self._matrices(outputs.reports, outputs.studies)
         if not names:
             return []
-        drawn = np.random.default_rng(seed).multinomial(len(gold), np.full(len(gold), 1 / len(gold)), resamples)
-        weights = np.concatenate([np.ones((1, len(gold))), drawn])  # (1 + resamples, n): first the set itself
+        n = len(gold)
+        drawn = np.random.default_rng(outputs.seed).multinomial(n, np.full(n, 1 / n), outputs.resamples)
+        weights = np.concatenate([np.ones((1, n)), drawn])  # (1 + resamples, n): first the set itself
         aucs = np.stack([auc(scores[:, k], gold[:, k], weights) for k in range(len(names))], 1)
         positives = np.nansum(gold, 0)
-        inside = np.array([n not in OUTSIDE for n in names]) & ~np.isnan(aucs[0])
-        lines = []
-        if inside.any():
-            mean = _weighted(aucs[:, inside], np.ones(inside.sum()))
-            weighted = _weighted(aucs[:, inside], positives[inside])
-            lines += [self._line("findings mean auc", mean), self._line("findings weighted-mean auc", weighted)]
-        lines.append(Line("findings ece", self._ece(scores, gold), None, None, False, "findings", self.version))
+        lines = self._means(names, aucs, positives)
+        lines.append(self._line("findings ece", self._ece(scores, gold), higher_is_better=False))
         for k, name in enumerate(names):
-            lines.append(self._line(f"findings {name} auc", aucs[:, k]))
-            lines.append(
-                Line(f"findings {name} f1", self._f1(scores[:, k], gold[:, k]), metric="findings", version=self.version)
-            )
-            lines.append(
-                Line(f"findings {name} references", float(positives[k]), None, None, None, "findings", self.version)
-            )
+            lines.append(self._resampled_line(f"findings {name} auc", aucs[:, k]))
+            lines.append(self._line(f"findings {name} f1", self._f1(scores[:, k], gold[:, k])))
+            lines.append(self._line(f"findings {name} references", float(positives[k]), higher_is_better=None))
         return lines
 
+    def _means(self, names: Sequence[str], aucs: Floats, positives: Floats) -> list[ScoreLine]:
+        """Return the mean AUC and the mean weighted by positives; [] if no class inside the means has an AUC."""
+        inside = np.array([name not in OUTSIDE for name in names]) & ~np.isnan(aucs[0])
+        if not inside.any():
+            return []
+        mean = _weighted(aucs[:, inside], np.ones(inside.sum()))
+        weighted = _weighted(aucs[:, inside], positives[inside])
+        return [
+            self._resampled_line("findings mean auc", mean),
+            self._resampled_line("findings weighted-mean auc", weighted),
+        ]
+
+    def _line(self, name: str, value: float, higher_is_better: bool | None = True) -> ScoreLine:
+        return ScoreLine(name, value, None, None, higher_is_better, "findings", self.version)
+
     def reliability(self, reports: Sequence[Report], studies: Sequence[Study]) -> list[tuple[float, float, int]]:
-        """Of each bin that is not empty: the mean probability, the share that came true, how many."""
+        """Return for each bin that is not empty: its mean probability, the share that came true, how many predictions."""
         _, scores, gold = self._matrices(reports, studies)
         return self._bins(scores, gold)
 
     def _matrices(self, reports: Sequence[Report], studies: Sequence[Study]) -> tuple[list[str], Floats, Floats]:
-        """Classes that both sides have; probabilities (n, classes); gold 1, 0 or nan."""
+        """Return the classes that both sides have; probabilities (n, classes); gold labels (n, classes), 1, 0 or nan."""
         stated = {name for s in studies for name in s.labels}
         names = [n for n in dict.fromkeys(n for r in reports for n in r.findings) if n in stated]
         scores = np.array([[r.findings.get(n, np.nan) for n in names] for r in reports], float)
@@ -89,19 +88,19 @@ class Findings(Metric):
         value = study.labels.get(name, 0.0 if self.unsaid == "absent" else np.nan)
         return float(value) if value in (0.0, 1.0) else float("nan")
 
-    def _line(self, name: str, values: Floats) -> Line:
-        """The first value with the interval of the rest."""
+    def _resampled_line(self, name: str, values: Floats) -> ScoreLine:
+        """Return the first value, with the 95 % interval of the others."""
         low, high = (None, None)
         if len(values) > 1 and not np.isnan(values[1:]).all():
             low, high = (float(x) for x in np.nanpercentile(values[1:], (2.5, 97.5)))
-        return Line(name, float(values[0]), low, high, True, "findings", self.version)
+        return ScoreLine(name, float(values[0]), low, high, True, "findings", self.version)
 
     def _f1(self, scores: Floats, gold: Floats) -> float:
-        said, there = scores >= self.threshold, gold == 1
+        predicted, present = scores >= self.threshold, gold == 1
         known = ~np.isnan(gold) & ~np.isnan(scores)
-        hit = (said & there & known).sum()
-        all_of = (said & known).sum() + (there & known).sum()
-        return float(2 * hit / all_of) if all_of else 0.0
+        hit = (predicted & present & known).sum()
+        both = (predicted & known).sum() + (present & known).sum()
+        return float(2 * hit / both) if both else 0.0
 
     def _bins(self, scores: Floats, gold: Floats) -> list[tuple[float, float, int]]:
         known = ~np.isnan(gold) & ~np.isnan(scores)
@@ -117,7 +116,7 @@ class Findings(Metric):
 
 
 def auc(scores: Floats, gold: Floats, weights: Floats) -> Floats:
-    """The area under the ROC curve for each row of study weights (R, n); nan where a row lacks one of the two sides."""
+    """Return the area under the ROC curve for each row of study weights (R, n); nan if a row has only one class."""
     known = ~np.isnan(gold) & ~np.isnan(scores)
     order = np.argsort(scores[known], kind="stable")
     s, g, w = scores[known][order], gold[known][order], weights[:, known][:, order]
@@ -132,6 +131,6 @@ def auc(scores: Floats, gold: Floats, weights: Floats) -> Floats:
 
 
 def _weighted(aucs: Floats, positives: Floats) -> Floats:
-    """The mean over the classes of each row that have an AUC there; nan in a row without any."""
+    """Return for each row the mean AUC of its classes, weighted by positives; nan if no class of the row has one."""
     total = (~np.isnan(aucs) * positives).sum(1)
     return np.asarray(np.divide(np.nansum(aucs * positives, 1), total, out=np.full(len(aucs), np.nan), where=total > 0))

@@ -1,4 +1,4 @@
-"""What the metrics of tags, findings and attention share: they judge a model, and have nothing to say about texts."""
+"""What the metrics of tags, findings and attention share: they score a model, and cannot score texts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import NoReturn
 from reportgen_core import MetricError
 
 
-def needs_a_model(name: str, what: str) -> NoReturn:
-    """Say why two texts cannot be compared by this metric."""
-    raise MetricError(f"{name} judges {what}, and texts have none: rg eval --model NAME --data NAME --data-root DIR")
+def refuse_texts(name: str, what: str) -> NoReturn:
+    """Raise MetricError: this metric cannot compare two texts."""
+    raise MetricError(
+        f"{name} scores {what}, and texts have none; use rg eval --model NAME --data NAME --data-root DIR"
+    )

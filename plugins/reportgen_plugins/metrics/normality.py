@@ -37,7 +37,7 @@ class Normality(Metric):
 
     higher_is_better = False
     language = "en"
-    neutral = ("share", "share in references")
+    neutral_suffixes = ("share", "share in references")
 
     def __init__(self, *, classifier: str = "") -> None:
         self.version = f"classifier {saved_digest(Path(classifier))[:12]}" if classifier else "1 words"

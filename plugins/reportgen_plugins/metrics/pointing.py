@@ -16,52 +16,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import Box, Report, Study
-from reportgen_core.metric import Metric
+from reportgen_core.metric import Metric, ModelOutputs
 from reportgen_core.scoring.uncertainty import bootstrap
-from reportgen_core.types import Line, Score
+from reportgen_core.types import Score, ScoreLine
 
 from .labeler.labeler import Labeler
-from .model_only import needs_a_model
+from .model_only import refuse_texts
 
 Floats = NDArray[np.float64]
 PARTS = ("pointing hit", "pointing centre", "pointing by chance", "pointing mentioned")
 
 
 class Pointing(Metric):
-    """The share of findings with a box whose box the model looks at when it mentions them."""
+    """The share of mentioned findings for which the most attended cell lies inside a box of the finding."""
 
     version = "3"
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-        needs_a_model("pointing", "where a model looks")
+        refuse_texts("pointing", "where a model looks")
 
-    def judge(
-        self,
-        reports: Sequence[Report],
-        studies: Sequence[Study],
-        *,
-        training: Sequence[Study] = (),
-        grid: tuple[int, int, int] | None = None,
-        resamples: int = 1000,
-        seed: int = 0,
-    ) -> list[Line]:
-        if grid is None:
+    def score_outputs(self, outputs: ModelOutputs) -> list[ScoreLine]:
+        """Return the share of mentioned findings with a hit, and what the centre and a random point would hit."""
+        if outputs.grid is None:
             return []
         labeler = Labeler(scheme="chestxray14")
-        pairs = zip(reports, studies, strict=True)
-        found = [row for r, s in pairs if _looks(r) for row in games(r, s, grid, labeler)]
-        if not found:
+        pairs = zip(outputs.reports, outputs.studies, strict=True)
+        games = [row for r, s in pairs if _has_regions(r) for row in play(r, s, outputs.grid, labeler)]
+        if not games:
             return []
-        rows = np.array(found)  # one a study and finding: mentioned, hit, centre, area, 1
+        rows = np.array(games)  # one a study and finding: mentioned, hit, centre, area, 1
         values = _shares(rows.sum(0))
-        ends = bootstrap(rows, _shares, resamples=resamples, seed=seed) if resamples else {}
+        ends = bootstrap(rows, _shares, resamples=outputs.resamples, seed=outputs.seed) if outputs.resamples else {}
         low, high = ends.get(PARTS[0], (None, None))
-        hit = Line(PARTS[0], float(values[PARTS[0]]), low, high, True, "pointing", self.version)
-        return [hit, *(Line(k, float(values[k]), None, None, None, "pointing", self.version) for k in PARTS[1:])]
+        hit = ScoreLine(PARTS[0], float(values[PARTS[0]]), low, high, True, "pointing", self.version)
+        return [hit, *(ScoreLine(k, float(values[k]), None, None, None, "pointing", self.version) for k in PARTS[1:])]
 
 
-def _looks(report: Report) -> bool:
-    """Whether the report says at which regions the model looked; a look at tags alone is none."""
+def _has_regions(report: Report) -> bool:
+    """Return whether the report has attention over image regions; attention over tags alone does not count."""
     return report.attention is not None and report.attention.regions is not None
 
 
@@ -72,8 +64,8 @@ def _shares(totals: Floats) -> dict[str, Floats]:
     )
 
 
-def games(report: Report, study: Study, grid: tuple[int, int, int], labeler: Labeler) -> list[tuple[float, ...]]:
-    """One game a finding that has boxes: mentioned, hit, the centre would hit, area of its boxes, 1."""
+def play(report: Report, study: Study, grid: tuple[int, int, int], labeler: Labeler) -> list[tuple[float, ...]]:
+    """Return a row for each finding that has boxes: mentioned, hit, hit by the centre, area of its boxes, and 1."""
     rows: list[tuple[float, ...]] = []
     for label in dict.fromkeys(b.label for b in study.boxes if b.label in labeler.labels_of_scheme):
         boxes = [b for b in study.boxes if b.label == label]
@@ -87,13 +79,16 @@ def games(report: Report, study: Study, grid: tuple[int, int, int], labeler: Lab
 
 
 def peak(report: Report, label: str, grid: tuple[int, int, int], labeler: Labeler) -> tuple[int, float, float] | None:
-    """View and place, as shares of the image, of the most attended cell; None where the report does not mention it."""
-    looked = report.attention
-    said = [i for i, s in enumerate(report.sentences) if (m := labeler.label(s).get(label)) and m.value == 1]
-    if not said or looked is None or looked.regions is None:
+    """Return the view of the most attended cell and its centre (x, y), 0..1 of width and height.
+
+    Return None if the report does not mention the finding or has no attention over regions.
+    """
+    attention = report.attention
+    mentions = [i for i, s in enumerate(report.sentences) if (m := labeler.label(s).get(label)) and m.value == 1]
+    if not mentions or attention is None or attention.regions is None:
         return None
-    weights = looked.regions.float().cpu().numpy()  # (rows, N)
-    rows = [row for i in said for row in report.looks(i) if row < len(weights)]
+    weights = attention.regions.float().cpu().numpy()  # (rows, N)
+    rows = [row for i in mentions for row in report.looks(i) if row < len(weights)]
     if not rows:
         return None
     best = int(weights[rows].mean(0).argmax())

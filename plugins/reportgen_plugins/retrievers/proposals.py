@@ -15,8 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from numpy.typing import NDArray
 
 from reportgen_core import DataError
 from reportgen_core.data.images import default_cache
+from reportgen_core.files.atomic import atomic_file, atomic_write
 from reportgen_core.files.digests import sha256_file
 from reportgen_core.retrieval.index import Part, TextIndex, check_vectors
 
@@ -110,21 +109,14 @@ def _cached(cache: Path, key: str) -> Any:
 
 
 def _keep(made: Any, cache: Path, key: str) -> None:
-    """Write beside and rename: the file, then what it must be."""
+    """Write the file, and then the sha256 that it must have; each whole or not at all."""
     import faiss
 
     cache.mkdir(parents=True, exist_ok=True)
-    for name, write in (
-        (f"{key}.faiss", lambda at: faiss.write_index(made, str(at))),
-        (f"{key}.sha256", lambda at: at.write_text(sha256_file(cache / f"{key}.faiss"), encoding="utf-8")),
-    ):
-        handle, beside = tempfile.mkstemp(dir=cache, prefix=".", suffix=".part")
-        os.close(handle)
-        try:
-            write(Path(beside))
-            os.replace(beside, cache / name)
-        finally:
-            Path(beside).unlink(missing_ok=True)
+    path = cache / f"{key}.faiss"
+    with atomic_file(path, "wb") as file:
+        faiss.write_index(made, file.name)
+    atomic_write(path.with_suffix(".sha256"), sha256_file(path))
 
 
 def _build(index: TextIndex, kind: str) -> Any:

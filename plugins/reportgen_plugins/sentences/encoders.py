@@ -13,7 +13,6 @@ All vectors have length 1, so that their product is their cosine.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import zipfile
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import DataError, OptionError
+from reportgen_core.files.digests import sha256_file
 from reportgen_core.sentence_parts import SentenceEncoder, sentence_key
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ class WordVectors(SentenceEncoder):
 
     @property
     def fingerprint(self) -> str:
-        with self.file.open("rb") as data:
-            return hashlib.file_digest(data, "sha256").hexdigest()
+        return sha256_file(self.file)
 
     def encode(self, sentences: Sequence[str]) -> Floats:
         found = np.zeros((len(sentences), self.dim), np.float32)

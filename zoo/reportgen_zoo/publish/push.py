@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reportgen_core.files.atomic import atomic_write
+from reportgen_core.files.digests import sha256_file
+
 from ..manifest import signing
 from ..manifest.cards import card
 from ..manifest.records import FORMAT, Manifest, Probe, Record, ZooError, check_record
 from ..manifest.schema import build, parse, plain
-from ..pull import cache
 from ..pull.catalogue import read_manifest
-from ..pull.fetch import sha256
 from ..pull.verify import files_of, probe
 
 FOUND = ("files", "sources", "parts", "image", "vocabulary_sha256", "requires", "probe")  # what is read off the folder
@@ -66,10 +67,11 @@ def push(folder: Path, record: Record, zoo: Path, key: Path | None = None) -> Pa
     target = zoo / "models" / record.name
     if target.resolve() != folder.resolve():
         _copy(folder, record, target)
-    cache.write(zoo / "cards" / f"{record.name}.md", card(record).encode())
+    (zoo / "cards").mkdir(parents=True, exist_ok=True)
+    atomic_write(zoo / "cards" / f"{record.name}.md", card(record))
     if signed is not None:
-        cache.write(signature, signed.encode())
-    cache.write(at, text)
+        atomic_write(signature, signed)
+    atomic_write(at, text)
     return target
 
 
@@ -96,7 +98,7 @@ def _copy(folder: Path, record: Record, target: Path) -> None:
             copy = beside / file.path
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / file.path, copy)
-            if sha256(copy) != file.sha256:
+            if sha256_file(copy) != file.sha256:
                 raise ZooError(f"{folder / file.path} is not what its record says; rg zoo verify {record.name}")
         beside.chmod(0o755)  # mkdtemp's are private
         if target.exists():  # the same bytes, or what an earlier push left half done

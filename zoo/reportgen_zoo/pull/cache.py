@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 from ..manifest import settings
@@ -42,20 +41,6 @@ def lock_file(name: str) -> Path:
 def manifest_file(place: str) -> Path:
     """Where what was read from a place on the network is kept."""
     return folder() / "manifests" / f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.json"
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whoever else writes it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(beside, 0o644)  # mkstemp's are private
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
 
 
 def offline() -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from reportgen_core import ReportgenError
+from reportgen_core.files.atomic import atomic_write
 from reportgen_core.registry import did_you_mean
 
 from ..manifest import settings, signing
@@ -152,7 +153,8 @@ def _far(place: str, url: str, limit: int) -> bytes:
         return kept.read_bytes()
     text = read_url(url, limit)
     with suppress(OSError):  # a cache that cannot be written is no reason to list nothing
-        cache.write(kept, text)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(kept, text)
     return text
 
 

@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
+from reportgen_core.files.digests import sha256_file
+
 from ..manifest import settings
 from ..manifest.models import Models
 from ..manifest.records import File, Record, ZooError
@@ -203,12 +205,6 @@ def _part(target: Path) -> Path:
     return target.with_name(target.name + ".part")
 
 
-def sha256(path: Path) -> str:
-    """The hash of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _is_ours(error: BaseException, part: Path) -> bool:
     """Whether an error is about the cache, not about the source: another source would not help."""
     return isinstance(error, OSError) and (error.filename == str(part) or error.errno == errno.ENOSPC)
@@ -220,7 +216,7 @@ def _stream(source: str, file: File, part: Path, progress: Progress, stop: threa
         part.unlink()
     start = _size(part)
     if start >= file.bytes:  # nothing to ask for; whoever broke off here had no time to look at the hash
-        if part.exists() and start == file.bytes and sha256(part) == file.sha256:
+        if part.exists() and start == file.bytes and sha256_file(part) == file.sha256:
             return
         part.unlink(missing_ok=True)
         start = 0

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reportgen_core.files.digests import sha256_file
+
 from ..manifest.records import File, Record, ZooError
-from .fetch import sha256
 
 if TYPE_CHECKING:
     from reportgen_core import Model
@@ -36,7 +37,7 @@ def _wrong(file: File, at: Path) -> Iterator[str]:
         yield f"{file.path} is missing"
     elif at.stat().st_size != file.bytes:
         yield f"{file.path} has {at.stat().st_size} bytes, the record has {file.bytes}"
-    elif (found := sha256(at)) != file.sha256:
+    elif (found := sha256_file(at)) != file.sha256:
         yield f"{file.path} has sha256 {found[:16]}..., the record has {file.sha256[:16]}..."
 
 
@@ -46,7 +47,7 @@ def files_of(folder: Path) -> tuple[File, ...]:
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ZooError(f"{path} is a link or no file; a model folder holds its files themselves")
     at = sorted(p for p in folder.rglob("*") if p.is_file())
-    return tuple(File(p.relative_to(folder).as_posix(), p.stat().st_size, sha256(p)) for p in at)
+    return tuple(File(p.relative_to(folder).as_posix(), p.stat().st_size, sha256_file(p)) for p in at)
 
 
 def probe(folder: Path, seed: int) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from reportgen_core import DataError
+from reportgen_core.files.json_files import read_json
 from reportgen_core.scoring.scorecard import (
     Card,
     System,
@@ -70,8 +70,8 @@ class Reproduction:
 
 def read_reproduction(path: Path) -> Reproduction:
     """What `reproduce` wrote. Raises DataError."""
+    values = read_json(path, DataError, hint="rg reproduce writes one")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("format") != FORMAT:
             raise DataError(f"{path}: no reproduction of format {FORMAT}")
         del values["reportgen"]
@@ -85,5 +85,5 @@ def read_reproduction(path: Path) -> Reproduction:
                 "notes": tuple(values["notes"]),
             }
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise DataError(f"{path}: not what rg reproduce wrote: {type(e).__name__}: {e}") from e

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from reportgen_core.scoring.baselines import CONSTANT, NEAREST
 from reportgen_core.scoring.score_tables import Table, as_markdown, headlines, interval, number, overview
 from reportgen_core.scoring.scorecard import System, sentence
-from reportgen_core.types import Line
+from reportgen_core.types import ScoreLine
 
 from .record import Reproduction
 
@@ -28,12 +28,12 @@ def one(made: Reproduction) -> Table:
     return Table(f"{made.preset} on {made.asked.data}", ours.header, (*paper, *ours.rows), tuple(_foot(made, shown)))
 
 
-def _theirs(line: Line) -> str:
+def _theirs(line: ScoreLine) -> str:
     """What a preset calls this number of its paper."""
     return line.name.replace("tags recall", "tag-recall")
 
 
-def _foot(made: Reproduction, shown: Sequence[Line]) -> list[str]:
+def _foot(made: Reproduction, shown: Sequence[ScoreLine]) -> list[str]:
     said = [
         made.paper,
         sentence(made.card),
@@ -94,7 +94,7 @@ def _short(name: str) -> str:
     return {"chexpert-rules micro-14 f1": "finding F1", "pointing hit": "pointing"}.get(name, name)
 
 
-def _cell(line: Line | None, with_interval: bool) -> str:
+def _cell(line: ScoreLine | None, with_interval: bool) -> str:
     if line is None:
         return "–"
     ends = interval(line) if with_interval else ""
@@ -122,12 +122,12 @@ def _against(all_of: Sequence[Reproduction]) -> Table:
     return Table("Beside what needs no model", tuple(header), tuple(rows))
 
 
-def _named(made: Reproduction, system: str, line: str) -> Line | None:
+def _named(made: Reproduction, system: str, line: str) -> ScoreLine | None:
     found: System | None = next((s for s in made.systems if s.name == system), None)
     return found.line(line) if found else None
 
 
-def _verdict(ours: Line | None, others: Sequence[Line | None]) -> str:
+def _verdict(ours: ScoreLine | None, others: Sequence[ScoreLine | None]) -> str:
     """Whether ours lies above every other with intervals apart."""
     if ours is None or ours.low is None or any(o is None or o.high is None for o in others):
         return "–"

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reportgen_core import Collection, DataError, OptionError, Study
-from reportgen_core.scoring.evaluation_folder import save_evaluation, write
+from reportgen_core.files.atomic import atomic_write
+from reportgen_core.files.json_files import read_json, write_json
+from reportgen_core.scoring.evaluation_folder import save_evaluation
 from reportgen_core.text.spec import shortening
 
 from .preset import Preset, load_preset
@@ -89,7 +91,7 @@ def reproduce(
     )  # fmt: skip
     from .result_tables import markdown
 
-    write(folder / "reproduction.md", markdown(made))
+    atomic_write(folder / "reproduction.md", markdown(made))
     _keep(folder / "reproduction.json", made.to_json())
     return made
 
@@ -103,7 +105,7 @@ def _question(name: str, asked: Asked) -> dict[str, Any]:
 def _same(path: Path, question: Mapping[str, Any], out: Path) -> None:
     if not path.exists():
         return
-    there = json.loads(path.read_text(encoding="utf-8"))
+    there = read_json(path, DataError, hint=f"another --out than {out} begins anew")
     for key in question:
         if there.get(key) != question[key]:
             raise OptionError(
@@ -118,7 +120,7 @@ def _plain(value: object) -> dict[str, Any]:
 
 def _keep(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    write_json(path, value, sort=False)
 
 
 def _for_data(preset: Preset, collection: Collection) -> tuple[Preset, list[str]]:

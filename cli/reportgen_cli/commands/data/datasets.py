@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
 from reportgen_cli.option_values import parse_options
 from reportgen_core import Audit, Collection, DataError, Study
+from reportgen_core.files.atomic import atomic_file
+from reportgen_core.files.json_files import write_json
 from reportgen_core.files.study_json import study_to_json
 
 from ...dataset_input import PLACE, place, read_dataset
@@ -85,11 +85,10 @@ def build(name: str, root: Path | None, options: tuple[str, ...], out: Path, for
     collection = _read(name, root, options)
     out.mkdir(parents=True, exist_ok=True)
     folder = out.absolute()
-    with _written(table) as file:
+    with atomic_file(table) as file:
         for study in collection.studies:
             file.write(json.dumps(study_to_json(study, folder), ensure_ascii=False) + "\n")
-    with _written(out / "audit.json") as file:
-        json.dump(_audit_json(collection.audit), file, ensure_ascii=False, indent=1)
+    write_json(out / "audit.json", _audit_json(collection.audit), sort=False)
     _print_audit(collection.audit, err=True)
     click.echo(table)
 
@@ -154,15 +153,3 @@ def _print_study(study: Study) -> None:
     if study.labels:
         click.echo("  labels     " + ", ".join(f"{name} {value:g}" for name, value in study.labels.items()))
     click.echo()
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[IO[str]]:
-    """A text file that is there whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            yield file
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

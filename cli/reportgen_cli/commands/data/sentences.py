@@ -16,7 +16,7 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import DataError, OptionError
 from reportgen_core.registries import sentence_classifiers, sentence_encoders, sentence_groupers
 
-from ...options import FOLDER, part, values
+from ...options import FOLDER, part, print_note, values
 from ...render import table as draw
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _learn(
     """Fit the classifier asked for, with the plain ones beside it, and save it."""
     from reportgen_core.sentences.classifiers import fit_beside, read_labelled
 
-    data = read_labelled(table, field, sections=sections)
+    data = read_labelled(table, field, sections=sections, on_note=print_note)
     fitted = {name: options} | {n: {} for n in BESIDE if n != name}
     rows: list[Measured] = []
     for made, measured, chosen in fit_beside(fitted, data, partial(click.echo, err=True)):
@@ -137,7 +137,7 @@ def _label(
     if out.resolve() == table.resolve():
         raise OptionError(f"--out {out} is the table itself; choose another place")
     by = {str(model): load_classifier(model), "words": sentence_classifiers.create("words")}
-    told = label_table(table, out, by, sections=sections, column=text, only_abnormal=only_abnormal)
+    told = label_table(table, out, by, sections=sections, column=text, only_abnormal=only_abnormal, on_note=print_note)
     if as_json:
         click.echo(json.dumps(asdict(told) | {"shares": {r.name: r.share for r in told.ratios}}, ensure_ascii=False))
     else:
@@ -189,7 +189,7 @@ def groups(
     from reportgen_core.sentences.groups import save_groups
     from reportgen_core.sentences.label_table import abnormal_sentences
 
-    sentences = abnormal_sentences(table, split)
+    sentences = abnormal_sentences(table, split, print_note)
     vectors = sentence_encoders.create(encoder or "minilm", **parse_options(encoder_options))
     made = sentence_groupers.create(grouper or "kmeans-exclusive", **parse_options(options)).group(sentences, vectors)
     if not made.groups:

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from reportgen_core.files.tables import csv_rows
 from reportgen_core.types import Projection
 
-from ..paths import csv_rows, first
+from ..paths import first
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")  # where one image is there twice, the earlier is taken
 TABLES = ("indiana_projections.csv", "image_views.csv", "nlmcxr_dicom_metadata.csv*", "nlmcxr_tsne_pa.csv*")

@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from reportgen_core import DataError, OptionError, Study, View
+from reportgen_core.files.cells import id_value, text_value
+from reportgen_core.files.tables import csv_rows
 
 from .. import r2gen_json as annotation
-from ..paths import csv_rows, first
+from ..paths import first
 from . import openi
 from .image_files import TABLES, is_name
 
@@ -55,21 +57,22 @@ def _kaggle(root: Path) -> list[Study]:
     images: dict[str, list[str]] = {}
     if table := first(root, TABLES[0]):
         for row in csv_rows(table, ("uid", "filename")):
-            images.setdefault(row["uid"], []).append(row["filename"])
+            images.setdefault(id_value(row["uid"]) or "", []).append(row["filename"])
     studies = []
     names = ("indication", "comparison", "findings", "impression")
     for row in csv_rows(_find(root, *_KAGGLE), ("uid", "MeSH", "Problems", *names)):
+        uid = id_value(row["uid"]) or ""
         mesh = [m.strip() for m in row["MeSH"].split(";") if m.strip()]
         problems = dict.fromkeys(p.strip().lower() for p in row["Problems"].split(";") if p.strip())
         normal = "normal" in problems
-        views = (View(Path(name)) for name in sorted(images.get(row["uid"], ())) if is_name(name))
+        views = (View(Path(name)) for name in sorted(images.get(uid, ())) if is_name(name))
         studies.append(
             Study(
-                f"CXR{row['uid']}",
+                f"CXR{uid}",
                 views=tuple(views),
-                sections={name: text for name in names if (text := row[name].strip())},
+                sections={name: text for name in names if (text := (text_value(row[name]) or "").strip())},
                 tags=tuple(p for p in problems if p not in ("normal", "no indexing")),
-                patient=f"CXR{row['uid']}",
+                patient=f"CXR{uid}",
                 extra={"mesh": mesh, "normal": normal},
             )
         )

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from reportgen_core import Collection, DataError, Dataset, OptionError, Study, View
+from reportgen_core.files.cells import id_value, labels_value, split_name
+from reportgen_core.files.tables import CELLS, csv_rows, table_rows
 from reportgen_core.types import Projection
 
 from .. import r2gen_json as annotation
 from ..audit_log import Ledger, require_files
-from ..paths import csv_rows, first
+from ..paths import first
 from .reports import Reports, open_reports
 
 _REQUIRE: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
@@ -148,13 +150,14 @@ class MimicCxr(Dataset):
         if path is None:
             ledger.notes.append("no labels" if self.labels == "none" else f"no labels: no file …-{self.labels}.csv")
             return {}
-        try:
-            return {
-                row.pop("study_id"): {k: float(v) for k, v in row.items() if k != "subject_id" and v}
-                for row in csv_rows(path, ("study_id",))
-            }
-        except ValueError as e:
-            raise DataError(f"{path} holds a label that is no number: {e}") from e
+        labels = {}
+        for place, row in table_rows(path, kinds=CELLS, needs=("study_id",)):
+            try:
+                study = id_value(row.pop("study_id")) or ""
+                labels[study] = labels_value({k: v for k, v in row.items() if k.lower() != "subject_id"})
+            except DataError as e:
+                raise DataError(f"{path}: {place}: {e}") from e
+        return labels
 
 
 def _sections(reports: Reports | None, subject: str, study: str) -> Mapping[str, str] | None:
@@ -164,7 +167,8 @@ def _sections(reports: Reports | None, subject: str, study: str) -> Mapping[str,
 def _read_images(path: Path, ledger: Ledger) -> dict[str, _Images]:
     images: dict[str, _Images] = {}
     for row in csv_rows(path, ("dicom_id", "subject_id", "study_id", "ViewPosition")):
-        dicom, subject, study = row["dicom_id"], row["subject_id"], row["study_id"]
+        dicom = row["dicom_id"]
+        subject, study = id_value(row["subject_id"]) or "", id_value(row["study_id"]) or ""
         if not _IDS.fullmatch(f"{subject}/{study}/{dicom}"):
             ledger.drop(dicom, "its ids are not formed as MIMIC's are")
             continue
@@ -179,5 +183,4 @@ def _splits(root: Path, ledger: Ledger) -> dict[str, str]:
     if path is None:
         ledger.notes.append("no split: no file mimic-cxr-2.*-split.csv")
         return {}
-    name = {"validate": "val"}
-    return {row["study_id"]: name.get(row["split"], row["split"]) for row in csv_rows(path, ("study_id", "split"))}
+    return {id_value(row["study_id"]) or "": split_name(row["split"]) for row in csv_rows(path, ("study_id", "split"))}

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reportgen_core import DataError
+from reportgen_core.files.cells import id_value, text_value
+from reportgen_core.files.tables import csv_rows
 
-from ..paths import csv_rows, first
+from ..paths import first
 from .sections import sections
 
 MAX_REPORT = 2**20  # bytes; reports have a few thousand
@@ -85,7 +87,9 @@ class _Sectioned(Reports):
     def __init__(self, path: Path) -> None:
         names = ("impression", "findings", "last_paragraph", "comparison")
         self.rows = {
-            row["study"].removeprefix("s"): {name: text for name in names if (text := row[name].strip())}
+            (id_value(row["study"]) or "").removeprefix("s"): {
+                name: text for name in names if (text := (text_value(row[name]) or "").strip())
+            }
             for row in csv_rows(path, ("study", *names))
         }
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -22,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import Box, Collection, DataError, Dataset, OptionError, Study, View
-from reportgen_core.registry import nearest
+from reportgen_core.files.atomic import atomic_write
+from reportgen_core.registry import did_you_mean
 
 from ..audit_log import Ledger
 from . import openi as phantom_openi
@@ -73,7 +73,7 @@ class Phantom(Dataset):
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise OptionError(f"{name}={value!r} is no whole number of {low} to {high}")
         if text not in ("own", "open-i"):
-            raise OptionError(f"no text {text!r}; {nearest(str(text), ('own', 'open-i'))}")
+            raise OptionError(f"no text {text!r}; {did_you_mean(str(text), ('own', 'open-i'))}")
         if not 0 <= normal <= 1:
             raise OptionError(f"normal={normal} is a share: a number of 0 to 1")
         if not (val >= 0 and test >= 0 and val + test < 1):
@@ -203,15 +203,8 @@ def read_boxes(path: Path) -> tuple[Box, ...] | None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write beside, then rename: a reader sees all of an image or none."""
+    """Write an image whole or not at all. Raises DataError."""
     try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        atomic_write(path, data)
     except OSError as e:
-        raise DataError(f"{path} cannot be written: {e.strerror}; name another root") from e
-    try:
-        with open(handle, "wb") as out:
-            out.write(data)
-        os.replace(beside, path)
-    except OSError as e:
-        os.unlink(beside)
         raise DataError(f"{path} cannot be written: {e.strerror}; name another root") from e

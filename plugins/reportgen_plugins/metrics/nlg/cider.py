@@ -31,7 +31,7 @@ class Cider(Metric):
 
     takes = "words"
     version = "1"
-    local = False
+    per_study = False
 
     def __init__(self, *, plain: bool = False) -> None:
         self.plain = plain

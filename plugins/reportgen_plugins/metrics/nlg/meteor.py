@@ -41,7 +41,7 @@ class Meteor(Metric):
     takes = "words"
     version = "1.5"
     language = "en"
-    external = True
+    own_process = True
 
     def start(self) -> None:
         with contextlib.suppress(MetricError):  # `compute` meets it again and says it

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -23,6 +22,7 @@ from typing import Any
 
 from reportgen_core import Box, Study, View
 from reportgen_core.data.images import read_image
+from reportgen_core.files.atomic import atomic_write
 from reportgen_core.files.study_json import study_to_json
 
 from .language import DECADES, FINDINGS, PERSONS, PROJECTIONS, Facts, describe, exposure
@@ -152,9 +152,7 @@ def write(studies: Iterable[Study], folder: Path) -> dict[str, int]:
         shutil.copyfile(source, target)
         kept = replace(study, views=(replace(study.views[0], path=target),))
         lines.append(json.dumps(study_to_json(kept, folder)) + "\n")
-    partial = folder / "studies.jsonl.part"
-    partial.write_text("".join(lines), "utf-8")
-    os.replace(partial, folder / "studies.jsonl")
+    atomic_write(folder / "studies.jsonl", "".join(lines))
     return count
 
 

@@ -13,9 +13,7 @@ with the folder that `build.py` made; DIR gets imagenet.safetensors, encoder.saf
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import os
 import time
 from dataclasses import dataclass
 from importlib import resources
@@ -25,10 +23,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from reportgen_core import Encoder, ImageSpec, Study
 from reportgen_core.data.images import prepare, read_image
+from reportgen_core.files.atomic import atomic_write
+from reportgen_core.files.json_files import write_json
 from reportgen_core.registries import datasets, encoders
 
 from .language import FINDINGS
@@ -211,9 +212,7 @@ def save(encoder: Encoder, out: Path) -> None:
     state = load_file(out / "imagenet.safetensors")
     trained = {key.removeprefix("net."): value.contiguous() for key, value in encoder.state_dict().items()}
     assert set(trained) <= set(state)
-    partial = out / "encoder.part"
-    save_file({**state, **trained}, partial)
-    os.replace(partial, out / "encoder.safetensors")
+    atomic_write(out / "encoder.safetensors", serialize({**state, **trained}))
 
 
 def main() -> None:
@@ -233,7 +232,7 @@ def main() -> None:
     model.to(memory_format=torch.channels_last)
     images = read(given.data, model.encoder.image)
     found = finetune(model, images, Schedule(epochs=given.epochs, seed=given.seed), given.out)
-    (given.out / "encoder.json").write_text(json.dumps({"auc": found, "mean": mean(found)}, indent=2) + "\n")
+    write_json(given.out / "encoder.json", {"auc": found, "mean": mean(found)}, sort=False)
 
 
 if __name__ == "__main__":
