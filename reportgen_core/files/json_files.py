@@ -20,9 +20,7 @@ def write_json(path: Path, value: object, *, sort: bool = True) -> None:
     atomic_write(path, (json.dumps(value, indent=1, sort_keys=sort, ensure_ascii=False) + "\n").encode())
 
 
-def read_json(
-    path: Path, error: type[ReportgenError] = CheckpointError, limit: int = MAX_JSON, hint: str = ""
-) -> Any:
+def read_json(path: Path, error: type[ReportgenError] = CheckpointError, limit: int = MAX_JSON, hint: str = "") -> Any:
     """Return the value of a JSON file in UTF-8.
 
     Raises `error`, which names the file and ends with `hint`, if the file cannot be read, has more than `limit` bytes,
@@ -32,7 +30,7 @@ def read_json(
     try:
         return json.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as e:
-        raise error(f"{path} is no JSON: byte {e.start} is not UTF-8{_after(hint)}") from e
+        raise error(f"{path}: byte {e.start} is not UTF-8{_after(hint)}") from e
     except (ValueError, RecursionError) as e:
         raise error(f"{path} is no JSON: {e}{_after(hint)}") from e
 

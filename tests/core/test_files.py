@@ -193,7 +193,7 @@ def test_a_value_that_is_no_json_leaves_the_old_file(path: Path) -> None:
     [
         (b"{", r"x\.json is no JSON: .*; write it anew$"),
         (b"[" * 100_000, r"x\.json is no JSON: .*; write it anew$"),
-        (b'"\xe9"', r"x\.json is no JSON: byte 1 is not UTF-8; write it anew$"),
+        (b'"\xe9"', r"x\.json: byte 1 is not UTF-8; write it anew$"),
         (b" " * 101, r"x\.json has 101 bytes; 100 are read at most; write it anew$"),
         (None, r"cannot read .*x\.json: No such file or directory; write it anew$"),
     ],
