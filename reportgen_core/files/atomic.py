@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ def atomic_file(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]
     finish wins. The new file has the permissions that the umask gives. Text is UTF-8 and its line ends stay as they
     are; a character that UTF-8 cannot express becomes "?". Raises OSError.
     """
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
+    temporary = path.with_name(f".{path.name[:40]}.{os.urandom(8).hex()}.part")
     text = {} if mode == "wb" else {"encoding": "utf-8", "errors": "replace", "newline": ""}
     try:
         with open(temporary, mode.replace("w", "x"), **text) as file:  # type: ignore[call-overload]  # by mode

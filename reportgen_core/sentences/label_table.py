@@ -19,6 +19,7 @@ from ..files.cells import text_value
 from ..files.table_writer import written
 from ..files.tables import TABLES, OnNote, Row, kind_of, row_split, table_rows, text_of
 from ..sentence_parts import SentenceClassifier, sentence_key
+from ..text.recipes import with_stop
 from .classifiers import labelled_of, report_sentences, split_of
 
 AT_ONCE = 512  # rows that are labelled together
@@ -131,7 +132,7 @@ def _text(source: Path, place: str, row: Row, sections: Sequence[str], column: s
 
 def _with_columns(row: Row, sentences: Sequence[str], flags: list[bool]) -> Row:
     """A study keeps sections and extras apart; a flat row has them beside the rest."""
-    text = " ".join(s if s.endswith((".", "!", "?")) else s + "." for s, f in zip(sentences, flags, strict=True) if f)
+    text = " ".join(with_stop(s) for s, f in zip(sentences, flags, strict=True) if f)
     if isinstance(row.get("sections"), Mapping):
         sections, extra = row["sections"] | {SECTION: text}, (row.get("extra") or {}) | {FLAGS: flags}
         return row | {"sections": {k: v for k, v in sections.items() if v}, "extra": extra}

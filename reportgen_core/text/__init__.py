@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .recipes import RECIPES, Recipe, split_sentences
+    from .recipes import RECIPES, Recipe, split_sentences, with_stop
     from .spec import (
         SPECIAL,
         TextSpec,
@@ -44,12 +44,13 @@ __all__ = [
     "split_sentences",
     "unflatten",
     "unread",
+    "with_stop",
 ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "recipes": ["RECIPES", "Recipe", "split_sentences"],
+        "recipes": ["RECIPES", "Recipe", "split_sentences", "with_stop"],
         "spec": [
             "SPECIAL",
             "TextSpec",

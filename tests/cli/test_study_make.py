@@ -14,7 +14,7 @@ from reportgen_cli.main import rg
 from reportgen_cli.study.folder import read_key, read_study
 from reportgen_cli.study.make import Plan, alike, draw, make
 
-from reportgen_core import DataError, OptionError
+from reportgen_core import CheckpointError, DataError, OptionError
 
 IDS = [f"s{i}" for i in range(40)]
 
@@ -151,6 +151,18 @@ def test_the_command_makes_a_study_from_a_table_and_a_file_of_predictions(tmp_pa
     study = read_study(tmp_path / "reading")
     key = read_key(tmp_path / "reading.key.json", study)
     assert Counter(source for _, source in key.cases.values()) == {"human": 3, "ours": 3}
+
+
+def test_a_study_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, sort: bool) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("reportgen_cli.study.make.write_json", full)
+    known = studies(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(CheckpointError, match="No space left on device"):
+        make(known, {"ours": texts()}, Plan(each=2), tmp_path / "reading", tmp_path / "key.json")
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_prediction_without_a_name_is_refused(tmp_path: Path) -> None:
