@@ -1,4 +1,4 @@
-"""What `auto` precision and channels-last weights gain: the encoder densenet121 at 224 pixels, batch 16.
+"""What `auto` precision and channels-last weights gain: the encoder densenet121 at 224 pixels, batch 8.
 
 `auto` picks bf16 if the processor multiplies bf16 in hardware, else fp32; then the row of `auto` compares fp32 with
 itself, and its range shows how far two equal runs differ on this machine. The row of bf16 shows whether `auto` picked
@@ -14,7 +14,7 @@ from benchmarks.measure import Row, Run, Spread, emit, in_turns, per_second, rat
 from reportgen_core.models import autocast_for, best_precision, to_channels_last
 from reportgen_core.registries import encoders
 
-IMAGES = 16
+IMAGES = 8
 
 
 def encoder(precision: str, channels_last: bool = True) -> Run:
@@ -44,7 +44,7 @@ def main() -> None:
     layout, last = "the plain layout's speed", "fp32's speed, channels-last"
     emit(
         [
-            Row("`densenet121`, 224 pixels, batch 16, fp32, plain layout", rate(plain), "images/s"),
+            Row("`densenet121`, 224 pixels, batch 8, fp32, plain layout", rate(plain), "images/s"),
             Row("the same, fp32, channels-last", rate(fp32), "images/s", ratio(plain, fp32), layout),
             Row(f"the same, `auto` (picks {picked} here)", rate(auto), "images/s", ratio(fp32, auto), last),
             Row("the same, bf16", rate(bf16), "images/s", ratio(fp32, bf16), last),

@@ -23,19 +23,20 @@ SIZE = 200 * 10**6
 LOADS = 3  # processes that load a model; their memory hardly differs
 
 LOAD = """
-import resource, sys
+import sys
 from reportgen_core import load
-from reportgen_core.models.composition import check_composition
-def now():
-    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+from reportgen_core.models import check_composition
+def now(name):  # bytes; getrusage would give the peak of the process that started this one, if that is larger
+    lines = dict(line.split(":") for line in open("/proc/self/status"))
+    return int(lines[name].split()[0]) * 1024
 check_composition(encoder="densenet121", decoder="hier-lstm")  # imports what the parts need; their code is no weight
-before = now()
+load(sys.argv[2])  # and what loading needs: a tiny model
+before = now("VmRSS")
 model = load(sys.argv[1])
 weights = sum(p.numel() * p.element_size() for p in (*model.parameters(), *model.buffers()))
-loaded = now() - before
-touched = sum(float(p.sum()) for p in model.parameters())
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
-print(weights, loaded, peak)
+loaded = now("VmRSS") - before
+touched = sum(float(p.detach().sum()) for p in model.parameters())
+print(weights, loaded, now("VmHWM") - before)
 """
 
 
@@ -108,11 +109,13 @@ def listing(folder: Path) -> list[Row]:
 def loading(folder: Path) -> list[Row]:
     """A DenseNet-121 with hier-lstm: memory after loading, and at most once every weight was touched."""
     from reportgen_core import compose
+    from reportgen_core.testing.parts import tiny_model
 
     compose(encoder="densenet121", decoder="hier-lstm").save(folder / "model")
+    tiny_model().save(folder / "tiny")
     measured = []
     for _ in range(LOADS):
-        command = [sys.executable, "-c", LOAD, str(folder / "model")]
+        command = [sys.executable, "-c", LOAD, str(folder / "model"), str(folder / "tiny")]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         measured.append([int(number) / 2**20 for number in done.stdout.split()])
     weights, *taken = map(Spread.of, zip(*measured, strict=True))
