@@ -15,7 +15,7 @@ from pathlib import Path
 
 from reportgen_core import Collection, evaluate
 from reportgen_core.registries import datasets, metrics, protocols
-from reportgen_core.scoring.baselines import Background, by_gold_tags, repeated
+from reportgen_core.scoring.baselines import BaselineData, by_gold_tags, repeated
 from reportgen_core.scoring.evaluation import Evaluation
 from reportgen_core.scoring.evaluation_set import background_of
 from reportgen_core.scoring.score_tables import number
@@ -54,7 +54,7 @@ class Rows:
         self.metrics = chosen
         found = collection()
         self.test = found.split("test")
-        self.background: Background = background_of(found, self.test, ("findings",))
+        self.background: BaselineData = background_of(found, self.test, ("findings",))
         self.references = {s.id: s.text(("findings",)) for s in self.test}
 
     def evaluate(
@@ -91,7 +91,7 @@ class Rows:
     def lowest_id(self) -> dict[str, str]:
         """Gold-tag retrieval, ties to the first training study by number."""
         ids = sorted(self.background.training, key=_number)
-        background = Background({i: self.background.training[i] for i in ids}, tags=self.background.tags)
+        background = BaselineData({i: self.background.training[i] for i in ids}, tags=self.background.tags)
         asked = list(self.references)
         return dict(zip(asked, by_gold_tags(background, asked, range(1), ties="first").reports[0], strict=True))
 

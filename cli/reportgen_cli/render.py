@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from reportgen_core.scoring.score_tables import Table
+    from reportgen_core.scoring.score_tables import PrintedTable
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -23,7 +23,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def print_tables(
-    tables: Iterable[Table], format: str = "table", others: Mapping[str, Callable[[], str]] | None = None
+    tables: Iterable[PrintedTable], format: str = "table", others: Mapping[str, Callable[[], str]] | None = None
 ) -> None:
     """Print tables in a format: `table` draws them one below the other, `markdown` and `latex` write their source.
 

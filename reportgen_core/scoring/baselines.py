@@ -1,7 +1,7 @@
-"""What scores are worth: the reports that no look at the image is needed for.
+"""Baselines: reports that need no look at the image, so that a reader sees how much a score is worth.
 
-A constant sentence comes close to published systems on IU X-Ray, so every table has these rows. None is tuned on the
-studies that are scored, save the gold-tag oracle, which says so in its name.
+A constant sentence comes close to published systems on IU X-Ray, so every table has these rows. No baseline is tuned on
+the studies that are scored, except the gold-tag oracle, which is named so.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from ..types import Array
 
-CONSTANT, NEAREST = "constant (validation)", "nearest image"  # names of rows that others look up
-CANDIDATES = 150
+CONSTANT, NEAREST = "constant (validation)", "nearest image"  # names of rows that other modules look up
+MAX_CANDIDATES = 150
 
 
 @dataclass(frozen=True, slots=True)
-class Background:
-    """What is known beside the references: other splits, and what helps to build baselines and columns."""
+class BaselineData:
+    """What baselines are built from: reports of the other splits, tags, and image features."""
 
     training: Mapping[str, str] = field(default_factory=dict)  # reports by study
     validation: Mapping[str, str] = field(default_factory=dict)
@@ -39,18 +39,18 @@ class Baseline:
     reports: tuple[tuple[str, ...], ...]  # one set a seed; one set where nothing is drawn
 
 
-def repeated(training: Sequence[str], most: int = CANDIDATES) -> list[str]:
-    """The commonest training reports that occur twice or more, equals by the alphabet; where none does, the first ones.
+def repeated(training: Sequence[str], most: int = MAX_CANDIDATES) -> list[str]:
+    """Return the commonest training reports that occur at least twice, those of equal count in alphabetical order.
 
-    Asking for two makes the list independent of the order of the training set.
+    Return the first reports if none occurs twice. Otherwise the list does not depend on the order of the training set.
     """
     counts = Counter(training)
     again = sorted((t for t, n in counts.items() if n > 1), key=lambda t: (-counts[t], t))
     return (again or list(counts))[:most]
 
 
-def constant(background: Background, n: int, score: Callable[[str], float]) -> Baseline:
-    """One training report for every study, the one with the best `score` on validation."""
+def constant(background: BaselineData, n: int, score: Callable[[str], float]) -> Baseline:
+    """Return the training report with the best `score` on validation, for each of `n` studies."""
     candidates = repeated(list(background.training.values()))
     best = max(candidates, key=score)
     note = (
@@ -59,43 +59,43 @@ def constant(background: Background, n: int, score: Callable[[str], float]) -> B
     return Baseline(CONSTANT, note, ((best,) * n,))
 
 
-def most_frequent(background: Background, n: int) -> Baseline:
-    """The commonest training report for every study."""
+def most_frequent(background: BaselineData, n: int) -> Baseline:
+    """Return the commonest training report, for each of `n` studies."""
     best = repeated(list(background.training.values()), 1)[0]
     times = sum(t == best for t in background.training.values())
     return Baseline("most frequent", f"the training report that occurs {times} times", ((best,) * n,))
 
 
-def drawn(background: Background, n: int, seeds: Sequence[int]) -> Baseline:
-    """A training report drawn for each study."""
+def drawn(background: BaselineData, n: int, seeds: Sequence[int]) -> Baseline:
+    """Return training reports drawn at random for `n` studies, one set for each seed."""
     reports = list(background.training.values())
     sets = tuple(tuple(random.Random(seed).choices(reports, k=n)) for seed in seeds)
     return Baseline("random", f"a training report for each study, mean of {len(seeds)} seeds", sets)
 
 
 def by_gold_tags(
-    background: Background, ids: Sequence[str], seeds: Sequence[int], ties: Literal["random", "first"] = "random"
+    background: BaselineData, ids: Sequence[str], seeds: Sequence[int], ties: Literal["random", "first"] = "random"
 ) -> Baseline:
-    """The report of the training study with the nearest gold tags (Jaccard): an oracle.
+    """Return for each study the report of the training study with the nearest gold tags (Jaccard): an oracle.
 
-    The tie rule moves the score by a third: `first` takes the first training study of equals, and gives all normal
-    studies one and the same report.
+    The tie rule changes the score by a third: `first` takes the first of equally near training studies, and gives all
+    normal studies the same report.
     """
-    known = [(frozenset(background.tags[i]), t) for i, t in background.training.items() if i in background.tags]
-    distinct = {tags for tags, _ in known}
+    tagged = [(frozenset(background.tags[i]), t) for i, t in background.training.items() if i in background.tags]
+    distinct = {tags for tags, _ in tagged}
     nearest: dict[frozenset[str], list[str]] = {}
     for tags in {frozenset(background.tags[i]) for i in ids}:
         likeness = {other: _jaccard(tags, other) for other in distinct}
         best = max(likeness.values())
         equal = {other for other, v in likeness.items() if v == best}
-        nearest[tags] = [text for other, text in known if other in equal]  # in the order of the training set
+        nearest[tags] = [text for other, text in tagged if other in equal]  # in the order of the training set
     sets = []
     for seed in seeds:
         draw = random.Random(seed)
         pools_of = (nearest[frozenset(background.tags[i])] for i in ids)
         sets.append(tuple(texts[0] if ties == "first" else draw.choice(texts) for texts in pools_of))
-    told = f"ties at random, mean of {len(seeds)} seeds" if ties == "random" else "ties to the first"
-    note = f"ORACLE: nearest gold tags by Jaccard, {told}"
+    rule = f"ties at random, mean of {len(seeds)} seeds" if ties == "random" else "ties to the first"
+    note = f"ORACLE: nearest gold tags by Jaccard, {rule}"
     return Baseline("gold tags (oracle)", note, tuple(sets))
 
 
@@ -103,43 +103,43 @@ def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / len(a | b) if a or b else 1.0
 
 
-def by_image(background: Background, ids: Sequence[str]) -> Baseline:
-    """The report of the training study whose image features are nearest (cosine), ties to the first."""
+def by_image(background: BaselineData, ids: Sequence[str]) -> Baseline:
+    """Return for each study the report of the training study with the nearest image features (cosine)."""
     import numpy as np
 
-    known = [i for i in background.training if i in background.features]
-    rows = np.stack([background.features[i] for i in known]).astype(np.float32)
-    asked = np.stack([background.features[i] for i in ids]).astype(np.float32)
+    candidates = [i for i in background.training if i in background.features]
+    rows = np.stack([background.features[i] for i in candidates]).astype(np.float32)
+    queries = np.stack([background.features[i] for i in ids]).astype(np.float32)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    asked /= np.maximum(np.linalg.norm(asked, axis=1, keepdims=True), 1e-12)
-    nearest = (asked @ rows.T).argmax(1)
+    queries /= np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), 1e-12)
+    nearest = (queries @ rows.T).argmax(1)
     note = "the training study with the nearest image features by cosine"
-    return Baseline(NEAREST, note, (tuple(background.training[known[int(k)]] for k in nearest),))
+    return Baseline(NEAREST, note, (tuple(background.training[candidates[int(k)]] for k in nearest),))
 
 
 def verbatim(text: str) -> str:
-    """A text as it is compared for being seen in training: case and white space aside."""
+    """Return a text without differences of case and white space, to look it up among the training reports."""
     return " ".join(text.lower().split())
 
 
-def build(
-    background: Background, ids: Sequence[str], seeds: Sequence[int], score: Callable[[str], float] | None
+def build_baselines(
+    background: BaselineData, ids: Sequence[str], seeds: Sequence[int], score: Callable[[str], float] | None
 ) -> tuple[list[Baseline], list[str]]:
-    """All baselines that the background allows, and a line for each that it does not."""
+    """Return the baselines that can be built from `background`, and a line for each that cannot."""
     if not background.training:
         return [], ["no baselines: they need the training reports (--training FILE, or --data NAME)"]
-    made, missing, n = [], [], len(ids)
+    baselines, missing, n = [], [], len(ids)
     if background.validation and score is not None:
-        made.append(constant(background, n, score))
+        baselines.append(constant(background, n, score))
     else:
         missing.append("no constant baseline: it is chosen on validation reports (--validation FILE)")
-    made += [most_frequent(background, n), drawn(background, n, seeds)]
+    baselines += [most_frequent(background, n), drawn(background, n, seeds)]
     if all(i in background.features for i in ids) and any(i in background.features for i in background.training):
-        made.append(by_image(background, ids))
+        baselines.append(by_image(background, ids))
     else:
         missing.append("no nearest-image baseline: image features are not at hand (--features FILE)")
     if all(i in background.tags for i in ids) and any(i in background.tags for i in background.training):
-        made.append(by_gold_tags(background, ids, seeds))
+        baselines.append(by_gold_tags(background, ids, seeds))
     else:
         missing.append("no gold-tag oracle: gold tags are not at hand")
-    return made, missing
+    return baselines, missing

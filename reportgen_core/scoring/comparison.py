@@ -1,4 +1,4 @@
-"""Puts evaluations into one table, tests them against the first, and refuses those that cannot be compared."""
+"""Compares evaluations: one table, paired tests against the first, and an error if they cannot be compared."""
 
 from __future__ import annotations
 
@@ -7,36 +7,43 @@ from dataclasses import dataclass, replace
 
 from ..errors import DataError
 from ..metric import HasStatistics
-from .evaluation_folder import Run
-from .score_tables import Table, headlines, number, overview
-from .scorecard import System, sentence, unlike, unlike_lines
-from .uncertainty import Difference, compare
+from .evaluation_folder import SavedEvaluation
+from .score_tables import PrintedTable, headlines, number, overview
+from .scorecard import System, card_differences, describe_card, version_differences
+from .uncertainty import Difference, paired_test
 
 MARK = "†"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Several runs beside the first one."""
+    """Several evaluations compared with the first one."""
 
-    table: Table
-    tests: Table | None
-    differences: dict[str, dict[str, Difference]]  # run: score: its difference from the first run
-    unlike: dict[str, list[str]]  # run: what keeps it from being compared with the first
+    table: PrintedTable
+    tests: PrintedTable | None  # None if nothing can be tested
+    differences: dict[str, dict[str, Difference]]  # run: score: the first run minus this one
+    unlike: dict[str, list[str]]  # run: why it cannot be compared with the first
 
 
-def compare_runs(runs: Sequence[Run], *, anyway: bool = False, rounds: int = 10_000, seed: int = 0) -> Comparison:
-    """Compare runs with the first. Raises DataError for unlike ones, unless `anyway`: then they are marked."""
+def compare_evaluations(
+    runs: Sequence[SavedEvaluation], *, anyway: bool = False, rounds: int = 10_000, seed: int = 0
+) -> Comparison:
+    """Compare evaluations with the first.
+
+    Raises DataError if one cannot be compared with the first; with `anyway` it is marked instead.
+    """
     if len(runs) < 2:
         raise DataError("a comparison needs two evaluations or more")
     runs = _named_apart(runs)
-    odd = {r.name: found for r in runs[1:] if (found := _against(runs[0], r))}
+    odd = {r.name: why for r in runs[1:] if (why := _against(runs[0], r))}
     if odd and not anyway:
-        said = "; ".join(f"{name}: {', '.join(why)}" for name, why in odd.items())
-        raise DataError(f"these do not belong in one table with {runs[0].name}: {said}. --anyway compares them, marked")
+        reasons = "; ".join(f"{name}: {', '.join(why)}" for name, why in odd.items())
+        raise DataError(
+            f"these do not belong in one table with {runs[0].name}: {reasons}. --anyway compares them, marked"
+        )
     systems = [replace(r.systems[0], name=r.name + (MARK if r.name in odd else "")) for r in runs]
-    differences = {r.name: paired(runs[0], r, rounds, seed) for r in runs[1:] if r.name not in odd}
-    foot = [f"{runs[0].name}: {sentence(runs[0].card)}"]
+    differences = {r.name: paired_tests(runs[0], r, rounds, seed) for r in runs[1:] if r.name not in odd}
+    foot = [f"{runs[0].name}: {describe_card(runs[0].card)}"]
     foot += [f"{name}{MARK} is unlike {runs[0].name}: {', '.join(why)}" for name, why in odd.items()]
     return Comparison(
         overview([*systems, *_baselines(runs)], tuple(foot), "Comparison"),
@@ -46,52 +53,58 @@ def compare_runs(runs: Sequence[Run], *, anyway: bool = False, rounds: int = 10_
     )
 
 
-def _named_apart(runs: Sequence[Run]) -> list[Run]:
+def _named_apart(runs: Sequence[SavedEvaluation]) -> list[SavedEvaluation]:
     names = [r.name for r in runs]
     return [replace(r, name=r.name if names.count(r.name) == 1 else f"{r.name} #{i}") for i, r in enumerate(runs, 1)]
 
 
-def _against(first: Run, other: Run) -> list[str]:
-    return unlike(first.card, other.card) + unlike_lines(first.systems[0].lines, other.systems[0].lines)
+def _against(first: SavedEvaluation, other: SavedEvaluation) -> list[str]:
+    return card_differences(first.card, other.card) + version_differences(
+        first.systems[0].lines, other.systems[0].lines
+    )
 
 
-def _baselines(runs: Sequence[Run]) -> list[System]:
-    """The baselines of the first run: what any of these scores is worth."""
+def _baselines(runs: Sequence[SavedEvaluation]) -> list[System]:
+    """Return the baselines of the first evaluation, which show how much the scores are worth."""
     return [s for s in runs[0].systems[1:] if "best of" not in s.name]
 
 
-def paired(first: Run, other: Run, rounds: int = 10_000, seed: int = 0) -> dict[str, Difference]:
-    """Paired tests for every score whose statistics both runs kept."""
+def paired_tests(
+    first: SavedEvaluation, other: SavedEvaluation, rounds: int = 10_000, seed: int = 0
+) -> dict[str, Difference]:
+    """Return the paired test of every score whose statistics both evaluations have saved."""
     from ..registries import metrics
 
     place = {id: i for i, id in enumerate(other.studies)}
     order = [place[id] for id in first.studies]
-    found: dict[str, Difference] = {}
+    tests: dict[str, Difference] = {}
     for name in first.statistics:
         if name not in other.statistics or first.metrics.get(name) != other.metrics.get(name):
             continue
         metric = metrics.create(name, **first.metrics.get(name, {}))
         if isinstance(metric, HasStatistics):
-            found |= compare(
+            tests |= paired_test(
                 first.statistics[name], other.statistics[name][order], metric.scores, rounds=rounds, seed=seed
             )
-    return found
+    return tests
 
 
-def _tests(runs: Sequence[Run], differences: dict[str, dict[str, Difference]], rounds: int) -> Table | None:
+def _tests(
+    runs: Sequence[SavedEvaluation], differences: dict[str, dict[str, Difference]], rounds: int
+) -> PrintedTable | None:
     if not any(differences.values()):
         return None
     shown = headlines(runs[0].systems[0].lines)
     rows: list[tuple[str, ...]] = []
-    for name, found in differences.items():
-        cells = [found.get(line.name) for line in shown]
+    for name, scores in differences.items():
+        cells = [scores.get(line.name) for line in shown]
         rows.append((f"{runs[0].name} - {name}", *(f"{d.value:+.3f}" if d else "" for d in cells)))
         rows.append(("  95 %", *(f"{d.low:+.3f}..{d.high:+.3f}" if d else "" for d in cells)))
         rows.append(("  p", *(_p(d.p) if d else "" for d in cells)))
     foot = (
         f"paired, the same studies: intervals by bootstrap, p two-sided by approximate randomisation, {rounds} rounds"
     )
-    return Table("Differences", ("", *(line.name for line in shown)), tuple(rows), (foot,))
+    return PrintedTable("Differences", ("", *(line.name for line in shown)), tuple(rows), (foot,))
 
 
 def _p(value: float) -> str:

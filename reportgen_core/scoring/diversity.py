@@ -1,4 +1,4 @@
-"""Does a model say the same thing whatever it sees? Counts that show it, and a warning in words.
+"""How varied a set of reports is, with a warning if a model gives the same report for every image.
 
 Distinct-n after Li et al., A Diversity-Promoting Objective Function for Neural Conversation Models, NAACL 2016.
 """
@@ -14,20 +14,20 @@ from ..text.recipes import split_sentences
 
 
 @dataclass(frozen=True, slots=True)
-class Degeneracy:
-    """How varied a set of reports is. Shares are of the reports; references stand beside to compare with."""
+class Diversity:
+    """How varied a set of reports is, compared with the references. Shares, 0..1, are of the reports."""
 
     reports: int
-    distinct: int  # different outputs, white space and case aside
+    distinct: int  # different outputs, not counting white space and case
     commonest: str
     commonest_share: float
     reference_distinct: int
     reference_commonest_share: float
-    distinct_1: float  # different words among all words written
+    distinct_1: float  # different words as a share of all words
     distinct_2: float
     reference_distinct_1: float
     reference_distinct_2: float
-    repeating: float  # share of reports that say a sentence twice
+    repeating: float  # share of reports with the same sentence twice
     reference_repeating: float
     length: float  # mean words
     reference_length: float
@@ -35,32 +35,32 @@ class Degeneracy:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader of the scores must know, in words; empty where nothing is odd."""
-        found = []
+        """Warnings for a reader of the scores; () if there is nothing to warn of."""
+        warnings = []
         if self.reports > 1 and self.distinct == 1:
-            found.append(f"the model says the same thing for every image: {_short(self.commonest)}")
+            warnings.append(f"the model says the same thing for every image: {_short(self.commonest)}")
         elif self.reports >= 10 and self.commonest_share >= max(0.2, 3 * self.reference_commonest_share):
-            found.append(
+            warnings.append(
                 f"one output makes up {self.commonest_share:.0%} of the reports (in the references the commonest is "
                 f"{self.reference_commonest_share:.0%}): {_short(self.commonest)}"
             )
         if 1 < self.distinct < self.reference_distinct / 4:
-            found.append(
+            warnings.append(
                 f"{self.distinct} different outputs for {self.reports} studies ({self.reference_distinct} references)"
             )
         if self.repeating > 0.1 and self.repeating > 2 * self.reference_repeating:
-            found.append(f"{self.repeating:.0%} of the reports say a sentence twice")
+            warnings.append(f"{self.repeating:.0%} of the reports say a sentence twice")
         if self.reference_length and not 0.5 <= self.length / self.reference_length <= 2:
-            found.append(f"reports have {self.length:.1f} words on average, references {self.reference_length:.1f}")
+            warnings.append(f"reports have {self.length:.1f} words on average, references {self.reference_length:.1f}")
         if self.empty:
-            found.append(f"{self.empty} report{' is' if self.empty == 1 else 's are'} empty")
-        return tuple(found)
+            warnings.append(f"{self.empty} report{' is' if self.empty == 1 else 's are'} empty")
+        return tuple(warnings)
 
 
-def degeneracy(reports: Sequence[str], references: Sequence[Sequence[str]]) -> Degeneracy:
-    """Look at raw texts; of several references, the first."""
-    ours, theirs = _look(reports), _look([r[0] for r in references])
-    return Degeneracy(
+def measure_diversity(reports: Sequence[str], references: Sequence[Sequence[str]]) -> Diversity:
+    """Return how varied raw texts are. Of several references the first is used."""
+    ours, theirs = _count(reports), _count([r[0] for r in references])
+    return Diversity(
         len(reports),
         ours.distinct,
         ours.commonest,
@@ -80,7 +80,7 @@ def degeneracy(reports: Sequence[str], references: Sequence[Sequence[str]]) -> D
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Counts:
     distinct: int
     commonest: str
     share: float
@@ -90,7 +90,7 @@ class _Look:
     length: float
 
 
-def _look(texts: Sequence[str]) -> _Look:
+def _count(texts: Sequence[str]) -> _Counts:
     words = [t.lower().split() for t in texts]
     outputs = Counter(" ".join(w) for w in words)
     commonest, times = outputs.most_common(1)[0] if outputs else ("", 0)
@@ -98,7 +98,7 @@ def _look(texts: Sequence[str]) -> _Look:
     pairs = [p for ws in words for p in pairwise(ws)]
     twice = {text: _repeats(text) for text in outputs}
     n = max(len(texts), 1)
-    return _Look(
+    return _Counts(
         len(outputs),
         commonest,
         times / n,

@@ -1,7 +1,8 @@
-"""Scores that nobody can misread: reports beside references and beside what a constant sentence scores.
+"""Scores that cannot be misread: reports are scored together with baselines that see no image.
 
-`evaluate` takes texts, or a model and the studies it is to report on. Missing predictions are refused, or the score is
-marked partial; a prediction for an unknown study is refused; scores whose metric cannot run are listed with the reason.
+`evaluate` takes texts, or a model and the studies that it is to report on. Missing predictions are refused, or the
+scores are marked as partial; a prediction for an unknown study is refused; a metric that cannot run is listed with the
+reason.
 """
 
 from __future__ import annotations
@@ -9,29 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import MetricError
 from ..metric import DrawsReliability, HasLabels, ModelOutputs, ScoresModelOutputs
 from ..protocol import TextProtocol
 from ..types import ScoreLine
-from . import baselines as imageless
-from .baselines import Background, Baseline, verbatim
-from .diversity import Degeneracy, degeneracy
-from .evaluation_set import Material, Studies, Texts, WritesReports, gather
-from .scorecard import Card, System, card_to_json, fingerprint, flat_lines, system_to_json
-from .scorer import Judge, Measured
+from .baselines import Baseline, BaselineData, build_baselines, verbatim
+from .diversity import Diversity, measure_diversity
+from .evaluation_set import METRICS as METRICS
+from .evaluation_set import (
+    EvaluationOptions,
+    EvaluationRequest,
+    EvaluationSet,
+    Named,
+    Studies,
+    Texts,
+    WritesReports,
+    make_evaluation_set,
+)
+from .scorecard import ScoreCard, System, card_to_json, fingerprint, flat_lines, system_to_json
+from .scorer import MetricResult, Scorer
 
 if TYPE_CHECKING:
     from ..types import Array
 
-METRICS = ("bleu", "meteor", "rouge-l", "cider", "chexpert-rules")
-BESIDE = ("tags", "findings", "pointing")  # asked of a model without being asked for, where there is gold
+MODEL_METRICS = ("tags", "findings", "pointing")  # computed for every model whose studies have the labels
 SEEDS = 5  # sets of reports of a baseline that draws
-MOST = 4  # a metric with more numbers keeps its first two for single studies
+MAX_HEADLINES = 4  # of a metric; one with more numbers has its first two in tables and for single studies
 CHOOSE_ON = 1000  # validation studies that the constant is chosen on, at most
-
-Named = str | tuple[str, Mapping[str, Any]]  # a registered name, or one with options
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +56,37 @@ class StudyRow:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All that is known about one set of reports. The first system is the reports themselves."""
+    """The scores of one set of reports and of its baselines. The first system is the reports themselves."""
 
-    card: Card
+    card: ScoreCard
     systems: tuple[System, ...]
-    degeneracy: Degeneracy
+    diversity: Diversity
     problems: Mapping[str, str]  # metric: why it has no score
-    notes: tuple[str, ...]  # what a reader must know, in words
+    notes: tuple[str, ...]  # warnings for the reader of the scores
     studies: tuple[StudyRow, ...]
     statistics: Mapping[str, Array]  # metric: (n, k), rows in the order of `studies`
     metrics: Mapping[str, Mapping[str, Any]]  # metric: its options
-    verbatim_share: float | None = None  # share of references that stand word for word in training
+    verbatim_share: float | None = None  # 0..1: references that are also a training report, word by word
     curves: Mapping[str, tuple[tuple[float, float, int], ...]] = field(default_factory=dict)  # reliability, by metric
 
     @property
+    def degeneracy(self) -> Diversity:
+        """The name of `diversity` in earlier releases."""
+        return self.diversity
+
+    @property
     def scores(self) -> dict[str, float]:
-        """The reports' scores by name."""
+        """Scores of the reports by name."""
         return {line.name: line.value for line in self.systems[0].lines}
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, without texts of single studies."""
+        """Return JSON values, without texts of single studies."""
         return {
             "format": 1,
             "card": card_to_json(self.card),
             "scores": flat_lines(self.card, self.systems),
             "systems": [system_to_json(s) for s in self.systems],
-            "degeneracy": {k: getattr(self.degeneracy, k) for k in self.degeneracy.__slots__},
+            "degeneracy": {k: getattr(self.diversity, k) for k in self.diversity.__slots__},
             "problems": dict(self.problems),
             "notes": list(self.notes),
             "verbatim_share": self.verbatim_share,
@@ -87,168 +99,156 @@ class Evaluation:
 def evaluate(
     predictions: Texts | WritesReports,
     references: Texts | Studies,
-    *,
-    metrics: Sequence[Named] = METRICS,
-    protocol: Named | None = None,
-    sections: Sequence[str] = (),
-    dataset: str = "",
-    split: str = "",
-    background: Background | None = None,
-    images: Mapping[str, Sequence[str]] | None = None,
-    baselines: bool = True,
-    partial: bool = False,
-    resamples: int = 1000,
-    seed: int = 0,
-    name: str = "reports",
-    **how: Any,
+    request: EvaluationRequest | None = None,
+    **options: Unpack[EvaluationOptions],
 ) -> Evaluation:
-    """Score predictions by study id; a list is n-best, best first. `protocol` None: coco, or raw where Java cannot run.
+    """Score predictions against references: texts by study id (a list is n-best, best first), or a model's reports.
 
-    With a model in place of predictions, `references` are its studies (those of `split`), and `how` goes to
-    `model.report_studies`. Raises DataError for predictions that do not fit the references.
+    A model generates a report for each study in `references`. `options` are the fields of `EvaluationRequest`; they
+    replace those of `request`. Raises DataError for predictions that do not fit the references.
     """
-    material = gather(
-        predictions, references, split=split, sections=sections, background=background, images=images, partial=partial,
-        how=how,
-    )  # fmt: skip
-    judge, notes = _judge(metrics, protocol, material, resamples, seed)
-    made, missing = _baselines(judge, material, seed) if baselines else ([], [])
-    card = _card(judge, material, dataset, split)
-    found = _assemble(judge, material, card, made, (*material.notes, *notes, *missing), name)
-    return _beside(found, material, dict(map(_of, metrics))) if material.written else found
+    request = replace(request or EvaluationRequest(), **options)
+    cases = make_evaluation_set(predictions, references, request)
+    scorer, notes = _scorer(cases, request)
+    baselines, missing = _baselines(scorer, cases) if request.baselines else ([], [])
+    card = _card(scorer, cases, request)
+    evaluation = _assemble(scorer, cases, card, baselines, request.name)
+    evaluation = replace(evaluation, notes=(*evaluation.notes, *cases.notes, *notes, *missing))
+    if cases.outputs is None:
+        return evaluation
+    return _add_model_metrics(evaluation, cases.outputs, dict(map(_name_and_options, request.metrics)))
 
 
-def _judge(
-    metrics: Sequence[Named], protocol: Named | None, material: Material, resamples: int, seed: int
-) -> tuple[Judge, list[str]]:
-    """The metrics with the references prepared, and what was chosen where nobody chose."""
+def _scorer(cases: EvaluationSet, request: EvaluationRequest) -> tuple[Scorer, list[str]]:
+    """Return a scorer whose references are prepared, and a note if the usual protocol cannot run."""
     from ..registries import metrics as registered
     from ..registries import protocols
 
-    made = {_of(m)[0]: registered.create(_of(m)[0], **_of(m)[1]) for m in metrics}
-    if material.written:  # those that judge more than the text have their turn in `_beside`
-        made = {name: m for name, m in made.items() if not isinstance(m, ScoresModelOutputs)}
-    training = list(material.background.training.values())
+    named = dict(map(_name_and_options, request.metrics))
+    metrics = {name: registered.create(name, **options) for name, options in named.items()}
+    if cases.outputs is not None:  # `_add_model_metrics` computes the others
+        metrics = {name: m for name, m in metrics.items() if not isinstance(m, ScoresModelOutputs)}
+    training = list(cases.background.training.values())
 
-    def judge(named: Named) -> Judge:
-        name, options = _of(named)
-        chosen = Judge(made, protocols.create(name, **options), material.references, resamples, seed)
-        chosen.learn(training)
-        return chosen
+    def prepared(protocol: Named) -> Scorer:
+        name, options = _name_and_options(protocol)
+        created = protocols.create(name, **options)
+        scorer = Scorer(metrics, created, cases.references, request.resamples, request.seed)
+        scorer.prepare(training)
+        return scorer
 
-    first = judge(protocol or "coco")
-    lost = [m for m in first.problems if made[m].takes == "words" and made[m].language in ("", first.protocol.language)]
-    if protocol is None and lost:
-        return judge("raw"), [f"protocol raw in place of coco: {first.problems[lost[0]]}"]
+    first = prepared(request.protocol or "coco")
+    languages = ("", first.protocol.language)
+    lost = [m for m in first.problems if metrics[m].takes == "words" and metrics[m].language in languages]
+    if request.protocol is None and lost:
+        return prepared("raw"), [f"protocol raw in place of coco: {first.problems[lost[0]]}"]
     return first, []
 
 
-def _beside(found: Evaluation, material: Material, asked: Mapping[str, Mapping[str, Any]]) -> Evaluation:
-    """Add what a model says beside its text: tags, findings, where it looked, as far as the studies have gold."""
+def _add_model_metrics(
+    evaluation: Evaluation, outputs: ModelOutputs, requested: Mapping[str, Mapping[str, Any]]
+) -> Evaluation:
+    """Add the scores of tags, findings and attention, as far as the studies have labels and boxes."""
     from ..registries import metrics as registered
 
-    lines, curves, first = [], dict(found.curves), found.systems[0]
-    outputs = ModelOutputs(
-        material.written,
-        material.studies,
-        material.training,
-        material.grid,
-        found.card.resamples,
-        found.card.seed,
-    )
-    for name in dict.fromkeys((*asked, *(n for n in BESIDE if n in registered))):
-        metric = registered.create(name, **asked.get(name, {}))
+    lines, curves, first = [], dict(evaluation.curves), evaluation.systems[0]
+    for name in dict.fromkeys((*requested, *(n for n in MODEL_METRICS if n in registered))):
+        metric = registered.create(name, **requested.get(name, {}))
         if isinstance(metric, ScoresModelOutputs):
             lines += metric.score_outputs(outputs)
-        if isinstance(metric, DrawsReliability) and (points := metric.reliability(material.written, material.studies)):
+        if isinstance(metric, DrawsReliability) and (points := metric.reliability(outputs.reports, outputs.studies)):
             curves[name] = tuple(points)
-    systems = (replace(first, lines=(*first.lines, *lines)), *found.systems[1:])
-    return replace(found, systems=systems, curves=curves)
+    systems = (replace(first, lines=(*first.lines, *lines)), *evaluation.systems[1:])
+    return replace(evaluation, systems=systems, curves=curves)
 
 
-def _of(named: Named) -> tuple[str, Mapping[str, Any]]:
+def _name_and_options(named: Named) -> tuple[str, Mapping[str, Any]]:
     return (named, {}) if isinstance(named, str) else (named[0], named[1])
 
 
-def _baselines(judge: Judge, material: Material, seed: int) -> tuple[list[Baseline], list[str]]:
-    seeds = range(seed, seed + SEEDS)
-    return imageless.build(material.background, material.ids, seeds, _chooser(judge, material.background))
+def _baselines(scorer: Scorer, cases: EvaluationSet) -> tuple[list[Baseline], list[str]]:
+    seeds = range(scorer.seed, scorer.seed + SEEDS)
+    return build_baselines(cases.background, cases.ids, seeds, _validation_bleu(scorer, cases.background))
 
 
-def _chooser(judge: Judge, background: Background) -> Callable[[str], float] | None:
-    """How good one text is as the report of every validation study: by BLEU-4."""
+def _validation_bleu(scorer: Scorer, background: BaselineData) -> Callable[[str], float] | None:
+    """Return a function that scores one text by BLEU-4 (0..1) as the report of every validation study.
+
+    Use the first 1,000 validation studies. Return None if the protocol cannot prepare the texts on this machine.
+    """
     from ..registries import metrics as registered
 
     bleu, texts = registered.create("bleu"), list(background.validation.values())[:CHOOSE_ON]
     try:
-        references = judge.prepare_references([[t] for t in texts])
+        references = scorer.prepare_references([[t] for t in texts])
     except MetricError:
         return None
-    return lambda text: bleu.compute(judge.prepare_reports([text]) * len(texts), references).value
+    return lambda text: bleu.compute(scorer.prepare_reports([text]) * len(texts), references).value
 
 
-def _card(judge: Judge, material: Material, dataset: str, split: str) -> Card:
-    return Card(
-        _protocol(judge.protocol),
-        material.sections or judge.protocol.sections,
-        dataset,
-        split,
-        fingerprint(dict(zip(material.ids, material.references, strict=True))),
-        fingerprint({"": sorted(material.background.training.values())}) if judge.learns else "",
-        len(material.ids),
-        material.of,
-        judge.seed,
-        judge.resamples,
+def _card(scorer: Scorer, cases: EvaluationSet, request: EvaluationRequest) -> ScoreCard:
+    return ScoreCard(
+        _protocol(scorer.protocol),
+        cases.sections or scorer.protocol.sections,
+        request.dataset,
+        request.split,
+        fingerprint(dict(zip(cases.ids, cases.references, strict=True))),
+        fingerprint({"": sorted(cases.background.training.values())}) if scorer.learns else "",
+        len(cases.ids),
+        cases.of,
+        scorer.seed,
+        scorer.resamples,
     )
 
 
 def _protocol(protocol: TextProtocol) -> str:
-    """Name, version, and the options that somebody set."""
+    """Return the protocol's name and version, and the options that were set."""
     options = "".join(f" {k}={v}" for k, v in sorted(protocol.part_config["options"].items()))
     return f"{protocol.part_config['name']} {protocol.version}{options}"
 
 
 def _assemble(
-    judge: Judge, material: Material, card: Card, made: Sequence[Baseline], notes: Sequence[str], name: str
+    scorer: Scorer, cases: EvaluationSet, card: ScoreCard, baselines: Sequence[Baseline], name: str
 ) -> Evaluation:
-    """Measure everything at one go and put the rows together."""
-    first = [r[0] for r in material.reports]
-    n_best = max(map(len, material.reports))
-    others = [[r[min(k, len(r) - 1)] for r in material.reports] for k in range(1, n_best)]
-    measured = iter(judge.measure([first, *others, *(s for b in made for s in b.reports)]))
-    subsets = _subsets(material)
-    best = next(measured)
-    systems = [_system(judge, name, "", [first], [best], subsets)]
+    """Measure all sets of reports at once and make an evaluation of the results."""
+    first = [r[0] for r in cases.reports]
+    n_best = max(map(len, cases.reports))
+    others = [[r[min(k, len(r) - 1)] for r in cases.reports] for k in range(1, n_best)]
+    results = iter(scorer.measure([first, *others, *(s for b in baselines for s in b.reports)]))
+    subsets = _subsets(cases)
+    best = next(results)
+    ours = Baseline(name, "", (tuple(first),))  # one more row of the table
+    systems = [_system(scorer, ours, [best], subsets)]
     if others:
-        candidates = [best, *(next(measured) for _ in others)]
-        systems.append(_best_of(judge, candidates, f"{name}, best of {n_best}"))
-    for b in made:
-        systems.append(_system(judge, b.name, b.note, b.reports, [next(measured) for _ in b.reports], subsets))
-    told = degeneracy(first, material.references)
+        candidates = [best, *(next(results) for _ in others)]
+        systems.append(_best_of(scorer, candidates, f"{name}, best of {n_best}"))
+    for baseline in baselines:
+        systems.append(_system(scorer, baseline, [next(results) for _ in baseline.reports], subsets))
+    varied = measure_diversity(first, cases.references)
     return Evaluation(
         card,
         tuple(systems),
-        told,
-        judge.problems,
-        (*told.warnings, *judge.caveats(), *notes),
-        _rows(judge, material, best, subsets),
+        varied,
+        scorer.problems,
+        (*varied.warnings, *scorer.caveats()),
+        _study_rows(scorer, cases, best, subsets),
         {k: m.statistics for k, m in best.items() if m.statistics is not None},
-        {k: m.part_config["options"] for k, m in judge.metrics.items()},
+        {k: m.part_config["options"] for k, m in scorer.metrics.items()},
         len(subsets["seen in training"]) / len(first) if "seen in training" in subsets else None,
     )
 
 
-def _subsets(material: Material) -> dict[str, list[int]]:
-    """Studies by what their reference is like; a pair of subsets is there where it is known."""
-    background = material.background
-    found: dict[str, list[int]] = {}
+def _subsets(cases: EvaluationSet) -> dict[str, list[int]]:
+    """Return subsets of the studies by their references: seen and unseen, normal and abnormal, each pair if known."""
+    background = cases.background
+    subsets: dict[str, list[int]] = {}
     if background.training:
         training = {verbatim(t) for t in background.training.values()}
-        seen = [verbatim(r[0]) in training for r in material.references]
-        found |= _halves(seen, "seen in training", "unseen in training")
-    if all(i in background.normal for i in material.ids):
-        found |= _halves([background.normal[i] for i in material.ids], "normal", "abnormal")
-    return found
+        seen = [verbatim(r[0]) in training for r in cases.references]
+        subsets |= _halves(seen, "seen in training", "unseen in training")
+    if all(i in background.normal for i in cases.ids):
+        subsets |= _halves([background.normal[i] for i in cases.ids], "normal", "abnormal")
+    return subsets
 
 
 def _halves(flags: Sequence[bool], yes: str, no: str) -> dict[str, list[int]]:
@@ -256,77 +256,79 @@ def _halves(flags: Sequence[bool], yes: str, no: str) -> dict[str, list[int]]:
 
 
 def _system(
-    judge: Judge,
-    name: str,
-    note: str,
-    sets: Sequence[Sequence[str]],
-    measured: Sequence[Mapping[str, Measured]],
+    scorer: Scorer,
+    row: Baseline,
+    results: Sequence[Mapping[str, MetricResult]],
     subsets: Mapping[str, Sequence[int]],
 ) -> System:
-    """Scores of one system; of several sets (one a seed) the mean, with the range in place of the interval."""
-    alone = len(sets) == 1
+    """Return the scores of one row of the table, with one result for each of its sets of reports.
+
+    Of several sets (one a seed) the scores are means, with the range in place of the interval.
+    """
+    alone = len(row.reports) == 1
     lines = [
         line
-        for metric in judge.working
-        for line in _mean([judge.lines(metric, m[metric], intervals=alone) for m in measured])
+        for metric in scorer.working
+        for line in _mean([scorer.score_lines(metric, r[metric], intervals=alone) for r in results])
     ]
     parts = {
         subset: tuple(
             line
-            for metric in judge.working
+            for metric in scorer.working
             for line in _mean(
                 [
-                    judge.lines(metric, judge.subset(metric, m[metric], s, which), intervals=False)
-                    for s, m in zip(sets, measured, strict=True)
+                    scorer.score_lines(metric, scorer.subset(metric, r[metric], texts, which), intervals=False)
+                    for texts, r in zip(row.reports, results, strict=True)
                 ]
             )
         )
         for subset, which in subsets.items()
         if which
     }
-    return System(name, tuple(lines), parts, note, {k: len(w) for k, w in subsets.items()})
+    return System(row.name, tuple(lines), parts, row.note, {k: len(w) for k, w in subsets.items()})
 
 
 def _mean(sets: Sequence[Sequence[ScoreLine]]) -> list[ScoreLine]:
-    """The lines of one set, or their means over several with their ranges."""
+    """Return the lines of one set, or their means over several sets with their ranges."""
     if len(sets) == 1:
         return list(sets[0])
-    found = []
+    means = []
     for same in zip(*sets, strict=True):
         values = [line.value for line in same]
-        one = same[0]
         mean = sum(values) / len(values)
-        found.append(ScoreLine(one.name, mean, min(values), max(values), one.higher_is_better, one.metric, one.version))
-    return found
+        means.append(replace(same[0], value=mean, low=min(values), high=max(values)))
+    return means
 
 
-def _best_of(judge: Judge, candidates: Sequence[Mapping[str, Measured]], name: str) -> System:
-    """The best candidate of each study by each metric's headline score: an oracle, no model's score."""
+def _best_of(scorer: Scorer, candidates: Sequence[Mapping[str, MetricResult]], name: str) -> System:
+    """Return the scores of the best candidate of each study by each metric's headline: an oracle, no model's score."""
     import numpy as np
 
     lines = []
-    for metric in judge.working:
-        measured = [c[metric].statistics for c in candidates]
-        if any(m is None for m in measured):
+    for metric in scorer.working:
+        statistics = [c[metric].statistics for c in candidates]
+        if any(s is None for s in statistics):
             continue
-        rows = np.stack([m for m in measured if m is not None])  # (candidates, n, k)
-        sign = 1 if judge.metrics[metric].higher_is_better else -1
-        headline = np.stack([next(iter(judge.each(metric, Measured(statistics=r)).values())) for r in rows])
+        rows = np.stack([s for s in statistics if s is not None])  # (candidates, n, k)
+        sign = 1 if scorer.metrics[metric].higher_is_better else -1
+        headline = np.stack(
+            [next(iter(scorer.study_scores(metric, MetricResult(statistics=r)).values())) for r in rows]
+        )
         chosen = rows[(sign * headline).argmax(0), np.arange(rows.shape[1])]  # (n, k)
-        lines += judge.lines(metric, Measured(statistics=chosen))
+        lines += scorer.score_lines(metric, MetricResult(statistics=chosen))
     note = f"ORACLE: of {len(candidates)} candidates the one that scores best against the reference, for each metric"
     return System(name, tuple(lines), {}, note)
 
 
-def _rows(
-    judge: Judge, material: Material, measured: Mapping[str, Measured], subsets: Mapping[str, Sequence[int]]
+def _study_rows(
+    scorer: Scorer, cases: EvaluationSet, results: Mapping[str, MetricResult], subsets: Mapping[str, Sequence[int]]
 ) -> tuple[StudyRow, ...]:
     each: dict[str, list[float]] = {}
-    for name, m in measured.items():
-        parts = judge.each(name, m)
-        each |= parts if len(parts) <= MOST else dict(islice(parts.items(), 2))
+    for name, result in results.items():
+        parts = scorer.study_scores(name, result)
+        each |= parts if len(parts) <= MAX_HEADLINES else dict(islice(parts.items(), 2))
     belongs = {name: set(which) for name, which in subsets.items()}
-    labels = _labels(judge, material)
+    labels = _labels(scorer, cases)
     return tuple(
         StudyRow(
             id,
@@ -335,19 +337,19 @@ def _rows(
             {part: values[i] for part, values in each.items()},
             tuple(name for name, which in belongs.items() if i in which),
             labels[i] if labels else {},
-            tuple(material.images.get(id, ())),
+            tuple(cases.images.get(id, ())),
         )
-        for i, (id, report, refs) in enumerate(zip(material.ids, material.reports, material.references, strict=True))
+        for i, (id, report, refs) in enumerate(zip(cases.ids, cases.reports, cases.references, strict=True))
     )
 
 
-def _labels(judge: Judge, material: Material) -> list[dict[str, tuple[float | None, float | None]]]:
-    """What the first metric that reads findings finds in reports and references; nothing where none does."""
-    for name in judge.working:
-        metric = judge.metrics[name]
+def _labels(scorer: Scorer, cases: EvaluationSet) -> list[dict[str, tuple[float | None, float | None]]]:
+    """Return the findings in each report and reference by the first metric that reads findings; [] if none does."""
+    for name in scorer.working:
+        metric = scorer.metrics[name]
         if isinstance(metric, HasLabels):
-            ours = metric.labels([r[0] for r in material.reports])
-            theirs = metric.labels([r[0] for r in material.references])
+            ours = metric.labels([r[0] for r in cases.reports])
+            theirs = metric.labels([r[0] for r in cases.references])
             pairs = zip(ours, theirs, strict=True)
             return [{k: (a.get(k), b.get(k)) for k in dict.fromkeys((*b, *a))} for a, b in pairs]
     return []

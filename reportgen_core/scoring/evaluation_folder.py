@@ -20,22 +20,22 @@ from ..files.atomic import atomic_write
 from ..files.json_files import read_json
 from .evaluation import Evaluation
 from .score_tables import as_csv, as_json, as_latex, as_markdown, tables
-from .scorecard import Card, System, card_from_json, system_from_json
+from .scorecard import ScoreCard, System, card_from_json, system_from_json
 
 if TYPE_CHECKING:
     from ..types import Array
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What a comparison needs of an evaluation."""
+class SavedEvaluation:
+    """An evaluation read from a folder, as far as a comparison needs it."""
 
     name: str
-    card: Card
+    card: ScoreCard
     systems: tuple[System, ...]
     studies: tuple[str, ...]
     metrics: Mapping[str, Mapping[str, Any]]  # registered name: options
-    statistics: Mapping[str, Array]  # (n, k); empty where the file is not there
+    statistics: Mapping[str, Array]  # (n, k) by metric; {} if the folder has no file of them
 
 
 def save_evaluation(evaluation: Evaluation, folder: Path) -> None:
@@ -58,8 +58,8 @@ def save_evaluation(evaluation: Evaluation, folder: Path) -> None:
         atomic_write(folder / "statistics.safetensors", save(dict(evaluation.statistics)))
 
 
-def load_run(path: Path) -> Run:
-    """A folder that `save_evaluation` wrote, or its scores.json. Raises DataError."""
+def load_evaluation(path: Path) -> SavedEvaluation:
+    """Read a folder that `save_evaluation` wrote, or its scores.json. Raises DataError."""
     file = path / "scores.json" if path.is_dir() else path
     values = read_json(file, DataError, hint="rg eval --out FOLDER writes one")
     try:
@@ -71,7 +71,7 @@ def load_run(path: Path) -> Run:
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise DataError(f"{file}: no scores that rg eval --out wrote: {type(e).__name__}: {e}") from e
     name = systems[0].name if systems and systems[0].name != "reports" else file.resolve().parent.name
-    return Run(name, card, systems, studies, metrics, _statistics(file.parent / "statistics.safetensors"))
+    return SavedEvaluation(name, card, systems, studies, metrics, _statistics(file.parent / "statistics.safetensors"))
 
 
 def _statistics(path: Path) -> dict[str, Array]:

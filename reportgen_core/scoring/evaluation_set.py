@@ -1,21 +1,69 @@
-"""Brings predictions and references together by study id: from texts, from studies, or from a model and its studies."""
+"""What is scored: predictions and references, paired by study id; from texts, from studies, or by a model's reports."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from ..errors import DataError
+from ..metric import ModelOutputs
 from ..types import Collection, GenerationSettings, Report, Study
-from .baselines import Background
+from .baselines import BaselineData
 
-SHOWN = 5  # ids named in a message
+METRICS = ("bleu", "meteor", "rouge-l", "cider", "chexpert-rules")
 SECTIONS = ("findings",)
+MAX_IDS_SHOWN = 5  # in a message
 
 Texts = Mapping[str, "str | Sequence[str]"]
 Studies = Collection | Sequence[Study]
+Named = str | tuple[str, Mapping[str, Any]]  # a registered name, or one with options
+
+
+class EvaluationOptions(TypedDict, total=False):
+    """The keywords of `evaluate`; see `EvaluationRequest`."""
+
+    metrics: Sequence[Named]
+    protocol: Named | None
+    sections: Sequence[str]
+    dataset: str
+    split: str
+    background: BaselineData | None
+    images: Mapping[str, Sequence[str]] | None
+    baselines: bool
+    partial: bool
+    resamples: int
+    seed: int
+    name: str
+    settings: GenerationSettings | None
+    batch_size: int
+    precision: str
+    workers: int
+    cache: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRequest:
+    """How reports are scored, and how a model that is scored generates them."""
+
+    metrics: Sequence[Named] = METRICS
+    protocol: Named | None = None  # how texts become words; None: coco, or raw if Java cannot run
+    sections: Sequence[str] = ()  # of the references; (): those that the model was trained on, else the findings
+    dataset: str = ""  # its name, for the score card
+    split: str = ""  # the studies to score; "": all
+    background: BaselineData | None = None  # None: of the other splits of the studies
+    images: Mapping[str, Sequence[str]] | None = None  # image files by study; None: those of the studies
+    baselines: bool = True  # score the baselines too
+    partial: bool = False  # score the studies that have a prediction, and mark the scores
+    resamples: int = 1000  # of the bootstrap; 0: no intervals
+    seed: int = 0
+    name: str = "reports"  # what the tables call the reports
+    settings: GenerationSettings | None = None  # this and the rest are for a model
+    batch_size: int = 32
+    precision: str = "auto"
+    workers: int = 0  # processes that read images
+    cache: Path | None = None  # a folder for resized images
 
 
 class WritesReports(Protocol):
@@ -35,70 +83,85 @@ class WritesReports(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """What is to be scored, study by study."""
+class EvaluationSet:
+    """Predictions, references and what else is scored, study by study."""
 
     ids: tuple[str, ...]
     reports: tuple[tuple[str, ...], ...]  # n-best, best first
     references: tuple[tuple[str, ...], ...]
-    of: int  # studies with a reference, those without a prediction counted
-    background: Background = field(default_factory=Background)
+    of: int  # studies with a reference, including those without a prediction
+    background: BaselineData = field(default_factory=BaselineData)
     sections: tuple[str, ...] = ()
     images: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    written: tuple[Report, ...] = ()  # all that a model said, in the order of `ids`; empty where texts were given
-    studies: tuple[Study, ...] = ()  # likewise
-    training: tuple[Study, ...] = ()
-    grid: tuple[int, int, int] | None = None  # of the model's attention
+    outputs: ModelOutputs | None = None  # of the scored model, in the order of `ids`; None if texts were given
 
 
-def gather(
-    predictions: Texts | WritesReports,
-    references: Texts | Studies,
-    *,
-    split: str = "",
-    sections: Sequence[str] = (),
-    background: Background | None = None,
-    images: Mapping[str, Sequence[str]] | None = None,
-    partial: bool = False,
-    how: Mapping[str, Any] | None = None,
-) -> Material:
-    """The material of an evaluation; a model writes its reports here. `how` is for `report_studies`."""
+def make_evaluation_set(
+    predictions: Texts | WritesReports, references: Texts | Studies, request: EvaluationRequest
+) -> EvaluationSet:
+    """Pair predictions and references by study id. A model generates its reports here.
+
+    Raises DataError if predictions and references do not fit together.
+    """
     if isinstance(references, Mapping):
         if not isinstance(predictions, Mapping):
             raise DataError("a model is evaluated on studies, not on texts: give a Collection or a list of Study")
-        found = align(predictions, references, partial=partial)
-        return replace(found, background=background or Background(), sections=tuple(sections), images=images or {})
-    chosen = tuple(sections) or _sections_of(predictions)
-    studies = _of_split(references, split)
-    texts = {s.id: s.text(chosen) for s in studies}
-    reports: dict[str, Report] = {}
-    grid = None
-    if not isinstance(predictions, Mapping):
-        model, predictions = predictions, {}
-        reports = _write(model, [s for s in studies if texts[s.id]], how or {})
-        predictions = {id: (r.text, *r.alternatives) for id, r in reports.items()}
-        grid = getattr(getattr(getattr(model, "encoder", None), "features", None), "grid", None)
-    found = align(predictions, texts, partial=partial)
-    by_id = {s.id: s for s in studies}
+        pairs = pair_by_id(predictions, references, partial=request.partial)
+        background = request.background or BaselineData()
+        return replace(pairs, background=background, sections=tuple(request.sections), images=request.images or {})
+    sections = tuple(request.sections) or _sections_of(predictions)
+    studies = _of_split(references, request.split)
+    texts = {s.id: s.text(sections) for s in studies}
+    if isinstance(predictions, Mapping):
+        pairs = pair_by_id(predictions, texts, partial=request.partial)
+    else:
+        reports = _generate(predictions, [s for s in studies if texts[s.id]], request)
+        written = {id: (r.text, *r.alternatives) for id, r in reports.items()}
+        pairs = pair_by_id(written, texts, partial=request.partial)
+        pairs = replace(pairs, outputs=_outputs(predictions, pairs.ids, reports, references, studies, request))
     return replace(
-        found,
-        background=background or background_of(references, studies, chosen),
-        sections=chosen,
-        images=images or {s.id: [str(v.path) for v in s.views] for s in studies},
-        written=tuple(reports[i] for i in found.ids) if reports else (),
-        studies=tuple(by_id[i] for i in found.ids) if reports else (),
-        training=tuple(s for s in _all(references) if s.split == "train" and s.id not in by_id),
-        grid=grid,
+        pairs,
+        background=request.background or background_of(references, studies, sections),
+        sections=sections,
+        images=request.images or {s.id: [str(v.path) for v in s.views] for s in studies},
     )
 
 
-def align(predictions: Texts, references: Texts, *, partial: bool = False) -> Material:
-    """Predictions beside references, in the order of the references. Studies with an empty reference are left out.
+def _generate(model: WritesReports, studies: Sequence[Study], request: EvaluationRequest) -> dict[str, Report]:
+    """Return the model's reports by study. A study that could not be read is left out."""
+    reports = model.report_studies(
+        studies, settings=request.settings, batch_size=request.batch_size, precision=request.precision,
+        workers=request.workers, cache=request.cache,
+    )  # fmt: skip
+    return {r.study: r for r in reports if r.text or not r.problem}
 
-    Raises DataError for predictions without a reference, and for missing ones unless `partial`.
+
+def _outputs(
+    model: object,
+    ids: Sequence[str],
+    reports: Mapping[str, Report],
+    source: Studies,
+    studies: Sequence[Study],
+    request: EvaluationRequest,
+) -> ModelOutputs:
+    by_id = {s.id: s for s in studies}
+    return ModelOutputs(
+        tuple(reports[i] for i in ids),
+        tuple(by_id[i] for i in ids),
+        training=tuple(s for s in _all(source) if s.split == "train" and s.id not in by_id),
+        grid=getattr(getattr(getattr(model, "encoder", None), "features", None), "grid", None),
+        resamples=request.resamples,
+        seed=request.seed,
+    )
+
+
+def pair_by_id(predictions: Texts, references: Texts, *, partial: bool = False) -> EvaluationSet:
+    """Pair predictions and references by study id, in the order of the references. Leave out empty references.
+
+    Raises DataError for predictions without a reference and for missing predictions, unless `partial`.
     """
-    refs = {id: kept for id, t in references.items() if (kept := tuple(x for x in _texts(t) if x.strip()))}
+    refs = {id: texts for id, t in references.items() if (texts := tuple(x for x in _texts(t) if x.strip()))}
     empty = [id for id in references if id not in refs]
     unknown = [id for id in predictions if id not in references]
     missing = [id for id in refs if id not in predictions]
@@ -123,12 +186,12 @@ def align(predictions: Texts, references: Texts, *, partial: bool = False) -> Ma
         notes.append(f"{_named(empty, 'study', 'studies')} with an empty reference, left out")
     if all(report[0] in refs[id] for id, report in zip(ids, reports, strict=True)):
         notes.append("every prediction equals a reference of its study: are these the right files?")
-    return Material(ids, reports, tuple(refs[id] for id in ids), len(refs), notes=tuple(notes))
+    return EvaluationSet(ids, reports, tuple(refs[id] for id in ids), len(refs), notes=tuple(notes))
 
 
-def background_of(source: Studies, scored: Sequence[Study], sections: Sequence[str]) -> Background:
-    """What the other splits of a collection say."""
-    studies = source.studies if isinstance(source, Collection) else source
+def background_of(source: Studies, scored: Sequence[Study], sections: Sequence[str]) -> BaselineData:
+    """Return what baselines need from the other splits of `source`. Studies in `scored` are no training studies."""
+    studies = _all(source)
     texts = {
         name: {s.id: t for s in studies if s.split == name and (t := s.text(sections))} for name in ("train", "val")
     }
@@ -137,11 +200,11 @@ def background_of(source: Studies, scored: Sequence[Study], sections: Sequence[s
     normal = {s.id: bool(s.extra["normal"]) for s in scored if "normal" in s.extra}
     training = {i: t for i, t in texts["train"].items() if i not in here}
     validation = {i: t for i, t in texts["val"].items() if i not in here}
-    return Background(training, validation, tags, normal)
+    return BaselineData(training, validation, tags, normal)
 
 
 def _sections_of(model: object) -> tuple[str, ...]:
-    """What the model was trained to write."""
+    """Return the sections that the model was trained to generate; those of SECTIONS for texts."""
     return tuple(getattr(getattr(model, "text", None), "sections", SECTIONS))
 
 
@@ -158,17 +221,12 @@ def _all(source: Studies) -> Sequence[Study]:
     return source.studies if isinstance(source, Collection) else source
 
 
-def _write(model: WritesReports, studies: Sequence[Study], how: Mapping[str, Any]) -> dict[str, Report]:
-    """The model's reports by study; one that could not be read is missing."""
-    return {r.study: r for r in model.report_studies(studies, **how) if r.text or not r.problem}
-
-
 def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _named(ids: Sequence[str], one: str, many: str = "") -> str:
-    """`7 studies (a, b, c, d, e and 2 more)`."""
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+    """Return a count with the first ids: `7 studies (a, b, c, d, e and 2 more)`."""
+    more = f" and {len(ids) - MAX_IDS_SHOWN} more" if len(ids) > MAX_IDS_SHOWN else ""
     word = one if len(ids) == 1 else many or one + "s"
-    return f"{len(ids)} {word} ({', '.join(ids[:SHOWN])}{more})"
+    return f"{len(ids)} {word} ({', '.join(ids[:MAX_IDS_SHOWN])}{more})"

@@ -1,7 +1,7 @@
 """Recall, precision, average precision and median rank of ranked lists: of tags, of retrieved sentences and reports.
 
-All are means over the queries that have something to find. Average precision at k divides by what could be found in k
-places, min(k, relevant), so that a perfect list scores 1.
+All are means over the queries that have a relevant item. Average precision at k divides by the number of items that k
+places can hold, min(k, relevant), so that a perfect list scores 1.
 """
 
 from __future__ import annotations
@@ -27,24 +27,27 @@ def ranking_lines(
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[ScoreLine]:
-    """`name recall@5` and the like, with intervals over the queries. `ranked[i]` is best first."""
+    """Return scores such as `name recall@5`, with intervals over the queries; [] if no query has a relevant item.
+
+    `ranked[i]` and `relevant[i]` belong to query i; `ranked[i]` is best first.
+    """
     import numpy as np
 
-    asked = [(list(r), set(wanted)) for r, wanted in zip(ranked, relevant, strict=True) if wanted]
-    if not asked:
+    queries = [(list(r), set(wanted)) for r, wanted in zip(ranked, relevant, strict=True) if wanted]
+    if not queries:
         return []
     names = [f"{name} {word}@{k}" for k in ks for word in words]
-    rows = np.array([[1.0, *(_WORDS[word](r, wanted, k) for k in ks for word in words)] for r, wanted in asked])
+    rows = np.array([[1.0, *(_WORDS[word](r, wanted, k) for k in ks for word in words)] for r, wanted in queries])
 
     def means(totals: Array) -> dict[str, Array]:
         return {n: totals[..., i + 1] / totals[..., 0] for i, n in enumerate(names)}
 
     ends = bootstrap(rows, means, resamples=resamples, seed=seed) if resamples else {}
-    found = []
+    lines = []
     for n, value in means(rows.sum(0)).items():
         low, high = ends.get(n, (None, None))
-        found.append(ScoreLine(n, float(value), low, high, True, name, version))
-    return found
+        lines.append(ScoreLine(n, float(value), low, high, True, name, version))
+    return lines
 
 
 def median_rank_line(
@@ -56,10 +59,10 @@ def median_rank_line(
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[ScoreLine]:
-    """`name median-rank`: the median place, from 1, of the first relevant item, over the queries that have one to find.
+    """Return `name median-rank`: the median over queries of the place, from 1, of the first relevant item.
 
-    Where none of them is in the list its place is one after the end. The median of an even number is the mean of the
-    middle two. The interval draws queries.
+    A relevant item that is not in the list has the place after its end. The median of an even number of places is the
+    mean of the middle two. The interval draws queries. Return [] if no query has a relevant item.
     """
     import numpy as np
 
@@ -83,11 +86,11 @@ def _precision(ranked: list[str], wanted: set[str], k: int) -> float:
 
 
 def _average_precision(ranked: list[str], wanted: set[str], k: int) -> float:
-    found = total = 0.0
+    hits = total = 0.0
     for place, item in enumerate(ranked[:k], 1):
         if item in wanted:
-            found += 1
-            total += found / place
+            hits += 1
+            total += hits / place
     return total / min(k, len(wanted))
 
 

@@ -1,6 +1,6 @@
 """Evaluations as tables: plain rows for a terminal, Markdown, LaTeX, CSV and JSON. Retrieval figures use the same code.
 
-A cell never stands alone: the arrow says which way is better, the foot says how the numbers were made.
+The arrow in a header says which way is better, and the foot of a table how its numbers were computed.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..types import ScoreLine
-from .diversity import Degeneracy
-from .evaluation import MOST, Evaluation
-from .scorecard import Card, System, flat_lines, sentence
+from .diversity import Diversity
+from .evaluation import MAX_HEADLINES, Evaluation
+from .scorecard import ScoreCard, System, describe_card, flat_lines
 
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Cells as they are printed. The first column names the row."""
+class PrintedTable:
+    """A table of cells as they are printed. The first column names the row."""
 
     title: str
     header: tuple[str, ...]
@@ -31,44 +31,48 @@ class Table:
     foot: tuple[str, ...] = ()
 
 
-def tables(evaluation: Evaluation) -> list[Table]:
-    """The scores, the subsets, and the metrics that have many numbers."""
+def tables(evaluation: Evaluation) -> list[PrintedTable]:
+    """Return the tables of an evaluation: scores, subsets, metrics with many numbers, and diversity."""
     return [
         overview(evaluation.systems, foot(evaluation)),
         *subsets(evaluation.systems),
         *details(evaluation.systems),
-        variety(evaluation.degeneracy),
+        variety(evaluation.diversity),
     ]
 
 
-def variety(found: Degeneracy) -> Table:
-    """Does the model say different things: its reports beside the references."""
+def variety(diversity: Diversity) -> PrintedTable:
+    """Return how varied the reports are, compared with the references."""
     rows = (
-        ("different outputs", f"{found.distinct} of {found.reports}", f"{found.reference_distinct} of {found.reports}"),
-        ("share of the commonest", f"{found.commonest_share:.1%}", f"{found.reference_commonest_share:.1%}"),
-        ("distinct-1", number(found.distinct_1), number(found.reference_distinct_1)),
-        ("distinct-2", number(found.distinct_2), number(found.reference_distinct_2)),
-        ("say a sentence twice", f"{found.repeating:.1%}", f"{found.reference_repeating:.1%}"),
-        ("words", f"{found.length:.1f}", f"{found.reference_length:.1f}"),
-        ("empty", str(found.empty), ""),
+        (
+            "different outputs",
+            f"{diversity.distinct} of {diversity.reports}",
+            f"{diversity.reference_distinct} of {diversity.reports}",
+        ),
+        ("share of the commonest", f"{diversity.commonest_share:.1%}", f"{diversity.reference_commonest_share:.1%}"),
+        ("distinct-1", number(diversity.distinct_1), number(diversity.reference_distinct_1)),
+        ("distinct-2", number(diversity.distinct_2), number(diversity.reference_distinct_2)),
+        ("say a sentence twice", f"{diversity.repeating:.1%}", f"{diversity.reference_repeating:.1%}"),
+        ("words", f"{diversity.length:.1f}", f"{diversity.reference_length:.1f}"),
+        ("empty", str(diversity.empty), ""),
     )
-    return Table("Variety", ("", "reports", "references"), rows)
+    return PrintedTable("Variety", ("", "reports", "references"), rows)
 
 
 def foot(evaluation: Evaluation) -> tuple[str, ...]:
-    """How the numbers were made, and what must be known about them."""
+    """Return how the numbers were computed, notes, and the metrics that have no score."""
     versions = {line.metric: line.version for line in evaluation.systems[0].lines}
-    said = [sentence(evaluation.card), "metrics: " + ", ".join(f"{m} {v}".strip() for m, v in versions.items())]
+    lines = [describe_card(evaluation.card), "metrics: " + ", ".join(f"{m} {v}".strip() for m, v in versions.items())]
     if evaluation.verbatim_share is not None:
-        said.append(f"{evaluation.verbatim_share:.1%} of the references stand word for word in training")
-    said += [f"{s.name}: {s.note}" for s in evaluation.systems if s.note]
-    said += [f"note: {n}" for n in evaluation.notes]
-    said += [f"no {metric}: {why}" for metric, why in evaluation.problems.items()]
-    return tuple(said)
+        lines.append(f"{evaluation.verbatim_share:.1%} of the references stand word for word in training")
+    lines += [f"{s.name}: {s.note}" for s in evaluation.systems if s.note]
+    lines += [f"note: {n}" for n in evaluation.notes]
+    lines += [f"no {metric}: {why}" for metric, why in evaluation.problems.items()]
+    return tuple(lines)
 
 
-def overview(systems: Sequence[System], said: tuple[str, ...] = (), title: str = "Scores") -> Table:
-    """A row a system, with a row of intervals under it where it has them."""
+def overview(systems: Sequence[System], foot: tuple[str, ...] = (), title: str = "Scores") -> PrintedTable:
+    """Return a row for each system, followed by a row of intervals if it has them."""
     shown = headlines(systems[0].lines)
     rows: list[tuple[str, ...]] = []
     for system in systems:
@@ -77,20 +81,20 @@ def overview(systems: Sequence[System], said: tuple[str, ...] = (), title: str =
         if any(line and line.low is not None for line in lines):
             word = "  range" if "mean of" in system.note else "  95 %"
             rows.append((word, *(interval(line) if line else "" for line in lines)))
-    return Table(title, ("", *(f"{line.name} {line.arrow}" for line in shown)), tuple(rows), said)
+    return PrintedTable(title, ("", *(f"{line.name} {line.arrow}" for line in shown)), tuple(rows), foot)
 
 
 def headlines(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
-    """The numbers that stand in the first table."""
-    found: list[ScoreLine] = []
+    """Return the scores of the first table: all of a metric with few numbers, else its first two."""
+    shown: list[ScoreLine] = []
     for metric in dict.fromkeys(line.metric for line in lines):
         own = [line for line in lines if line.metric == metric]
-        found += sorted(own, key=lambda line: line.name) if len(own) <= MOST else own[:2]
-    return found
+        shown += sorted(own, key=lambda line: line.name) if len(own) <= MAX_HEADLINES else own[:2]
+    return shown
 
 
-def subsets(systems: Sequence[System]) -> list[Table]:
-    """Seen and unseen, normal and abnormal references, for every system; no table where nothing is known."""
+def subsets(systems: Sequence[System]) -> list[PrintedTable]:
+    """Return the scores of every system on the subsets of the studies; [] if there are no subsets."""
     names = list(systems[0].subsets)
     if not names:
         return []
@@ -102,24 +106,24 @@ def subsets(systems: Sequence[System]) -> list[Table]:
             if values:
                 size = (system.size or {}).get(name, 0)
                 rows.append((f"{system.name}: {name} ({size})", *(number(values.get(line.name)) for line in shown)))
-    return [Table("By reference", ("", *(f"{line.name} {line.arrow}" for line in shown)), tuple(rows))]
+    return [PrintedTable("By reference", ("", *(f"{line.name} {line.arrow}" for line in shown)), tuple(rows))]
 
 
 WORDS = ("precision", "recall", "f1", "accuracy", "auc", "references")  # ends of names that become columns
 
 
-def details(systems: Sequence[System]) -> list[Table]:
-    """All numbers of each metric that has many: a row a class or average, with the baselines' last column beside."""
+def details(systems: Sequence[System]) -> list[PrintedTable]:
+    """Return a table for each metric with many numbers: a row for each class or average, a column for each baseline."""
     first = systems[0].lines
-    found = []
+    shown = []
     for metric in dict.fromkeys(line.metric for line in first):
         own = [line for line in first if line.metric == metric]
-        if len(own) > MOST:
-            found.append(_by_class(metric, own, systems))
-    return found
+        if len(own) > MAX_HEADLINES:
+            shown.append(_by_class(metric, own, systems))
+    return shown
 
 
-def _by_class(metric: str, own: Sequence[ScoreLine], systems: Sequence[System]) -> Table:
+def _by_class(metric: str, own: Sequence[ScoreLine], systems: Sequence[System]) -> PrintedTable:
     subjects: dict[str, dict[str, ScoreLine]] = {}
     for line in own:
         subject, _, word = line.name.removeprefix(metric).strip().rpartition(" ")
@@ -134,7 +138,7 @@ def _by_class(metric: str, own: Sequence[ScoreLine], systems: Sequence[System]) 
         cells = [_count(lines[w]) if w == "references" and w in lines else number(_value(lines.get(w))) for w in words]
         others = [number(_value(s.line(shown.name) if shown else None)) for s in systems[1:]]
         rows.append((subject, *cells, interval(shown) if shown else "", *others))
-    return Table(f"{metric} {own[0].version} of {systems[0].name}", tuple(header), tuple(rows))
+    return PrintedTable(f"{metric} {own[0].version} of {systems[0].name}", tuple(header), tuple(rows))
 
 
 def _value(line: ScoreLine | None) -> float | None:
@@ -146,12 +150,12 @@ def _count(line: ScoreLine) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three decimals; a dash where there is no number."""
+    """Return three decimals; a dash for None and NaN."""
     return "–" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def interval(line: ScoreLine) -> str:
-    """`.134-.161`."""
+    """Return the interval as `.134-.161`; "" if there is none."""
     if line.low is None or line.high is None or math.isnan(line.low):
         return ""
     return f"{_short(line.low)}-{_short(line.high)}"
@@ -161,8 +165,8 @@ def _short(value: float) -> str:
     return f"{value:.3f}".removeprefix("0") if value >= 0 else f"{value:.3f}".replace("-0.", "-.")
 
 
-def as_markdown(shown: Iterable[Table]) -> str:
-    """GitHub's tables with the foot under each."""
+def as_markdown(shown: Iterable[PrintedTable]) -> str:
+    """Return tables in GitHub's Markdown, each with its foot."""
     parts = []
     for table in shown:
         header = "| " + " | ".join(_bars(c) for c in table.header) + " |"
@@ -185,8 +189,8 @@ _LATEX = {
 }  # fmt: skip
 
 
-def as_latex(shown: Iterable[Table]) -> str:
-    """tabular environments with booktabs rules; the foot stands in the caption."""
+def as_latex(shown: Iterable[PrintedTable]) -> str:
+    """Return tabular environments with booktabs rules; the foot is in the caption."""
     parts = []
     for table in shown:
         lines = [
@@ -209,8 +213,8 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in text)
 
 
-def as_csv(card: Card, systems: Sequence[System]) -> str:
-    """One row a number, with everything its card says."""
+def as_csv(card: ScoreCard, systems: Sequence[System]) -> str:
+    """Return CSV with a row for each number and the fields of its card."""
     rows = flat_lines(card, systems)
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]) if rows else ["system"], lineterminator="\n")
@@ -220,7 +224,7 @@ def as_csv(card: Card, systems: Sequence[System]) -> str:
 
 
 def as_json(values: object) -> str:
-    """Indented JSON; a number that is none (NaN) becomes null."""
+    """Return indented JSON. NaN and infinity become null."""
     return json.dumps(_finite(values), ensure_ascii=False, indent=1) + "\n"
 
 

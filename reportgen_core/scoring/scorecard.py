@@ -1,6 +1,6 @@
-"""Scores that say how they were made: each carries protocol, sections, split, number of studies, version and seed.
+"""Score cards record how scores were computed: protocol, sections, split, number of studies, version and seed.
 
-Two lines may stand in one table when `unlike` finds nothing between their cards.
+Two scores may be in one table if `card_differences` of their cards is empty.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from ..types import ScoreLine
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """How the scores of one evaluation were made."""
+class ScoreCard:
+    """How the scores of one evaluation were computed."""
 
     protocol: str  # "r2gen 1": name and version
-    sections: tuple[str, ...] = ()  # of the references; empty: nobody said
+    sections: tuple[str, ...] = ()  # of the references; (): not stated
     dataset: str = ""
     split: str = ""
     split_hash: str = ""  # of ids and references: equal hashes mean the same studies and the same reference texts
-    training_hash: str = ""  # of the training reports that the protocol learnt from; empty where it learns nothing
+    training_hash: str = ""  # of the training reports that the protocol learnt from; "" if it learns nothing
     n: int = 0  # studies scored
     of: int = 0  # studies with a reference; n < of marks a partial score
     seed: int = 0
@@ -37,7 +37,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Whose scores: the reports that are judged, or a baseline."""
+    """The scores of the evaluated reports, or of a baseline."""
 
     name: str
     lines: tuple[ScoreLine, ...]
@@ -46,12 +46,12 @@ class System:
     size: Mapping[str, int] | None = None  # studies in each subset
 
     def line(self, name: str) -> ScoreLine | None:
-        """The line of that name."""
+        """Return the line of that name; None if there is none."""
         return next((line for line in self.lines if line.name == name), None)
 
 
-def unlike(a: Card, b: Card) -> list[str]:
-    """What keeps two cards out of one table, in words; empty where nothing does."""
+def card_differences(a: ScoreCard, b: ScoreCard) -> list[str]:
+    """Return the reasons why scores of two cards cannot be compared; [] if they can."""
     words = {
         "protocol": "protocol",
         "sections": "sections",
@@ -59,16 +59,16 @@ def unlike(a: Card, b: Card) -> list[str]:
         "training_hash": "training reports behind the protocol",
         "n": "number of studies",
     }
-    found = []
+    differences = []
     for field, word in words.items():
         ours, theirs = getattr(a, field), getattr(b, field)
         if ours != theirs:
-            found.append(f"{word}: {_said(ours)} against {_said(theirs)}")
-    return found
+            differences.append(f"{word}: {_shown(ours)} against {_shown(theirs)}")
+    return differences
 
 
-def unlike_lines(a: Iterable[ScoreLine], b: Iterable[ScoreLine]) -> list[str]:
-    """Scores of one name that were made by different versions of a metric."""
+def version_differences(a: Iterable[ScoreLine], b: Iterable[ScoreLine]) -> list[str]:
+    """Return a line for each score that is in both, by different versions of its metric."""
     versions = {line.name: line.version for line in a}
     return [
         f"{line.name}: version {versions[line.name]} against {line.version}"
@@ -77,20 +77,20 @@ def unlike_lines(a: Iterable[ScoreLine], b: Iterable[ScoreLine]) -> list[str]:
     ]
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return " then ".join(value) or "not stated"
     return str(value) or "none"
 
 
 def fingerprint(texts: Mapping[str, Sequence[str]]) -> str:
-    """12 hexadecimal digits that change with any id or text, and not with their order."""
+    """Return 12 hexadecimal digits that depend on every id and text, and not on their order."""
     rows = sorted((id, list(t)) for id, t in texts.items())
     return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def flat_lines(card: Card, systems: Iterable[System]) -> list[dict[str, Any]]:
-    """One row a number with all that its card says, for JSON and CSV: no number leaves without its protocol."""
+def flat_lines(card: ScoreCard, systems: Iterable[System]) -> list[dict[str, Any]]:
+    """Return a row for each number with the fields of its card, for JSON and CSV: every number has its protocol."""
     rows = []
     for system in systems:
         for subset, lines in {"all": system.lines, **system.subsets}.items():
@@ -121,19 +121,19 @@ def flat_lines(card: Card, systems: Iterable[System]) -> list[dict[str, Any]]:
     return rows
 
 
-def card_to_json(card: Card) -> dict[str, Any]:
-    """JSON values."""
+def card_to_json(card: ScoreCard) -> dict[str, Any]:
+    """Return a card as JSON values."""
     return {**asdict(card), "sections": list(card.sections), "partial": card.partial}
 
 
-def card_from_json(values: Mapping[str, Any]) -> Card:
-    """What `card_to_json` wrote."""
-    known = {k: v for k, v in values.items() if k != "partial"}
-    return replace(Card(**known), sections=tuple(values["sections"]))
+def card_from_json(values: Mapping[str, Any]) -> ScoreCard:
+    """Return the card that `card_to_json` wrote."""
+    fields = {k: v for k, v in values.items() if k != "partial"}
+    return replace(ScoreCard(**fields), sections=tuple(values["sections"]))
 
 
 def system_to_json(system: System) -> dict[str, Any]:
-    """JSON values."""
+    """Return a system as JSON values."""
     return {
         "name": system.name,
         "note": system.note,
@@ -144,14 +144,14 @@ def system_to_json(system: System) -> dict[str, Any]:
 
 
 def system_from_json(values: Mapping[str, Any]) -> System:
-    """What `system_to_json` wrote."""
+    """Return the system that `system_to_json` wrote."""
     subsets = {k: tuple(ScoreLine(**line) for line in lines) for k, lines in values["subsets"].items()}
     lines = tuple(ScoreLine(**line) for line in values["lines"])
     return System(values["name"], lines, subsets, values["note"], values["size"])
 
 
-def sentence(card: Card) -> str:
-    """The card in words, for the foot of a table."""
+def describe_card(card: ScoreCard) -> str:
+    """Return the card in words, for the foot of a table."""
     parts = [f"protocol {card.protocol}"]
     parts.append(" then ".join(card.sections) if card.sections else "section not stated")
     where = " ".join(p for p in (card.dataset, card.split) if p)

@@ -23,16 +23,16 @@ CHUNK = 4_000_000  # cells of a matrix of draws held at once
 def bootstrap(
     statistics: Array, scores: Scores, *, resamples: int = 1000, seed: int = 0, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
-    """The percentile interval of each score of `statistics` (n, k). The same seed draws the same studies."""
+    """Return the percentile interval of each score of `statistics` (n, k). The same seed draws the same studies."""
     import numpy as np
 
-    found = scores(np.concatenate([drawn @ statistics for drawn in draws(len(statistics), resamples, seed)]))
+    drawn_scores = scores(np.concatenate([drawn @ statistics for drawn in draws(len(statistics), resamples, seed)]))
     ends = (50 * (1 - level), 50 * (1 + level))
-    return {name: _ends(values, ends) for name, values in found.items()}
+    return {name: _ends(values, ends) for name, values in drawn_scores.items()}
 
 
 def draws(n: int, resamples: int, seed: int) -> Iterator[Array]:
-    """How often each of `n` studies is drawn, (some, n) float, for `resamples` draws in all."""
+    """Yield blocks of draws, (draws, n) float: how often each of `n` studies is drawn; `resamples` draws in all."""
     step = max(1, CHUNK // max(n, 1))
     if step >= resamples:
         yield _draw(n, resamples, seed, 0)
@@ -43,7 +43,7 @@ def draws(n: int, resamples: int, seed: int) -> Iterator[Array]:
 
 @lru_cache(maxsize=2)
 def _draw(n: int, rows: int, seed: int, block: int) -> Array:
-    """Every metric of an evaluation asks for the same draws."""
+    """Return one block of draws. It is cached, because every metric of an evaluation needs the same draws."""
     import numpy as np
 
     picked = np.random.default_rng((seed, block)).integers(0, n, (rows, n))
@@ -61,21 +61,21 @@ def _ends(values: Array, ends: tuple[float, float]) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How two runs differ in one score."""
+    """The difference of two evaluations in one score."""
 
     value: float  # first minus second
-    low: float  # of the bootstrap over the studies, drawn for both runs together
+    low: float  # of the bootstrap over the studies, the same draws for both
     high: float
-    p: float  # two-sided: how often chance alone differs at least as much
+    p: float  # two-sided: how often chance alone gives a difference at least as large
 
 
-def compare(
+def paired_test(
     first: Array, second: Array, scores: Scores, *, rounds: int = 10_000, resamples: int = 1000, seed: int = 0
 ) -> dict[str, Difference]:
-    """Test each score of two runs on the same studies, given the statistics (n, k) of both, row by row.
+    """Test each score of two evaluations of the same studies, given the statistics (n, k) of both, row by row.
 
-    Each round swaps the two outputs of every study with probability ½. p = (1 + rounds at least as far apart) /
-    (1 + rounds).
+    Each round swaps the two outputs of every study with probability ½. p = (1 + rounds with a difference at least as
+    large) / (1 + rounds).
     """
     import numpy as np
 
@@ -98,7 +98,7 @@ def compare(
 
 
 def _differences(scores: Scores, width: int) -> Scores:
-    """Scores of the first `width` statistics minus those of the rest."""
+    """Return a function: the scores of the first `width` statistics minus those of the others."""
 
     def difference(totals: Array) -> Mapping[str, Array]:
         left, right = scores(totals[..., :width]), scores(totals[..., width:])

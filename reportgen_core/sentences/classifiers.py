@@ -21,8 +21,8 @@ from ..files.digests import sha256_folder
 from ..files.json_files import read_json, write_json
 from ..files.tables import OnNote, column_named, id_of, row_split, table_rows, text_of
 from ..registries import sentence_classifiers
-from ..scoring.uncertainty import Difference, bootstrap, compare
-from ..sentence_parts import LabelledSentence, SentenceClassifier, Watch
+from ..scoring.uncertainty import Difference, bootstrap, paired_test
+from ..sentence_parts import LabelledSentence, OnLine, SentenceClassifier
 from ..text.recipes import split_sentences
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def load_classifier(folder: Path) -> SentenceClassifier:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledSentences:
     """The labelled sentences of a table."""
 
     train: tuple[LabelledSentence, ...]
@@ -102,7 +102,7 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class ClassifierScore:
     """How well a classifier finds the abnormal sentences of a set."""
 
     name: str
@@ -115,7 +115,7 @@ class Measured:
     difference: Difference | None = None  # of the F1 of the first classifier from this one's, paired by study
 
 
-def report_sentences(text: str) -> list[str]:
+def split_report(text: str) -> list[str]:
     """The sentences that the recipe `plain` finds, as they are written."""
     return [s for s in split_sentences(text) if any(c.isalnum() for c in s)]
 
@@ -128,7 +128,7 @@ def read_labelled(
     share: float = 0.1,
     seed: int = 0,
     on_note: OnNote | None = None,
-) -> Labelled:
+) -> LabelledSentences:
     """The labelled sentences of a table (CSV, TSV, JSON lines); rows without labels are left out.
 
     A row of JSON lines is a report: `field` is {"sents": [...], "abnormal": [...], "split": "train"}, or a list of true
@@ -150,9 +150,9 @@ def read_labelled(
         raise DataError(f"{path}: all {len(sentences)} labelled sentences are {which}; both kinds are wanted")
     learn = parts["train"] + parts[""]
     if parts["dev"]:
-        return Labelled(tuple(learn), tuple(parts["dev"]))
+        return LabelledSentences(tuple(learn), tuple(parts["dev"]))
     train, dev = hold_out(learn, share, seed)
-    return Labelled(tuple(train), tuple(dev), drawn=True)
+    return LabelledSentences(tuple(train), tuple(dev), drawn=True)
 
 
 def split_of(value: object) -> str:
@@ -181,7 +181,7 @@ def labelled_of(
         else:
             texts, flags = row.get("sentences", row.get("sents")), labels
         if texts is None:
-            texts = report_sentences(text_of(row, sections))
+            texts = split_report(text_of(row, sections))
         if not isinstance(texts, list) or not isinstance(flags, list) or len(texts) != len(flags):
             raise DataError(f"{field} wants as many of true and false as there are sentences")
         for text, flag in zip(texts, flags, strict=True):
@@ -200,14 +200,16 @@ def _flag(value: Any) -> bool:
         raise DataError(f"abnormal is true or false, not {value!r}") from e
 
 
-def measure(name: str, classifier: SentenceClassifier, dev: Sequence[LabelledSentence], seconds: float = 0) -> Measured:
+def measure(
+    name: str, classifier: SentenceClassifier, dev: Sequence[LabelledSentence], seconds: float = 0
+) -> ClassifierScore:
     """Score a classifier; the interval draws studies, because sentences of one report are alike."""
     return _measured(name, _sums(classifier, dev), seconds)
 
 
-def _measured(name: str, sums: Array, seconds: float, difference: Difference | None = None) -> Measured:
+def _measured(name: str, sums: Array, seconds: float, difference: Difference | None = None) -> ClassifierScore:
     both, real, called = (float(n) for n in sums.sum(0))
-    return Measured(
+    return ClassifierScore(
         name, float(_f1(sums.sum(0))["f1"]), bootstrap(sums, _f1)["f1"], both / max(called, 1), both / max(real, 1),
         round(real + called - 2 * both), seconds, difference,
     )  # fmt: skip
@@ -231,8 +233,8 @@ def _f1(totals: Array) -> Mapping[str, Array]:
 
 
 def fit_beside(
-    names: Mapping[str, Mapping[str, Any]], data: Labelled, watch: Watch | None = None
-) -> Iterator[tuple[SentenceClassifier, Measured, Mapping[str, Any]]]:
+    names: Mapping[str, Mapping[str, Any]], data: LabelledSentences, watch: OnLine | None = None
+) -> Iterator[tuple[SentenceClassifier, ClassifierScore, Mapping[str, Any]]]:
     """Fit classifiers by name with their options on the same sentences; each with its score and what it chose.
 
     All but the first are tested against the first, on the same studies.
@@ -243,6 +245,6 @@ def fit_beside(
         begun = time.monotonic()
         chosen = classifier.fit(data.train, watch)
         seconds, sums = time.monotonic() - begun, _sums(classifier, data.dev)
-        apart = None if first is None else compare(first, sums, _f1)["f1"]
+        apart = None if first is None else paired_test(first, sums, _f1)["f1"]
         first = sums if first is None else first
         yield classifier, _measured(name, sums, seconds, apart), chosen

@@ -40,7 +40,7 @@ def test_the_constant_scores_what_the_reference_scorers_gave(
 
 def test_the_alarm_rings_and_half_of_the_references_are_old(rows: Rows, constant: str) -> None:
     found = rows.evaluate(rows.same(constant))
-    assert found.degeneracy.warnings[0].startswith("the model says the same thing for every image")
+    assert found.diversity.warnings[0].startswith("the model says the same thing for every image")
     assert found.verbatim_share == pytest.approx(274 / 590)
     assert found.systems[0].size == {"seen in training": 274, "unseen in training": 316, "normal": 307, "abnormal": 283}
 

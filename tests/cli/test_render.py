@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 from reportgen_cli.render import print_tables
 
-from reportgen_core.scoring.score_tables import Table, as_latex, as_markdown
+from reportgen_core.scoring.score_tables import PrintedTable, as_latex, as_markdown
 
 TABLES = [
-    Table("First", ("", "a"), (("row", "1"),), ("a foot", "another")),
-    Table("Second", ("", "b"), (("line", "22"),)),
+    PrintedTable("First", ("", "a"), (("row", "1"),), ("a foot", "another")),
+    PrintedTable("Second", ("", "b"), (("line", "22"),)),
 ]
 
 

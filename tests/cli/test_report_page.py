@@ -10,7 +10,7 @@ from PIL import Image
 from reportgen_cli.pages.evaluation_page import page, thumbnail
 
 from reportgen_core import evaluate
-from reportgen_core.scoring.baselines import Background
+from reportgen_core.scoring.baselines import BaselineData
 from reportgen_core.scoring.evaluation import Evaluation
 
 NASTY = "The lungs </script><script>window.caught = true</script> are <b>clear</b> &amp; $title ${data}"
@@ -38,7 +38,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evaluation, Path]:
     folder = tmp_path_factory.mktemp("images")
     Image.fromarray(np.full((300, 200), 90, np.uint8)).save(folder / "s1.png")
-    background = Background({"t": REFERENCES["s3"], "u": "Other."})
+    background = BaselineData({"t": REFERENCES["s3"], "u": "Other."})
     how = {"protocol": "raw", "metrics": ("bleu", "rouge-l", "chexpert-rules"), "resamples": 20}
     return evaluate(
         PREDICTIONS, REFERENCES, background=background, images={"s1": ["s1.png"], "s2": ["../x.png"]}, **how

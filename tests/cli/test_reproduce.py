@@ -15,7 +15,7 @@ from reportgen_zoo.reproduce.preset import load_preset
 from reportgen_zoo.reproduce.record import Asked, Reproduction
 from reportgen_zoo.reproduce.run import asked_for
 
-from reportgen_core.scoring.scorecard import Card, System
+from reportgen_core.scoring.scorecard import ScoreCard, System
 from reportgen_core.types import ScoreLine
 
 
@@ -27,7 +27,7 @@ def made(name: str, asked: Asked) -> Reproduction:
     settings = {"epochs": 8, "batch_size": 16, "select": "loss", "seed": 0}
     preset = load_preset(name)
     return Reproduction(
-        name, preset.paper, asked, preset.numbers, Card("raw 1", ("findings",), "phantom", "test", "abc123def456", n=6, of=6),
+        name, preset.paper, asked, preset.numbers, ScoreCard("raw 1", ("findings",), "phantom", "test", "abc123def456", n=6, of=6),
         systems, {"train": 20, "val": 4, "test": 6}, "encoder × decoder", settings, {"train": 3.0, "evaluate": 1.0}, 512,
         "cpu",
     )  # fmt: skip

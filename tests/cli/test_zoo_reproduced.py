@@ -15,7 +15,7 @@ from reportgen_zoo.pull.catalogue import read_manifest
 from reportgen_zoo.reproduce.preset import Row
 from reportgen_zoo.reproduce.record import Asked, Reproduction
 
-from reportgen_core.scoring.scorecard import Card, System
+from reportgen_core.scoring.scorecard import ScoreCard, System
 from reportgen_core.testing.parts import tiny_model
 from reportgen_core.types import ScoreLine
 
@@ -28,7 +28,7 @@ SYSTEMS = (
 )
 ASKED = Asked("phantom", {"n": 40, "text": "own words"}, "small", 2, None, 7)
 STUDIES = {"train": 30, "val": 4, "test": 6}
-CARD = Card("raw 1", ("findings",), "phantom", "test", "ab" * 32, n=6, of=6)
+CARD = ScoreCard("raw 1", ("findings",), "phantom", "test", "ab" * 32, n=6, of=6)
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from reportgen_core.scoring.baselines import (
-    Background,
-    build,
+    BaselineData,
+    build_baselines,
     by_gold_tags,
     by_image,
     constant,
@@ -31,25 +31,25 @@ def test_the_commonest_repeated_reports_are_candidates_whatever_the_order() -> N
 
 
 def test_the_constant_is_the_candidate_that_scores_best_on_validation() -> None:
-    found = constant(Background(TRAINING, {"v": "x"}), 3, {"heart big": 0.1, "lungs clear": 0.2}.__getitem__)
+    found = constant(BaselineData(TRAINING, {"v": "x"}), 3, {"heart big": 0.1, "lungs clear": 0.2}.__getitem__)
     assert found.reports == (("lungs clear",) * 3,)
     assert found.note == "chosen on 1 validation studies among 2 repeated training reports"
 
 
 def test_the_most_frequent_report_is_told_with_its_count() -> None:
-    found = most_frequent(Background(TRAINING), 2)
+    found = most_frequent(BaselineData(TRAINING), 2)
     assert (found.reports, found.note) == ((("heart big", "heart big"),), "the training report that occurs 3 times")
 
 
 def test_random_reports_follow_the_seeds() -> None:
-    first, again = drawn(Background(TRAINING), 20, range(2)), drawn(Background(TRAINING), 20, range(2))
+    first, again = drawn(BaselineData(TRAINING), 20, range(2)), drawn(BaselineData(TRAINING), 20, range(2))
     assert first == again
     assert first.reports[0] != first.reports[1]
 
 
 def test_gold_tags_find_the_nearest_study_and_break_ties_by_seed() -> None:
     tags = {"t1": ["a"], "t2": ["a"], "t3": ["a", "b"], "t6": ["c"], "q1": ["a", "b", "d"], "q2": ["c"], "q3": ["a"]}
-    background = Background(dict(TRAINING, t2="lungs free"), tags=tags)
+    background = BaselineData(dict(TRAINING, t2="lungs free"), tags=tags)
     found = by_gold_tags(background, ["q1", "q2", "q3"], range(20))
     assert {r[0] for r in found.reports} == {"heart big"}  # Jaccard 2/3 against 1/3
     assert {r[1] for r in found.reports} == {"nodule"}
@@ -61,18 +61,18 @@ def test_gold_tags_find_the_nearest_study_and_break_ties_by_seed() -> None:
 
 def test_the_nearest_image_is_nearest_by_cosine() -> None:
     features = {"t1": np.array([1.0, 0.0]), "t6": np.array([0.0, 9.0]), "q": np.array([0.1, 0.2])}
-    assert by_image(Background(TRAINING, features=features), ["q"]).reports == (("nodule",),)
+    assert by_image(BaselineData(TRAINING, features=features), ["q"]).reports == (("nodule",),)
 
 
 def test_what_cannot_be_built_is_named() -> None:
-    made, missing = build(Background(), ["q"], range(2), None)
+    made, missing = build_baselines(BaselineData(), ["q"], range(2), None)
     assert (made, missing) == ([], ["no baselines: they need the training reports (--training FILE, or --data NAME)"])
-    made, missing = build(Background(TRAINING, {"v": "x"}, {"t1": ["a"], "q": ["a"]}), ["q"], range(2), len)
+    made, missing = build_baselines(BaselineData(TRAINING, {"v": "x"}, {"t1": ["a"], "q": ["a"]}), ["q"], range(2), len)
     assert [b.name for b in made] == ["constant (validation)", "most frequent", "random", "gold tags (oracle)"]
     assert missing == ["no nearest-image baseline: image features are not at hand (--features FILE)"]
 
 
 @pytest.mark.parametrize("empty", [{}, {"q": []}])
 def test_a_study_without_tags_is_no_reason_to_fail(empty: dict[str, list[str]]) -> None:
-    made, _ = build(Background(TRAINING, tags={"t1": ["a"], **empty}), ["q"], range(1), None)
+    made, _ = build_baselines(BaselineData(TRAINING, tags={"t1": ["a"], **empty}), ["q"], range(1), None)
     assert "random" in [b.name for b in made]

@@ -9,7 +9,7 @@ import reportgen_core
 from reportgen_core import Collection, DataError, MetricError, Report, Score, Study, evaluate
 from reportgen_core.metric import Metric
 from reportgen_core.registry import Entry
-from reportgen_core.scoring.baselines import Background
+from reportgen_core.scoring.baselines import BaselineData
 from reportgen_core.types import Audit
 
 REFERENCES = {
@@ -124,7 +124,7 @@ def test_the_interval_holds_the_value() -> None:
 
 def test_baselines_and_subsets_stand_beside_the_reports() -> None:
     training = {"t1": REFERENCES["a"], "t2": REFERENCES["a"], "t3": "The heart is enlarged."}
-    background = Background(training, {"v1": "The lungs are clear."}, normal=dict(a=True, b=False, c=False, d=True))
+    background = BaselineData(training, {"v1": "The lungs are clear."}, normal=dict(a=True, b=False, c=False, d=True))
     found = evaluate(GOOD, REFERENCES, background=background, **QUICK)
     assert [s.name for s in found.systems] == ["reports", "constant (validation)", "most frequent", "random"]
     assert found.verbatim_share == 0.5

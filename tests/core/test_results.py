@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from reportgen_core import DataError, evaluate
-from reportgen_core.scoring.comparison import compare_runs
+from reportgen_core.scoring.comparison import compare_evaluations
 from reportgen_core.scoring.evaluation import Evaluation
-from reportgen_core.scoring.evaluation_folder import Run, load_run, save_evaluation
+from reportgen_core.scoring.evaluation_folder import SavedEvaluation, load_evaluation, save_evaluation
 from reportgen_core.scoring.score_tables import as_csv, as_json, as_latex, as_markdown, tables
 
 REFERENCES = {
@@ -26,9 +26,9 @@ def scored(predictions: dict[str, str], **how: Any) -> Evaluation:
     )
 
 
-def run(tmp_path: Path, name: str, evaluation: Evaluation) -> Run:
+def run(tmp_path: Path, name: str, evaluation: Evaluation) -> SavedEvaluation:
     save_evaluation(evaluation, tmp_path / name)
-    return load_run(tmp_path / name)
+    return load_evaluation(tmp_path / name)
 
 
 def test_a_folder_gives_back_what_was_saved(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_scores_hold_no_report_text_and_studies_do(tmp_path: Path) -> None:
 
 
 def test_like_runs_stand_in_one_table_with_a_test(tmp_path: Path) -> None:
-    found = compare_runs([run(tmp_path, "good", scored(GOOD)), run(tmp_path, "bad", scored(BAD))], rounds=500)
+    found = compare_evaluations([run(tmp_path, "good", scored(GOOD)), run(tmp_path, "bad", scored(BAD))], rounds=500)
     assert [r[0] for r in found.table.rows if not r[0].startswith(" ")] == ["good", "bad"]
     difference = found.differences["bad"]["rouge-l"]
     assert difference.value > 0
@@ -68,8 +68,8 @@ def test_like_runs_stand_in_one_table_with_a_test(tmp_path: Path) -> None:
 def test_unlike_runs_are_refused_and_marked_when_asked(tmp_path: Path, how: dict[str, Any], said: str) -> None:
     runs = [run(tmp_path, "one", scored(GOOD)), run(tmp_path, "two", scored(GOOD, **how))]
     with pytest.raises(DataError, match=f"do not belong in one table with one: two: {said}.*--anyway"):
-        compare_runs(runs)
-    found = compare_runs(runs, anyway=True)
+        compare_evaluations(runs)
+    found = compare_evaluations(runs, anyway=True)
     assert "two†" in [r[0] for r in found.table.rows]
     assert found.differences == {}
     assert any(said in line for line in found.table.foot)
@@ -79,7 +79,7 @@ def test_other_studies_or_other_references_are_unlike(tmp_path: Path) -> None:
     fewer = {k: v for k, v in GOOD.items() if k != "0"}
     runs = [run(tmp_path, "one", scored(GOOD)), run(tmp_path, "two", scored(fewer, partial=True))]
     with pytest.raises(DataError, match=r"studies or references: .* number of studies: 12 against 11"):
-        compare_runs(runs)
+        compare_evaluations(runs)
 
 
 def test_another_version_of_a_metric_is_unlike(tmp_path: Path) -> None:
@@ -91,12 +91,12 @@ def test_another_version_of_a_metric_is_unlike(tmp_path: Path) -> None:
         line["version"] = "9" if line["name"] == "rouge-l" else line["version"]
     path.write_text(json.dumps(values))
     with pytest.raises(DataError, match="rouge-l: version 1 against 9"):
-        compare_runs([one, load_run(path)])
+        compare_evaluations([one, load_evaluation(path)])
 
 
 def test_one_run_is_no_comparison(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="needs two evaluations"):
-        compare_runs([run(tmp_path, "one", scored(GOOD))])
+        compare_evaluations([run(tmp_path, "one", scored(GOOD))])
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format": 2}', '{"format": 1}', "[]"])
@@ -104,7 +104,7 @@ def test_what_is_no_evaluation_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "scores.json"
     path.write_text(content)
     with pytest.raises(DataError, match=str(path)):
-        load_run(tmp_path)
+        load_evaluation(tmp_path)
 
 
 def test_tables_show_directions_intervals_and_how_they_were_made() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from reportgen_core.scoring.uncertainty import bootstrap, compare, draws
+from reportgen_core.scoring.uncertainty import bootstrap, draws, paired_test
 
 
 def mean(totals: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -58,7 +58,7 @@ def test_a_set_too_large_for_one_matrix_is_drawn_in_blocks_that_differ(monkeypat
 
 def test_identical_runs_do_not_differ() -> None:
     values = rows(np.random.default_rng(0).random(30))
-    found = compare(values, values, mean, rounds=200)["mean"]
+    found = paired_test(values, values, mean, rounds=200)["mean"]
     assert (found.value, found.p, found.low, found.high) == (0, 1, 0, 0)
 
 
@@ -66,7 +66,7 @@ def test_p_is_the_share_of_all_swaps_that_are_as_far_apart() -> None:
     a, b = np.array([1.0, 2.0, 3.0, 0.5]), np.array([0.0, 1.0, 1.0, 1.0])
     swaps = [[1 if bits >> i & 1 else -1 for i in range(4)] for bits in range(16)]
     exact = sum(abs(np.mean(np.array(s) * (a - b))) >= abs(np.mean(a - b)) - 1e-12 for s in swaps) / 16
-    found = compare(rows(a), rows(b), mean, rounds=20_000)["mean"]
+    found = paired_test(rows(a), rows(b), mean, rounds=20_000)["mean"]
     assert found.value == pytest.approx(np.mean(a - b))
     assert found.p == pytest.approx(exact, abs=3 * math.sqrt(exact / 20_000))
 
@@ -74,6 +74,6 @@ def test_p_is_the_share_of_all_swaps_that_are_as_far_apart() -> None:
 def test_a_clear_difference_is_found_and_its_interval_excludes_zero() -> None:
     rng = np.random.default_rng(2)
     base = rng.random(200)
-    found = compare(rows(base + 0.1), rows(base + rng.normal(0, 0.05, 200)), mean, rounds=999)["mean"]
+    found = paired_test(rows(base + 0.1), rows(base + rng.normal(0, 0.05, 200)), mean, rounds=999)["mean"]
     assert found.p == pytest.approx(1 / 1000)
     assert found.low > 0

@@ -28,11 +28,11 @@ def compare(runs: tuple[Path, ...], anyway: bool, rounds: int, seed: int, shape:
 
     RUN is a folder that rg eval --out wrote. Scores of another protocol, section, split or metric version are refused.
     """
-    from reportgen_core.scoring.comparison import compare_runs
-    from reportgen_core.scoring.evaluation_folder import load_run
+    from reportgen_core.scoring.comparison import compare_evaluations
+    from reportgen_core.scoring.evaluation_folder import load_evaluation
     from reportgen_core.scoring.score_tables import as_json
 
-    found = compare_runs([load_run(r) for r in runs], anyway=anyway, rounds=rounds, seed=seed)
+    found = compare_evaluations([load_evaluation(r) for r in runs], anyway=anyway, rounds=rounds, seed=seed)
     shown = [t for t in (found.table, found.tests) if t is not None]
     print_tables(shown, shape, {"json": lambda: as_json(_values(found))})
 

@@ -29,9 +29,7 @@ PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--data", metavar="NAME", shell_complete=completes("datasets"), help="References from a dataset.")
 @click.option("--data-root", type=click.Path(path_type=Path), help=PLACE_OF_DATA)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
-@click.option(
-    "--predictions", type=PLACE, help="CSV, JSONL, ReXrank's, R2Gen's or COCO's JSON, or lines (.txt)."
-)
+@click.option("--predictions", type=PLACE, help="CSV, JSONL, ReXrank's, R2Gen's or COCO's JSON, or lines (.txt).")
 @click.option("--references", type=PLACE, help="References, in the same formats; may be the same file.")
 @click.option("--training", type=PLACE, help="Training reports: for baselines, seen references, and protocols.")
 @click.option("--validation", type=PLACE, help="Validation reports: the constant baseline is chosen on them.")
@@ -156,7 +154,7 @@ def _with_model(asked: Mapping[str, Any], how: dict[str, Any], collection: Colle
 
 def _on_files(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
     from reportgen_core import evaluate
-    from reportgen_core.scoring.baselines import Background
+    from reportgen_core.scoring.baselines import BaselineData
 
     sections, split = asked["sections"], asked["split"]
     predictions = read_text_file(asked["predictions"], "prediction", split=split, on_note=print_note)
@@ -178,7 +176,7 @@ def _on_files(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
         file = read_text_file(asked[option], "reference", sections=sections, split=split, on_note=print_note)
         return {id: t[0] for id, t in file.texts.items()}
 
-    background = Background(other("training"), other("validation"), features=_features(asked["features"]))
+    background = BaselineData(other("training"), other("validation"), features=_features(asked["features"]))
     images = {**references.images, **predictions.images} if asked["images"] else {}
     name = asked["name"] or asked["predictions"].stem
     return evaluate(

@@ -17,7 +17,7 @@ from typing import Any
 
 from reportgen_core import ReportgenError
 from reportgen_core.scoring.evaluation import Evaluation, StudyRow
-from reportgen_core.scoring.score_tables import Table, headlines, tables
+from reportgen_core.scoring.score_tables import PrintedTable, headlines, tables
 
 from .embedded import embedded_json
 
@@ -93,8 +93,8 @@ def _small(path: Path) -> str:
 
 def _summary(evaluation: Evaluation) -> str:
     """The notes and the tables as markup."""
-    told = set(evaluation.degeneracy.warnings)
-    parts = [f'<p class="warning">{escape(w)}</p>' for w in evaluation.degeneracy.warnings]
+    told = set(evaluation.diversity.warnings)
+    parts = [f'<p class="warning">{escape(w)}</p>' for w in evaluation.diversity.warnings]
     for table in tables(evaluation):
         parts.append(f"<h2>{escape(table.title)}</h2>")
         parts.append(_table(table))
@@ -104,7 +104,7 @@ def _summary(evaluation: Evaluation) -> str:
     return "\n".join(parts)
 
 
-def _table(table: Table) -> str:
+def _table(table: PrintedTable) -> str:
     header = "".join(f'<th scope="col">{escape(c)}</th>' for c in table.header)
     rows = ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in table.rows]
     return f'<div class="scroll"><table class="scores"><tr>{header}</tr>{"".join(rows)}</table></div>'

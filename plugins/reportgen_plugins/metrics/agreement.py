@@ -8,7 +8,7 @@ micro-14     uncertain is not positive; micro over the 14 (as MAIRA and LLaVA-Ra
 per-example  uncertain is not positive; the mean of the studies' own precision, recall and F1 (PromptMRG)
 
 What is not mentioned is not positive in all of them. A ratio of 0 to 0 is 0, as in scikit-learn; macro averages run
-over all classes, also those that no reference has, which pulls them down; the counts of references stand beside.
+over all classes, also those that no reference has, which pulls them down; the counts of references are given too.
 Accuracy (CVSE prints it) is flattered by what is rare: a report that names nothing has a high one.
 """
 
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 class Agreement:
-    """Scores of labels; `name` is the labeler's and stands before every score."""
+    """Scores of labels. `name` is the labeler's; every score begins with it."""
 
     def __init__(self, name: str, classes: Sequence[str], convention: str, wanted: str = "") -> None:
         if convention not in HEADLINES:
@@ -44,9 +44,9 @@ class Agreement:
         self.headline = HEADLINES[convention].replace("14", str(len(classes)))
 
     def statistics(self, ours: Labels, theirs: Sequence[Labels]) -> Floats:
-        """(n, 3 × classes + 4): true and false positives and false negatives by class; 1, and the study's own P, R, F1.
+        """Return (n, 3 × classes + 4): true and false positives, false negatives by class; 1; the study's own P, R, F1.
 
-        With several references a finding is present where one of them has it.
+        With several references a finding is present if one of them has it.
         """
         predicted = self._positive(ours)
         gold = np.stack([self._positive(refs).max(0) for refs in theirs]) if len(theirs) else predicted
@@ -55,37 +55,37 @@ class Agreement:
         return np.concatenate([tp, fp, fn, np.ones((len(own), 1)), own], 1)
 
     def _positive(self, labels: Labels) -> Floats:
-        """(n, classes) 0 or 1."""
+        """Return (n, classes): 1 if the finding counts as positive, else 0."""
         counted = (1.0, -1.0) if self.uncertain else (1.0,)
         return np.array([[float(row.get(c) in counted) for c in self.classes] for row in labels]).reshape(
             -1, len(self.classes)
         )
 
     def scores(self, totals: Floats) -> dict[str, Floats]:
-        """Of summed statistics, all scores, the convention's headline first."""
+        """Return all scores of summed statistics, the convention's headline first."""
         k = len(self.classes)
         tp, fp, fn = totals[..., :k], totals[..., k : 2 * k], totals[..., 2 * k : 3 * k]
         each = _prf(tp, fp, fn)
         right = 1 - (fp + fn) / totals[..., 3 * k, None]  # (..., classes)
-        found: dict[str, Floats] = {}
+        scores: dict[str, Floats] = {}
         for size, members in self.groups.items():
             pooled = _prf(tp[..., members].sum(-1), fp[..., members].sum(-1), fn[..., members].sum(-1))
             for word, micro, by_class in zip(("precision", "recall", "f1"), pooled, each, strict=True):
-                found[f"{self.name} micro-{size} {word}"] = micro
-                found[f"{self.name} macro-{size} {word}"] = by_class[..., members].mean(-1)
-            found[f"{self.name} macro-{size} accuracy"] = right[..., members].mean(-1)
+                scores[f"{self.name} micro-{size} {word}"] = micro
+                scores[f"{self.name} macro-{size} {word}"] = by_class[..., members].mean(-1)
+            scores[f"{self.name} macro-{size} accuracy"] = right[..., members].mean(-1)
         for i, word in enumerate(("precision", "recall", "f1")):
-            found[f"{self.name} example {word}"] = totals[..., 3 * k + 1 + i] / totals[..., 3 * k]
+            scores[f"{self.name} example {word}"] = totals[..., 3 * k + 1 + i] / totals[..., 3 * k]
         for i, name in enumerate(self.classes):
             for word, by_class in zip(("precision", "recall", "f1"), each, strict=True):
-                found[f"{self.name} {name} {word}"] = by_class[..., i]
-            found[f"{self.name} {name} accuracy"] = right[..., i]
-            found[f"{self.name} {name} references"] = tp[..., i] + fn[..., i]
+                scores[f"{self.name} {name} {word}"] = by_class[..., i]
+            scores[f"{self.name} {name} accuracy"] = right[..., i]
+            scores[f"{self.name} {name} references"] = tp[..., i] + fn[..., i]
         first = [f"{self.name} {self.headline} f1", f"{self.name} {self._second()} f1"]
-        return {name: found[name] for name in (*first, *(n for n in found if n not in first))}
+        return {name: scores[name] for name in (*first, *(n for n in scores if n not in first))}
 
     def _second(self) -> str:
-        """The average that stands beside the headline."""
+        """Return the average that is printed next to the headline."""
         size = str(len(self.classes))
         return f"micro-{size}" if self.headline == f"macro-{size}" else f"macro-{size}"
 

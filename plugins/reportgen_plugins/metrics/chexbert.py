@@ -33,7 +33,7 @@ CLASSES = (
     "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", "Support Devices", "No Finding",
 )  # fmt: skip
 VALUES = (None, 1.0, 0.0, -1.0)  # of the four classes
-MOST, AT_ONCE = 512, 16
+MAX_PIECES, AT_ONCE = 512, 16  # word pieces of a text; texts in a batch
 WANTED = "a folder with CheXbert's weights (chexbert.pth or model.safetensors) and BERT's vocab.txt: folder=DIR"
 
 
@@ -49,22 +49,24 @@ class Chexbert(Metric):
         self.agreement = Agreement(self.name, CLASSES, convention)
         self.version = convention
         self._model: tuple[Any, nn.Module, nn.ModuleList] | None = None
-        self._known: dict[str, dict[str, float]] = {}
+        self._labels: dict[str, dict[str, float]] = {}
 
     def labels(self, texts: Sequence[str]) -> list[dict[str, float]]:
-        """Labels of each text; a text seen before is not read again."""
-        new = [t for t in dict.fromkeys(texts) if t not in self._known]
+        """Return the labels of each text. A text that was labelled before is not read again."""
+        new = [t for t in dict.fromkeys(texts) if t not in self._labels]
         for at in range(0, len(new), AT_ONCE):
             some = new[at : at + AT_ONCE]
-            self._known.update(zip(some, self._label(some), strict=True))
-        return [self._known[t] for t in texts]
+            self._labels.update(zip(some, self._label(some), strict=True))
+        return [self._labels[t] for t in texts]
 
     def _label(self, texts: Sequence[str]) -> list[dict[str, float]]:
         import torch
 
         tokenizer, bert, heads = self._loaded()
         squeezed = [" ".join(t.split()) for t in texts]
-        words = tokenizer(squeezed, padding=True, truncation=True, max_length=MOST, return_tensors="pt").to(self.device)
+        words = tokenizer(squeezed, padding=True, truncation=True, max_length=MAX_PIECES, return_tensors="pt").to(
+            self.device
+        )
         with torch.inference_mode():
             first = bert(**words).last_hidden_state[:, 0]  # (B, D) of [CLS]
             chosen = [head(first).argmax(-1).tolist() for head in heads]  # 14 × (B,)
@@ -98,7 +100,7 @@ def _tokenizer(folder: Path) -> Any:
 
 
 def _build(folder: Path) -> tuple[nn.Module, nn.ModuleList]:
-    """BERT and its 14 heads with the weights of the folder. Raises MetricError where they do not fit."""
+    """Return BERT and its 14 heads with the weights of the folder. Raises MetricError if they do not fit."""
     from torch import nn
     from transformers import BertConfig, BertModel
 

@@ -1,7 +1,7 @@
 """`chexpert-rules`: clinical agreement by our own rule labeler. A score is named after the labeler that made it.
 
 The labeler is `labeler.Labeler`, the conventions are those of `agreement`. Scores of other labelers (`chexbert`,
-`radgraph`) have other names, and none stands in for another.
+`radgraph`) have other names; none replaces another.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class ChexpertRules(Metric):
         self.version = f"{self.labeler.version} {scheme} {convention}" + (f" weak={weak}" if weak else "")
         classes = LABELS[scheme] if scheme == "chexpert14" else LABELS[scheme][:14]  # without "No Finding" and "normal"
         self.agreement = Agreement(self.name, classes, convention)
-        self._known: dict[str, dict[str, float]] = {}
+        self._labels: dict[str, dict[str, float]] = {}
 
     def labels(self, texts: Sequence[str]) -> list[dict[str, float]]:
-        """Labels of each text; a text seen before is not read again."""
-        new = [t for t in dict.fromkeys(texts) if t not in self._known]
-        self._known.update(zip(new, self.labeler.labels(new), strict=True))
-        return [self._known[t] for t in texts]
+        """Return the labels of each text. A text that was labelled before is not read again."""
+        new = [t for t in dict.fromkeys(texts) if t not in self._labels]
+        self._labels.update(zip(new, self.labeler.labels(new), strict=True))
+        return [self._labels[t] for t in texts]
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         return score(self.name, self.agreement, self.statistics(reports, references), self.version)
@@ -51,6 +51,6 @@ class ChexpertRules(Metric):
 
 
 def score(name: str, agreement: Agreement, rows: Floats, version: str) -> Score:
-    """The headline with all parts; `each` is the studies' own F1."""
+    """Return the headline with all parts; `each` is the F1 of every study."""
     parts = {k: float(v) for k, v in agreement.scores(rows.sum(0)).items()}
     return Score(name, next(iter(parts.values())), rows[:, -1].tolist(), parts, version=version)

@@ -71,12 +71,12 @@ class Findings(Metric):
         return ScoreLine(name, value, None, None, higher_is_better, "findings", self.version)
 
     def reliability(self, reports: Sequence[Report], studies: Sequence[Study]) -> list[tuple[float, float, int]]:
-        """Return for each bin that is not empty: its mean probability, the share that came true, how many predictions."""
+        """Return for each bin that is not empty: its mean probability, the share that came true, the count."""
         _, scores, gold = self._matrices(reports, studies)
         return self._bins(scores, gold)
 
     def _matrices(self, reports: Sequence[Report], studies: Sequence[Study]) -> tuple[list[str], Floats, Floats]:
-        """Return the classes that both sides have; probabilities (n, classes); gold labels (n, classes), 1, 0 or nan."""
+        """Return the classes that both sides have; probabilities (n, classes); labels (n, classes), 1, 0 or nan."""
         stated = {name for s in studies for name in s.labels}
         names = [n for n in dict.fromkeys(n for r in reports for n in r.findings) if n in stated]
         scores = np.array([[r.findings.get(n, np.nan) for n in names] for r in reports], float)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from reportgen_core.metric import Metric
 from reportgen_core.sentences.classifiers import load_classifier, saved_digest
-from reportgen_core.sentences.label_table import Labels
+from reportgen_core.sentences.label_table import CachedLabels
 from reportgen_core.text.recipes import split_sentences
 from reportgen_core.types import Score
 
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 class Normality(Metric):
-    """How far the share of normal sentences is from the references'.
+    """The distance between the shares of normal sentences in reports and in references.
 
     Args:
         classifier: the folder of a trained classifier of sentences; empty: the rule of words.
@@ -42,14 +42,14 @@ class Normality(Metric):
     def __init__(self, *, classifier: str = "") -> None:
         self.version = f"classifier {saved_digest(Path(classifier))[:12]}" if classifier else "1 words"
         self._folder = Path(classifier) if classifier else None
-        self._labels: Labels | None = None
+        self._labels: CachedLabels | None = None
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         parts = {k: float(v) for k, v in self.scores(self.statistics(reports, references).sum(0)).items()}
         return Score("normality", parts["normality difference"], (), parts, False, self.version)
 
     def statistics(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
-        """(n, 4): normal and all sentences of the report, and of its references."""
+        """Return (n, 4): normal and all sentences of the report, and of its references."""
         theirs = [" ".join(r) for r in references]
         return np.concatenate([self._count(reports), self._count(theirs)], 1)
 
@@ -59,9 +59,9 @@ class Normality(Metric):
         return np.array([(sum(not next(abnormal) for _ in s), len(s)) for s in cut], float).reshape(-1, 2)
 
     def _abnormal(self, sentences: Sequence[str]) -> list[bool]:
-        """A sentence seen before is not read again."""
+        """Return whether each sentence is abnormal. A sentence that was read before is not read again."""
         if self._labels is None:
-            self._labels = Labels(load_classifier(self._folder) if self._folder else WordRule())
+            self._labels = CachedLabels(load_classifier(self._folder) if self._folder else WordRule())
         return self._labels(sentences)
 
     def scores(self, totals: Floats) -> Mapping[str, Floats]:

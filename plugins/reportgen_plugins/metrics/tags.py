@@ -29,7 +29,7 @@ class Tags(Metric):
         refuse_texts("tags", "predicted tags")
 
     def score_outputs(self, outputs: ModelOutputs) -> list[ScoreLine]:
-        """Return recall@k of the predicted tags and of the commonest training tags, and the F1 of the predicted ones."""
+        """Return recall@k of the predicted and of the commonest training tags, and the predicted tags' F1."""
         gold = [set(s.tags) for s in outputs.studies]
         if not any(gold) or not any(r.tags for r in outputs.reports):
             return []

@@ -10,7 +10,7 @@ from typing import Any
 from reportgen_core import DataError
 from reportgen_core.files.json_files import read_json
 from reportgen_core.scoring.scorecard import (
-    Card,
+    ScoreCard,
     System,
     card_from_json,
     card_to_json,
@@ -44,7 +44,7 @@ class Reproduction:
     paper: str
     asked: Asked
     numbers: tuple[Row, ...]  # the paper's
-    card: Card
+    card: ScoreCard
     systems: tuple[System, ...]  # ours first, then what needs no model
     studies: Mapping[str, int]  # by split
     parts: str  # "vgg19 × hier-lstm"

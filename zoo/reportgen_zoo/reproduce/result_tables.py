@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from reportgen_core.scoring.baselines import CONSTANT, NEAREST
-from reportgen_core.scoring.score_tables import Table, as_markdown, headlines, interval, number, overview
-from reportgen_core.scoring.scorecard import System, sentence
+from reportgen_core.scoring.score_tables import PrintedTable, as_markdown, headlines, interval, number, overview
+from reportgen_core.scoring.scorecard import System, describe_card
 from reportgen_core.types import ScoreLine
 
 from .record import Reproduction
@@ -16,7 +16,7 @@ COLUMNS = ("bleu-1", "bleu-4", "rouge-l", "cider", "chexpert-rules micro-14 f1",
 DECIDING = ("cider", "chexpert-rules micro-14 f1")
 
 
-def one(made: Reproduction) -> Table:
+def one(made: Reproduction) -> PrintedTable:
     """The paper's rows, ours and the baselines, and how they were made."""
     shown = headlines(made.systems[0].lines)
     ours = overview([s for i, s in enumerate(made.systems) if i == 0 or s.name in BASELINES or "best of" in s.name])
@@ -25,7 +25,9 @@ def one(made: Reproduction) -> Table:
         for row in made.numbers
         if any(_theirs(line) in row.values for line in shown)
     ]
-    return Table(f"{made.preset} on {made.asked.data}", ours.header, (*paper, *ours.rows), tuple(_foot(made, shown)))
+    return PrintedTable(
+        f"{made.preset} on {made.asked.data}", ours.header, (*paper, *ours.rows), tuple(_foot(made, shown))
+    )
 
 
 def _theirs(line: ScoreLine) -> str:
@@ -36,7 +38,7 @@ def _theirs(line: ScoreLine) -> str:
 def _foot(made: Reproduction, shown: Sequence[ScoreLine]) -> list[str]:
     said = [
         made.paper,
-        sentence(made.card),
+        describe_card(made.card),
         f"{made.parts}, scale {made.asked.scale}; studies: {_studies(made)}; {_training(made)}",
         f"{made.seconds['train']:.0f} s of training, {made.seconds['evaluate']:.0f} s of evaluation on {made.device}, "
         f"{made.memory} MiB at most",
@@ -60,12 +62,14 @@ def _budget(made: Reproduction) -> str:
     return f"{made.settings['epochs']} epochs of batch {made.settings['batch_size']}"
 
 
-def together(all_of: Sequence[Reproduction], failed: Iterable[tuple[str, str]] = ()) -> list[Table]:
+def together(all_of: Sequence[Reproduction], failed: Iterable[tuple[str, str]] = ()) -> list[PrintedTable]:
     """All systems in one table, and beside it what a constant sentence and the nearest image score on the same."""
-    return [_scores(all_of, failed), _against(all_of)] if all_of else [Table("Systems", ("",), (), _lost(failed))]
+    return (
+        [_scores(all_of, failed), _against(all_of)] if all_of else [PrintedTable("Systems", ("",), (), _lost(failed))]
+    )
 
 
-def _scores(all_of: Sequence[Reproduction], failed: Iterable[tuple[str, str]]) -> Table:
+def _scores(all_of: Sequence[Reproduction], failed: Iterable[tuple[str, str]]) -> PrintedTable:
     rows = []
     for made in all_of:
         ours = made.systems[0]
@@ -80,10 +84,10 @@ def _scores(all_of: Sequence[Reproduction], failed: Iterable[tuple[str, str]]) -
         f"{first.asked.data}, options {dict(first.asked.options)}, scale {first.asked.scale}, "
         f"{', '.join(dict.fromkeys(map(_budget, all_of)))}, seed {first.asked.seed}, on {first.device}",
         "rows with unlike references cannot be compared with each other, save by finding F1",
-        *dict.fromkeys(f"{' + '.join(m.card.sections)}: {sentence(m.card)}; {_studies(m)}" for m in all_of),
+        *dict.fromkeys(f"{' + '.join(m.card.sections)}: {describe_card(m.card)}; {_studies(m)}" for m in all_of),
         *_lost(failed),
     )
-    return Table("Systems", header, tuple(rows), foot)
+    return PrintedTable("Systems", header, tuple(rows), foot)
 
 
 def _lost(failed: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -108,7 +112,7 @@ def _published(made: Reproduction) -> tuple[str, str]:
     return number(values.get("bleu-4")), number(values.get("cider"))
 
 
-def _against(all_of: Sequence[Reproduction]) -> Table:
+def _against(all_of: Sequence[Reproduction]) -> PrintedTable:
     rows = []
     for made in all_of:
         cells = []
@@ -119,7 +123,7 @@ def _against(all_of: Sequence[Reproduction]) -> Table:
     header = [""]
     for name in DECIDING:
         header += [f"{_short(name)} ↑", "constant", "nearest image", "intervals"]
-    return Table("Beside what needs no model", tuple(header), tuple(rows))
+    return PrintedTable("Beside what needs no model", tuple(header), tuple(rows))
 
 
 def _named(made: Reproduction, system: str, line: str) -> ScoreLine | None:

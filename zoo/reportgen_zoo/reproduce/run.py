@@ -25,7 +25,7 @@ from reportgen_core import Collection, DataError, OptionError, Study
 from reportgen_core.files.atomic import atomic_write
 from reportgen_core.files.json_files import read_json, write_json
 from reportgen_core.scoring.evaluation_folder import save_evaluation
-from reportgen_core.text.spec import shortening
+from reportgen_core.text.spec import cut_note
 
 from .preset import Preset, load_preset
 from .record import Asked, Reproduction, read_reproduction
@@ -153,7 +153,7 @@ def _splits(
         found[split] = with_text[:limit]
     words = f"{left} studies without section {' or '.join(sections)} are left out" if left else ""
     learnt = [s.text(sections) for s in found["train"]] if preset.compose.decoder else []
-    return found, [note for note in (words, shortening(learnt, preset.text_spec())) if note]
+    return found, [note for note in (words, cut_note(learnt, preset.text_spec())) if note]
 
 
 def _train(

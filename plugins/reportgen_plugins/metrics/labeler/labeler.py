@@ -9,7 +9,7 @@ uncertain, negative) and the rule of "No Finding" are CheXpert's; phrases, cues 
 - "History of pneumonia" and "evaluate for effusion" are not mentions; CheXpert's patterns negate the former.
 - A text without words has no label at all; CheXpert's rule would call it "No Finding".
 
-This module gives the `Labeler`; the metric of the same name, with its conventions, stands in `clinical`.
+This module has the `Labeler`; the metric of the same name, with its conventions, is in `clinical`.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ LABELS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 CHEXPERT5 = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 
-_read = lru_cache(maxsize=1 << 16)(read)  # radiologists repeat themselves: half of the sentences are old acquaintances
+_read = lru_cache(maxsize=1 << 16)(read)  # radiologists repeat themselves: half of the sentences were read before
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """What a text says about one label, and why we think so."""
+    """One mention of a label in a text, and the rule that read it."""
 
     value: int  # 1 positive, 0 negative, -1 uncertain
-    words: str  # as they stand in the text
+    words: str  # as in the text
     rule: str
     sentence: str
 
@@ -79,8 +79,8 @@ class Labeler:
         }
 
     def explain(self, text: str) -> dict[str, tuple[Mention, ...]]:
-        """All mentions of each label that is mentioned, the one that decides first."""
-        found: dict[str, list[Mention]] = {}
+        """Return all mentions of each label that is mentioned, the deciding mention first."""
+        mentions: dict[str, list[Mention]] = {}
         blocked: set[str] = set()
         empty = True
         for sentence in sentences(read_sections(text)):
@@ -89,28 +89,30 @@ class Labeler:
                 value = self._values[f.state]
                 label = f.concept.labels[self.scheme]
                 if label:
-                    found.setdefault(label, []).append(Mention(value, f.words, f"{f.concept.name}: {f.rule}", sentence))
+                    mentions.setdefault(label, []).append(
+                        Mention(value, f.words, f"{f.concept.name}: {f.rule}", sentence)
+                    )
                 if value:
                     blocked |= self._blocked_by(f.concept)
         for label in ("No Finding", "normal"):
             if label in self.labels_of_scheme and label not in blocked and not empty:
-                found[label] = [Mention(1, "", "nothing else is stated or doubted", "")]
+                mentions[label] = [Mention(1, "", "nothing else is stated or doubted", "")]
         return {
-            k: tuple(sorted(found[k], key=lambda m: (1, -1, 0).index(m.value)))
+            k: tuple(sorted(mentions[k], key=lambda m: (1, -1, 0).index(m.value)))
             for k in self.labels_of_scheme
-            if k in found
+            if k in mentions
         }
 
     def _blocked_by(self, concept: Concept) -> frozenset[str]:
-        """In ChestX-ray14 "No Finding" is none of the fourteen; elsewhere the concept says."""
+        """Return the labels of no finding that a concept rules out; ChestX-ray14's "No Finding" is none of the 14."""
         if self.scheme == "chestxray14" and not concept.labels[self.scheme]:
             return concept.blocks - {"No Finding"}
         return concept.blocks
 
     def label(self, text: str) -> Mapping[str, Mention]:
-        """The deciding mention of each label that is mentioned."""
-        return {label: mentions[0] for label, mentions in self.explain(text).items()}
+        """Return the deciding mention of each label that is mentioned."""
+        return {label: each[0] for label, each in self.explain(text).items()}
 
     def labels(self, texts: Iterable[str]) -> list[dict[str, float]]:
-        """The values of the labels that each text mentions: 1, 0 or -1. A label that is not mentioned is not there."""
+        """Return the values of the labels that each text mentions: 1, 0 or -1. Labels not mentioned are left out."""
         return [{label: float(m.value) for label, m in self.label(text).items()} for text in texts]

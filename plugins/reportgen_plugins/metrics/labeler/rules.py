@@ -1,6 +1,6 @@
 """The reading of one sentence: which findings its words name, and whether they are stated, denied or doubted.
 
-A mention is found by the phrases of labeler_findings.toml. Cues (labeler_cues.toml) reach from where they stand to the
+A mention is found by the phrases of labeler_findings.toml. Cues (labeler_cues.toml) reach from their place to the
 next break, as in NegEx (Chapman et al., A simple algorithm for identifying negated findings, 2001) and ConText; no
 parser is needed, and every answer names the words it comes from. The phrase tables are our own.
 """
@@ -32,7 +32,7 @@ class Concept:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ConceptMention:
     """A concept named in a sentence."""
 
     concept: Concept
@@ -55,7 +55,7 @@ _GAPS = {" ... ": rf"(?: {_STOP}[^ ;:]+){{0,10}} ", " .. ": rf"(?: {_STOP}[^ ,;:
 
 
 def _phrase(text: str, words: Mapping[str, str]) -> str:
-    """A phrase of the tables as a regular expression."""
+    """Return a phrase of the tables as a regular expression."""
     for name, value in words.items():
         text = text.replace(f"{{{name}}}", value)
     marks = {mark: f"\0{i}\0" for i, mark in enumerate(_GAPS)}
@@ -68,11 +68,11 @@ def _phrase(text: str, words: Mapping[str, str]) -> str:
 
 
 def _any(phrases: Iterable[str], words: Mapping[str, str]) -> re.Pattern[str] | None:
-    """One pattern for all phrases. They share the word boundaries, which makes them several times as quick."""
-    found = [_phrase(p, words) for p in phrases]
-    bare = [p for p in found if p.startswith((",", ":", "[", r"\?"))]
-    whole = "|".join(p for p in found if p not in bare)
-    return re.compile("|".join([rf"(?<!\w)(?:{whole})(?!\w)", *bare])) if found else None
+    """Return one pattern for all phrases; None if there are none. Sharing word boundaries makes it faster."""
+    patterns = [_phrase(p, words) for p in phrases]
+    bare = [p for p in patterns if p.startswith((",", ":", "[", r"\?"))]
+    whole = "|".join(p for p in patterns if p not in bare)
+    return re.compile("|".join([rf"(?<!\w)(?:{whole})(?!\w)", *bare])) if patterns else None
 
 
 def _table(name: str) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _table(name: str) -> dict[str, Any]:
 
 @cache
 def concepts() -> tuple[Concept, ...]:
-    """The table of findings, compiled at first use."""
+    """Return the table of findings, compiled at first use."""
     table = _table("labeler_findings.toml")
     words = table.pop("words")
     states: dict[str, State] = {"absent": "denied", "unsure": "hedged", "present": "stated"}
@@ -118,7 +118,7 @@ def _breaks() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def find_cues(flat: str) -> list[_Cue]:
-    """The cues of a lower-case sentence; where two share words, the earlier of KINDS stays."""
+    """Return the cues of a lower-case sentence. Of two that share words, the kind that is earlier in KINDS stays."""
     kept: list[_Cue] = []
     for kind, forward, pattern in _cues():
         for m in pattern.finditer(flat):
@@ -128,12 +128,12 @@ def find_cues(flat: str) -> list[_Cue]:
 
 
 def _twin(cue: _Cue, kind: Kind, m: re.Match[str]) -> bool:
-    """The same words may reach both ways: "in the appropriate clinical setting"."""
+    """Return whether the match is the same cue, reaching the other way: "in the appropriate clinical setting"."""
     return (cue.kind, cue.start, cue.end) == (kind, *m.span())
 
 
-def read(sentence: str) -> tuple[Found, ...]:
-    """What the sentence says, in the order of the words."""
+def read(sentence: str) -> tuple[ConceptMention, ...]:
+    """Return the concepts that the sentence names, in the order of its words."""
     flat = sentence.lower()
     if len(flat) != len(sentence):  # a letter whose small form is longer; positions must agree
         sentence = flat
@@ -142,16 +142,16 @@ def read(sentence: str) -> tuple[Found, ...]:
         return ()
     cues = find_cues(flat)
     both, forward = ([m.start() for m in p.finditer(flat)] for p in _breaks())
-    found = []
+    mentions = []
     for concept, state, start, end in sorted(spans, key=lambda s: s[2:]):
         cue = _ruling(cues, start, end, both, forward)
         if cue is None or cue.kind != "ignored":
-            found.append(Found(concept, _state(state, cue), sentence[start:end], _rule(state, cue)))
-    return tuple(found)
+            mentions.append(ConceptMention(concept, _state(state, cue), sentence[start:end], _rule(state, cue)))
+    return tuple(mentions)
 
 
 def _mentions(concept: Concept, flat: str) -> list[tuple[State, re.Match[str]]]:
-    """Phrases of a concept; a denial or a hedge keeps the words it shares with a plain mention."""
+    """Return the matches of a concept's phrases. A denial or a hedge keeps the words that a plain mention shares."""
     kept: list[tuple[State, re.Match[str]]] = []
     for state, pattern in concept.phrases:
         for m in pattern.finditer(flat):
@@ -164,7 +164,7 @@ def _mentions(concept: Concept, flat: str) -> list[tuple[State, re.Match[str]]]:
 
 
 def _ruling(cues: Sequence[_Cue], start: int, end: int, both: Sequence[int], forward: Sequence[int]) -> _Cue | None:
-    """The cue that decides over a mention: one that ignores it, else a negation, else doubt, else a weak hedge."""
+    """Return the cue that decides a mention: one that ignores it, else a negation, else doubt, else a weak hedge."""
     order: tuple[Kind, ...] = ("ignored", "negation", "doubt", "weak")
     reaching = [c for c in cues if c.kind != "pseudo" and _reaches(c, start, end, both, forward)]
     return min(reaching, key=lambda c: (order.index(c.kind), abs(c.start - start)), default=None)
@@ -181,7 +181,7 @@ def _reaches(cue: _Cue, start: int, end: int, both: Sequence[int], forward: Sequ
 
 
 def _state(state: State, cue: _Cue | None) -> State:
-    """What is left of a phrase's state under a cue."""
+    """Return the state of a phrase under a cue."""
     if cue is None or state == "denied":
         return state
     by_cue: dict[Kind, State] = {"negation": "denied", "doubt": "doubted", "weak": "hedged"}

@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"^\W*(?:\d{1,2}[.)]?\s+(?=[A-Za-z]))?[\s*•-]*")
 
 
 def read_sections(text: str) -> str:
-    """The text without the sections that ask or compare instead of describing; one without headings is kept whole."""
+    """Return the text without the sections that ask or compare. A text without headings is returned whole."""
     headings = list(_HEADING.finditer(text))
     if not headings:
         return text
@@ -41,13 +41,13 @@ def read_sections(text: str) -> str:
 
 
 def _after_paragraph(section: str) -> str:
-    """What follows the first paragraph: many a report describes the image there without a heading of its own."""
+    """Return the text after the first paragraph: many reports describe the image there, without a heading."""
     paragraph = _PARAGRAPH.search(section, len(section) - len(section.lstrip()))
     return section[paragraph.end() :] if paragraph else ""
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Sentences with single spaces, without list numbers; a question keeps its mark."""
+    """Yield the sentences with single spaces and without list numbers. A question keeps its mark."""
     start = 0
     for end in _END.finditer(text):
         yield from _clean(text[start : end.end() if end["ask"] else end.start()])

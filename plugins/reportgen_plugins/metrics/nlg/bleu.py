@@ -35,7 +35,7 @@ class Bleu(Metric):
         return Score("bleu", parts["bleu-4"], each.tolist(), dict(sorted(parts.items())), version=self.version)
 
     def statistics(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """(n, 10): words of the report, of the closest reference, matches of orders 1-4, n-grams of orders 1-4."""
+        """Return (n, 10): words of the report and of the closest reference, matches and n-grams of orders 1-4."""
         flat, owner = flatten(references)
         lengths, counts = count([*reports, *flat], ORDERS)
         n = len(reports)
@@ -57,14 +57,14 @@ class Bleu(Metric):
 
 
 def _closest(hypothesis: Ints, reference: Ints, owner: Ints) -> Ints:
-    """The reference length nearest to the report's, the shorter one of two."""
+    """Return the reference length nearest to the report's, the shorter of two equally near."""
     order = np.lexsort((reference, np.abs(reference - hypothesis[owner]), owner))
     _, first = np.unique(owner[order], return_index=True)
     return reference[order][first]
 
 
 def _matches(counts: Counts, n: int, owner: Ints) -> NDArray[np.float64]:
-    """N-grams of each report that are in a reference, each at most as often as in the reference that has it most."""
+    """Return the number of n-grams of each report that a reference has, clipped to its largest count there."""
     size = max(counts.size, 1)
     hyp = counts.text < n
     keys = owner[counts.text[~hyp] - n] * size + counts.gram[~hyp]  # of the study, not of the single reference

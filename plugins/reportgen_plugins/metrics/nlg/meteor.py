@@ -44,7 +44,7 @@ class Meteor(Metric):
     own_process = True
 
     def start(self) -> None:
-        with contextlib.suppress(MetricError):  # `compute` meets it again and says it
+        with contextlib.suppress(MetricError):  # `compute` meets it again and reports it
             PROCESS.start()
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
@@ -53,11 +53,11 @@ class Meteor(Metric):
         return Score("meteor", value, self.scores(rows)["meteor"].tolist(), {"meteor": value}, version=self.version)
 
     def statistics(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """(n, 23): the jar's counts, with 0 chunks where report and reference are one and the same chunk."""
-        asked = [question(report, refs) for report, refs in zip(reports, references, strict=True)]
-        distinct = list(dict.fromkeys(asked))
+        """Return (n, 23): the jar's counts, with 0 chunks if the report equals a reference word by word."""
+        questions = [question(report, refs) for report, refs in zip(reports, references, strict=True)]
+        distinct = list(dict.fromkeys(questions))
         answers = dict(zip(distinct, PROCESS.ask(distinct), strict=True))
-        rows = np.array([answers[q] for q in asked]).reshape(-1, STATISTICS)
+        rows = np.array([answers[q] for q in questions]).reshape(-1, STATISTICS)
         perfect = (rows[:, 20] == 1) & (rows[:, 21:23] == rows[:, 0:2]).all(1)
         rows[perfect, 20] = 0  # the jar adds no chunk of a report that equals its reference
         return rows
@@ -67,14 +67,14 @@ class Meteor(Metric):
 
 
 def question(report: str, references: Sequence[str]) -> str:
-    """One line for the jar."""
+    """Return the line that asks the jar to score `report`."""
     cleaned = [" ".join(t.translate(BREAKS).replace("|||", " ").split(" ")) for t in (*references, report)]
     cleaned[-1] = cleaned[-1].replace("  ", " ")
     return " ||| ".join(("SCORE", *cleaned))
 
 
 def score(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The score (...) of counts (..., 23), laid out as
+    """Return the score (...) of counts (..., 23), laid out as
 
     report words, reference words, their function words, 4 × (report content, reference content, report function,
     reference function words matched by the module), chunks, words matched in the report, in the reference.
@@ -85,9 +85,9 @@ def score(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     )  # (..., module, content | function, report | reference)
     chunks, in_report, in_reference = counts[..., 20], counts[..., 21], counts[..., 22]
     weighted = DELTA * matched[..., 0, :] + (1 - DELTA) * matched[..., 1, :]  # (..., 4, 2)
-    found = (MODULES[:, None] * weighted).sum(-2)  # (..., 2)
+    matches_of = (MODULES[:, None] * weighted).sum(-2)  # (..., 2)
     whole = DELTA * (lengths - functions) + (1 - DELTA) * functions
-    share = np.divide(found, whole, out=np.zeros_like(found), where=whole > 0)
+    share = np.divide(matches_of, whole, out=np.zeros_like(matches_of), where=whole > 0)
     precision, recall = share[..., 0], share[..., 1]
     below = ALPHA * precision + (1 - ALPHA) * recall
     f = np.divide(precision * recall, below, out=np.zeros_like(below), where=below > 0)
@@ -105,7 +105,7 @@ class MeteorProcess:
         self._lock = threading.Lock()
 
     def ask(self, questions: Sequence[str]) -> list[list[float]]:
-        """The answers, in order. Starts the jar, and once more where it died. Raises MetricError."""
+        """Return the answers, in order. Start the jar, and start it again if it died. Raises MetricError."""
         answers: list[list[float]] = []
         with self._lock:
             for i in range(0, len(questions), AT_ONCE):
@@ -170,12 +170,12 @@ class MeteorProcess:
         self._running = self._errors = None
 
     def start(self) -> None:
-        """Let the jar load its tables while others work. Raises MetricError where it cannot be started."""
+        """Start the jar, which loads its tables while others work. Raises MetricError if it cannot be started."""
         with self._lock:
             self._start()
 
     def close(self) -> None:
-        """End the jar; the next question starts it anew."""
+        """Stop the jar; the next question starts it again."""
         with self._lock:
             self._stop()
 

@@ -30,7 +30,7 @@ class RougeL(Metric):
         return Score("rouge-l", value, rows[:, 1].tolist(), {"rouge-l": value}, version=self.version)
 
     def statistics(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """(n, 2): one, and the F of the report."""
+        """Return (n, 2): 1, and the F of the report."""
         each = [
             _f(report.split(" "), [r.split(" ") for r in refs])
             for report, refs in zip(reports, references, strict=True)
@@ -51,7 +51,7 @@ def _f(report: list[str], references: list[list[str]]) -> float:
 
 
 def longest_common(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length of the longest common subsequence, a row of the table at a time as the bits of one integer.
+    """Return the length of the longest common subsequence. Each row of the table is the bits of one integer.
 
     Hyyrö, "Bit-parallel LCS-length computation revisited", 2004: the zero bits of `row` count the matches.
     """

@@ -2,34 +2,34 @@
 
 import pytest
 
-from reportgen_core.scoring.diversity import degeneracy
+from reportgen_core.scoring.diversity import measure_diversity
 
 REFERENCES = [[f"Nodule {i} is seen. Heart size {i} normal."] for i in range(20)]
 
 
 def test_one_output_for_all_images_is_said_in_words() -> None:
-    found = degeneracy(["The lungs are clear."] * 20, REFERENCES)
+    found = measure_diversity(["The lungs are clear."] * 20, REFERENCES)
     assert found.warnings[0] == "the model says the same thing for every image: 'the lungs are clear.'"
     assert (found.distinct, found.commonest_share) == (1, 1.0)
 
 
 def test_a_common_output_is_named_with_its_share_and_what_the_references_have() -> None:
-    found = degeneracy(["Clear."] * 9 + [f"Text number {i} of it." for i in range(11)], REFERENCES)
+    found = measure_diversity(["Clear."] * 9 + [f"Text number {i} of it." for i in range(11)], REFERENCES)
     assert found.warnings[0].startswith(
         "one output makes up 45% of the reports (in the references the commonest is 5%)"
     )
 
 
 def test_case_and_white_space_make_no_other_output() -> None:
-    assert degeneracy(["Lungs  clear.", "lungs clear."], REFERENCES[:2]).distinct == 1
+    assert measure_diversity(["Lungs  clear.", "lungs clear."], REFERENCES[:2]).distinct == 1
 
 
 def test_reports_like_the_references_raise_no_alarm() -> None:
-    assert degeneracy([r[0] for r in REFERENCES], REFERENCES).warnings == ()
+    assert measure_diversity([r[0] for r in REFERENCES], REFERENCES).warnings == ()
 
 
 def test_distinct_n_repeats_lengths_and_empties_are_counted() -> None:
-    found = degeneracy(["a b a b. x. x.", ""], [["a b c d"], ["a b c d"]])
+    found = measure_diversity(["a b a b. x. x.", ""], [["a b c d"], ["a b c d"]])
     assert found.distinct_1 == pytest.approx(4 / 6)  # a b "b." x. of a b a b. x. x.
     assert found.distinct_2 == pytest.approx(5 / 5)
     assert found.repeating == 0.5
@@ -39,5 +39,5 @@ def test_distinct_n_repeats_lengths_and_empties_are_counted() -> None:
 
 
 def test_reports_far_shorter_than_the_references_are_noted() -> None:
-    found = degeneracy([f"Short {i}" for i in range(20)], REFERENCES)
+    found = measure_diversity([f"Short {i}" for i in range(20)], REFERENCES)
     assert found.warnings == ("reports have 2.0 words on average, references 8.0",)

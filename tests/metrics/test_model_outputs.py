@@ -1,4 +1,4 @@
-"""Tags, findings, pointing and normality: what a model says beside its words."""
+"""Tags, findings, pointing and normality: what a model gives next to its text."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from reportgen_core.metric import ModelOutputs
 from reportgen_core.scoring.ranking_metrics import median_rank_line, ranking_lines
 
 
-def judge(
+def score(
     name: str, reports: list[Report], studies: list[Study], options: dict[str, Any] | None = None, **how: Any
 ) -> dict[str, float]:
     metric: Any = reportgen_core.metrics.create(name, **(options or {}))
@@ -47,7 +47,7 @@ def test_tags_are_recalled_over_studies_that_have_some() -> None:
     ]
     studies = [Study("1", tags=("t0", "t5")), Study("2", tags=())]
     training = [Study("3", tags=("t5", "t0")), Study("4", tags=("t5",))]
-    found = judge("tags", reports, studies, training=training)
+    found = score("tags", reports, studies, training=training)
     assert found == {"tags recall@5": 0.5, "tags commonest recall@5": 1.0, "tags micro f1": pytest.approx(2 / 7)}
 
 
@@ -68,7 +68,7 @@ def test_findings_have_auc_means_f1_and_calibration() -> None:
     gold = {"A": [1, 0, 1, 0], "B": [0, 1, 1, -1], "No Finding": [0, 0, 0, 1]}
     reports = [Report(str(i), "", findings={k: v[i] for k, v in p.items()}) for i in range(4)]
     studies = [Study(str(i), labels={k: float(v[i]) for k, v in gold.items()}) for i in range(4)]
-    found = judge("findings", reports, studies)
+    found = score("findings", reports, studies)
     assert found["findings A auc"] == 0.75
     assert found["findings B auc"] == 1  # the uncertain one is left out
     assert found["findings mean auc"] == 0.875  # without No Finding
@@ -81,25 +81,25 @@ def test_calibration_error_is_the_weighted_gap_of_the_bins() -> None:
     reports = [Report(str(i), "", findings={"A": p}) for i, p in enumerate([0.1, 0.1, 0.9, 0.9])]
     studies = [Study(str(i), labels={"A": g}) for i, g in enumerate([0.0, 1.0, 1.0, 1.0])]
     metric: Any = reportgen_core.metrics.create("findings", bins=2)
-    assert judge("findings", reports, studies, {"bins": 2})["findings ece"] == pytest.approx((2 * 0.4 + 2 * 0.1) / 4)
+    assert score("findings", reports, studies, {"bins": 2})["findings ece"] == pytest.approx((2 * 0.4 + 2 * 0.1) / 4)
     assert metric.reliability(reports, studies) == [(pytest.approx(0.1), 0.5, 2), (pytest.approx(0.9), 1.0, 2)]
 
 
 def test_a_finding_that_is_not_stated_is_left_out_or_absent() -> None:
     reports = [Report("1", "", findings={"A": 0.9}), Report("2", "", findings={"A": 0.1})]
     studies = [Study("1", labels={"A": 1.0}), Study("2")]
-    assert np.isnan(judge("findings", reports, studies)["findings A auc"])
-    assert judge("findings", reports, studies, {"unsaid": "absent"})["findings A auc"] == 1
+    assert np.isnan(score("findings", reports, studies)["findings A auc"])
+    assert score("findings", reports, studies, {"unsaid": "absent"})["findings A auc"] == 1
 
 
 def test_where_nothing_is_predicted_or_known_nothing_is_judged() -> None:
     for name in ("tags", "findings", "pointing"):
-        assert judge(name, [Report("1", "x")], [Study("1")], grid=(1, 2, 2)) == {}
+        assert score(name, [Report("1", "x")], [Study("1")], grid=(1, 2, 2)) == {}
 
 
 @pytest.mark.parametrize("name", ["tags", "findings", "pointing"])
 def test_texts_alone_cannot_be_judged(name: str) -> None:
-    with pytest.raises(MetricError, match=f"{name} judges .* --model"):
+    with pytest.raises(MetricError, match=f"{name} scores .* --model"):
         reportgen_core.metrics.create(name).compute(["a"], [["b"]])
 
 
@@ -113,7 +113,7 @@ def looks_at(cell: int, per: str = "sentence") -> Attention:
 def test_a_hit_is_the_most_attended_cell_of_the_sentence_that_mentions_the_finding(cell: int, hit: float) -> None:
     report = Report("1", "", ("The heart is normal.", "There is a left effusion."), attention=looks_at(cell))
     study = Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3), Box("Mass", 0.0, 0.0, 0.1, 0.1)))
-    found = judge("pointing", [report], [study], grid=(1, 2, 2))
+    found = score("pointing", [report], [study], grid=(1, 2, 2))
     assert found == {
         "pointing hit": hit,
         "pointing centre": 0.0,
@@ -126,26 +126,26 @@ def test_attention_by_word_counts_for_the_words_of_the_sentence_alone() -> None:
     looks = torch.tensor([[0.7, 0.1, 0.1, 0.1]] * 5 + [[0.1, 0.1, 0.1, 0.7]] * 2)
     rows = ((0, 4), (5, 7))
     report = Report("1", "", ("The heart is normal.", "Effusion left."), attention=Attention("word", looks), rows=rows)
-    found = judge("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))
+    found = score("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))
     assert found["pointing hit"] == 1.0
 
 
 def test_a_finding_that_the_rules_cannot_name_is_not_in_the_game() -> None:
     report = Report("1", "", ("Heart normal.", "There is a left effusion."), attention=looks_at(3))
     boxes = (Box("Effusion", 0.6, 0.6, 0.3, 0.3), Box("Kyphosis", 0.0, 0.0, 0.1, 0.1))
-    assert judge("pointing", [report], [Study("1", boxes=boxes)], grid=(1, 2, 2))["pointing mentioned"] == 1.0
-    assert judge("pointing", [report], [Study("1", boxes=boxes[1:])], grid=(1, 2, 2)) == {}
+    assert score("pointing", [report], [Study("1", boxes=boxes)], grid=(1, 2, 2))["pointing mentioned"] == 1.0
+    assert score("pointing", [report], [Study("1", boxes=boxes[1:])], grid=(1, 2, 2)) == {}
 
 
 def test_a_model_that_looks_at_tags_alone_plays_no_game() -> None:
     looked = Attention("word", tags=torch.ones(1, 1), tag_ids=torch.tensor([0]))
     report = Report("1", "", ("Left effusion.",), attention=looked, rows=((0, 1),))
-    assert judge("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2)) == {}
+    assert score("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2)) == {}
 
 
 def test_a_denied_finding_is_no_mention() -> None:
     report = Report("1", "", ("Heart normal.", "No effusion."), attention=looks_at(3))
-    found = judge("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))
+    found = score("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))
     assert found["pointing mentioned"] == 0
 
 
