@@ -64,14 +64,18 @@ def ratio(seconds: Sequence[float], base: Sequence[float]) -> Spread:
 
 
 def in_turns(
-    *runs: Run, rounds: int = PAIRS, turn: float = 0.5, clock: Callable[[], float] = time.perf_counter
+    *runs: Run,
+    rounds: int = PAIRS,
+    turn: float = 0.5,
+    warm_up: bool = True,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[list[float]]:
     """Return for each run the seconds that it took in each round, the runs taken in turns: A B A B ...
 
-    Each run is called once before, to warm up. A turn repeats its run until it has lasted `turn` seconds and counts the
-    mean, so that a short run is measured over a longer stretch than one hiccup of the machine.
+    Each run is called once before, unless `warm_up` is False. A turn repeats its run until it has lasted `turn` seconds
+    and counts the mean, so that a short run is measured over a longer stretch than one hiccup of the machine.
     """
-    for run in runs:
+    for run in runs if warm_up else ():
         run()
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds):

@@ -15,7 +15,7 @@ from reportgen_plugins.datasets.phantom.findings import rates, sample
 from .measure import Row, Run, emit, in_turns, per_second
 
 BAR = 100.0  # images a second at 256 pixels
-STUDIES = {256: 60, 128: 60, 512: 20}  # by the size in pixels; two views each
+STUDIES = {256: 30, 128: 30, 512: 10}  # by the size in pixels; two views each
 
 
 def drawing(size: int) -> Run:

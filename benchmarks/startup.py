@@ -16,6 +16,7 @@ def main() -> None:
         python("-c", "import click, pluggy"),
         python("-m", "reportgen_cli", "--help"),
         python("-m", "reportgen_cli", "list", "encoders"),
+        turn=0.25,
     )
     emit(
         [

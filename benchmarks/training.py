@@ -81,7 +81,8 @@ def parts(model: Model, batch: Batch) -> tuple[Run, Run]:
     """Return a run of forward and backward of the encoder, and one of the decoder on the encoder's features."""
     model.train()
     to_channels_last(model.encoder)
-    seen = model.encoder(normalise(batch.pixels, model.encoder.image), batch.mask)
+    with torch.no_grad():
+        seen = model.encoder(normalise(batch.pixels, model.encoder.image), batch.mask)
 
     def encoder() -> None:
         model.zero_grad()

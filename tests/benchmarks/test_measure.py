@@ -35,6 +35,12 @@ def test_runs_are_timed_in_turns_after_one_call_each_that_warms_up() -> None:
     assert a == 7 * [2.0] and b == 7 * [1.0]
 
 
+def test_a_command_that_starts_cold_needs_no_call_that_warms_up() -> None:
+    machine = Machine()
+    assert in_turns(machine.run("A", 2.0), rounds=3, warm_up=False, clock=machine.clock) == [3 * [2.0]]
+    assert machine.calls == "AAA"
+
+
 def test_a_machine_that_gets_three_times_slower_does_not_change_the_ratio() -> None:
     machine = Machine(lambda now: 1.0 if now < 20 else 3.0)
     a, b = in_turns(machine.run("A", 2.0), machine.run("B", 1.0), rounds=9, clock=machine.clock)
