@@ -41,8 +41,9 @@ def id_value(value: Any) -> str | None:
     text = text_value(value)
     if text is None:
         return None
-    whole = _WHOLE.fullmatch(text.strip())
-    return whole[1] if whole else text.strip()
+    text = text.strip()
+    whole = _WHOLE.fullmatch(text) if text.endswith("0") else None
+    return whole[1] if whole else text
 
 
 def number_value(value: Any) -> float | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -132,7 +133,12 @@ def _cells(query: _TextQuery, rows: Iterator[tuple[int, list[str]] | BadRow]) ->
     if first is None:
         return
     rows = chain([first], rows)
-    if isinstance(first, BadRow) or len(first[1]) != 1 or columns_of("id", first[1]) or _names(query.role, first[1]):
+    if (
+        isinstance(first, BadRow)
+        or len(first[1]) != 1
+        or columns_of("id", first[1])
+        or _names(query.role, tuple(first[1]))
+    ):
         yield from _rows(query, only_rows(query.path, named_rows(query.path, rows)))
         return
     texts: list[tuple[int, str]] = []
@@ -173,7 +179,7 @@ def _rows(query: _TextQuery, rows: Iterable[tuple[str, Any]]) -> Iterator[Entry]
     """One entry a row, but one an image of all of COCO's captions of it."""
     captions: dict[str, Entry] = {}
     for place, row in rows:
-        if not isinstance(row, Mapping):
+        if not isinstance(row, dict):
             raise query.error(place, f"wants fields for id and text, is a {type(row).__name__}")
         if query.split and row_split(row) not in ("", split_name(query.split)):
             continue
@@ -200,16 +206,16 @@ def _id(query: _TextQuery, place: str, row: Mapping[str, Any]) -> str:
     raise query.error(place, f"{why}; it has {', '.join(map(str, row)) or 'nothing'}")
 
 
-def _names(role: Role, columns: Iterable[str]) -> Sequence[str]:
+@lru_cache(1024)
+def _names(role: Role, columns: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns that may hold the texts of a role, the most usual first.
 
     Where predictions have a column of their own, the other columns are no predictions, though its cell be empty.
     """
-    columns = list(columns)
-    general = [*columns_of("text", columns), *columns_of("findings", columns)]
+    general = (*columns_of("text", columns), *columns_of("findings", columns))
     if role == "reference":
-        return [*columns_of("reference", columns), *general]
-    return columns_of("prediction", columns) or sorted(general, key=lambda name: fold(name) != "text")
+        return (*columns_of("reference", columns), *general)
+    return columns_of("prediction", columns) or tuple(sorted(general, key=lambda name: fold(name) != "text"))
 
 
 def _texts(query: _TextQuery, place: str, row: Any) -> tuple[str, ...]:
@@ -217,18 +223,18 @@ def _texts(query: _TextQuery, place: str, row: Any) -> tuple[str, ...]:
     if isinstance(row, list):
         texts = tuple(t for item in row for t in _texts(query, place, item) if t or query.role != "reference")
         return texts or ("",)
-    if not isinstance(row, Mapping):
+    if not isinstance(row, dict):
         try:
             return (text_value(row) or "",)
         except DataError as e:
             raise query.error(place, str(e)) from e
     if query.role == "reference" and (sections := _sections(query, place, row)) is not None:
         return (sections,)
-    names = _names(query.role, row)
+    names = _names(query.role, tuple(row))
     texts = next((texts for name in names if any(texts := _texts(query, place, row[name]))), ("",))
     if names:
         more = row.get("alternatives") if query.role == "prediction" else None
-        return (*texts, *(t for t in _texts(query, place, more) if t))
+        return (*texts, *(t for t in _texts(query, place, more) if t)) if more else texts
     if isinstance(row.get("sents"), list):
         return (" ".join(t for t in _texts(query, place, row["sents"]) if t),)
     raise query.error(place, f"no {query.role}; it has {', '.join(map(str, row)) or 'nothing'}")
@@ -238,7 +244,7 @@ def _sections(query: _TextQuery, place: str, row: Mapping[str, Any]) -> str | No
     """The sections of a row that keeps them apart, joined; None where it does not. Without a wish, the findings."""
     low = {fold(str(name)): value for name, value in row.items()}
     inside = low.get("sections")
-    if isinstance(inside, Mapping):
+    if isinstance(inside, dict):
         known = {fold(str(name)): value for name, value in inside.items()}
     else:
         known = {name[7:]: value for name, value in low.items() if name.startswith("section") and len(name) > 8}
@@ -251,9 +257,9 @@ def _sections(query: _TextQuery, place: str, row: Mapping[str, Any]) -> str | No
 
 
 def _images(row: Any) -> tuple[str, ...]:
-    if not isinstance(row, Mapping):
+    if not isinstance(row, dict):
         return ()
     named = row.get("views") or row.get("image_path") or row.get("images") or ()
     named = named if isinstance(named, list) else [named]
-    paths = (v.get("path") if isinstance(v, Mapping) else v for v in named)
+    paths = (v.get("path") if isinstance(v, dict) else v for v in named)
     return tuple(str(path) for path in paths if path)

@@ -28,6 +28,7 @@ SUFFIXES: Mapping[str, Kind] = {
 }  # fmt: skip
 CELLS: tuple[Kind, ...] = ("csv", "tsv")
 TABLES: tuple[Kind, ...] = ("csv", "tsv", "jsonl")
+AT_ONCE = 64  # rows that are read together
 DELIMITERS: Mapping[str, str] = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {  # as `fold` writes them, the first that is there
@@ -132,29 +133,36 @@ def cell_rows(path: Path, on_note: OnNote | None = None) -> Iterator[tuple[int, 
     usual = "\t" if kind_of(path, CELLS) == "tsv" else ","
     with open_text(path) as file:
         lines = Lines(file)
-        first = next((line for line in lines if line.strip()), "")
+        texts = iter(lines)
+        first = next((line for line in texts if line.strip()), "")
         delimiter = _delimiter(first, usual)
         if delimiter != usual and on_note:
             on_note(f"{path}: the header says that {DELIMITERS[delimiter]} separates the cells")
-        reader = csv.reader(chain([first] if first else [], lines), delimiter=delimiter, strict=True)
+        reader = csv.reader(chain([first] if first else [], texts), delimiter=delimiter, strict=True)
         begin = lines.number
-        while True:
-            limit = csv.field_size_limit(MAX_LINE)  # one for the whole process: it is given back
-            why = ""
+        while rows := _next_rows(reader, lines, begin):
+            yield from rows
+            begin = lines.number + 1
+
+
+def _next_rows(reader: Iterator[list[str]], lines: Lines, begin: int) -> list[tuple[int, list[str]] | BadRow]:
+    """Return some more rows, none at the end. While they are read, cells may be long everywhere in the process."""
+    rows: list[tuple[int, list[str]] | BadRow] = []
+    limit = csv.field_size_limit(MAX_LINE)
+    try:
+        while len(rows) < AT_ONCE:
             try:
-                cells = next(reader, None)
+                cells, why = next(reader), ""
+            except StopIteration:
+                break
             except csv.Error as e:
                 cells, why = [], _broken(str(e), begin, lines.number)
-            finally:
-                csv.field_size_limit(limit)
-            if cells is None:
-                return
             at, problem = lines.take_problem()
-            if problem or why:
-                yield BadRow(at or begin, problem or why)
-            else:
-                yield begin, cells
+            rows.append(BadRow(at or begin, problem or why) if problem or why else (begin, cells))
             begin = lines.number + 1
+    finally:
+        csv.field_size_limit(limit)
+    return rows
 
 
 def _delimiter(header: str, usual: str) -> str:
@@ -196,9 +204,9 @@ def named_rows(
         if isinstance(row, BadRow):
             yield row
         elif len(row[1]) == len(header):
-            if any(cell.strip() for cell in row[1]):
+            if any(map(str.strip, row[1])):
                 yield TableRow(row[0], {name: cell for name, cell in zip(header, row[1], strict=True) if name})
-        elif any(cell.strip() for cell in row[1]):
+        elif any(map(str.strip, row[1])):
             yield BadRow(row[0], f"{len(row[1])} cells, the header has {len(header)}")
 
 
@@ -235,16 +243,22 @@ def _object(line: str) -> Row:
         raise ValueError(f"no JSON: {e.msg} at character {e.colno}") from e
     if not isinstance(values, dict):
         raise ValueError(f"wants an object, is a {type(values).__name__}")
-    row = {name.strip(): value for name, value in values.items()}
-    if why := _doubled(name.strip() for name in values):
+    return dict(zip(_fields(tuple(values)), values.values(), strict=True))
+
+
+@lru_cache(1024)
+def _fields(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the fields of a row without white space around them. Raises ValueError for a doubled one."""
+    fields = tuple(name.strip() for name in names)
+    if why := _doubled(fields):
         raise ValueError(why)
-    return row
+    return fields
 
 
 def _loads(text: str) -> Any:
     """Return the value of a JSON text. Raises ValueError, also for what json takes: a doubled key, half a character."""
     try:
-        value = json.loads(text, object_pairs_hook=_once)
+        value = _DECODER.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
         return value
@@ -259,6 +273,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         raise ValueError("key " + _doubled((key for key, _ in pairs), str))
     return values
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def read_document(path: Path) -> Any:

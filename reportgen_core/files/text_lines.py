@@ -65,22 +65,18 @@ class Lines:
         self.number = 0
         self._problem = (0, "")
 
-    def __iter__(self) -> Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = self.file.readline(MAX_LINE)
-        if not line:
-            raise StopIteration
-        self.number += 1
-        if len(line) == MAX_LINE and line[-1] not in "\r\n":
-            while (rest := self.file.readline(MAX_LINE)) and rest[-1] not in "\r\n":
-                pass
-            self._problem = self.number, f"longer than {MAX_LINE} characters"
-            return "\n"
-        if why := unreadable(line):
-            self._problem = self.number, why
-        return line
+    def __iter__(self) -> Iterator[str]:
+        readline = self.file.readline
+        while line := readline(MAX_LINE):
+            self.number += 1
+            if len(line) == MAX_LINE and line[-1] not in "\r\n":
+                while (rest := readline(MAX_LINE)) and rest[-1] not in "\r\n":
+                    pass
+                self._problem = self.number, f"longer than {MAX_LINE} characters"
+                line = "\n"
+            elif (not line.isascii() or "\0" in line) and (why := unreadable(line)):
+                self._problem = self.number, why
+            yield line
 
     def take_problem(self) -> tuple[int, str]:
         """Return the line and the problem of the lines since the last call; (0, "") if all could be read."""
