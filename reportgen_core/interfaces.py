@@ -137,7 +137,7 @@ class Retriever(nn.Module, ABC):
 
     needs: frozenset[str] = frozenset()
     scores: frozenset[str] = frozenset()  # validation scores it logs in eval mode, higher is better: "recall@10"
-    sentences: int = 0  # a report is so many hits, a sentence each; 0: the best hit is a report
+    sentences_per_report: int = 0  # a report is so many hits, a sentence each; 0: the best hit is a report
     part_config: dict[str, Any]  # name and options; set by the registry
     recipe = OLD_RECIPE
 

@@ -12,15 +12,16 @@ def lazy_names(
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` for a package whose public names live in the modules of `homes`.
 
-    `homes` maps the name of a module inside the package to the names that it defines. `dir()` and tab completion show
-    the public names and the modules that are loaded already; an unknown name raises AttributeError, as usual.
+    `homes` maps the name of a module inside the package to the names that it defines; ".types" is the module `types`
+    of the package above. `dir()` and tab completion show the public names and no module; an unknown name raises
+    AttributeError, as usual.
     """
     where = {name: module for module, names in homes.items() for name in names}
 
     def get(name: str) -> object:
         if name not in where:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"{package}.{where[name]}"), name)
+        value = getattr(importlib.import_module(f".{where[name]}", package), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-Watch = Callable[[str], None]
+OnLine = Callable[[str], None]
 
 _CLOSING = re.compile(r"[\s.!?]+$")
 
@@ -61,7 +61,7 @@ class SentenceClassifier(ABC):
     recipe = OLD_RECIPE
 
     @abstractmethod
-    def fit(self, train: Sequence[LabelledSentence], watch: Watch | None = None) -> Mapping[str, Any]:
+    def fit(self, train: Sequence[LabelledSentence], watch: OnLine | None = None) -> Mapping[str, Any]:
         """Learn; what was chosen on the way, as JSON values. `watch` gets a line after each step that takes long.
 
         Raises DataError where only one class is there.

@@ -33,8 +33,13 @@ def served(file: Path) -> dict[str, str]:
 
 def imported(nodes: list[ast.stmt]) -> dict[str, str]:
     """Return the names that the `from .module import name` among some statements bind, and the module of each."""
-    froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 1]
-    return {alias.asname or alias.name: node.module or "" for node in froms for alias in node.names}
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module != "lazy"]
+    return {alias.asname or alias.name: home(node) for node in froms if node.level for alias in node.names}
+
+
+def home(node: ast.ImportFrom) -> str:
+    """Return the module of a relative import as `lazy_names` writes it: ".types" is in the package above."""
+    return "." * (node.level - 1) + (node.module or "")
 
 
 def for_type_checkers(file: Path) -> dict[str, str]:

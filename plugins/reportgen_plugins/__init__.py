@@ -53,16 +53,14 @@ def register_decoders() -> Iterable[Entry]:
     small = {"hidden": 16, "embedding": 16}
     return [
         Entry(
-            "hier-lstm",
-            _HERE + "decoders.hier_lstm:HierLSTM",
-            "sentence LSTM with co-attention over regions and tags, word LSTM",
-            "arXiv:1711.08195",
-            tiny={"hidden": 16, "embedding": 16, "tags_used": 2},
+            "hier-lstm", _HERE + "decoders.hier_lstm:HierLSTM",
+            "sentence LSTM with co-attention over regions and tags, word LSTM", "arXiv:1711.08195",
+            tiny={**small, "tags_used": 2},
         ),
         Entry(
             "hier-lstm-dual", _HERE + "decoders.hier_lstm_dual:DualHierLSTM",
             "hier-lstm with a normal and an abnormal word LSTM and a switch", "arXiv:1908.02123",
-            tiny={"hidden": 16, "embedding": 16, "tags_used": 2},
+            tiny={**small, "tags_used": 2},
         ),
         Entry(
             "lstm", _HERE + "decoders.lstm:ImageFirstLSTM", "one LSTM that sees the image first (Show and Tell)",
@@ -95,6 +93,12 @@ def register_decoders() -> Iterable[Entry]:
             "densenet-lstm", _HERE + "decoders.densenet_lstm:PooledGateLSTM",
             "one LSTM with the pooled image in its gates and soft attention", tiny=small,
         ),
+        *_causal_decoders(),
+    ]  # fmt: skip
+
+
+def _causal_decoders() -> list[Entry]:
+    return [
         Entry(
             "gpt2", _HERE + "decoders.causal:CausalDecoder", "GPT-2 with cross-attention over regions",
             "OpenAI 2019", options={"name": "gpt2"}, tiny={"config": {"n_layer": 2, "n_head": 2, "n_embd": 16}},

@@ -10,39 +10,59 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .findings import Annotated, annotate, annotator, evaluate, labelled, tune
+    from .findings import (
+        Annotated,
+        AnnotationOptions,
+        AnnotationSettings,
+        annotate,
+        annotator,
+        evaluate_findings,
+        labelled,
+        tune,
+    )
     from .report_rows import BadRow, Columns, Row, read_rows
-    from .roc import Classified, Curve, classified, curve
+    from .roc import Curve, FindingCurves, curve, score_findings
     from .thresholds import THRESHOLDS, Thresholds, choose_thresholds, load_thresholds, save_thresholds
 
 __all__ = [
     "THRESHOLDS",
     "Annotated",
+    "AnnotationOptions",
+    "AnnotationSettings",
     "BadRow",
-    "Classified",
     "Columns",
     "Curve",
+    "FindingCurves",
     "Row",
     "Thresholds",
     "annotate",
     "annotator",
     "choose_thresholds",
-    "classified",
     "curve",
-    "evaluate",
+    "evaluate_findings",
     "labelled",
     "load_thresholds",
     "read_rows",
     "save_thresholds",
+    "score_findings",
     "tune",
 ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "findings": ["Annotated", "annotate", "annotator", "evaluate", "labelled", "tune"],
+        "findings": [
+            "Annotated",
+            "AnnotationOptions",
+            "AnnotationSettings",
+            "annotate",
+            "annotator",
+            "evaluate_findings",
+            "labelled",
+            "tune",
+        ],
         "report_rows": ["BadRow", "Columns", "Row", "read_rows"],
-        "roc": ["Classified", "Curve", "classified", "curve"],
+        "roc": ["Curve", "FindingCurves", "curve", "score_findings"],
         "thresholds": ["THRESHOLDS", "Thresholds", "choose_thresholds", "load_thresholds", "save_thresholds"],
     },
 )

@@ -1,10 +1,9 @@
-"""Findings for tables of reports, or of images with their reports: labelling an archive.
+"""Findings for tables of reports, or of images with their reports, to label an archive.
 
-Rows stream: a window of them is read, sorted by length so that a batch holds little padding, annotated, and given back
-in the order of the table. Memory does not grow with the table. A row that cannot be read is given back as a `BadRow`.
+Rows stream: a window of them is read, sorted by length so that a batch holds little padding, annotated, and returned in
+the order of the table. Memory does not grow with the table. A row that cannot be read is returned as a `BadRow`.
 
-A probability becomes a label by a threshold of its finding. Thresholds are chosen where labels are known, for the
-largest F1, and lie beside the weights in thresholds.json; without that file they are 0.5.
+A probability becomes a label by the threshold of its finding; see `thresholds.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -24,62 +23,85 @@ from ..errors import CompositionError, DataError
 from ..interfaces import Annotates
 from ..models.model import Model
 from ..models.precision import autocast_for
-from ..text.spec import BOS, EOS, TextSpec, flat, unread
+from ..text.spec import BOS, EOS, TextSpec, count_cut_words, report_words
 from ..types import Annotation, Batch, Report, Study, Targets
 from .report_rows import BadRow as BadRow
 from .report_rows import Columns as Columns
 from .report_rows import Row as Row
 from .report_rows import read_rows as read_rows
-from .roc import Classified, classified
+from .roc import FindingCurves, score_findings
 from .thresholds import Thresholds, choose_thresholds
-
-if TYPE_CHECKING:
-    pass
 
 WINDOW = 4096  # rows held at once
 
-OnBadRow = Callable[[BadRow], object]  # what to do about a row that cannot be read
+OnBadRow = Callable[[BadRow], object]  # called for a row that cannot be read
+
+
+class AnnotationOptions(TypedDict, total=False):
+    """Keywords of `annotate`, `tune` and `evaluate_findings`; see `AnnotationSettings`."""
+
+    batch_size: int
+    precision: str
+    workers: int | None
+    cache: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotationSettings:
+    """How a model reads rows."""
+
+    batch_size: int = 128
+    precision: str = "auto"
+    workers: int | None = 0  # processes that read images
+    cache: Path | None = None  # a folder for resized images
 
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """What a model says about one row."""
+    """The findings of one row."""
 
     line: int
     id: str
     findings: Mapping[str, float]  # probabilities, in the model's order
-    labels: tuple[str, ...]  # those at or above their thresholds
-    note: str = ""  # what a reader should know: no words, the end not read
-    words: tuple[tuple[str, float], ...] = ()  # of an explained row: each word, and the largest look at it
+    labels: tuple[str, ...]  # findings at or above their thresholds
+    note: str = ""  # for the user: the report has no words, or its end was not read
+    words: tuple[tuple[str, float], ...] = ()  # of an explained row: each word, and its largest attention weight
 
 
 def annotate(
     model: Model,
     rows: Iterable[Row | BadRow],
+    settings: AnnotationSettings | None = None,
     *,
     thresholds: Thresholds | None = None,
     explain: bool = False,
-    batch_size: int = 128,
-    precision: str = "auto",
-    workers: int | None = 0,
-    cache: Path | None = None,
+    **options: Unpack[AnnotationOptions],
 ) -> Iterator[Annotated | BadRow]:
-    """What the model says about each row, in the order of the rows. Raises CompositionError where it cannot say."""
+    """Return an iterator over the findings of each row, in order. With `explain` each word has its attention.
+
+    `options` replace fields of `settings`. Raises CompositionError if the model reads no findings.
+    """
     annotator(model)
-    thresholds = thresholds or Thresholds()
+    settings = replace(settings or AnnotationSettings(), **options)
+    return _annotations(model, rows, settings, thresholds or Thresholds(), explain)
+
+
+def _annotations(
+    model: Model, rows: Iterable[Row | BadRow], settings: AnnotationSettings, thresholds: Thresholds, explain: bool
+) -> Iterator[Annotated | BadRow]:
     model.eval()
     source = iter(rows)
     while window := list(islice(source, WINDOW)):
         good = [row for row in window if isinstance(row, Row)]
-        reader = _Reader(model, good, batch_size, workers, cache)
-        with torch.inference_mode(), autocast_for(model.device, precision):
-            found = dict(reader.annotations(thresholds, explain))
+        reader = _WindowReader(model, good, settings)
+        with torch.inference_mode(), autocast_for(model.device, settings.precision):
+            annotations = dict(reader.annotations(thresholds, explain))
         for row in window:
-            yield row if isinstance(row, BadRow) else found[row.line]
+            yield row if isinstance(row, BadRow) else annotations[row.line]
 
 
 def annotator(model: Model) -> Annotates:
-    """The part of a model that annotates. Raises CompositionError where it has none, or knows no findings."""
+    """Return the part of a model that annotates. Raises CompositionError if it has none, or no findings."""
     part = model.head
     if not isinstance(part, Annotates):
         raise CompositionError(
@@ -91,65 +113,70 @@ def annotator(model: Model) -> Annotates:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
-    """A window of rows on its way through a model."""
+class _WindowReader:
+    """Annotates one window of rows."""
 
     model: Model
     rows: Sequence[Row]
-    batch_size: int
-    workers: int | None
-    cache: Path | None
+    settings: AnnotationSettings
 
     def annotations(self, thresholds: Thresholds, explain: bool) -> Iterator[tuple[int, Annotated | BadRow]]:
-        """(line, what is said) of every row, short reports first."""
+        """Yield (line, annotation) for every row, short reports first."""
         text, encode = self.model.text, self.model.vocabulary.encode
         reports = [row.study.text(text.sections) for row in self.rows]
-        words = [flat(report, text) for report in reports]
+        words = [report_words(report, text) for report in reports]
         order = sorted(range(len(self.rows)), key=lambda i: len(words[i]))
-        for some, pixels, mask, problems in self._images(order):
+        for batch_rows, pixels, mask, problems in self._images(order):
             yield from ((self.rows[i].line, BadRow(self.rows[i].line, why)) for i, why in problems.items())
-            if not some:
+            if not batch_rows:
                 continue
-            targets = Targets(words=pad_words([[BOS, *encode(words[i]), EOS] for i in some]).to(self.model.device))
+            ids = pad_words([[BOS, *encode(words[i]), EOS] for i in batch_rows])
+            targets = Targets(words=ids.to(self.model.device))
             features = self.model.encode(Batch((), pixels, mask, targets))
-            made = annotator(self.model).annotate(features, targets)
-            for i, one in zip(some, self._said(made, [words[i] for i in some], thresholds, explain), strict=True):
+            annotation = annotator(self.model).annotate(features, targets)
+            values = self._values(annotation, [words[i] for i in batch_rows], thresholds, explain)
+            for i, value in zip(batch_rows, values, strict=True):
                 row = self.rows[i]
-                yield row.line, replace(one, line=row.line, id=row.study.id, note=_note(reports[i], words[i], text))
+                yield row.line, replace(value, line=row.line, id=row.study.id, note=_note(reports[i], words[i], text))
 
     def _images(self, order: Sequence[int]) -> Iterator[tuple[list[int], Tensor, Tensor, dict[int, str]]]:
-        """Batches in this order: which rows, their pixels and mask, and what is wrong with rows that are left out."""
+        """Yield batches in this order: indices of rows, their pixels and mask, and the problems of rows left out."""
         spec = self.model.encoder.image
         if not spec.views:
-            for at in range(0, len(order), self.batch_size):
-                some = list(order[at : at + self.batch_size])
-                pixels = torch.zeros(len(some), 0, spec.height, spec.width, dtype=torch.uint8)
-                yield some, pixels, torch.zeros(len(some), 0, dtype=torch.bool), {}
+            for at in range(0, len(order), self.settings.batch_size):
+                batch_rows = list(order[at : at + self.settings.batch_size])
+                pixels = torch.zeros(len(batch_rows), 0, spec.height, spec.width, dtype=torch.uint8)
+                yield batch_rows, pixels, torch.zeros(len(batch_rows), 0, dtype=torch.bool), {}
             return
         studies = [replace(self.rows[i].study, id=str(i)) for i in order]
-        for batch, problems in read_batches(studies, spec, self.batch_size, workers=self.workers, cache=self.cache):
-            some = [int(i) for i in batch.ids]
-            yield some, batch.pixels, batch.mask, {int(i): w for i, w in problems.items() if i not in batch.ids}
+        size, workers, cache = self.settings.batch_size, self.settings.workers, self.settings.cache
+        for batch, problems in read_batches(studies, spec, size, workers=workers, cache=cache):
+            left_out = {int(i): why for i, why in problems.items() if i not in batch.ids}
+            yield [int(i) for i in batch.ids], batch.pixels, batch.mask, left_out
 
-    def _said(
-        self, made: Annotation, words: Sequence[Sequence[str]], thresholds: Thresholds, explain: bool
+    def _values(
+        self, annotation: Annotation, words: Sequence[Sequence[str]], thresholds: Thresholds, explain: bool
     ) -> Iterator[Annotated]:
-        """Tensors of a batch as values."""
+        """Yield the annotations of a batch, with the rows' lines and ids not yet filled in."""
         names = self.model.findings
         least = np.array([thresholds.of(name) for name in names])
-        found = made.findings.float().cpu().numpy().astype(np.float64)
-        looks = made.words.amax(1).float().cpu().tolist() if explain and made.words is not None else None
-        for b, row in enumerate(found):
-            labels = tuple(name for name, there in zip(names, row >= least, strict=True) if there)
-            said = tuple(zip(words[b], looks[b], strict=False)) if looks else ()
-            yield Annotated(0, "", dict(zip(names, row.tolist(), strict=True)), labels, words=said)
+        probabilities = annotation.findings.float().cpu().numpy().astype(np.float64)
+        attended = annotation.words if explain else None
+        weights = None if attended is None else attended.amax(1).float().cpu().tolist()
+        for b, row in enumerate(probabilities):
+            labels = tuple(name for name, present in zip(names, row >= least, strict=True) if present)
+            explained = tuple(zip(words[b], weights[b], strict=False)) if weights else ()
+            yield Annotated(0, "", dict(zip(names, row.tolist(), strict=True)), labels, words=explained)
 
 
 def _note(report: str, words: Sequence[str], spec: TextSpec) -> str:
-    """What a reader should know of a report of which these words were read."""
+    """Return a note for the user if the report has no words or the model read only a part of it; "" otherwise.
+
+    `words` are the words that the model read.
+    """
     if not words:
         return "the report has no words"
-    if not (left := unread(report, words, spec)):
+    if not (left := count_cut_words(report, words, spec)):
         return ""
     share = max(1, round(100 * left / (left + len(words))))
     limits = f"{spec.max_sentences} sentences of {spec.max_words} words, {spec.length} words and marks in all"
@@ -157,67 +184,83 @@ def _note(report: str, words: Sequence[str], spec: TextSpec) -> str:
 
 
 def tune(
-    model: Model, rows: Iterable[Row | BadRow], source: str = "", *, told: OnBadRow | None = None, **how: Any
-) -> Thresholds:
-    """Thresholds chosen on rows whose studies have labels; a finding that a labelled row leaves out is absent there.
-
-    `told` is called with each row that cannot be read. Options: see `annotate`. Raises DataError where no row has a
-    label of one of the model's findings, or none of these is there in some rows and absent in others.
-    """
-    said, studies = labelled(model, rows, source, told, **how)
-    found = np.array([list(a.findings.values()) for a in said]).reshape(len(said), len(model.findings))
-    gold = np.array([[s.labels.get(name, np.nan) for name in model.findings] for s in studies]).reshape(found.shape)
-    chosen = choose_thresholds(model.findings, found, gold, source)
-    if not chosen.values:
-        raise DataError(
-            f"{source or 'the table'}: none of the model's findings is there in some of {len(said)} rows and absent "
-            f"in others, so that no threshold can be chosen: {', '.join(model.findings)}"
-        )
-    return chosen
-
-
-def evaluate(
     model: Model,
     rows: Iterable[Row | BadRow],
     source: str = "",
+    settings: AnnotationSettings | None = None,
+    *,
+    on_bad_row: OnBadRow | None = None,
+    **options: Unpack[AnnotationOptions],
+) -> Thresholds:
+    """Choose thresholds on rows whose studies have labels. A finding that a labelled row leaves out is absent there.
+
+    `source` names the table. `on_bad_row` is called for each row that cannot be read. Raises DataError if no row has a
+    label of one of the model's findings, or if no finding is present in some rows and absent in others.
+    """
+    settings = replace(settings or AnnotationSettings(), **options)
+    annotations, studies = labelled(model, rows, source, settings, on_bad_row)
+    shape = len(annotations), len(model.findings)
+    probabilities = np.array([list(a.findings.values()) for a in annotations]).reshape(shape)
+    labels = np.array([[s.labels.get(name, np.nan) for name in model.findings] for s in studies]).reshape(shape)
+    thresholds = choose_thresholds(model.findings, probabilities, labels, source)
+    if not thresholds.values:
+        raise DataError(
+            f"{source or 'the table'}: none of the model's findings is there in some of {len(studies)} rows and absent "
+            f"in others, so that no threshold can be chosen: {', '.join(model.findings)}"
+        )
+    return thresholds
+
+
+def evaluate_findings(
+    model: Model,
+    rows: Iterable[Row | BadRow],
+    source: str = "",
+    settings: AnnotationSettings | None = None,
     *,
     resamples: int = 1000,
     seed: int = 0,
-    told: OnBadRow | None = None,
-    **how: Any,
-) -> Classified:
-    """How well the model tells its findings apart, on rows whose studies have labels; what they leave out is absent.
+    on_bad_row: OnBadRow | None = None,
+    **options: Unpack[AnnotationOptions],
+) -> FindingCurves:
+    """Compare the model's findings with the labels of the rows' studies. A finding that a row leaves out is absent.
 
-    `told` is called with each row that cannot be read. Options: see `annotate`. Raises DataError where no row has a
+    `source` names the table. `on_bad_row` is called for each row that cannot be read. Raises DataError if no row has a
     label of one of the model's findings.
     """
-    said, studies = labelled(model, rows, source, told, **how)
-    reports = [Report(a.id, "", findings=a.findings) for a in said]
-    return classified(reports, studies, resamples=resamples, seed=seed)
+    settings = replace(settings or AnnotationSettings(), **options)
+    annotations, studies = labelled(model, rows, source, settings, on_bad_row)
+    reports = [Report(a.id, "", findings=a.findings) for a in annotations]
+    return score_findings(reports, studies, resamples=resamples, seed=seed)
 
 
 def labelled(
-    model: Model, rows: Iterable[Row | BadRow], source: str, told: OnBadRow | None, **how: Any
+    model: Model,
+    rows: Iterable[Row | BadRow],
+    source: str,
+    settings: AnnotationSettings,
+    on_bad_row: OnBadRow | None = None,
 ) -> tuple[list[Annotated], list[Study]]:
-    """What the model says of each row whose study has a label of one of its findings, and that study."""
-    known, lines = set(model.findings), dict[int, Study]()
+    """Annotate every row whose study has a label for at least one of the model's findings.
 
-    def chosen() -> Iterator[Row | BadRow]:
+    Return the annotations and their studies, two lists of equal length. Call `on_bad_row` for each row that cannot be
+    read. Raises DataError if no row is left.
+    """
+    names, labelled_studies = set(model.findings), dict[int, Study]()
+
+    def with_labels() -> Iterator[Row | BadRow]:
         for row in rows:
             if isinstance(row, BadRow):
                 yield row
-            elif known & row.study.labels.keys():
-                lines[row.line] = row.study
+            elif names & row.study.labels.keys():
+                labelled_studies[row.line] = row.study
                 yield row
 
-    said: list[Annotated] = []
-    studies: list[Study] = []
-    for row in annotate(model, chosen(), **how):
+    annotations: list[Annotated] = []
+    for row in annotate(model, with_labels(), settings):
         if isinstance(row, Annotated):
-            said.append(row)
-            studies.append(lines[row.line])
-        elif told is not None:
-            told(row)
-    if not said:
+            annotations.append(row)
+        elif on_bad_row is not None:
+            on_bad_row(row)
+    if not annotations:
         raise DataError(f"{source or 'the table'} has no row with a label of: {', '.join(model.findings)}")
-    return said, studies
+    return annotations, [labelled_studies[a.line] for a in annotations]

@@ -1,7 +1,7 @@
 """ROC curves of predicted findings, each with the band that resampling the studies gives it.
 
 The band holds 95 % of the resampled curves at each false positive rate (percentiles; Efron, Bootstrap methods, 1979).
-Areas and their intervals are those of the metric `findings`, from which they come as lines.
+Areas and their intervals are those of the metric `findings`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..types import ScoreLine
 if TYPE_CHECKING:
     from ..types import Array, Report, Study
 
-GRID = 101  # false positive rates at which the band is known
+GRID = 101  # false positive rates at which the band is computed
 RESAMPLES = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One finding's curve. Without positives or without negatives there is none: no point, no area."""
+    """The ROC curve of one finding. Without positives or without negatives it has no points and no area."""
 
     name: str
     positives: int
@@ -35,8 +35,8 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Classified:
-    """How well findings were told apart: the lines of the metric, and a curve a finding."""
+class FindingCurves:
+    """How well findings were predicted: the scores of the metric `findings`, and a ROC curve for each finding."""
 
     studies: int
     lines: tuple[ScoreLine, ...]
@@ -44,41 +44,44 @@ class Classified:
 
     @property
     def left_out(self) -> tuple[Curve, ...]:
-        """The findings without a curve."""
+        """Findings without a curve."""
         return tuple(c for c in self.curves if c.area is None)
 
 
-def classified(
+def score_findings(
     reports: Sequence[Report], studies: Sequence[Study], *, resamples: int = 1000, seed: int = 0
-) -> Classified:
-    """Judge the findings of `reports` by the labels of `studies`, side by side; what a study leaves out is absent.
+) -> FindingCurves:
+    """Compare the findings of `reports` with the labels of `studies`, in the same order.
 
-    Raises UnknownName where no plugin has the metric `findings`.
+    A finding that a study leaves out is absent. Raises UnknownName if no plugin has the metric `findings`.
     """
     from ..registries import metrics
 
     metric = metrics.create("findings", unsaid="absent")
     assert isinstance(metric, ScoresModelOutputs)
     lines = metric.score_outputs(ModelOutputs(reports, studies, resamples=resamples, seed=seed))
-    known = {line.name: line for line in lines}
+    by_name = {line.name: line for line in lines}
     names = list(dict.fromkeys(name for r in reports for name in r.findings))
     gold = {name: [s.labels.get(name, 0.0) for s in studies] for name in names}
     curves = [
-        curve(name, [r.findings[name] for r in reports], gold[name], known, min(resamples, RESAMPLES), seed)
+        curve(name, [r.findings[name] for r in reports], gold[name], by_name, min(resamples, RESAMPLES), seed)
         for name in names
     ]
-    return Classified(len(studies), tuple(lines), tuple(curves))
+    return FindingCurves(len(studies), tuple(lines), tuple(curves))
 
 
 def curve(
     name: str,
     scores: Sequence[float],
     gold: Sequence[float],
-    known: Mapping[str, ScoreLine],
+    lines: Mapping[str, ScoreLine],
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Curve:
-    """The curve of one finding: scores and gold (n,), 1 or 0; -1, uncertain, is left out."""
+    """Return the curve of one finding: scores (n,) and gold labels (n,), 1, 0 or -1 (uncertain, left out).
+
+    `lines` are the scores of the metric `findings` by name.
+    """
     import numpy as np
 
     value, true = np.asarray(scores, float), np.asarray(gold, float)
@@ -86,7 +89,7 @@ def curve(
     positives, negatives = int((true == 1).sum()), int((true == 0).sum())
     if not positives or not negatives:
         return Curve(name, positives, negatives)
-    line = known[f"findings {name} auc"]
+    line = lines[f"findings {name} auc"]
     x, y = _rates(value, true, np.ones((1, len(true))))
     band = _band(value, true, resamples, seed)
     points = tuple(zip(x[0].tolist(), y[0].tolist(), strict=True))
@@ -94,7 +97,7 @@ def curve(
 
 
 def _rates(scores: Array, gold: Array, weights: Array) -> tuple[Array, Array]:
-    """False and true positive rates (R, 1 + distinct scores) for each row of weights (R, n), from (0, 0) on."""
+    """Return false and true positive rates (R, 1 + distinct scores) for each row of weights (R, n), from (0, 0)."""
     import numpy as np
 
     order = np.argsort(-scores, kind="stable")
@@ -106,7 +109,7 @@ def _rates(scores: Array, gold: Array, weights: Array) -> tuple[Array, Array]:
 
 
 def _band(scores: Array, gold: Array, resamples: int, seed: int) -> tuple[tuple[float, float, float], ...]:
-    """Where 95 % of the resampled curves lie; draws that lack one of the two sides count for nothing."""
+    """Return the band that holds 95 % of the resampled curves. Draws without both classes are left out."""
     import numpy as np
 
     if not resamples:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import ImageError, ShapeError
-from ..text.spec import BOS, EOS, PAD, SPECIAL, TextSpec, Vocabulary, flat, sentences
+from ..text.spec import BOS, EOS, PAD, SPECIAL, TextSpec, Vocabulary, report_words, sentence_words
 from ..types import Batch, ImageSpec, Study, Targets, TargetSpec, View
 from .images import cached, check_spec, with_picture
 from .study_files import group_files
@@ -161,8 +161,8 @@ class _Collate:
     def _written(self, studies: Sequence[Study], text: TextSpec, found: Targets) -> Targets:
         """Add the report to tags and findings: as one row of words, as sentences, and a switch for each sentence."""
         encode, reports = self.vocabulary.encode, [s.text(text.sections) for s in studies]
-        words = pad_words([[BOS, *encode(flat(report, text)), EOS] for report in reports])
-        split = [[[*encode(s), EOS] for s in sentences(report, text)] for report in reports]
+        words = pad_words([[BOS, *encode(report_words(report, text)), EOS] for report in reports])
+        split = [[[*encode(s), EOS] for s in sentence_words(report, text)] for report in reports]
         S = max([1, *map(len, split)])
         rows = pad_words([w for s in split for w in (*s, *[[]] * (S - len(s)))])  # (B × S, W)
         flags = [

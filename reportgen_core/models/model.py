@@ -187,10 +187,10 @@ class Model(nn.Module):
     def _write(self, features: Features, ids: Sequence[str], settings: GenerationSettings) -> list[Report]:
         if self.decoder is None:
             assert self.retriever is not None
-            sentences = self.retriever.sentences and (settings.max_sentences or self.retriever.sentences)
-            hits = self.retriever.search(features, sentences or settings.n_best)
-            by_sentence = bool(self.retriever.sentences)
-            return [from_hits(id, some, by_sentence=by_sentence) for id, some in zip(ids, hits, strict=True)]
+            usual = self.retriever.sentences_per_report
+            wanted = (settings.max_sentences or usual) if usual else settings.n_best
+            hits = self.retriever.search(features, wanted)
+            return [from_hits(id, some, by_sentence=bool(usual)) for id, some in zip(ids, hits, strict=True)]
         builder = ReportBuilder(self.text, self.vocabulary, self.targets)
         generated = self.decoder.generate(features, settings)
         if settings.distinct:

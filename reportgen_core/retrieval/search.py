@@ -15,7 +15,7 @@ from ..models.format import digest
 from ..models.model import Model
 from ..models.precision import autocast_for
 from ..scoring.ranking_metrics import median_rank_line, ranking_lines
-from ..text.spec import report_sentences
+from ..text.spec import recipe_sentences
 from ..types import Features, Hit, ScoreLine, Study, TextRow
 from .abilities import KeepsTexts, ScoresPairs
 from .index import FOLDER, TextIndex, add_texts, check_model, open_index, remove_texts, write_index
@@ -152,7 +152,7 @@ def retrieval_lines(
 
 def _wanted(model: Model, scorer: ScoresPairs, studies: dict[str, Study], ids: Sequence[str]) -> dict[str, set[int]]:
     """Which held texts each study's report says, all sentences read at one go."""
-    said = {id: report_sentences(studies[id], model.text) for id in ids}
+    said = {id: recipe_sentences(studies[id], model.text) for id in ids}
     distinct = sorted({s for sentences in said.values() for s in sentences})
     owners = dict(zip(distinct, scorer.owners(distinct) if distinct else [], strict=True))
     return {id: {owners[s] for s in sentences} for id, sentences in said.items()}

@@ -1,6 +1,7 @@
 """Find the abnormal sentences of reports, and group the sentences that say the same. The wing trains, saves and scores
 sentence classifiers, labels the reports of large tables sentence by sentence, and saves groups of sentences as a
-folder. The interfaces of the parts that it uses are in `reportgen_core.sentence_parts`.
+folder. The interfaces of the parts that it uses are in
+`reportgen_core.sentence_parts`, and are served here, too.
 """
 
 from __future__ import annotations
@@ -10,9 +11,18 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from ..sentence_parts import (
+        Group,
+        Groups,
+        LabelledSentence,
+        SentenceClassifier,
+        SentenceEncoder,
+        SentenceGrouper,
+        sentence_key,
+    )
     from .classifiers import (
-        Labelled,
-        Measured,
+        ClassifierScore,
+        LabelledSentences,
         f1,
         fit_beside,
         hold_out,
@@ -21,20 +31,26 @@ if TYPE_CHECKING:
         measure,
         read_labelled,
         read_saved,
-        report_sentences,
         saved_digest,
         saving,
         split_of,
+        split_report,
     )
     from .groups import common_words, load_groups, save_groups
-    from .label_table import Labels, Ratio, Told, abnormal_sentences
+    from .label_table import CachedLabels, LabelSummary, SentenceCounts, abnormal_sentences
 
 __all__ = [
-    "Labelled",
-    "Labels",
-    "Measured",
-    "Ratio",
-    "Told",
+    "CachedLabels",
+    "ClassifierScore",
+    "Group",
+    "Groups",
+    "LabelSummary",
+    "LabelledSentence",
+    "LabelledSentences",
+    "SentenceClassifier",
+    "SentenceCounts",
+    "SentenceEncoder",
+    "SentenceGrouper",
     "abnormal_sentences",
     "common_words",
     "f1",
@@ -46,19 +62,29 @@ __all__ = [
     "measure",
     "read_labelled",
     "read_saved",
-    "report_sentences",
     "save_groups",
     "saved_digest",
     "saving",
+    "sentence_key",
     "split_of",
+    "split_report",
 ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        ".sentence_parts": [
+            "Group",
+            "Groups",
+            "LabelledSentence",
+            "SentenceClassifier",
+            "SentenceEncoder",
+            "SentenceGrouper",
+            "sentence_key",
+        ],
         "classifiers": [
-            "Labelled",
-            "Measured",
+            "LabelledSentences",
+            "ClassifierScore",
             "f1",
             "fit_beside",
             "hold_out",
@@ -67,12 +93,12 @@ __getattr__, __dir__ = lazy_names(
             "measure",
             "read_labelled",
             "read_saved",
-            "report_sentences",
+            "split_report",
             "saved_digest",
             "saving",
             "split_of",
         ],
         "groups": ["common_words", "load_groups", "save_groups"],
-        "label_table": ["Labels", "Ratio", "Told", "abnormal_sentences"],
+        "label_table": ["CachedLabels", "SentenceCounts", "LabelSummary", "abnormal_sentences"],
     },
 )

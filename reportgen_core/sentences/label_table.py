@@ -20,15 +20,15 @@ from ..files.table_writer import written
 from ..files.tables import TABLES, OnNote, Row, kind_of, row_split, table_rows, text_of
 from ..sentence_parts import SentenceClassifier, sentence_key
 from ..text.recipes import with_stop
-from .classifiers import labelled_of, report_sentences, split_of
+from .classifiers import labelled_of, split_of, split_report
 
 AT_ONCE = 512  # rows that are labelled together
-REMEMBERED = 200_000  # sentences whose label is kept: reports repeat themselves
+MAX_CACHED = 200_000  # sentences whose label is kept: reports repeat themselves
 FLAGS, SECTION = "sentence_abnormal", "abnormal"
 
 
 @dataclass(slots=True)
-class Ratio:
+class SentenceCounts:
     """How many sentences are normal and how many abnormal, by one way of telling them apart."""
 
     name: str
@@ -47,17 +47,17 @@ class Ratio:
 
 
 @dataclass(slots=True)
-class Told:
+class LabelSummary:
     """What was found in a table."""
 
-    ratios: tuple[Ratio, ...]  # the classifier's first
+    ratios: tuple[SentenceCounts, ...]  # the classifier's first
     reports: int = 0
     with_abnormal: int = 0  # reports with at least one abnormal sentence
     without_text: int = 0
 
 
 @dataclass(slots=True)
-class Labels:
+class CachedLabels:
     """Labels of sentences by one classifier, remembered by `sentence_key`."""
 
     classifier: SentenceClassifier
@@ -66,7 +66,7 @@ class Labels:
     def __call__(self, sentences: Sequence[str]) -> list[bool]:
         """Whether each sentence is abnormal."""
         keys = [sentence_key(s) for s in sentences]
-        if len(self.known) > REMEMBERED:
+        if len(self.known) > MAX_CACHED:
             self.known.clear()
         new = {k: s for k, s in zip(keys, sentences, strict=True) if k not in self.known}
         self.known.update(zip(new, self.classifier.abnormal(list(new.values())), strict=True))
@@ -82,13 +82,13 @@ def label_table(
     column: str = "",
     only_abnormal: bool = False,
     on_note: OnNote | None = None,
-) -> Told:
+) -> LabelSummary:
     """Write `source` to `out` with the two columns by the first of `classifiers`; the others are counted beside it.
 
     `only_abnormal` leaves reports without an abnormal sentence out, as the paper's sets do.
     """
-    told = Told(tuple(Ratio(name) for name in classifiers))
-    labels = [Labels(c) for c in classifiers.values()]
+    told = LabelSummary(tuple(SentenceCounts(name) for name in classifiers))
+    labels = [CachedLabels(c) for c in classifiers.values()]
     with written(out) as rows:
         rows_read = table_rows(source, kinds=(*TABLES, "txt"), on_note=on_note)
         for row, abnormal in _labelled(source, rows_read, labels, told, sections, column):
@@ -102,14 +102,14 @@ def label_table(
 def _labelled(
     source: Path,
     rows: Iterable[tuple[str, Row]],
-    labels: Sequence[Labels],
-    told: Told,
+    labels: Sequence[CachedLabels],
+    told: LabelSummary,
     sections: Sequence[str],
     column: str,
 ) -> Iterator[tuple[Row, bool]]:
     """Rows with their columns, and whether any sentence is abnormal."""
     for some in _chunks(rows, AT_ONCE):
-        texts = [report_sentences(_text(source, place, row, sections, column)) for place, row in some]
+        texts = [split_report(_text(source, place, row, sections, column)) for place, row in some]
         flat = [s for sentences in texts for s in sentences]
         said = [label(flat) for label in labels]
         for ratio, flags in zip(told.ratios, said, strict=True):
@@ -184,6 +184,6 @@ def _abnormal(source: Path, place: str, row: Row, split: str) -> list[str] | Non
     else:
         told = SECTION in row and FLAGS in row
     try:
-        return report_sentences(text_value(there.get(SECTION)) or "") if told else None
+        return split_report(text_value(there.get(SECTION)) or "") if told else None
     except DataError as e:
         raise DataError(f"{source}: {place}: {e}") from e

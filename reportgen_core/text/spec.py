@@ -72,7 +72,7 @@ def recipe(spec: TextSpec) -> Recipe:
     return RECIPES[spec.recipe]
 
 
-def sentences(text: str, spec: TextSpec) -> list[list[str]]:
+def sentence_words(text: str, spec: TextSpec) -> list[list[str]]:
     """The report as sentences of words, by the recipe, cut to the limits.
 
     Sentences without a word are left out; a report without words is [].
@@ -81,7 +81,7 @@ def sentences(text: str, spec: TextSpec) -> list[list[str]]:
     return found[: spec.max_sentences]
 
 
-def flat(text: str, spec: TextSpec) -> list[str]:
+def report_words(text: str, spec: TextSpec) -> list[str]:
     """The report as one row of words, each sentence with its mark after it, cut to `spec.length`.
 
     For r2gen recipes this is exactly what R2Gen trains on and scores against: sentence limits do not cut, and
@@ -92,22 +92,22 @@ def flat(text: str, spec: TextSpec) -> list[str]:
         pieces = how.split(text)
         pieces = pieces if any(map(_says_something, pieces)) else []
     else:
-        pieces = sentences(text, spec)
+        pieces = sentence_words(text, spec)
     return [word for s in pieces for word in (*s, how.mark)][: spec.length]
 
 
-def unread(text: str, words: Sequence[str], spec: TextSpec) -> int:
+def count_cut_words(text: str, words: Sequence[str], spec: TextSpec) -> int:
     """How many words the limits cut off a report, sentence marks counted; `words` are what `flat` left of it."""
     long = max((b - a for a, b in spans(words, spec)), default=0)
     if len(words) < spec.length and long < spec.max_words and words.count(recipe(spec).mark) < spec.max_sentences:
         return 0  # at no limit, as nearly all reports are
     endless = replace(spec, max_sentences=sys.maxsize, max_words=sys.maxsize, max_length=sys.maxsize)
-    return len(flat(text, endless)) - len(words)
+    return len(report_words(text, endless)) - len(words)
 
 
-def shortening(texts: Sequence[str], spec: TextSpec) -> str:
+def cut_note(texts: Sequence[str], spec: TextSpec) -> str:
     """How many of the reports to learn from the limits cut, as a sentence; empty where there is none."""
-    cut = sum(unread(text, flat(text, spec), spec) > 0 for text in texts)
+    cut = sum(count_cut_words(text, report_words(text, spec), spec) > 0 for text in texts)
     whole = "" if spec.max_length is None else f" or {spec.max_length} words in all"
     limits = f"{spec.max_sentences} sentences of {spec.max_words} words{whole}"
     return f"{cut} of {len(texts)} reports to learn from are longer than {limits}, and are cut" if cut else ""
@@ -157,6 +157,6 @@ def _says_something(words: Sequence[str]) -> bool:
     return any(c.isalnum() for w in words for c in w)
 
 
-def report_sentences(study: Study, text: TextSpec) -> list[str]:
+def recipe_sentences(study: Study, text: TextSpec) -> list[str]:
     """The sentences of a report as the text recipe writes them."""
-    return [join([s], text) for s in sentences(study.text(text.sections), text)]
+    return [join([s], text) for s in sentence_words(study.text(text.sections), text)]

@@ -10,7 +10,7 @@ from ..errors import DataError
 from ..interfaces import KeepsFiles, LearnsFromStudies
 from ..models.composition import retarget
 from ..models.model import Model, target_spec
-from ..text.spec import TextSpec, Vocabulary, build_vocabulary, sentences
+from ..text.spec import TextSpec, Vocabulary, build_vocabulary, sentence_words
 from ..types import Audit, Collection, Study, Targets, TargetSpec
 
 # What a study must have for each field of Targets, in the words of whoever has to supply it.
@@ -58,7 +58,7 @@ def check_needs(model: Model, studies: Sequence[Study]) -> None:
         raise DataError("there is no study to train on; rg data audit says what was left out and why")
     text = model.text
     there = {
-        "words": any(sentences(s.text(text.sections), text) for s in studies),
+        "words": any(sentence_words(s.text(text.sections), text) for s in studies),
         "tags": any(s.tags for s in studies),
         "findings": any(s.labels for s in studies),
         "switches": any("sentence_abnormal" in s.extra for s in studies),

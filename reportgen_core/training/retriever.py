@@ -12,7 +12,7 @@ from ..data.batches import read_batches
 from ..errors import DataError
 from ..interfaces import LearnsFromTexts
 from ..models.model import Model
-from ..text.spec import report_sentences
+from ..text.spec import recipe_sentences
 from ..types import Features, Study
 
 COUNT = "queries"  # in a head's log: how many studies its scores are means over
@@ -21,7 +21,7 @@ COUNT = "queries"  # in a head's log: how many studies its scores are means over
 def teach_texts(model: Model, studies: Sequence[Study]) -> None:
     """Show a retriever the sentences of the training reports. Raises DataError where there are none."""
     if isinstance(model.head, LearnsFromTexts):
-        model.head.learn_texts({s.id: report_sentences(s, model.text) for s in studies})
+        model.head.learn_texts({s.id: recipe_sentences(s, model.text) for s in studies})
 
 
 def learns_nothing(model: Model) -> bool:

@@ -136,7 +136,7 @@ def test_a_file_appears_whole_or_not_at_all(rg, folder, tmp_path, monkeypatch):
     def broken(*_: object, **__: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("reportgen_cli.commands.annotate.write", broken)
+    monkeypatch.setattr("reportgen_cli.commands.annotate.write_annotations", broken)
     assert rg("annotate", file, "--model", folder, "--out", tmp_path / "out.csv").code == 1
     assert (tmp_path / "out.csv").read_text() == before
     assert not list(tmp_path.glob(".*part"))

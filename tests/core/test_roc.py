@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from reportgen_core import Report, Study
-from reportgen_core.annotation.roc import classified
+from reportgen_core.annotation.roc import score_findings
 
 
 def judged(scores, gold, name="Edema", **how):
     reports = [Report(str(i), "", findings={name: p}) for i, p in enumerate(scores)]
     studies = [Study(str(i), labels={} if g is None else {name: g}) for i, g in enumerate(gold)]
-    return classified(reports, studies, **how)
+    return score_findings(reports, studies, **how)
 
 
 def test_a_curves_points_are_the_rates_at_every_threshold_and_its_area_that_of_the_points():

@@ -18,19 +18,19 @@ from reportgen_core.text.spec import (
     TextSpec,
     Vocabulary,
     build_vocabulary,
-    flat,
+    count_cut_words,
+    cut_note,
     join,
-    sentences,
-    shortening,
+    report_words,
+    sentence_words,
     unflatten,
-    unread,
 )
 
 PLAIN = TextSpec()
 
 
 def cut(text: str, recipe: str = "plain") -> list[str]:
-    return [" ".join(s) for s in sentences(text, TextSpec(recipe=recipe, max_sentences=99, max_words=99))]
+    return [" ".join(s) for s in sentence_words(text, TextSpec(recipe=recipe, max_sentences=99, max_words=99))]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_plain_cuts_where_a_reader_would(text: str, expected: list[str]) -> None
 @pytest.mark.parametrize("text", ["", "   ", "...", " . , ;", "\n"])
 def test_a_report_without_words_has_no_sentences(recipe: str, text: str) -> None:
     spec = TextSpec(recipe=recipe)
-    assert (sentences(text, spec), flat(text, spec), join([], spec)) == ([], [], "")
+    assert (sentence_words(text, spec), report_words(text, spec), join([], spec)) == ([], [], "")
 
 
 def test_jing_keeps_only_alphabetic_words() -> None:
@@ -73,7 +73,7 @@ def test_ditag_writes_numbers_as_num_those_of_a_list_too() -> None:
 def test_chinese_is_cut_at_its_own_stops_and_written_without_spaces() -> None:
     spec = TextSpec(recipe="chinese")
     text = "1、两肺纹理清晰；心影不大。未见3.5mm以上结节！"
-    words = sentences(text, spec)
+    words = sentence_words(text, spec)
     assert len(words) == 3
     assert "".join(words[0]) == "两肺纹理清晰"
     assert "3.5" in words[2]
@@ -99,17 +99,17 @@ def test_an_unknown_word_is_written_as_the_recipe_writes_it() -> None:
     ],
 )
 def test_r2gen_cleaning_has_its_quirks(text: str, cleaned: str) -> None:
-    assert " ".join(flat(text, TextSpec(recipe="r2gen-iu"))) == cleaned
+    assert " ".join(report_words(text, TextSpec(recipe="r2gen-iu"))) == cleaned
 
 
 def test_r2gen_mimic_squeezes_lines_and_blanks() -> None:
     text = "The ___ heart\nis   normal....... 2. Clear"
-    assert " ".join(flat(text, TextSpec(recipe="r2gen-mimic"))) == "the heart is normal . clear ."
+    assert " ".join(report_words(text, TextSpec(recipe="r2gen-mimic"))) == "the heart is normal . clear ."
 
 
 def test_r2gen_text_is_cut_only_by_length_and_dots_count() -> None:
     spec = TextSpec(recipe="r2gen-iu", max_sentences=1, max_words=1, max_length=4)
-    assert flat("a b. c d.", spec) == ["a", "b", ".", "c"]
+    assert report_words("a b. c d.", spec) == ["a", "b", ".", "c"]
 
 
 def test_r2gen_vocabulary_is_alphabetical_with_the_dot_among_the_words() -> None:
@@ -137,22 +137,22 @@ def test_r2gen_join_ends_each_sentence_once() -> None:
 def test_what_the_limits_cut_off_is_counted_with_its_marks(limits: dict[str, int], left: int) -> None:
     spec = TextSpec(**limits)
     text = "A b. Two. Three."  # a b . two . three .
-    assert unread(text, flat(text, spec), spec) == left
+    assert count_cut_words(text, report_words(text, spec), spec) == left
 
 
 def test_how_many_reports_the_limits_cut_is_a_sentence_or_nothing() -> None:
     texts, spec = ["A b. Two. Three.", "One.", ""], TextSpec(max_sentences=2)
     said = "1 of 3 reports to learn from are longer than 2 sentences of 30 words, and are cut"
-    assert shortening(texts, spec) == said
-    assert shortening(texts, replace(spec, max_length=4)) == said.replace(", and", " or 4 words in all, and")
-    assert shortening(texts[1:], spec) == ""
+    assert cut_note(texts, spec) == said
+    assert cut_note(texts, replace(spec, max_length=4)) == said.replace(", and", " or 4 words in all, and")
+    assert cut_note(texts[1:], spec) == ""
 
 
 def test_limits_cut_sentences_and_words() -> None:
     spec = TextSpec(max_sentences=2, max_words=2)
-    assert sentences("a b c. d. e.", spec) == [["a", "b"], ["d"]]
-    assert flat("a b c. d. e.", spec) == ["a", "b", ".", "d", "."]
-    assert flat("a b c. d. e.", TextSpec(max_length=3)) == ["a", "b", "c"]
+    assert sentence_words("a b c. d. e.", spec) == [["a", "b"], ["d"]]
+    assert report_words("a b c. d. e.", spec) == ["a", "b", ".", "d", "."]
+    assert report_words("a b c. d. e.", TextSpec(max_length=3)) == ["a", "b", "c"]
 
 
 def test_the_vocabulary_is_the_commonest_first_then_by_the_alphabet() -> None:
@@ -198,26 +198,26 @@ def test_a_sentence_without_a_stop_gets_one() -> None:
 
 def test_an_unknown_recipe_is_named() -> None:
     with pytest.raises(UnknownName, match="no text recipe named 'plian'; did you mean 'plain'"):
-        sentences("x", TextSpec(recipe="plian"))
+        sentence_words("x", TextSpec(recipe="plian"))
 
 
 @given(st.lists(st.lists(st.sampled_from(["heart", "no", "x-ray", "3.5", "t12"]), min_size=1), min_size=1, max_size=6))
 def test_plain_text_written_and_read_again_is_the_same(report: list[list[str]]) -> None:
     spec = TextSpec(max_sentences=99, max_words=99)
     report = [["the", *s, "is", "clear"] for s in report]
-    assert sentences(join(report, spec), spec) == report
-    assert unflatten(flat(join(report, spec), spec), spec) == report
+    assert sentence_words(join(report, spec), spec) == report
+    assert unflatten(report_words(join(report, spec), spec), spec) == report
 
 
 @given(st.text())
 def test_no_text_breaks_a_recipe(text: str) -> None:
     for name in set(RECIPES) - {"chinese"}:
         spec = TextSpec(recipe=name)
-        assert all(sentences(text, spec))
-        assert len(flat(text, spec)) <= spec.length
+        assert all(sentence_words(text, spec))
+        assert len(report_words(text, spec)) <= spec.length
 
 
 def test_text_needs_neither_torch_nor_numpy() -> None:
-    code = "import sys, reportgen_core.text.spec as t; t.sentences('a b.', t.TextSpec());"
+    code = "import sys, reportgen_core.text.spec as t; t.sentence_words('a b.', t.TextSpec());"
     code += "assert not {'torch', 'numpy', 'jieba'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

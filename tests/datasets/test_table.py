@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -169,3 +170,64 @@ def test_a_study_survives_its_line(root: Path) -> None:
 def test_a_line_that_is_no_study_is_named(row: dict[str, object]) -> None:
     with pytest.raises(DataError, match="is not written as a study"):
         study_from_json(row, Path)
+
+
+def test_nih_and_padchest_are_read_by_their_own_names(root: Path) -> None:
+    (root / "nih.csv").write_text(
+        "Image Index,Finding Labels,Follow-up #,Patient ID,View Position\na.png,Mass|Edema,0,101,PA\n"
+    )
+    (study,) = read(root).studies
+    assert (study.id, study.patient, study.labels) == ("a", "101", {"Mass": 1.0, "Edema": 1.0})
+    (root / "nih.csv").unlink()
+    (root / "padchest.csv").write_text(
+        ",ImageID,ImageDir,StudyID,PatientID,Projection,Report,Labels\n"
+        "0,a.png,0,S1,P1,PA,corazon grande,\"['cardiomegaly', 'pleural effusion']\"\n1,b.png,0,S1,P1,L,,['normal', '']\n"
+    )
+    found = read(root)
+    (study,) = found.studies
+    assert (study.id, study.patient, study.split) == ("S1", "P1", "")
+    assert study.labels == {"cardiomegaly": 1.0, "pleural effusion": 1.0}
+    assert study.views == (View(root / "a.png", "frontal"), View(root / "b.png", "lateral"))
+    assert found.audit.dropped == {"another row of this id has another labels; the first is kept": ("S1",)}
+
+
+def test_a_number_for_an_image_id_is_no_image(root: Path) -> None:
+    (root / "t.csv").write_text("image_id,caption\n391895,Clear lungs.\n")
+    (study,) = read(root, require_images=False).studies
+    assert (study.id, study.views, study.sections) == ("391895", (), {"findings": "Clear lungs."})
+
+
+def test_a_study_takes_from_a_later_row_what_the_first_does_not_say(root: Path) -> None:
+    (root / "t.csv").write_text("id,image,report,patient\n7,a.png,,p1\n7,b.png,Clear.,p1\n7,c.png,Clear.,p2\n")
+    found = read(root)
+    (study,) = found.studies
+    assert (study.sections, study.patient, len(study.views)) == ({"findings": "Clear."}, "p1", 3)
+    assert found.audit.dropped == {"another row of this id has another patient; the first is kept": ("7",)}
+
+
+def test_a_label_is_a_number_or_nothing(root: Path) -> None:
+    (root / "t.jsonl").write_text('{"id": 1, "labels": {"Edema": "-1", "Mass": NaN, "Nodule": true, "Hernia": null}}\n')
+    assert read(root, require_images=False).studies[0].labels == {"Edema": -1.0, "Nodule": 1.0}
+    (root / "t.jsonl").write_text('{"id": 1}\n{"id": 2, "labels": {"Edema": "yes"}}\n')
+    with pytest.raises(DataError, match=r"t\.jsonl: line 2: label Edema is 'yes'"):
+        read(root, require_images=False)
+
+
+def test_a_study_of_nothing_but_its_id_is_as_empty_as_null_says(root: Path) -> None:
+    row = {
+        "id": 7.0,
+        "views": [],
+        "patient": None,
+        "split": float("nan"),
+        "sections": None,
+        "tags": None,
+        "labels": None,
+    }
+    study = study_from_json(row, Path)
+    assert (study.id, study.patient, study.split, study.sections, study.labels) == ("7", "", "", {}, {})
+
+
+def test_a_gzipped_table_is_found_in_its_folder(root: Path) -> None:
+    (root / "t.csv.gz").write_bytes(gzip.compress(b"image,report\na.png,Clear.\n"))
+    (root / "t.csv.bak").write_text("image\nb.png\n")
+    assert [s.id for s in read(root).studies] == ["a"]

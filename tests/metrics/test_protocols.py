@@ -4,7 +4,7 @@ import pytest
 
 import reportgen_core
 from reportgen_core import MetricError
-from reportgen_core.text.spec import TextSpec, flat
+from reportgen_core.text.spec import TextSpec, report_words
 
 WRITTEN = "The Heart is normal. No <unk> effusion, 3.5 cm X-ray."
 
@@ -52,7 +52,7 @@ def test_r2gens_own_output_is_left_as_it_is() -> None:
     protocol = reportgen_core.protocols.create("r2gen-untruncated")
     own = "the heart is normal . no <unk> effusion ."
     assert protocol.reports([own]) == [own]
-    assert protocol.reports(["The heart is normal. No effusion."])[0].split() == flat(
+    assert protocol.reports(["The heart is normal. No effusion."])[0].split() == report_words(
         "The heart is normal. No effusion.", TextSpec("r2gen-iu")
     )
 

@@ -14,9 +14,9 @@ from reportgen_cli.commands.data.datasets import data
 from reportgen_core import DataError, OptionError
 from reportgen_core.registries import datasets, sentence_classifiers
 from reportgen_core.sentence_parts import LabelledSentence
-from reportgen_core.sentences.classifiers import read_labelled, report_sentences
+from reportgen_core.sentences.classifiers import read_labelled, split_report
 from reportgen_core.sentences.label_table import abnormal_sentences, label_table
-from reportgen_core.text.spec import TextSpec, sentences
+from reportgen_core.text.spec import TextSpec, sentence_words
 
 
 def rg(*arguments: object) -> str:
@@ -99,7 +99,7 @@ def test_normal_and_abnormal_are_counted_by_classifier_and_by_rule(model: Path, 
 
 def test_flags_are_as_many_as_the_sentences_a_decoder_sees() -> None:
     text = "1. Heart size 3.5 cm ... normal. -- 2. No effusion; dr. Who agrees. ?! Opacity.No mass.\n\nEnd"
-    assert len(report_sentences(text)) == len(sentences(text, TextSpec()))
+    assert len(split_report(text)) == len(sentence_words(text, TextSpec()))
 
 
 def test_a_table_longer_than_a_block_keeps_its_order(tmp_path: Path) -> None:

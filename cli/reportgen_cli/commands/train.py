@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import click
 from reportgen_cli.option_values import parse_options
 from reportgen_core import Collection, DataError, OptionError, Study
 from reportgen_core.registries import datasets
-from reportgen_core.text.spec import shortening
+from reportgen_core.text.spec import cut_note
 from reportgen_core.training.settings import TrainSettings
 
 from ..dataset_input import PLACE, read_dataset
@@ -87,31 +88,66 @@ def train(
     folder = out or Path(f"{Path(model or preset or '').name}-run")
     if (folder / "log.jsonl").exists() and not resume:
         raise OptionError(f"{folder} holds a run; --resume goes on with it, --out chooses another place")
+    begun = start(model, preset)
+    asked = DataRequest(data, data_root, parse_options(data_options), source, parse_options(label_options))
+    learn, held = asked.studies(begun, train_split, val_split)
+    run(begun, learn, held, RunRequest(folder, chosen, resume, cache))
 
+
+@dataclass(frozen=True)
+class DataRequest:
+    """The dataset to learn from, and where the labels of its studies come from."""
+
+    name: str
+    root: Path | None
+    options: dict[str, Any]
+    labels: str
+    label_options: dict[str, Any]
+
+    def studies(self, model: Model, train_split: str, val_split: str) -> tuple[Sequence[Study], Sequence[Study]]:
+        """Return the studies to learn from and those held back. Raises DataError if there are none to learn from."""
+        from reportgen_core.data.labels import relabel
+
+        options = self.options
+        if model.encoder.image.views == 0 and "require_images" in datasets.options(self.name):
+            options = {"require_images": False, **options}
+        collection = read_dataset(self.name, self.root, options)
+        learn, held = split(collection, train_split, self.name), collection.split(val_split)
+        sections = model.text.sections
+        return (
+            relabel(learn, self.labels, sections, self.label_options),
+            relabel(held, self.labels, sections, self.label_options) if held else (),
+        )
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Where and how to train."""
+
+    folder: Path
+    settings: TrainSettings
+    resume: bool
+    cache: bool
+
+
+def run(model: Model, learn: Sequence[Study], held: Sequence[Study], request: RunRequest) -> None:
+    """Train a model, with a bar and what is worth knowing on stderr, and print the folder of the best epoch."""
     from reportgen_core import train as learn_from
     from reportgen_core.data.images import default_cache
-    from reportgen_core.data.labels import relabel
 
-    begun = start(model, preset)
-    options = parse_options(data_options)
-    if begun.encoder.image.views == 0 and "require_images" in datasets.options(data):
-        options = {"require_images": False, **options}
-    collection = read_dataset(data, data_root, options)
-    parts = split(collection, train_split, data), collection.split(val_split)
-    learn, held = (relabel(s, source, begun.text.sections, parse_options(label_options)) if s else () for s in parts)
     main_process = os.environ.get("RANK", "0") == "0"
     if main_process:
-        click.echo(f"{len(learn)} studies to learn from, {len(held)} held back, run in {folder}", err=True)
-        learnt = [s.text(begun.text.sections) for s in learn] if begun.decoder else []
-        if cut := shortening(learnt, begun.text):
+        click.echo(f"{len(learn)} studies to learn from, {len(held)} held back, run in {request.folder}", err=True)
+        texts = [s.text(model.text.sections) for s in learn] if model.decoder else []
+        if cut := cut_note(texts, model.text):
             click.echo(cut, err=True)
     with Training(main_process) as shown:
         learn_from(
-            begun, learn, held, out=folder, settings=chosen, resume=resume,
-            cache=default_cache() if cache else None, watch=shown,
+            model, learn, held, out=request.folder, settings=request.settings, resume=request.resume,
+            cache=default_cache() if request.cache else None, watch=shown,
         )  # fmt: skip
     if main_process:
-        click.echo(str(folder / "best"))
+        click.echo(str(request.folder / "best"))
 
 
 def start(model: str | None, preset: str | None) -> Model:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reportgen_core import Collection, DataError, Dataset, Study, View
 from reportgen_core.files.tables import csv_rows, read_document, text_rows
-from reportgen_core.text.spec import TextSpec, sentences
+from reportgen_core.text.spec import TextSpec, sentence_words
 
 from .audit_log import Ledger, require_files
 from .paths import first, inside
@@ -54,7 +54,7 @@ class PeirGross(Dataset):
         return ledger.collect(self._split(path.parent, studies, ledger))
 
     def _tag(self, studies: list[Study], ledger: Ledger) -> list[Study]:
-        words = [[w for s in sentences(study.sections["findings"], _WHOLE) for w in s] for study in studies]
+        words = [[w for s in sentence_words(study.sections["findings"], _WHOLE) for w in s] for study in studies]
         counts = Counter(w for caption in words for w in caption)
         common = set(sorted(counts, key=lambda w: (-counts[w], w))[: self.tags])
         ledger.notes.append(f"{len(counts)} different words, {sum(counts.values())} in all; {len(common)} are tags")
@@ -97,7 +97,7 @@ def _studies(path: Path, ledger: Ledger) -> Iterator[Study]:
     folder = next((f for f in folders if f.is_dir()), path.parent)
     for image, caption in _captions(path):
         text = " ".join(caption.split())
-        if not sentences(text, _WHOLE):
+        if not sentence_words(text, _WHOLE):
             ledger.drop(image or "(no name)", "no caption")
         else:
             yield Study(image, (View(inside(folder, image)),), {"findings": text})

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from reportgen_core import MetricError, TextProtocol
 from reportgen_core.text.recipes import RECIPES
-from reportgen_core.text.spec import TextSpec, build_vocabulary, flat
+from reportgen_core.text.spec import TextSpec, build_vocabulary, report_words
 
 _KEPT = "\ue000"  # stands for <unk> while the recipe drops its brackets
 
@@ -67,6 +67,6 @@ class Cleaned(TextProtocol):
         how = RECIPES[self.spec.recipe]
         marked = text.replace(self.unknown, _KEPT) if how.flat else text
         if how.flat:
-            return [w.replace(_KEPT, self.unknown) for w in flat(marked, self.spec)]
+            return [w.replace(_KEPT, self.unknown) for w in report_words(marked, self.spec)]
         words = [w for sentence in how.split(text) for w in sentence if any(c.isalnum() for c in w)]
         return words[: self.spec.max_length]

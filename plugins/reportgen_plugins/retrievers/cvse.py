@@ -94,7 +94,7 @@ class CVSE(Retriever):
         for name, value in (("joint", joint), ("units", units), ("negatives", negatives), ("top", top)):
             if value < 1:
                 raise OptionError(f"cvse needs {name} of at least 1, got {value}")
-        self.margin, self.negatives, self.sentences, self.proposals = margin, negatives, top, proposals
+        self.margin, self.negatives, self.sentences_per_report, self.proposals = margin, negatives, top, proposals
         self._grouper = sentence_groupers.create(grouper, **dict(grouper_options or {})) if grouper else None
         self._reader = reader(sentence_encoder, dict(sentence_options or {}))
         views = features.grid[0] if features.grid else 1

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import CheckpointError, DataError, OptionError
-from reportgen_core.sentence_parts import LabelledSentence, SentenceClassifier, Watch, sentence_key
+from reportgen_core.sentence_parts import LabelledSentence, OnLine, SentenceClassifier, sentence_key
 from reportgen_core.sentences.classifiers import f1, hold_out, read_saved, saving
 
 from .pretrained import WEIGHTS, folder_of, lengths_in_order, load_model, load_tokenizer, quiet
@@ -74,7 +74,7 @@ class BertClassifier(SentenceClassifier):
         self._tokenizer: Any = None
         self._model: Any = None
 
-    def fit(self, train: Sequence[LabelledSentence], watch: Watch | None = None) -> Mapping[str, Any]:
+    def fit(self, train: Sequence[LabelledSentence], watch: OnLine | None = None) -> Mapping[str, Any]:
         if len({s.abnormal for s in train}) < 2:
             raise DataError(f"{len(train)} sentences to learn from, all of one class; normal and abnormal are wanted")
         folder = folder_of(self.source)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import CheckpointError, DataError, OptionError
-from reportgen_core.sentence_parts import LabelledSentence, SentenceClassifier, Watch, sentence_key
+from reportgen_core.sentence_parts import LabelledSentence, OnLine, SentenceClassifier, sentence_key
 from reportgen_core.sentences.classifiers import read_saved, saving
 
 Floats = NDArray[np.float32]
@@ -37,7 +37,7 @@ class TfidfClassifier(SentenceClassifier):
         self._words: list[str] = []
         self._numbers: dict[str, NDArray[np.float64]] = {}
 
-    def fit(self, train: Sequence[LabelledSentence], watch: Watch | None = None) -> Mapping[str, Any]:
+    def fit(self, train: Sequence[LabelledSentence], watch: OnLine | None = None) -> Mapping[str, Any]:
         from sklearn.linear_model import LogisticRegression
 
         if len({s.abnormal for s in train}) < 2:

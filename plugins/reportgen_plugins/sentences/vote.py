@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from reportgen_core import CheckpointError, OptionError
 from reportgen_core.registries import sentence_classifiers
-from reportgen_core.sentence_parts import LabelledSentence, SentenceClassifier, Watch
+from reportgen_core.sentence_parts import LabelledSentence, OnLine, SentenceClassifier
 from reportgen_core.sentences.classifiers import read_saved, saving
 
 Floats = NDArray[np.float32]
@@ -41,7 +41,7 @@ class VoteClassifier(SentenceClassifier):
             raise OptionError(f"options of {sorted(unknown)[0]!r}, which does not vote: {of}")
         self.members = {n: sentence_classifiers.create(n, **given.get(n, {})) for n in names}
 
-    def fit(self, train: Sequence[LabelledSentence], watch: Watch | None = None) -> Mapping[str, Any]:
+    def fit(self, train: Sequence[LabelledSentence], watch: OnLine | None = None) -> Mapping[str, Any]:
         return {name: dict(member.fit(train, watch)) for name, member in self.members.items()}
 
     def probabilities(self, sentences: Sequence[str]) -> Floats:

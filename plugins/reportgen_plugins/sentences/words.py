@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from reportgen_core.sentence_parts import LabelledSentence, SentenceClassifier, Watch
+from reportgen_core.sentence_parts import LabelledSentence, OnLine, SentenceClassifier
 from reportgen_core.sentences.classifiers import read_saved, saving
 
 NORMAL = re.compile(r"\b(?:no|normal|clear|stable)\b", re.IGNORECASE)
@@ -25,7 +25,7 @@ class WordRule(SentenceClassifier):
 
     name: ClassVar[str] = "words"
 
-    def fit(self, train: Sequence[LabelledSentence], watch: Watch | None = None) -> Mapping[str, Any]:
+    def fit(self, train: Sequence[LabelledSentence], watch: OnLine | None = None) -> Mapping[str, Any]:
         return {}
 
     def probabilities(self, sentences: Sequence[str]) -> NDArray[np.float32]:

@@ -21,8 +21,8 @@ from ...render import table as draw
 
 if TYPE_CHECKING:
     from reportgen_core.sentence_parts import Groups, LabelledSentence
-    from reportgen_core.sentences.classifiers import Labelled, Measured
-    from reportgen_core.sentences.label_table import Told
+    from reportgen_core.sentences.classifiers import ClassifierScore, LabelledSentences
+    from reportgen_core.sentences.label_table import LabelSummary
 
 TABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 BESIDE = ("tfidf", "words")  # what a trained classifier is shown beside
@@ -83,7 +83,7 @@ def _learn(
 
     data = read_labelled(table, field, sections=sections, on_note=print_note)
     fitted = {name: options} | {n: {} for n in BESIDE if n != name}
-    rows: list[Measured] = []
+    rows: list[ClassifierScore] = []
     for made, measured, chosen in fit_beside(fitted, data, partial(click.echo, err=True)):
         rows.append(measured)
         if measured.name == name:
@@ -112,12 +112,12 @@ def _learn(
     click.echo(f"{out}  " + ", ".join(f"{k} {v}" for k, v in about["chosen"].items()), err=True)
 
 
-def _apart(measured: Measured) -> str:
+def _apart(measured: ClassifierScore) -> str:
     d = measured.difference
     return f"{d.value:+.4f} ({d.low:+.3f} to {d.high:+.3f}), p = {d.p:.4f}" if d else "–"
 
 
-def _data(data: Labelled) -> str:
+def _data(data: LabelledSentences) -> str:
     parts = [_counted("train", data.train), _counted("dev", data.dev)]
     return "; ".join(parts) + ("; dev drawn here, as the table says none" if data.drawn else "")
 
@@ -145,7 +145,7 @@ def _label(
         click.echo(out)
 
 
-def _ratios(told: Told) -> None:
+def _ratios(told: LabelSummary) -> None:
     draw(
         ("by", "normal", "abnormal", "share normal"),
         [(r.name, str(r.normal), str(r.abnormal), f"{r.share:.4f}") for r in told.ratios],
