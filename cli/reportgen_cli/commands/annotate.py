@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,11 +23,67 @@ from ..render import table as draw
 
 if TYPE_CHECKING:
     from reportgen_core import Model
-    from reportgen_core.annotation.findings import Annotated, BadRow, OnBadRow
-    from reportgen_core.annotation.roc import Curve
+    from reportgen_core.annotation.findings import Annotated, AnnotationSettings, BadRow, OnBadRow
+    from reportgen_core.annotation.roc import Curve, FindingCurves
     from reportgen_core.annotation.thresholds import Thresholds
 
-TOLD = 20  # bad rows named one by one; the rest are counted
+MAX_BAD_ROWS_NAMED = 20  # the rest are counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotationRequest:
+    """The options of `rg annotate`. Raises OptionError for options that exclude each other."""
+
+    table: Path
+    model: str
+    out: Path | None
+    as_json: bool
+    text: str
+    id: str
+    image: str
+    images: Path | None
+    explain: bool
+    tune: bool
+    evaluate: Path | None
+    labels: str
+    split: str
+    resamples: int
+    batch_size: int
+    workers: int
+    precision: str
+    device: str
+
+    def __post_init__(self) -> None:
+        if self.out is not None and self.out.suffix not in (".csv", ".jsonl"):
+            raise OptionError(f"--out {self.out}: labels are written as .csv or .jsonl")
+        if self.explain and not self.json_lines:
+            raise OptionError("--explain needs JSON lines: --json, or --out FILE.jsonl")
+        if self.labels and not self.compares:
+            raise OptionError("--labels says what --tune learns from or --evaluate compares with; neither is asked for")
+
+    @property
+    def json_lines(self) -> bool:
+        """Whether the output is JSON lines, not CSV."""
+        return self.as_json if self.out is None else self.out.suffix == ".jsonl"
+
+    @property
+    def compares(self) -> bool:
+        """Whether the labels of the table are needed."""
+        return self.tune or self.evaluate is not None
+
+    def columns(self, model: Model) -> Columns:
+        """Return what is to be read of the table for this model."""
+        return Columns(
+            sections=model.text.sections, id=self.id, text=self.text, image=self.image, images=self.images,
+            needs_image=model.encoder.image.views > 0, needs_text=bool(model.head.needs & {"words", "sentences"}),
+            labels=model.findings if self.compares else (), label_list=self.labels, split=self.split,
+        )  # fmt: skip
+
+    def settings(self) -> AnnotationSettings:
+        """Return how the model is to read the rows."""
+        from reportgen_core.annotation.findings import AnnotationSettings
+
+        return AnnotationSettings(batch_size=self.batch_size, precision=self.precision, workers=self.workers)
 
 
 @click.command()
@@ -36,7 +92,7 @@ TOLD = 20  # bad rows named one by one; the rest are counted
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help=".csv or .jsonl; without it, stdout.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of CSV on stdout.")
 @click.option("--text", default="", metavar="COLUMN", help="The reports; else the model's sections, text or report.")
-@click.option("--id", "name", default="", metavar="COLUMN", help="Without it id, study, uid ...; else the line.")
+@click.option("--id", default="", metavar="COLUMN", help="Without it id, study, uid ...; else the line.")
 @click.option("--image", default="", metavar="COLUMN", help="Image files, several joined by |.")
 @click.option("--images", type=FOLDER, help="The folder of the images; without it, that of the table.")
 @click.option("--explain", is_flag=True, help="With JSON lines: each word and how much the model looked at it.")
@@ -51,26 +107,7 @@ TOLD = 20  # bad rows named one by one; the rest are counted
 )
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
 @device_option()
-def annotate(
-    table: Path,
-    model: str,
-    out: Path | None,
-    as_json: bool,
-    text: str,
-    name: str,
-    image: str,
-    images: Path | None,
-    explain: bool,
-    tune: bool,
-    evaluate: Path | None,
-    labels: str,
-    split: str,
-    resamples: int,
-    batch_size: int,
-    workers: int,
-    precision: str,
-    device: str,
-) -> None:
+def annotate(**options: Any) -> None:
     """Label a table of reports, or of images with their reports: the probability of every finding, and the labels.
 
     TABLE is CSV, TSV or JSON lines of any size. A row that cannot be read is named on stderr by its line, the rest go
@@ -81,109 +118,110 @@ def annotate(
     Example: rg annotate val.csv --model runs/tienet-r/best --tune
     Example: rg annotate test.csv --model runs/tienet-r/best --evaluate scores
     """
-    lines = as_json if out is None else out.suffix == ".jsonl"
-    if out is not None and out.suffix not in (".csv", ".jsonl"):
-        raise OptionError(f"--out {out}: labels are written as .csv or .jsonl")
-    if explain and not lines:
-        raise OptionError("--explain needs JSON lines: --json, or --out FILE.jsonl")
-    if labels and not (tune or evaluate):
-        raise OptionError("--labels says what --tune learns from or --evaluate compares with; neither is asked for")
-
+    request = AnnotationRequest(**options)
     from reportgen_core import load
-    from reportgen_core.annotation.findings import annotate as findings_of
     from reportgen_core.annotation.findings import annotator
-    from reportgen_core.annotation.thresholds import load_thresholds
     from reportgen_core.models.loading import find_model_folder
 
-    folder = find_model_folder(model)
-    made = load(folder).to(pick_device(device))
-    annotator(made)
-    asked = Columns(
-        sections=made.text.sections, id=name, text=text, image=image, images=images,
-        needs_image=made.encoder.image.views > 0, needs_text=bool(made.head.needs & {"words", "sentences"}),
-        labels=made.findings if tune or evaluate else (), label_list=labels, split=split,
-    )  # fmt: skip
-    how: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers}
-    bad = BadRows()
-    if tune:
-        choose(made, folder, table, asked, {**how, "told": bad})
-    elif evaluate:
-        judge(made, evaluate, table, asked, {**how, "told": bad, "resamples": resamples})
+    folder = find_model_folder(request.model)
+    model = load(folder).to(pick_device(request.device))
+    annotator(model)
+    bad_rows = BadRows()
+    if request.tune:
+        choose(request, model, folder, bad_rows)
+    elif request.evaluate is not None:
+        compare(request, model, request.evaluate, bad_rows)
     else:
-        known = load_thresholds(folder, made.findings)
-        click.echo(_thresholds(known, folder), err=True)
-        said = findings_of(made, read_rows(table, asked, print_note), thresholds=known, explain=explain, **how)
-        with writing(out) as file:
-            good = write(said, file, made.findings, lines, bad)
-        click.echo(f"{good} rows annotated", err=True)
-    if bad.count:
-        click.echo(f"{bad.count} rows could not be read", err=True)
+        label(request, model, folder, bad_rows)
+    if bad_rows.count:
+        click.echo(f"{bad_rows.count} rows could not be read", err=True)
         click.get_current_context().exit(1)
 
 
 class BadRows:
-    """Names rows that cannot be read by their lines, the first of them, and counts all."""
+    """Prints the first rows that cannot be read, with their lines, and counts all."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def __call__(self, row: BadRow) -> None:
         self.count += 1
-        if self.count <= TOLD:
+        if self.count <= MAX_BAD_ROWS_NAMED:
             click.echo(f"rg: line {row.line}: {row.why}", err=True)
 
 
-def choose(model: Model, folder: Path, table: Path, columns: Columns, how: dict[str, Any]) -> None:
-    """Choose thresholds, keep and show them."""
+def label(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadRows) -> None:
+    """Write the findings of every row. The thresholds are those of the model's folder."""
+    from reportgen_core.annotation.findings import annotate as findings_of
+    from reportgen_core.annotation.thresholds import load_thresholds
+
+    thresholds = load_thresholds(folder, model.findings)
+    click.echo(_threshold_note(thresholds, folder), err=True)
+    rows = read_rows(request.table, request.columns(model), print_note)
+    annotations = findings_of(model, rows, request.settings(), thresholds=thresholds, explain=request.explain)
+    with writing(request.out) as file:
+        count = write_annotations(annotations, file, model.findings, request.json_lines, bad_rows)
+    click.echo(f"{count} rows annotated", err=True)
+
+
+def choose(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadRows) -> None:
+    """Choose thresholds by the labels of the table, save them with the model, and print them."""
     from reportgen_core.annotation.findings import tune
     from reportgen_core.annotation.thresholds import save_thresholds
 
-    found = tune(model, read_rows(table, columns, print_note), table.name, **how)
-    path = save_thresholds(folder, found)
-    rows = [
-        (
-            name,
-            str(count),
-            *((f"{found.of(name):.3f}", f"{found.f1[name]:.3f}") if name in found.values else ("–", "–")),
-        )
-        for name, count in found.positives.items()
-    ]
-    draw(("finding", "positives", "threshold", "F1 here"), rows)
-    click.echo(f"{path}, chosen on {found.studies} studies", err=True)
+    rows = read_rows(request.table, request.columns(model), print_note)
+    thresholds = tune(model, rows, request.table.name, request.settings(), on_bad_row=bad_rows)
+    path = save_thresholds(folder, thresholds)
+    cells = []
+    for name, count in thresholds.positives.items():
+        chosen = name in thresholds.values
+        numbers = (f"{thresholds.of(name):.3f}", f"{thresholds.f1[name]:.3f}") if chosen else ("–", "–")
+        cells.append((name, str(count), *numbers))
+    draw(("finding", "positives", "threshold", "F1 here"), cells)
+    click.echo(f"{path}, chosen on {thresholds.studies} studies", err=True)
 
 
-def judge(model: Model, folder: Path, table: Path, columns: Columns, how: dict[str, Any]) -> None:
-    """Compare with labels; show the areas, keep them and their curves in the folder."""
-    from reportgen_core.annotation.findings import evaluate
+def compare(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadRows) -> None:
+    """Compare findings with the labels of the table. Print the areas, and write them and their curves to `folder`."""
+    from reportgen_core.annotation.findings import evaluate_findings
 
     from ..pages.roc import roc_picture
 
-    found = evaluate(model, read_rows(table, columns, print_note), table.name, **how)
+    table = request.table
+    scores = evaluate_findings(
+        model, read_rows(table, request.columns(model), print_note), table.name, request.settings(),
+        resamples=request.resamples, on_bad_row=bad_rows,
+    )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    values = {"table": table.name, "studies": found.studies, "lines": [asdict(line) for line in found.lines]}
+    values = {"table": table.name, "studies": scores.studies, "lines": [asdict(line) for line in scores.lines]}
     write_json(folder / "findings.json", {"format": 1, **values}, sort=False)
     for kind in ("svg", "png"):
-        atomic_write(folder / f"roc.{kind}", roc_picture(found, f"{table.name}, {found.studies} studies", kind))
-    draw(("finding", "positives", "negatives", "AUC", "95 % interval"), [_area(c) for c in found.curves])
-    for line in found.lines:
-        if line.name.endswith("mean auc"):
-            ends = "" if line.low is None else f" ({line.low:.3f}-{line.high:.3f})"
-            click.echo(f"{line.name.removeprefix('findings ')}: {line.value:.3f}{ends}")
-    for one in found.left_out:
-        lacks = "positive" if not one.positives else "negative"
-        click.echo(f"left out of the means: {one.name}, which no study has as a {lacks}")
+        atomic_write(folder / f"roc.{kind}", roc_picture(scores, f"{table.name}, {scores.studies} studies", kind))
+    _print_scores(scores)
     click.echo(str(folder / "roc.svg"), err=True)
 
 
-def _area(one: Curve) -> tuple[str, ...]:
-    ends = "–" if one.low is None or one.high is None else f"{one.low:.3f}-{one.high:.3f}"
-    return one.name, str(one.positives), str(one.negatives), "–" if one.area is None else f"{one.area:.3f}", ends
+def _print_scores(scores: FindingCurves) -> None:
+    draw(("finding", "positives", "negatives", "AUC", "95 % interval"), [_area(c) for c in scores.curves])
+    for line in scores.lines:
+        if line.name.endswith("mean auc"):
+            ends = "" if line.low is None else f" ({line.low:.3f}-{line.high:.3f})"
+            click.echo(f"{line.name.removeprefix('findings ')}: {line.value:.3f}{ends}")
+    for curve in scores.left_out:
+        lacks = "positive" if not curve.positives else "negative"
+        click.echo(f"left out of the means: {curve.name}, which no study has as a {lacks}")
 
 
-def _thresholds(known: Thresholds | None, folder: Path) -> str:
-    if known is None:
+def _area(curve: Curve) -> tuple[str, ...]:
+    ends = "–" if curve.low is None or curve.high is None else f"{curve.low:.3f}-{curve.high:.3f}"
+    area = "–" if curve.area is None else f"{curve.area:.3f}"
+    return curve.name, str(curve.positives), str(curve.negatives), area, ends
+
+
+def _threshold_note(thresholds: Thresholds | None, folder: Path) -> str:
+    if thresholds is None:
         return f"{folder} has no thresholds: 0.5 is taken; rg annotate TABLE --model {folder} --tune chooses them"
-    return f"thresholds of {known.source or folder}, {known.studies} studies"
+    return f"thresholds of {thresholds.source or folder}, {thresholds.studies} studies"
 
 
 @contextmanager
@@ -196,31 +234,35 @@ def writing(out: Path | None) -> Iterator[IO[str]]:
         yield file
 
 
-def write(
-    said: Iterable[Annotated | BadRow], file: IO[str], findings: tuple[str, ...], lines: bool, told: OnBadRow
+def write_annotations(
+    annotations: Iterable[Annotated | BadRow],
+    file: IO[str],
+    findings: tuple[str, ...],
+    json_lines: bool,
+    on_bad_row: OnBadRow,
 ) -> int:
-    """Write row after row; how many. Those that cannot be read are told."""
+    """Write the annotations as CSV or JSON lines and return their number. Call `on_bad_row` for rows without one."""
     from reportgen_core.annotation.findings import BadRow
 
     cells = csv.writer(file, lineterminator="\n")
-    if not lines:
+    if not json_lines:
         cells.writerow(("id", *findings, "labels", "note"))
-    good = 0
-    for row in said:
+    count = 0
+    for row in annotations:
         if isinstance(row, BadRow):
-            told(row)
+            on_bad_row(row)
             continue
-        good += 1
-        if lines:
+        count += 1
+        if json_lines:
             file.write(json.dumps(_values(row), ensure_ascii=False) + "\n")
         else:
             cells.writerow((row.id, *(f"{p:.6f}" for p in row.findings.values()), "|".join(row.labels), row.note))
-    return good
+    return count
 
 
 def _values(row: Annotated) -> dict[str, Any]:
     findings = {name: round(p, 6) for name, p in row.findings.items()}
     values: dict[str, Any] = {"id": row.id, "findings": findings, "labels": row.labels, "note": row.note}
     if row.words:
-        values["words"] = [[word, round(look, 5)] for word, look in row.words]
+        values["words"] = [[word, round(weight, 5)] for word, weight in row.words]
     return values

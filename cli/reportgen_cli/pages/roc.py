@@ -1,4 +1,4 @@
-"""ROC curves as one picture: a panel a finding, its band, and its area with the interval."""
+"""ROC curves as one picture: a panel for each finding, with its band, its area and the interval of the area."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reportgen_core.annotation.roc import Classified, Curve
+    from reportgen_core.annotation.roc import Curve, FindingCurves
 
 COLUMNS = 5
 SIZE = 2.1  # inches of a panel
 BLUE, GREY = "#1f5fa8", "0.55"
 
 
-def roc_picture(found: Classified, title: str = "", kind: str = "svg") -> bytes:
-    """svg or png. No time stamp: the same curves, the same bytes."""
+def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg") -> bytes:
+    """Return the picture as svg or png. It has no time stamp: the same curves give the same bytes."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    columns = min(COLUMNS, max(len(found.curves), 1))
-    rows = math.ceil(len(found.curves) / columns)
+    columns = min(COLUMNS, max(len(scores.curves), 1))
+    rows = math.ceil(len(scores.curves) / columns)
     with rc_context({"svg.hashsalt": "reportgen", "font.size": 8}):
         figure = Figure(figsize=(columns * SIZE, rows * (SIZE + 0.25) + 0.6), layout="constrained", facecolor="white")
         panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-        for axes, one in zip(panels.flat, found.curves, strict=False):
+        for axes, one in zip(panels.flat, scores.curves, strict=False):
             _panel(axes, one)
-        for axes in panels.flat[len(found.curves) :]:
+        for axes in panels.flat[len(scores.curves) :]:
             axes.set_axis_off()
-        figure.suptitle("\n".join(_heading(found, title)), fontsize=9, x=0.01, ha="left")
+        figure.suptitle("\n".join(_heading(scores, title)), fontsize=9, x=0.01, ha="left")
         figure.supxlabel("false positive rate", fontsize=8)
         figure.supylabel("true positive rate", fontsize=8)
         out = io.BytesIO()
@@ -54,11 +54,11 @@ def _panel(axes: Any, one: Curve) -> None:
     axes.text(0.97, 0.04, f"AUC {one.area:.3f}{interval}\n{count}", ha="right", va="bottom", fontsize=7.5)
 
 
-def _heading(found: Classified, title: str) -> list[str]:
+def _heading(scores: FindingCurves, title: str) -> list[str]:
     lines = [title] if title else []
-    for name, said in (("findings mean auc", "mean AUC"), ("findings weighted-mean auc", "weighted by positives")):
-        for line in found.lines:
+    for name, label in (("findings mean auc", "mean AUC"), ("findings weighted-mean auc", "weighted by positives")):
+        for line in scores.lines:
             if line.name == name:
                 ends = "" if line.low is None else f" ({line.low:.3f}–{line.high:.3f})"
-                lines.append(f"{said} {line.value:.3f}{ends}")
+                lines.append(f"{label} {line.value:.3f}{ends}")
     return [*lines[:1], ", ".join(lines[1:])] if title else [", ".join(lines)]
