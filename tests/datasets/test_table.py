@@ -181,7 +181,7 @@ def test_nih_and_padchest_are_read_by_their_own_names(root: Path) -> None:
     (root / "nih.csv").unlink()
     (root / "padchest.csv").write_text(
         ",ImageID,ImageDir,StudyID,PatientID,Projection,Report,Labels\n"
-        "0,a.png,0,S1,P1,PA,corazon grande,\"['cardiomegaly', 'pleural effusion']\"\n1,b.png,0,S1,P1,L,,['normal', '']\n"
+        "0,a.png,0,S1,P1,PA,corazon grande,\"['cardiomegaly', 'pleural effusion']\"\n1,b.png,0,S1,P1,L,,\"['normal', '']\"\n"
     )
     found = read(root)
     (study,) = found.studies

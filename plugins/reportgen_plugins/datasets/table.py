@@ -149,7 +149,7 @@ class Table(Dataset):
 
     def _study(self, row: Mapping[str, Any], folder: Path) -> Study:
         names = [name + self.suffix for name in self._images(row)]
-        id = self._id(row) or (Path(names[0]).with_suffix("").as_posix() if names else "")
+        id = self._id(row, names) or (Path(names[0]).with_suffix("").as_posix() if names else "")
         projection = view_of(text_value(self._cell(row, "view")) or "")
         return Study(
             id,
@@ -171,11 +171,11 @@ class Table(Dataset):
             return [name for name in names if self.suffix or PurePath(name).suffix]
         return names
 
-    def _id(self, row: Mapping[str, Any]) -> str | None:
-        """The id of a row; a column of images is none."""
+    def _id(self, row: Mapping[str, Any], names: Sequence[str]) -> str | None:
+        """The id of a row; the column that names its images is none."""
         if self.named["id"]:
             return id_value(self._cell(row, "id"))
-        images = () if self.named["image"] else columns_of("image", row)[:1]
+        images = () if self.named["image"] or not names else columns_of("image", row)[:1]
         ids = (id_value(row[name]) for name in columns_of("id", row) if name not in images)
         return next((id for id in ids if id is not None), None)
 

@@ -13,7 +13,6 @@ All vectors have length 1, so that their product is their cosine.
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from reportgen_core import DataError, OptionError
 from reportgen_core.files.digests import sha256_file
+from reportgen_core.files.tables import table_rows
 from reportgen_core.sentence_parts import SentenceEncoder, sentence_key
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ class WordVectors(SentenceEncoder):
 
     def __init__(self, *, file: str) -> None:
         self.file = Path(file).expanduser()
-        self.whole = self.file.suffix == ".jsonl"
+        self.whole = self.file.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson"))
         try:
             pairs = list(_sentences(self.file) if self.whole else _words(self.file))
         except OSError as e:
             raise OptionError(f"file={file}: {e.strerror or e}") from e
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as e:
+        except (DataError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as e:
             raise OptionError(f"file={file} holds no vectors (word2vec text or .bin, .npz, .jsonl): {e}") from e
         widths = {len(v) for _, v in pairs}
         if len(widths) != 1 or not 0 < min(widths) <= MOST_WIDTH:
@@ -151,10 +151,7 @@ def _words(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _sentences(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        for n, line in enumerate(file, 1):
-            if line.strip():
-                row = json.loads(line)
-                if not isinstance(row, dict) or not isinstance(row.get("sentence"), str):
-                    raise ValueError(f"line {n} has no sentence")
-                yield row["sentence"], np.array(row["vector"], np.float32)
+    for place, row in table_rows(path, kinds=("jsonl",)):
+        if not isinstance(row.get("sentence"), str):
+            raise ValueError(f"{place} has no sentence")
+        yield row["sentence"], np.array(row["vector"], np.float32)
