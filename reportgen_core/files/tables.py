@@ -11,6 +11,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -29,7 +30,10 @@ SUFFIXES: Mapping[str, Kind] = {
 CELLS: tuple[Kind, ...] = ("csv", "tsv")
 TABLES: tuple[Kind, ...] = ("csv", "tsv", "jsonl")
 AT_ONCE = 64  # rows that are read together
+MAX_DEPTH = 900  # brackets of JSON: Python's own limit is near
 DELIMITERS: Mapping[str, str] = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")\s*(:)?|[\[{]|[\]}]')
+_SEP = re.compile('"?sep=([,;\t])"?', re.IGNORECASE)
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {  # as `fold` writes them, the first that is there
     "id": ("id", "study", "studyid", "uid", "exampleid", "key", "imageid", "imageindex"),
@@ -135,7 +139,9 @@ def cell_rows(path: Path, on_note: OnNote | None = None) -> Iterator[tuple[int, 
         lines = Lines(file)
         texts = iter(lines)
         first = next((line for line in texts if line.strip()), "")
-        delimiter = _delimiter(first, usual)
+        if told := _SEP.fullmatch(first.strip()):  # Excel's own first line
+            first = next((line for line in texts if line.strip()), "")
+        delimiter = told[1] if told else _delimiter(first, usual)
         if delimiter != usual and on_note:
             on_note(f"{path}: the header says that {DELIMITERS[delimiter]} separates the cells")
         reader = csv.reader(chain([first] if first else [], texts), delimiter=delimiter, strict=True)
@@ -146,10 +152,9 @@ def cell_rows(path: Path, on_note: OnNote | None = None) -> Iterator[tuple[int, 
 
 
 def _next_rows(reader: Iterator[list[str]], lines: Lines, begin: int) -> list[tuple[int, list[str]] | BadRow]:
-    """Return some more rows, none at the end. While they are read, cells may be long everywhere in the process."""
+    """Return some more rows, none at the end."""
     rows: list[tuple[int, list[str]] | BadRow] = []
-    limit = csv.field_size_limit(MAX_LINE)
-    try:
+    with _long_cells():
         while len(rows) < AT_ONCE:
             try:
                 cells, why = next(reader), ""
@@ -160,9 +165,17 @@ def _next_rows(reader: Iterator[list[str]], lines: Lines, begin: int) -> list[tu
             at, problem = lines.take_problem()
             rows.append(BadRow(at or begin, problem or why) if problem or why else (begin, cells))
             begin = lines.number + 1
+    return rows
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let cells be long: the limit is one for the whole process, and is given back."""
+    limit = csv.field_size_limit(MAX_LINE)
+    try:
+        yield
     finally:
         csv.field_size_limit(limit)
-    return rows
 
 
 def _delimiter(header: str, usual: str) -> str:
@@ -170,7 +183,8 @@ def _delimiter(header: str, usual: str) -> str:
     known = set(chain.from_iterable(COLUMNS.values()))
 
     def names(delimiter: str) -> tuple[int, int, bool]:
-        cells = next(csv.reader([header], delimiter=delimiter), [])
+        with _long_cells():
+            cells = next(csv.reader([header], delimiter=delimiter), [])
         return sum(fold(cell) in known for cell in cells), len(cells), delimiter == usual
 
     return max(DELIMITERS, key=names)
@@ -195,7 +209,7 @@ def named_rows(
     if isinstance(first, BadRow):
         raise DataError(f"{path}: line {first.line}: {first.why}")
     header = [name.strip("\ufeff \t\r\n\v\f\xa0") for name in first[1]]
-    if why := _doubled(header):
+    if why := _doubled(header) or ("" if any(header) else "names no column"):
         raise DataError(f"{path}: line {first[0]}: {why}")
     check_columns(path, [name for name in header if name], needs)
     spelled = {name.lower(): name for name in needs}
@@ -286,7 +300,23 @@ def read_document(path: Path) -> Any:
     except json.JSONDecodeError as e:
         raise DataError(f"{path}: line {e.lineno}: no JSON: {e.msg}") from e
     except ValueError as e:
-        raise DataError(f"{path}: {e}") from e
+        line = _line_of_fault(text)
+        raise DataError(f"{path}: line {line}: {e}" if line else f"{path}: {e}") from e
+
+
+def _line_of_fault(text: str) -> int:
+    """Return the line of a JSON text on which a key occurs twice, or brackets are too deep; 0 for neither."""
+    keys: list[set[str]] = []
+    for token in _TOKEN.finditer(text):
+        if token[0] in "[{":
+            keys.append(set())
+        elif token[0] in "]}":
+            keys.pop()
+        if len(keys) > MAX_DEPTH or (token[2] and token[1] in keys[-1]):
+            return text.count("\n", 0, token.start()) + 1
+        if token[2]:
+            keys[-1].add(token[1])
+    return 0
 
 
 @lru_cache(4096)

@@ -74,7 +74,7 @@ class Lines:
                     pass
                 self._problem = self.number, f"longer than {MAX_LINE} characters"
                 line = "\n"
-            elif (not line.isascii() or "\0" in line) and (why := unreadable(line)):
+            elif (not line.isascii() or "\0" in line) and not self._problem[1] and (why := unreadable(line)):
                 self._problem = self.number, why
             yield line
 

@@ -1,5 +1,6 @@
 """What a cell says, which column is which, and the names in docs/tables.md."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -102,3 +103,32 @@ def test_cocos_captions_are_several_references_of_an_image(tmp_path: Path) -> No
 def test_the_split_of_a_row_is_known_by_its_other_names(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("id,text,Split\na,x,Validate\nb,y,TRAIN\nc,z,\n")
     assert set(read_text_file(tmp_path / "t.csv", "prediction", split="val").texts) == {"a", "c"}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"a": "x",\n"b": {"a": 1},\n"a": "y"}', "line 3: key 'a' occurs twice"),
+        ('{"a": "x",\n"b": ' + "[" * 5000, "line 2: no JSON: nested too deeply"),
+        ('{"a": "x",\n"b": }', "line 2: no JSON: Expecting value"),
+        ('{"a": "caf\udce9"}', r"line 1: not UTF-8 \(byte 11 of the line\)"),
+    ],
+)
+def test_a_json_file_is_refused_by_its_line(content: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DataError, match=rf"t\.json: {says}"):
+        read_texts(tmp_path / "t.json")
+
+
+def test_the_first_line_that_excel_writes_for_itself_says_the_delimiter(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("sep=;\nid;report\na;x, y\n")
+    assert list(table_rows(tmp_path / "t.csv")) == [("line 3", {"id": "a", "report": "x, y"})]
+
+
+def test_a_header_may_be_long_and_must_have_a_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"id,{'x' * 200_000}\na,1\n")
+    assert len(list(table_rows(tmp_path / "t.csv"))) == 1
+    (tmp_path / "t.csv").write_text(",,\n1,2,3\n")
+    with pytest.raises(DataError, match=r"t\.csv: line 1: names no column"):
+        list(table_rows(tmp_path / "t.csv"))
+    assert csv.field_size_limit() == 131_072

@@ -85,7 +85,7 @@ def test_a_headerless_column_is_read_like_text_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.json", '{"s1": "a", "s1": "b"}', "key 's1' occurs twice"),
+        ("a.json", '{"s1": "a", "s1": "b"}', "line 1: key 's1' occurs twice"),
         (
             "a.jsonl",
             '{"id": "s1", "text": "a"}\n{"id": "s1", "text": "b"}',
