@@ -9,7 +9,7 @@ from typing import Any
 from reportgen_core import Collection, DataError, OptionError
 from reportgen_core.registries import datasets
 
-PLACE = "Where its files are; a dataset that draws its own is kept in the cache without it."
+ROOT_HELP = "Where its files are; a dataset that draws its own is kept in the cache without it."
 
 
 def read_dataset(name: str, root: Path | None, options: Mapping[str, Any], flag: str = "--data-root") -> Collection:

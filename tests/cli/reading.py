@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from reportgen_cli.study.folder import Key, ReadingStudy, read_key, read_study
-from reportgen_cli.study.make import Plan, make
+from reportgen_cli.study.make import StudyDesign, make
 
 from reportgen_core import Study, View
 
@@ -37,6 +37,6 @@ def reading(folder: Path, count: int = 6, views: int = 1, **plan: object) -> tup
     made = studies(folder / "images", count, views)
     settings: dict[str, object] = {"each": count, "design": "crossed"} | plan
     out, key = folder / "reading", folder / "reading.key.json"
-    make(made, {"model": texts(count)}, Plan(**settings), out, key)  # type: ignore[arg-type]
+    make(made, {"model": texts(count)}, StudyDesign(**settings), out, key)  # type: ignore[arg-type]
     study = read_study(out)
     return study, read_key(key, study)

@@ -12,7 +12,7 @@ from PIL import Image
 from reading import reading, studies, texts
 from reportgen_cli.main import rg
 from reportgen_cli.study.folder import read_key, read_study
-from reportgen_cli.study.make import Plan, alike, draw, make
+from reportgen_cli.study.make import StudyDesign, alike, draw, make
 
 from reportgen_core import CheckpointError, DataError, OptionError
 
@@ -20,7 +20,7 @@ IDS = [f"s{i}" for i in range(40)]
 
 
 def test_split_shows_every_image_once_and_sources_equally() -> None:
-    blocks = draw(IDS, ["human", "a", "b"], Plan(each=10))
+    blocks = draw(IDS, ["human", "a", "b"], StudyDesign(each=10))
     pairs = [pair for block in blocks for pair in block]
     assert Counter(source for _, source in pairs) == {"human": 10, "a": 10, "b": 10}
     assert max(Counter(study for study, _ in pairs).values()) == 1
@@ -28,21 +28,21 @@ def test_split_shows_every_image_once_and_sources_equally() -> None:
 
 
 def test_crossed_shows_every_image_once_a_source_and_once_a_round() -> None:
-    rounds = draw(IDS, ["human", "a"], Plan(each=8, design="crossed"))
+    rounds = draw(IDS, ["human", "a"], StudyDesign(each=8, design="crossed"))
     assert all(len({study for study, _ in turn}) == 8 for turn in rounds)
     assert all(Counter(source for _, source in turn) == {"human": 4, "a": 4} for turn in rounds)
     assert len({pair for turn in rounds for pair in turn}) == 16
 
 
 def test_a_seed_draws_the_same_study_and_another_seed_another() -> None:
-    one, again, other = (draw(IDS, ["human", "a"], Plan(each=10, seed=s)) for s in (3, 3, 4))
+    one, again, other = (draw(IDS, ["human", "a"], StudyDesign(each=10, seed=s)) for s in (3, 3, 4))
     assert one == again
     assert one != other
 
 
 def test_too_few_examinations_say_how_many_are_wanted() -> None:
     with pytest.raises(DataError, match=r"wants 42 examinations .* there are 40"):
-        draw(IDS, ["human", "a"], Plan(each=21))
+        draw(IDS, ["human", "a"], StudyDesign(each=21))
 
 
 def test_the_folder_says_nothing_of_sources_or_patients(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_key_that_was_changed_is_refused(tmp_path: Path) -> None:
 
 def test_a_key_inside_the_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="inside"):
-        make(studies(tmp_path), {"m": texts()}, Plan(each=1), tmp_path / "r", tmp_path / "r" / "key.json")
+        make(studies(tmp_path), {"m": texts()}, StudyDesign(each=1), tmp_path / "r", tmp_path / "r" / "key.json")
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
@@ -117,19 +117,19 @@ def test_texts_are_written_alike(text: str, shown: str) -> None:
 def test_reports_with_gaps_can_be_left_out(tmp_path: Path) -> None:
     made = studies(tmp_path / "i", 3)
     made[0] = type(made[0])("patient0", made[0].views, {"findings": "XXXX lungs are clear."})
-    make(made, {"m": texts(3)}, Plan(each=2, design="crossed", whole=True), tmp_path / "r", tmp_path / "k.json")
+    make(made, {"m": texts(3)}, StudyDesign(each=2, design="crossed", whole=True), tmp_path / "r", tmp_path / "k.json")
     assert "xxxx" not in (tmp_path / "r" / "study.json").read_text()
 
 
 def test_predictions_for_unknown_studies_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="m has 1 texts for studies that the data has not: stranger"):
-        make(studies(tmp_path), {"m": {"stranger": "x"}}, Plan(each=1), tmp_path / "r", tmp_path / "k.json")
+        make(studies(tmp_path), {"m": {"stranger": "x"}}, StudyDesign(each=1), tmp_path / "r", tmp_path / "k.json")
 
 
 @pytest.mark.parametrize("plan", [{"each": 0}, {"each": 1, "design": "x"}, {"each": 1, "rubric": "x"}])
 def test_a_plan_that_cannot_be_is_refused(plan: dict[str, object]) -> None:
     with pytest.raises(OptionError):
-        Plan(**plan)  # type: ignore[arg-type]
+        StudyDesign(**plan)  # type: ignore[arg-type]
 
 
 def test_the_command_makes_a_study_from_a_table_and_a_file_of_predictions(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_study_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypat
     known = studies(tmp_path)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(CheckpointError, match="No space left on device"):
-        make(known, {"ours": texts()}, Plan(each=2), tmp_path / "reading", tmp_path / "key.json")
+        make(known, {"ours": texts()}, StudyDesign(each=2), tmp_path / "reading", tmp_path / "key.json")
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.option("--anyway", is_flag=True, help="Put unlike scores into one table, marked.")
 @click.option("--rounds", default=10_000, show_default=True, type=click.IntRange(1, 10_000_000), help="Of the test.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--format", "shape", type=click.Choice(["table", "json", "markdown", "latex"]), default="table")
-def compare(runs: tuple[Path, ...], anyway: bool, rounds: int, seed: int, shape: str) -> None:
+@click.option("--format", "output", type=click.Choice(["table", "json", "markdown", "latex"]), default="table")
+def compare(runs: tuple[Path, ...], anyway: bool, rounds: int, seed: int, output: str) -> None:
     """Put evaluations side by side and test whether they differ from the first.
 
     \b
@@ -32,13 +32,14 @@ def compare(runs: tuple[Path, ...], anyway: bool, rounds: int, seed: int, shape:
     from reportgen_core.scoring.evaluation_folder import load_evaluation
     from reportgen_core.scoring.score_tables import as_json
 
-    found = compare_evaluations([load_evaluation(r) for r in runs], anyway=anyway, rounds=rounds, seed=seed)
-    shown = [t for t in (found.table, found.tests) if t is not None]
-    print_tables(shown, shape, {"json": lambda: as_json(_values(found))})
+    evaluations = [load_evaluation(path) for path in runs]
+    comparison = compare_evaluations(evaluations, anyway=anyway, rounds=rounds, seed=seed)
+    tables = [table for table in (comparison.table, comparison.tests) if table is not None]
+    print_tables(tables, output, {"json": lambda: as_json(_values(comparison))})
 
 
-def _values(found: Comparison) -> dict[str, Any]:
+def _values(comparison: Comparison) -> dict[str, Any]:
     """Return the comparison as JSON values."""
-    differences = {run: {k: asdict(d) for k, d in scores.items()} for run, scores in found.differences.items()}
-    rows = [dict(zip(found.table.header, row, strict=True)) for row in found.table.rows]
-    return {"table": rows, "differences": differences, "unlike": found.unlike}
+    differences = {run: {k: asdict(d) for k, d in scores.items()} for run, scores in comparison.differences.items()}
+    rows = [dict(zip(comparison.table.header, row, strict=True)) for row in comparison.table.rows]
+    return {"table": rows, "differences": differences, "unlike": comparison.unlike}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,34 +13,106 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import Collection, DataError, GenerationSettings, OptionError
 from reportgen_core.files.reports import read_text_file
 
-from ..dataset_input import PLACE as PLACE_OF_DATA
-from ..dataset_input import read_dataset
+from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, print_note, values
 from ..render import print_tables
 
 if TYPE_CHECKING:
     from reportgen_core.scoring.evaluation import Evaluation
+    from reportgen_core.scoring.evaluation_set import EvaluationRequest
 
-PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalOptions:
+    """The options of `rg eval`. Raises OptionError for options that exclude or need each other."""
+
+    model: str | None
+    data: str | None
+    data_root: Path | None
+    data_options: tuple[str, ...]
+    predictions: Path | None
+    references: Path | None
+    training: Path | None
+    validation: Path | None
+    split: str
+    sections: tuple[str, ...]
+    protocol: str | None
+    protocol_options: tuple[str, ...]
+    metric_names: str | None
+    metric_options: tuple[str, ...]
+    baselines: bool
+    features: Path | None
+    nearest_image: bool
+    partial: bool
+    resamples: int
+    seed: int
+    name: str
+    out: Path | None
+    images: Path | None
+    output: str
+    beams: int
+    n_best: int
+    distinct: bool
+    batch_size: int
+    device: str
+
+    def __post_init__(self) -> None:
+        if bool(self.model) == bool(self.predictions):
+            raise OptionError("eval needs --model or --predictions, and not both")
+        if self.model and not self.data:
+            raise OptionError("--model needs --data and --data-root: the studies it is to report on")
+
+    def request(self) -> EvaluationRequest:
+        """Return what is requested, as far as no file has to be read for it."""
+        from reportgen_core.scoring.evaluation_set import EvaluationRequest
+
+        source = self.model or self.predictions
+        return EvaluationRequest(
+            protocol=(self.protocol, parse_options(self.protocol_options)) if self.protocol else None,
+            metrics=metrics(self.metric_names, self.metric_options),
+            sections=self.sections,
+            dataset=self.data or "",
+            split=self.split or ("test" if self.data else ""),
+            baselines=self.baselines,
+            partial=self.partial,
+            resamples=self.resamples,
+            seed=self.seed,
+            name=self.name or (Path(source).name if self.model else Path(source).stem) if source else "",
+            settings=self.generation() if self.model else None,
+            batch_size=self.batch_size,
+        )
+
+    def generation(self) -> GenerationSettings:
+        """Return how the model is to generate reports."""
+        beams = max(self.beams, self.n_best)
+        return GenerationSettings(beams, self.n_best, attention=False, distinct=self.distinct)
 
 
 @click.command("eval")
 @click.option("--model", metavar="NAME|DIR", help="Let this model write the reports of a dataset.")
 @click.option("--data", metavar="NAME", shell_complete=completes("datasets"), help="References from a dataset.")
-@click.option("--data-root", type=click.Path(path_type=Path), help=PLACE_OF_DATA)
+@click.option("--data-root", type=click.Path(path_type=Path), help=ROOT_HELP)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
-@click.option("--predictions", type=PLACE, help="CSV, JSONL, ReXrank's, R2Gen's or COCO's JSON, or lines (.txt).")
-@click.option("--references", type=PLACE, help="References, in the same formats; may be the same file.")
-@click.option("--training", type=PLACE, help="Training reports: for baselines, seen references, and protocols.")
-@click.option("--validation", type=PLACE, help="Validation reports: the constant baseline is chosen on them.")
+@click.option(
+    "--predictions", type=EXISTING_FILE, help="CSV, JSONL, ReXrank's, R2Gen's or COCO's JSON, or lines (.txt)."
+)
+@click.option("--references", type=EXISTING_FILE, help="References, in the same formats; may be the same file.")
+@click.option("--training", type=EXISTING_FILE, help="Training reports: for baselines, seen references, and protocols.")
+@click.option("--validation", type=EXISTING_FILE, help="Validation reports: the constant baseline is chosen on them.")
 @click.option("--split", default="", help="The studies to score; with --data or --model, test unless said.")
 @click.option("--section", "sections", multiple=True, help="Of the references; may be given again, in order.")
 @click.option("--protocol", metavar="NAME", shell_complete=completes("protocols"), help="How texts become words.")
 @values("--protocol-option", "protocol_options", "Of the protocol.")
-@click.option("--metrics", metavar="A,B,...", help="Instead of bleu,meteor,rouge-l,cider,chexpert-rules.")
+@click.option(
+    "--metrics", "metric_names", metavar="A,B,...", help="Instead of bleu,meteor,rouge-l,cider,chexpert-rules."
+)
 @values("--metric-option", "metric_options", "Of a metric, as METRIC.K=V.")
 @click.option("--baselines/--no-baselines", default=True, show_default=True, help="Score what needs no image, too.")
-@click.option("--features", type=PLACE, help="Image features for the nearest-image baseline: a .npz, an array an id.")
+@click.option(
+    "--features", type=EXISTING_FILE, help="Image features for the nearest-image baseline: a .npz, an array an id."
+)
 @click.option("--nearest-image", is_flag=True, help="With --model: take the features of its own encoder.")
 @click.option("--partial", is_flag=True, help="Score what is there when predictions are missing, and mark it.")
 @click.option("--resamples", default=1000, show_default=True, type=click.IntRange(0, 10**6), help="0: no intervals.")
@@ -48,13 +120,13 @@ PLACE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--name", default="", help="What the reports are called in tables.")
 @click.option("--out", type=FOLDER, help="Write scores, tables, statistics and report.html here.")
 @click.option("--images", type=FOLDER, help="Show the images that the files name, from this folder.")
-@click.option("--format", "shape", type=click.Choice(["table", "json", "csv", "markdown", "latex"]), default="table")
+@click.option("--format", "output", type=click.Choice(["table", "json", "csv", "markdown", "latex"]), default="table")
 @click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model.")
 @click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model.")
 @click.option("--distinct", is_flag=True, help="With --model: leave out a sentence that the report has already.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1, 4096), help="With --model.")
 @device_option()
-def eval_command(**asked: Any) -> None:
+def eval_command(**options: Any) -> None:
     """Score a model, or a file of reports, beside what a constant sentence scores.
 
     \b
@@ -64,131 +136,116 @@ def eval_command(**asked: Any) -> None:
     Without --protocol texts are cut as pycocoevalcap cuts them (coco), or where Java cannot run by white space (raw).
     Scores that cannot be computed here are named with the reason, and the others are printed.
     """
-    found = evaluation(asked)
-    show(found, asked["shape"])
-    if asked["out"]:
-        from reportgen_core.files.atomic import atomic_write
-        from reportgen_core.scoring.evaluation_folder import save_evaluation
-
-        from ..pages.evaluation_page import page
-
-        save_evaluation(found, asked["out"])
-        atomic_write(asked["out"] / "report.html", page(found, asked["images"]))
-        for metric, points in found.curves.items():
-            from ..pages.reliability import reliability_svg
-
-            atomic_write(asked["out"] / f"reliability-{metric}.svg", reliability_svg(metric, points))
-        click.echo(f"{asked['out'] / 'report.html'}", err=True)
+    given = EvalOptions(**options)
+    evaluation = evaluate_given(given)
+    show(evaluation, given.output)
+    if given.out:
+        write_folder(evaluation, given.out, given.images)
+        click.echo(f"{given.out / 'report.html'}", err=True)
 
 
-def evaluation(asked: Mapping[str, Any]) -> Evaluation:
-    """What was asked for, through `reportgen_core.evaluate`."""
-    if bool(asked["model"]) == bool(asked["predictions"]):
-        raise OptionError("eval needs --model or --predictions, and not both")
-    how = {
-        "protocol": (asked["protocol"], parse_options(asked["protocol_options"])) if asked["protocol"] else None,
-        "metrics": metrics(asked["metrics"], asked["metric_options"]),
-        "sections": asked["sections"],
-        "baselines": asked["baselines"],
-        "partial": asked["partial"],
-        "resamples": asked["resamples"],
-        "seed": asked["seed"],
-    }
-    if asked["data"]:
-        return _on_dataset(asked, how)
-    if asked["model"]:
-        raise OptionError("--model needs --data and --data-root: the studies it is to report on")
-    return _on_files(asked, how)
+def write_folder(evaluation: Evaluation, out: Path, images: Path | None) -> None:
+    """Write scores, tables, statistics and pages to the folder `out`. The page shows images of the folder `images`."""
+    from reportgen_core.files.atomic import atomic_write
+    from reportgen_core.scoring.evaluation_folder import save_evaluation
+
+    from ..pages.evaluation_page import page
+    from ..pages.reliability import reliability_svg
+
+    save_evaluation(evaluation, out)
+    atomic_write(out / "report.html", page(evaluation, images))
+    for metric, points in evaluation.curves.items():
+        atomic_write(out / f"reliability-{metric}.svg", reliability_svg(metric, points))
 
 
 def metrics(names: str | None, options: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-    """The metrics with their options."""
-    from reportgen_core.scoring.evaluation import METRICS
+    """Return the metrics with their options. Raises OptionError for an option of another metric."""
+    from reportgen_core.scoring.evaluation_set import METRICS
 
     chosen = [n.strip() for n in names.split(",") if n.strip()] if names else list(METRICS)
-    wished: dict[str, list[str]] = {}
+    of_metric: dict[str, list[str]] = {}
     for option in options:
         metric, dot, rest = option.partition(".")
         if not dot or metric not in chosen:
             raise OptionError(f"--metric-option {option!r} is not METRIC.K=V with one of {', '.join(chosen)}")
-        wished.setdefault(metric, []).append(rest)
-    return [(n, parse_options(wished.get(n, ()))) for n in dict.fromkeys(chosen)]
+        of_metric.setdefault(metric, []).append(rest)
+    return [(n, parse_options(of_metric.get(n, ()))) for n in dict.fromkeys(chosen)]
 
 
-def _on_dataset(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
+def evaluate_given(given: EvalOptions) -> Evaluation:
+    """Score what the options name: files, or a model or a file on a dataset."""
+    request = given.request()
+    if given.data is None:
+        return _on_files(given, request)
+    collection = read_dataset(given.data, given.data_root, parse_options(given.data_options))
+    if given.model:
+        return _with_model(given, given.model, request, collection)
+    return _on_dataset(given, request, collection)
+
+
+def _on_dataset(given: EvalOptions, request: EvaluationRequest, collection: Collection) -> Evaluation:
     from reportgen_core import evaluate
+    from reportgen_core.scoring.evaluation_set import SECTIONS, background_of
 
-    split = asked["split"] or "test"
-    collection = read_dataset(asked["data"], asked["data_root"], parse_options(asked["data_options"]))
-    how |= {"dataset": asked["data"], "split": split}
-    if asked["predictions"]:
-        from reportgen_core.scoring.evaluation_set import SECTIONS, background_of
-
-        sections = asked["sections"] or SECTIONS
-        predictions = read_text_file(asked["predictions"], "prediction", on_note=print_note).texts
-        background = background_of(collection, collection.split(split), sections)
-        how |= {"sections": sections, "background": replace(background, features=_features(asked["features"]))}
-        return evaluate(predictions, collection, name=asked["name"] or asked["predictions"].stem, **how)
-    return _with_model(asked, how, collection, split)
+    assert given.predictions is not None
+    sections = request.sections or SECTIONS
+    predictions = read_text_file(given.predictions, "prediction", on_note=print_note).texts
+    background = background_of(collection, collection.split(request.split), sections)
+    background = replace(background, features=_features(given.features))
+    return evaluate(predictions, collection, replace(request, sections=sections, background=background))
 
 
-def _with_model(asked: Mapping[str, Any], how: dict[str, Any], collection: Collection, split: str) -> Evaluation:
+def _with_model(given: EvalOptions, name: str, request: EvaluationRequest, collection: Collection) -> Evaluation:
     from reportgen_core import evaluate
     from reportgen_core.scoring.evaluation_set import background_of
 
     from .report import ready
 
-    model = ready(asked["model"], asked["device"], "auto")
-    sections = asked["sections"] or model.text.sections
-    background = background_of(collection, collection.split(split), sections)
-    features = _features(asked["features"])
-    if asked["nearest_image"]:
-        studies = (*collection.split("train"), *collection.split(split))
-        features = model.pooled_features(studies, batch_size=asked["batch_size"])
-    beams = max(asked["beams"], asked["n_best"])
-    settings = GenerationSettings(beams, asked["n_best"], attention=False, distinct=asked["distinct"])
-    how |= {"sections": sections, "background": replace(background, features=features)}
-    how |= {"name": asked["name"] or Path(asked["model"]).name, "settings": settings}
-    return evaluate(model, collection, batch_size=asked["batch_size"], **how)
+    model = ready(name, given.device, "auto")
+    sections = request.sections or model.text.sections
+    background = background_of(collection, collection.split(request.split), sections)
+    features = _features(given.features)
+    if given.nearest_image:
+        studies = (*collection.split("train"), *collection.split(request.split))
+        features = model.pooled_features(studies, batch_size=given.batch_size)
+    background = replace(background, features=features)
+    return evaluate(model, collection, replace(request, sections=sections, background=background))
 
 
-def _on_files(asked: Mapping[str, Any], how: dict[str, Any]) -> Evaluation:
+def _on_files(given: EvalOptions, request: EvaluationRequest) -> Evaluation:
     from reportgen_core import evaluate
     from reportgen_core.scoring.baselines import BaselineData
 
-    sections, split = asked["sections"], asked["split"]
-    predictions = read_text_file(asked["predictions"], "prediction", split=split, on_note=print_note)
-    source = asked["references"] or asked["predictions"]
+    assert given.predictions is not None
+    sections, split = given.sections, given.split
+    predictions = read_text_file(given.predictions, "prediction", split=split, on_note=print_note)
+    source = given.references or given.predictions
     try:
         references = read_text_file(source, "reference", sections=sections, split=split, on_note=print_note)
     except DataError as e:
-        hint = "" if asked["references"] else "; --references names their file"
+        hint = "" if given.references else "; --references names their file"
         raise DataError(f"{e}{hint}") from e
-    if not asked["references"] and references.texts == predictions.texts:  # one field was read for both sides
+    if not given.references and references.texts == predictions.texts:  # one field was read for both sides
         raise DataError(
             f"{source} holds one text a study, the predictions; --references names the file to compare with"
         )
-
-    def other(option: str) -> dict[str, str]:
-        if asked[option] is None:
-            return {}
-        split = SPLIT_OF[option]
-        file = read_text_file(asked[option], "reference", sections=sections, split=split, on_note=print_note)
-        return {id: t[0] for id, t in file.texts.items()}
-
-    background = BaselineData(other("training"), other("validation"), features=_features(asked["features"]))
-    images = {**references.images, **predictions.images} if asked["images"] else {}
-    name = asked["name"] or asked["predictions"].stem
-    return evaluate(
-        predictions.texts, references.texts, background=background, images=images, name=name, split=split, **how
-    )
+    training = _reports(given.training, sections, "train")
+    validation = _reports(given.validation, sections, "val")
+    background = BaselineData(training, validation, features=_features(given.features))
+    images = {**references.images, **predictions.images} if given.images else {}
+    return evaluate(predictions.texts, references.texts, replace(request, background=background, images=images))
 
 
-SPLIT_OF = {"training": "train", "validation": "val"}
+def _reports(path: Path | None, sections: Sequence[str], split: str) -> dict[str, str]:
+    """Return the first report of each study of a file; {} without a file."""
+    if path is None:
+        return {}
+    file = read_text_file(path, "reference", sections=sections, split=split, on_note=print_note)
+    return {id: texts[0] for id, texts in file.texts.items()}
 
 
 def _features(path: Path | None) -> dict[str, Any]:
-    """Image features by study."""
+    """Return image features by study; {} without a file. Raises DataError."""
     if path is None:
         return {}
     import numpy as np
@@ -200,17 +257,17 @@ def _features(path: Path | None) -> dict[str, Any]:
         raise DataError(f"{path}: no .npz of plain arrays by study id: {e}") from e
 
 
-def show(found: Evaluation, shape: str) -> None:
-    """Print the evaluation."""
+def show(evaluation: Evaluation, output: str) -> None:
+    """Print the evaluation in the format `output`."""
     from reportgen_core.scoring import score_tables as tables
 
     others = {
-        "json": lambda: tables.as_json(found.to_json()),
-        "csv": lambda: tables.as_csv(found.card, found.systems),
+        "json": lambda: tables.as_json(evaluation.to_json()),
+        "csv": lambda: tables.as_csv(evaluation.card, evaluation.systems),
     }
-    print_tables(tables.tables(found), shape, others)
-    if shape in ("json", "csv"):
-        for metric, why in found.problems.items():
+    print_tables(tables.tables(evaluation), output, others)
+    if output in ("json", "csv"):
+        for metric, why in evaluation.problems.items():
             click.echo(f"rg: no {metric}: {why}", err=True)
-        for note in found.notes:
+        for note in evaluation.notes:
             click.echo(f"rg: {note}", err=True)

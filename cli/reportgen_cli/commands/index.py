@@ -14,7 +14,7 @@ from reportgen_core import OptionError, Study
 from reportgen_core.retrieval.index import KINDS
 from reportgen_core.retrieval.index_texts import read_rows
 
-from ..dataset_input import PLACE, read_dataset
+from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, pick_device, print_note, values
 from ..render import table
 
@@ -194,7 +194,7 @@ def _measure(model: Model, studies: Sequence[Study], k: int) -> None:
 @index.command("eval")
 @click.argument("model")
 @click.option("--data", required=True, metavar="NAME", shell_complete=completes("datasets"), help="The studies.")
-@click.option("--data-root", type=click.Path(path_type=Path), help=PLACE)
+@click.option("--data-root", type=click.Path(path_type=Path), help=ROOT_HELP)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
 @click.option("--split", default="test", show_default=True)
 @click.option("--index", "place", type=FOLDER, help="Its folder; without it, the one in the model.")

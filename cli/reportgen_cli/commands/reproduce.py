@@ -14,7 +14,7 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import OptionError
 from reportgen_core.registries import presets
 
-from ..dataset_input import PLACE, read_dataset
+from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, pick_device, values
 from ..render import Training, print_tables
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--data", required=True, metavar="NAME", shell_complete=completes("datasets"), help="See rg list datasets."
 )
-@click.option("--data-root", type=click.Path(path_type=Path), help=PLACE)
+@click.option("--data-root", type=click.Path(path_type=Path), help=ROOT_HELP)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
 @click.option(
     "--scale", type=click.Choice(["paper", "small", "medium"]), default="paper", show_default=True, help="See below."

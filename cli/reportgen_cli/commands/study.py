@@ -73,16 +73,24 @@ def make(
     \b
     Example: rg study make --data studies.jsonl --predictions ours=reports.jsonl --each 100 --out reading
     """
-    from ..study.make import Plan
+    from ..study.make import StudyDesign
     from ..study.make import make as write
 
-    plan = Plan(each, design, rubric, SECTIONS[section], seed, not as_written, whole)
+    study_design = StudyDesign(
+        each=each,
+        design=design,
+        rubric=rubric,
+        sections=SECTIONS[section],
+        seed=seed,
+        alike=not as_written,
+        whole=whole,
+    )
     texts = _predictions(predictions)
     studies = [
         s for s in datasets.create(dataset, data, **parse_options(options)).read().studies if split in ("", s.split)
     ]
     key = key or out.with_name(out.name + ".key.json")
-    cases = write(studies, texts, plan, out, key)
+    cases = write(studies, texts, study_design, out, key)
     click.echo(f"{out}: {cases} cases; {key} says who wrote them: keep it from the readers")
     click.echo(f"rg study serve {out}")
 

@@ -17,7 +17,7 @@ from reportgen_core.registries import datasets
 from reportgen_core.text.spec import cut_note
 from reportgen_core.training.settings import TrainSettings
 
-from ..dataset_input import PLACE, read_dataset
+from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, part, values
 from ..render import Training
 from .compose import arguments
@@ -46,7 +46,7 @@ class TrainCommand(click.Command):
 @click.option(
     "--data", required=True, metavar="NAME", shell_complete=completes("datasets"), help="See rg list datasets."
 )
-@click.option("--data-root", type=click.Path(path_type=Path), help=PLACE)
+@click.option("--data-root", type=click.Path(path_type=Path), help=ROOT_HELP)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
 @click.option("--labels", "source", default="data", metavar="SOURCE", show_default=True, help=LABELS)
 @values("--label-option", "label_options", "Of the metric that --labels names.")

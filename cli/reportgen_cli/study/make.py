@@ -37,15 +37,15 @@ GAPS = re.compile(r"xxxx|_{3,}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How a study is drawn."""
+class StudyDesign:
+    """Which reports a reading study shows, how often, and how they look. Raises OptionError."""
 
     each: int  # reports of each source
-    design: str = "split"
+    design: str = "split"  # or "crossed"
     rubric: str = "densenet-lstm"
     sections: tuple[str, ...] = ("findings",)
     seed: int = 0
-    alike: bool = True
+    alike: bool = True  # show all texts in the same style
     whole: bool = False  # leave out examinations whose human report has de-identification gaps
 
     def __post_init__(self) -> None:
@@ -58,39 +58,44 @@ class Plan:
 
 
 def alike(text: str) -> str:
-    """The text as all sources are shown: lower case, a capital at the start of a sentence, no space before a stop."""
+    """Return a text in one style for all sources: lower case, capitals at sentence starts, no space before stops."""
     flat = re.sub(r"\s+([.,;:?!)])", r"\1", " ".join(text.split())).lower()
     flat = re.sub(r"\.{2,}", ".", re.sub(r"([.!?])(?=[a-z])", r"\1 ", flat))
     return re.sub(r"(?:^|(?<=[.!?] ))[a-z]", lambda m: m.group().upper(), flat)
 
 
-def eligible(studies: Sequence[Study], texts: Mapping[str, Mapping[str, str]], plan: Plan) -> dict[str, dict[str, str]]:
-    """By study with images: the text of every source. Raises DataError for predictions of unknown studies."""
+def eligible(
+    studies: Sequence[Study], texts: Mapping[str, Mapping[str, str]], design: StudyDesign
+) -> dict[str, dict[str, str]]:
+    """Return the text of every source by study, for studies with images and with a text of each source.
+
+    Raises DataError for predictions of unknown studies.
+    """
     known = {s.id: s for s in studies}
     for name, predicted in texts.items():
         if unknown := [k for k in predicted if k not in known]:
             raise DataError(f"{name} has {len(unknown)} texts for studies that the data has not: {_some(unknown)}")
-    found: dict[str, dict[str, str]] = {}
+    rows: dict[str, dict[str, str]] = {}
     for study in studies:
-        human = study.text(plan.sections)
+        human = study.text(design.sections)
         row = {HUMAN: human} | {name: predicted.get(study.id, "") for name, predicted in texts.items()}
-        if study.views and all(t.strip() for t in row.values()) and not (plan.whole and GAPS.search(human)):
-            found[study.id] = row
-    return found
+        if study.views and all(t.strip() for t in row.values()) and not (design.whole and GAPS.search(human)):
+            rows[study.id] = row
+    return rows
 
 
-def draw(ids: Sequence[str], sources: Sequence[str], plan: Plan) -> list[list[tuple[str, str]]]:
-    """Blocks of (study, source). Raises DataError where there are too few studies."""
-    rng = random.Random(plan.seed)
+def draw(ids: Sequence[str], sources: Sequence[str], design: StudyDesign) -> list[list[tuple[str, str]]]:
+    """Return blocks of (study, source). Raises DataError if there are too few studies."""
+    rng = random.Random(design.seed)
     many = len(sources)
-    want = plan.each * (many if plan.design == "split" else 1)
+    want = design.each * (many if design.design == "split" else 1)
     if len(ids) < want:
         raise DataError(
-            f"a {plan.design} study of {plan.each} reports of each of {many} sources wants {want} examinations with "
-            f"images and a text of every source; there are {len(ids)}"
+            f"a {design.design} study of {design.each} reports of each of {many} sources wants {want} examinations "
+            f"with images and a text of every source; there are {len(ids)}"
         )
     chosen = rng.sample(sorted(ids), want)
-    if plan.design == "split":
+    if design.design == "split":
         pairs = [chosen[i : i + many] for i in range(0, want, many)]
         return [_shuffled(rng, list(zip(block, sources, strict=True))) for block in pairs]
     rounds = [[(s, sources[(i + turn) % many]) for i, s in enumerate(chosen)] for turn in range(many)]
@@ -101,22 +106,27 @@ def _shuffled(rng: random.Random, block: list[tuple[str, str]]) -> list[tuple[st
     return rng.sample(block, len(block))
 
 
-def make(studies: Sequence[Study], texts: Mapping[str, Mapping[str, str]], plan: Plan, out: Path, key: Path) -> int:
-    """Write the study folder and, apart from it, the key; the number of cases. Neither may be there already."""
+def make(
+    studies: Sequence[Study], texts: Mapping[str, Mapping[str, str]], design: StudyDesign, out: Path, key: Path
+) -> int:
+    """Write the folder of the study and, outside it, the key, and return the number of cases.
+
+    Raises DataError if the folder or the key exists.
+    """
     _check_places(out, key)
     if HUMAN in texts:
         raise OptionError(f"{HUMAN!r} is the name of the reference reports; give the predictions another")
-    rows = eligible(studies, texts, plan)
-    blocks = draw(list(rows), [HUMAN, *texts], plan)
+    rows = eligible(studies, texts, design)
+    blocks = draw(list(rows), [HUMAN, *texts], design)
     known = {s.id: s for s in studies}
     with replacing(out, holds="study.json") as folder:
         (folder / "images").mkdir()
         (folder / "answers").mkdir()
-        cases, owners = _cases(blocks, rows, known, plan.alike, folder / "images")
-        facts = {"design": plan.design, "seed": plan.seed, "sections": plan.sections, "alike": plan.alike}
+        cases, owners = _cases(blocks, rows, known, design.alike, folder / "images")
+        facts = {"design": design.design, "seed": design.seed, "sections": design.sections, "alike": design.alike}
         secret = {"format": FORMAT, "salt": secrets.token_hex(16), "sources": [HUMAN, *texts], **facts, "cases": owners}
         written = json.dumps(secret, ensure_ascii=False, indent=1).encode()
-        study_row = {"format": FORMAT, "rubric": plan.rubric, "key_sha256": hashlib.sha256(written).hexdigest()}
+        study_row = {"format": FORMAT, "rubric": design.rubric, "key_sha256": hashlib.sha256(written).hexdigest()}
         write_json(folder / "study.json", {**study_row, "blocks": blocks_json(cases)}, sort=False)
         _write_key(key, written)
     return len(owners)
@@ -126,10 +136,10 @@ def _cases(
     blocks: Sequence[Sequence[tuple[str, str]]],
     rows: Mapping[str, Mapping[str, str]],
     studies: Mapping[str, Study],
-    same: bool,
+    same_style: bool,
     images: Path,
 ) -> tuple[list[list[Case]], dict[str, dict[str, str]]]:
-    """The cases as readers see them, and whose they are; the images are written on the way."""
+    """Return the cases as readers see them, and the study and source of each. Write their images to `images`."""
     cases: list[list[Case]] = []
     owners: dict[str, dict[str, str]] = {}
     for block in blocks:
@@ -137,7 +147,7 @@ def _cases(
         for study, source in block:
             name = f"c{len(owners) + 1:04d}"
             text = rows[study][source]
-            shown = alike(text) if same else text
+            shown = alike(text) if same_style else text
             cases[-1].append(Case(name, shown, _images(studies[study], name, images)))
             owners[name] = {"study": study, "source": source}
     return cases, owners
@@ -152,14 +162,14 @@ def _check_places(out: Path, key: Path) -> None:
 
 
 def _write_key(path: Path, content: bytes) -> None:
-    """For the maker's eyes only, and never over another key."""
+    """Write the key so that only its owner can read it; never overwrite another key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
 
 
 def _images(study: Study, case: str, folder: Path) -> tuple[str, ...]:
-    """The study's radiographs as PNG without any header of the original, frontal first."""
+    """Write the study's radiographs as PNG without the headers of the originals, frontal first. Return their names."""
     views = sorted(study.views, key=lambda v: v.projection != "frontal")
     names = []
     for i, view in enumerate(views):

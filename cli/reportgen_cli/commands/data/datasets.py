@@ -15,7 +15,7 @@ from reportgen_core.files.atomic import atomic_file
 from reportgen_core.files.json_files import write_json
 from reportgen_core.files.study_json import study_to_json
 
-from ...dataset_input import PLACE, place, read_dataset
+from ...dataset_input import ROOT_HELP, place, read_dataset
 from ...options import completes, values
 from .sentences import abnormal, groups
 
@@ -39,7 +39,7 @@ def _of_a_dataset(command: Callable[..., None]) -> Callable[..., None]:
     """The arguments that choose a dataset and its options."""
     for add in (
         values("--option", "options", "Of the dataset; rg info NAME lists them."),
-        click.option("--root", type=click.Path(path_type=Path), help=PLACE),
+        click.option("--root", type=click.Path(path_type=Path), help=ROOT_HELP),
         click.argument("name", shell_complete=completes("datasets")),
     ):
         command = add(command)
