@@ -28,6 +28,7 @@ SUFFIXES: Mapping[str, Kind] = {
     ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".txt": "txt",
 }  # fmt: skip
 CELLS: tuple[Kind, ...] = ("csv", "tsv")
+LINES: tuple[Kind, ...] = ("jsonl",)
 TABLES: tuple[Kind, ...] = ("csv", "tsv", "jsonl")
 AT_ONCE = 64  # rows that are read together
 MAX_DEPTH = 900  # brackets of JSON: Python's own limit is near

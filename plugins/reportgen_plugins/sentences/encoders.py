@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from reportgen_core import DataError, OptionError
 from reportgen_core.files.digests import sha256_file
-from reportgen_core.files.tables import table_rows
+from reportgen_core.files.tables import LINES, table_rows
 from reportgen_core.sentence_parts import SentenceEncoder, sentence_key
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _words(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _sentences(path: Path) -> Iterator[tuple[str, Any]]:
-    for place, row in table_rows(path, kinds=("jsonl",)):
+    for place, row in table_rows(path, kinds=LINES):
         if not isinstance(row.get("sentence"), str):
             raise ValueError(f"{place} has no sentence")
         yield row["sentence"], np.array(row["vector"], np.float32)
