@@ -119,7 +119,7 @@ def targets(folder: Path) -> dict[str, tuple[int, Callable[[random.Random], obje
 
 
 def _manifest(good: Path) -> Any:
-    from reportgen_zoo.manifest.records import Manifest, Probe, Record, Scores, Training
+    from reportgen_zoo.manifest.records import Manifest, Probe, Record, Scores, TrainingFacts
     from reportgen_zoo.manifest.schema import plain
     from reportgen_zoo.pull.verify import files_of
 
@@ -127,7 +127,7 @@ def _manifest(good: Path) -> Any:
     told = Record(
         "a.v1", "s", "l", files_of(good), ("models/a", "https://h/a"), parts={"encoder": "e"}, scores=(scores,)
     )
-    more = Record("b.v1", "s", "l", files_of(good), (), training=Training("d"), probe=Probe(1, "r"), terms="t")
+    more = Record("b.v1", "s", "l", files_of(good), (), training=TrainingFacts("d"), probe=Probe(1, "r"), terms="t")
     return plain(Manifest(1, (told, more)))
 
 

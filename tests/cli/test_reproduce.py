@@ -12,14 +12,14 @@ import pytest
 from reportgen_cli.commands import reproduce as command
 from reportgen_zoo.reproduce import run as reproducing
 from reportgen_zoo.reproduce.preset import load_preset
-from reportgen_zoo.reproduce.record import Asked, Reproduction
-from reportgen_zoo.reproduce.run import asked_for
+from reportgen_zoo.reproduce.record import Reproduction, ReproductionRequest
+from reportgen_zoo.reproduce.run import reproduction_request
 
 from reportgen_core.scoring.scorecard import ScoreCard, System
 from reportgen_core.types import ScoreLine
 
 
-def made(name: str, asked: Asked) -> Reproduction:
+def made(name: str, asked: ReproductionRequest) -> Reproduction:
     systems = tuple(
         System(who, (ScoreLine("cider", value, value - 0.05, value + 0.05, True, "cider", "1"),), {}, size={})
         for who, value in ((name, 0.5), ("constant (validation)", 0.1), ("nearest image", 0.2))
@@ -35,9 +35,9 @@ def made(name: str, asked: Asked) -> Reproduction:
 
 def finish(name: str, out: Path, **how: Any) -> None:
     """As if the preset had been reproduced."""
-    asked = asked_for(name, "phantom", {}, scale="small", **how)
-    reproducing._keep(out / name / "asked.json", reproducing._question(name, asked))
-    reproducing._keep(out / name / "reproduction.json", made(name, asked).to_json())
+    asked = reproduction_request(name, "phantom", {}, scale="small", **how)
+    reproducing._write(out / name / "asked.json", reproducing._request_values(name, asked))
+    reproducing._write(out / name / "reproduction.json", made(name, asked).to_json())
 
 
 def test_a_finished_preset_is_printed_again(rg: Any, tmp_path: Path) -> None:
@@ -60,14 +60,14 @@ def test_all_makes_what_is_missing_and_names_what_fails(
     finish("cnn-rnn", tmp_path)
     called = []
 
-    def apart(name: str, how: dict[str, Any]) -> str:
+    def in_other_process(name: str, given: command.ReproduceOptions) -> str:
         called.append(name)
         if name == "lrcn":
             return "rg: no space left"
         finish(name, tmp_path)
         return ""
 
-    monkeypatch.setattr(command, "_apart", apart)
+    monkeypatch.setattr(command, "_in_other_process", in_other_process)
     done = rg("reproduce", "--all", "--data", "phantom", "--scale", "small", "--out", tmp_path)
     assert done.code == 1
     assert called == ["lrcn", "soft-att"]
@@ -94,7 +94,8 @@ def test_each_is_made_in_a_process_of_its_own_with_the_same_options(
         "data": "table", "data_root": tmp_path, "data_options": ('tags="mesh"', "n=3"), "scale": "small", "epochs": 2,
         "limit": None, "seed": 1, "out": tmp_path / "out", "cache": False, "device": "cpu",
     }  # fmt: skip
-    assert command._apart("ditag", how) == "rg: it broke"
+    given = command.ReproduceOptions(**how)  # type: ignore[arg-type]
+    assert command._in_other_process("ditag", given) == "rg: it broke"
     [arguments] = seen
     context = command.reproduce.make_context("reproduce", arguments[4:])
     parsed = context.params

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reportgen_zoo.manifest.records import Probe, Record, Scores, Training
+from reportgen_zoo.manifest.records import Probe, Record, Scores, TrainingFacts
 from reportgen_zoo.manifest.schema import plain
 from reportgen_zoo.pull.verify import files_of, probe
 
@@ -19,7 +19,7 @@ NAME = "densenet121-hier-lstm.test_v1"
 def record(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     made = Record(
         NAME, "a tiny model", "CC0-1.0", files_of(model), (str(model),), parts={"encoder": "densenet121"},
-        training=Training("noise", command="rg train"),
+        training=TrainingFacts("noise", command="rg train"),
         scores=(Scores("noise", "plain", 4, {"bleu-4": 0.2}, {"bleu-4": 0.1}, {"bleu-4": (0.15, 0.25)}),),
         demonstration=True,
     )  # fmt: skip

@@ -12,8 +12,8 @@ from reportgen_zoo.manifest.cards import card
 from reportgen_zoo.manifest.records import ZooError
 from reportgen_zoo.publish import facts as reproduced
 from reportgen_zoo.pull.catalogue import read_manifest
-from reportgen_zoo.reproduce.preset import Row
-from reportgen_zoo.reproduce.record import Asked, Reproduction
+from reportgen_zoo.reproduce.preset import PaperRow
+from reportgen_zoo.reproduce.record import Reproduction, ReproductionRequest
 
 from reportgen_core.scoring.scorecard import ScoreCard, System
 from reportgen_core.testing.parts import tiny_model
@@ -26,7 +26,7 @@ SYSTEMS = (
     System("constant (validation)", (ScoreLine("cider", 0.1),), {}),
     System("nearest image", (ScoreLine("cider", 0.5),), {}),
 )
-ASKED = Asked("phantom", {"n": 40, "text": "own words"}, "small", 2, None, 7)
+ASKED = ReproductionRequest("phantom", {"n": 40, "text": "own words"}, "small", 2, None, 7)
 STUDIES = {"train": 30, "val": 4, "test": 6}
 CARD = ScoreCard("raw 1", ("findings",), "phantom", "test", "ab" * 32, n=6, of=6)
 
@@ -34,7 +34,7 @@ CARD = ScoreCard("raw 1", ("findings",), "phantom", "test", "ab" * 32, n=6, of=6
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = Reproduction(
-        "ditag", "Somebody, 2020", ASKED, (Row("x", "y", {"cider": 0.3}),), CARD, SYSTEMS, STUDIES, "e × d", {}, {}, 1, "cpu"
+        "ditag", "Somebody, 2020", ASKED, (PaperRow("x", "y", {"cider": 0.3}),), CARD, SYSTEMS, STUDIES, "e × d", {}, {}, 1, "cpu"
     )  # fmt: skip
     (tmp_path / "ditag").mkdir()
     (tmp_path / "ditag" / "reproduction.json").write_text(json.dumps(made.to_json()))

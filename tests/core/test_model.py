@@ -103,7 +103,9 @@ def test_a_plan_counts_what_composing_builds_without_building_it():
     ]
     assert any("no words" in note for note in plan.notes)
     assert any("weights are random" in note for note in plan.notes)
-    told = check_composition(encoder="densenet121", decoder="hier-lstm", encoder_options={**options, "pretrained": True})
+    told = check_composition(
+        encoder="densenet121", decoder="hier-lstm", encoder_options={**options, "pretrained": True}
+    )
     assert not any("random" in note for note in told.notes)
 
 

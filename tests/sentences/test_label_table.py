@@ -162,7 +162,9 @@ def test_a_table_that_cannot_teach_says_why(tmp_path: Path, content: str, why: s
 def test_a_file_that_is_not_utf8_is_named_with_line_and_byte(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"t.{suffix}"
     path.write_bytes(b'{"text": "a"}\n' + b"x\xe9\n")
-    with pytest.raises(DataError, match=rf"t\.{suffix}: line 2: not UTF-8 \(byte 2 of the line\); save the file as UTF-8"):
+    with pytest.raises(
+        DataError, match=rf"t\.{suffix}: line 2: not UTF-8 \(byte 2 of the line\); save the file as UTF-8"
+    ):
         abnormal_sentences(path)
 
 

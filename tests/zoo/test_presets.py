@@ -61,8 +61,8 @@ def text(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (text(compose={"encoder": "e"}), "compose wants a decoder or a retriever"),
-        (text(compose={"encoder": "e", "decoder": "d", "retriever": "r"}), "one of them"),
+        (text(compose={"encoder": "e"}), "compose needs either a decoder or a retriever"),
+        (text(compose={"encoder": "e", "decoder": "d", "retriever": "r"}), "either a decoder or a retriever"),
         (text(compose={"encodr": "e"}), "compose: has no 'encodr'; did you mean 'encoder'"),
         (text(text={"recip": "jing"}), "text: a text spec has no setting 'recip'; did you mean 'recipe'"),
         (text(text={"recipe": "jingg"}), "text: .*did you mean 'jing'"),

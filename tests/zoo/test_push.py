@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from reportgen_zoo.manifest.records import Record, ZooError
 from reportgen_zoo.manifest.schema import DataFormatError, plain
-from reportgen_zoo.publish.push import describe, push
+from reportgen_zoo.publish.push import make_record, push
 from reportgen_zoo.pull import catalogue as manifests
 from reportgen_zoo.pull import fetch
 from reportgen_zoo.pull.catalogue import read_manifest
@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def record(model: Path) -> Record:
-    return describe(model, NAME, FACTS)
+    return make_record(model, NAME, FACTS)
 
 
 def test_the_record_is_read_off_the_folder(record: Record, model: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_model_that_only_annotates_is_pushed_with_its_thresholds(
     )
     folder = made.save(tmp_path / "model")
     save_thresholds(folder, Thresholds({"Edema": 0.25}, {"Edema": 0.5}, dict.fromkeys(made.findings, 3), 9, "val.csv"))
-    record = describe(folder, "none-tienet.noise_v1", FACTS)
+    record = make_record(folder, "none-tienet.noise_v1", FACTS)
     assert record.probe is not None
     assert record.probe.report.startswith(f"{made.findings[0]} 0.")
     assert sha256_file(folder / "thresholds.json") in [f.sha256 for f in record.files if f.path == "thresholds.json"]
@@ -94,7 +94,7 @@ def test_a_zoo_folder_on_a_disk_works_where_it_lies(
 
 def test_pushing_twice_changes_nothing_and_others_stay(record: Record, model: Path, tmp_path: Path) -> None:
     push(model, record, tmp_path)
-    other = describe(model, "another.v1", FACTS, seed=None)
+    other = make_record(model, "another.v1", FACTS, seed=None)
     push(model, other, tmp_path)
     before = (tmp_path / "manifest.json").read_bytes()
     push(model, record, tmp_path)
@@ -110,17 +110,17 @@ def test_a_name_keeps_its_bytes(record: Record, model: Path, tmp_path: Path) -> 
         (other / file.name).write_bytes(file.read_bytes())
     (other / "card.md").write_text("another card")
     with pytest.raises(ZooError, match="with other bytes; a new version is a new name"):
-        push(other, describe(other, NAME, FACTS, seed=None), tmp_path / "zoo")
+        push(other, make_record(other, NAME, FACTS, seed=None), tmp_path / "zoo")
     assert (tmp_path / "zoo" / "models" / NAME / "card.md").read_bytes() == (model / "card.md").read_bytes()
 
 
 def test_facts_that_the_folder_says_are_refused(model: Path) -> None:
     with pytest.raises(ZooError, match="give 'files', which is read off the folder"):
-        describe(model, NAME, {**FACTS, "files": []})
+        make_record(model, NAME, {**FACTS, "files": []})
     with pytest.raises(DataFormatError, match="has no 'license'; did you mean 'licence'"):
-        describe(model, NAME, {"summary": "s", "license": "MIT"}, seed=None)
+        make_record(model, NAME, {"summary": "s", "license": "MIT"}, seed=None)
     with pytest.raises(ZooError, match="is no model name"):
-        describe(model, "../x", FACTS, seed=None)
+        make_record(model, "../x", FACTS, seed=None)
 
 
 def test_relative_sources_are_taken_from_the_manifests_place() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import reportgen_zoo.reproduce.run as reproducing
 from reportgen_zoo.reproduce.preset import load_preset
-from reportgen_zoo.reproduce.record import Asked, read_reproduction
-from reportgen_zoo.reproduce.result_tables import markdown, one, together
-from reportgen_zoo.reproduce.run import asked_for, finished, presets_that_write, reproduce
+from reportgen_zoo.reproduce.record import ReproductionRequest, read_reproduction
+from reportgen_zoo.reproduce.result_tables import markdown, preset_table, system_tables
+from reportgen_zoo.reproduce.run import finished, presets_that_write, reproduce, reproduction_request
 from reportgen_zoo.reproduce.scales import SCALES, Scale, scaled
 
 from reportgen_core import Collection, DataError, OptionError, load
@@ -85,16 +85,19 @@ def test_the_paper_scale_is_the_preset_as_it_stands_on_its_own_data() -> None:
     assert scaled(load_preset("jing-coattention"), SCALES["paper"]) is load_preset("jing-coattention") or scaled(
         load_preset("jing-coattention"), SCALES["paper"]
     ) == load_preset("jing-coattention")
-    assert asked_for("ditag", "iu-xray", {"seed": 1}, scale="paper").options == {"protocol": "ditag", "seed": 1}
-    assert asked_for("ditag", "table", {}, scale="paper").options == {}
-    assert asked_for("ditag", "phantom", {"n": 7}, scale="small").options["n"] == 7
+    assert reproduction_request("ditag", "iu-xray", {"seed": 1}, scale="paper").options == {
+        "protocol": "ditag",
+        "seed": 1,
+    }
+    assert reproduction_request("ditag", "table", {}, scale="paper").options == {}
+    assert reproduction_request("ditag", "phantom", {"n": 7}, scale="small").options["n"] == 7
     with pytest.raises(OptionError, match="no scale 'smal'; did you mean 'small'"):
-        asked_for("ditag", "phantom", {}, scale="smal")
+        reproduction_request("ditag", "phantom", {}, scale="smal")
 
 
 @pytest.mark.parametrize("name", ["jing-coattention", "mditag-s", "hier-cnn-rnn-dual", "densenet-lstm"])
 def test_a_preset_is_reproduced_from_data_to_table(name: str, tiny: None, phantom: Collection, tmp_path: Path) -> None:
-    asked = asked_for(name, "phantom", {}, scale="small")
+    asked = reproduction_request(name, "phantom", {}, scale="small")
     made = reproduce(name, phantom, asked, out=tmp_path / "out")
     assert read_reproduction(tmp_path / "out" / name / "reproduction.json").to_json() == made.to_json()
     assert made.card.n == made.studies["test"] == len(phantom.split("test"))
@@ -112,7 +115,7 @@ def test_a_preset_is_reproduced_from_data_to_table(name: str, tiny: None, phanto
 def test_what_is_finished_is_not_made_again_and_another_question_needs_another_folder(
     tiny: None, phantom: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, out = asked_for("cnn-rnn", "phantom", {}, scale="small"), tmp_path / "out"
+    asked, out = reproduction_request("cnn-rnn", "phantom", {}, scale="small"), tmp_path / "out"
     assert finished("cnn-rnn", asked, out) is None
     first = reproduce("cnn-rnn", phantom, asked, out=out)
     monkeypatch.setattr(reproducing, "_train", lambda *_: pytest.fail("it is finished"))
@@ -125,7 +128,7 @@ def test_abnormal_sentences_alone_leave_normal_studies_out_and_say_so(
     tiny: None, phantom: Collection, tmp_path: Path
 ) -> None:
     made = reproduce(
-        "hier-cnn-rnn", phantom, asked_for("hier-cnn-rnn", "phantom", {}, scale="small"), out=tmp_path / "o"
+        "hier-cnn-rnn", phantom, reproduction_request("hier-cnn-rnn", "phantom", {}, scale="small"), out=tmp_path / "o"
     )
     normal = sum(s.extra["normal"] for s in phantom.studies)
     assert sum(made.studies.values()) == 30 - normal > 0
@@ -134,11 +137,11 @@ def test_abnormal_sentences_alone_leave_normal_studies_out_and_say_so(
     with pytest.raises(
         DataError, match=r"reads section abnormal, and no study .* there are: findings; rg data abnormal"
     ):
-        reproduce("hier-cnn-rnn", bare, Asked("phantom", {}, "small"), out=tmp_path / "other")
+        reproduce("hier-cnn-rnn", bare, ReproductionRequest("phantom", {}, "small"), out=tmp_path / "other")
 
 
 def test_a_limit_takes_the_first_studies_of_each_split(tiny: None, phantom: Collection, tmp_path: Path) -> None:
-    asked = asked_for("lrcn", "phantom", {}, scale="small", limit=3)
+    asked = reproduction_request("lrcn", "phantom", {}, scale="small", limit=3)
     assert reproduce("lrcn", phantom, asked, out=tmp_path / "out").studies == {"train": 3, "val": 3, "test": 3}
 
 
@@ -146,7 +149,9 @@ def test_a_scale_sets_limits_where_a_preset_is_silent_and_what_they_cut_is_said(
     tiny: None, phantom: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SCALES, "small", replace(TINY, text={"max_sentences": 1}))
-    made = reproduce("lrcn", phantom, asked_for("lrcn", "phantom", {}, scale="small", limit=3), out=tmp_path / "out")
+    made = reproduce(
+        "lrcn", phantom, reproduction_request("lrcn", "phantom", {}, scale="small", limit=3), out=tmp_path / "out"
+    )
     assert load(tmp_path / "out" / "lrcn" / "run" / "best").text.max_sentences == 1
     assert "3 of 3 reports to learn from are longer than 1 sentences of 30 words, and are cut" in made.notes
     assert scaled(load_preset("jing-coattention"), SCALES["small"]).text["max_sentences"] == 16
@@ -162,13 +167,13 @@ def line(name: str, value: float, low: float, high: float) -> ScoreLine:
 def test_the_table_of_all_says_whether_a_system_lies_above_what_needs_no_model(
     low: float, value: float, says: str, tiny: None, phantom: Collection, tmp_path: Path
 ) -> None:
-    made = reproduce("lrcn", phantom, asked_for("lrcn", "phantom", {}, scale="small"), out=tmp_path / "out")
+    made = reproduce("lrcn", phantom, reproduction_request("lrcn", "phantom", {}, scale="small"), out=tmp_path / "out")
     ours = System("lrcn", (line("cider", value, low, 0.9),), {})
     others = [System(n, (line("cider", 0.4, 0.3, 0.45),), {}) for n in ("constant (validation)", "nearest image")]
-    scores, beside = together([replace(made, systems=(ours, *others))], [("att-rk", "no tags")])
+    scores, beside = system_tables([replace(made, systems=(ours, *others))], [("att-rk", "no tags")])
     assert beside.rows[0][4] == says
     assert scores.foot[-1] == "att-rk failed: no tags"
     row = dict(zip(scores.header, scores.rows[0], strict=True))
     assert (row["paper bleu-4"], row["paper cider"]) == ("0.099", "0.190")
-    assert one(made).rows[0][0] == "paper: IU X-Ray, Table 1, LRCN"
+    assert preset_table(made).rows[0][0] == "paper: IU X-Ray, Table 1, LRCN"
     json.dumps(made.to_json())

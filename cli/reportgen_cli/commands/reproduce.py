@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,41 @@ from ..options import FOLDER, completes, device_option, pick_device, values
 from ..render import Training, print_tables
 
 if TYPE_CHECKING:
-    from reportgen_zoo.reproduce.record import Asked, Reproduction
+    from reportgen_zoo.reproduce.record import Reproduction, ReproductionRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReproduceOptions:
+    """The options of `rg reproduce` that are the same for every preset."""
+
+    data: str
+    data_root: Path | None
+    data_options: tuple[str, ...]
+    scale: str
+    epochs: int | None
+    limit: int | None
+    seed: int
+    out: Path
+    cache: bool
+    device: str
+
+    def request(self, preset: str) -> ReproductionRequest:
+        """Return the request for one preset."""
+        from reportgen_zoo.reproduce.run import reproduction_request
+
+        return reproduction_request(
+            preset, self.data, parse_options(self.data_options), scale=self.scale, epochs=self.epochs,
+            limit=self.limit, seed=self.seed,
+        )  # fmt: skip
+
+    def arguments(self) -> list[str]:
+        """Return the options as they are written on the command line."""
+        words = ["--data", self.data, "--scale", self.scale, "--seed", str(self.seed), "--out", str(self.out)]
+        for flag, value in (("--epochs", self.epochs), ("--limit", self.limit), ("--data-root", self.data_root)):
+            words += [] if value is None else [flag, str(value)]
+        for name, value in parse_options(self.data_options).items():
+            words += ["--data-option", f"{name}={json.dumps(value)}"]
+        return [*words, "--device", self.device, "--cache" if self.cache else "--no-cache"]
 
 
 @click.command()
@@ -41,7 +76,7 @@ if TYPE_CHECKING:
 )
 @click.option("--cache/--no-cache", default=True, show_default=True, help="Keep resized images on disk.")
 @device_option()
-def reproduce(preset: str | None, every: bool, **how: Any) -> None:
+def reproduce(preset: str | None, every: bool, **options: Any) -> None:
     """Train and score PRESET, and print its paper's row, ours, a constant sentence's and the nearest image's.
 
     \b
@@ -55,72 +90,65 @@ def reproduce(preset: str | None, every: bool, **how: Any) -> None:
     """
     if every == (preset is not None):
         raise OptionError("reproduce needs PRESET or --all, one of them")
-    if every:
-        _all(how)
+    given = ReproduceOptions(**options)
+    if preset is None:
+        _reproduce_all(given)
         return
-    assert preset is not None
-    made = _one(preset, how)
-    from reportgen_zoo.reproduce.result_tables import one
+    record = _reproduce(preset, given)
+    from reportgen_zoo.reproduce.result_tables import preset_table
 
-    print_tables([one(made)])
-    click.echo(str(how["out"] / preset / "reproduction.md"), err=True)
+    print_tables([preset_table(record)])
+    click.echo(str(given.out / preset / "reproduction.md"), err=True)
 
 
-def _one(name: str, how: dict[str, Any]) -> Reproduction:
+def _reproduce(preset: str, given: ReproduceOptions) -> Reproduction:
     from reportgen_zoo.reproduce.run import finished
     from reportgen_zoo.reproduce.run import reproduce as make
 
     from reportgen_core.data.images import default_cache
 
-    asked, out = _asked(name, how), how["out"]
-    if (there := finished(name, asked, out)) is not None:
-        click.echo(f"{name} is finished in {out / name}", err=True)
-        return there
-    collection = read_dataset(how["data"], how["data_root"], asked.options)
+    request, out = given.request(preset), given.out
+    if (earlier := finished(preset, request, out)) is not None:
+        click.echo(f"{preset} is finished in {out / preset}", err=True)
+        return earlier
+    collection = read_dataset(given.data, given.data_root, request.options)
     with Training() as shown:
         return make(
-            name, collection, asked, out=out, device=pick_device(how["device"]),
-            cache=default_cache() if how["cache"] else None, watch=shown,
+            preset, collection, request, out=out, device=pick_device(given.device),
+            cache=default_cache() if given.cache else None, watch=shown,
         )  # fmt: skip
 
 
-def _asked(name: str, how: dict[str, Any]) -> Asked:
-    from reportgen_zoo.reproduce.run import asked_for
-
-    given = {k: how[k] for k in ("scale", "epochs", "limit", "seed")}
-    return asked_for(name, how["data"], parse_options(how["data_options"]), **given)
-
-
-def _all(how: dict[str, Any]) -> None:
-    from reportgen_zoo.reproduce.result_tables import together
+def _reproduce_all(given: ReproduceOptions) -> None:
+    from reportgen_zoo.reproduce.result_tables import system_tables
     from reportgen_zoo.reproduce.run import finished, presets_that_write
 
     from reportgen_core.files.atomic import atomic_write
     from reportgen_core.scoring.score_tables import as_json, as_markdown
 
     names = presets_that_write(list(presets))
-    made, failed, out = [], [], how["out"]
+    records, failed, out = [], [], given.out
     for i, name in enumerate(names, 1):
-        asked = _asked(name, how)
-        if finished(name, asked, out) is None:
+        request = given.request(name)
+        if finished(name, request, out) is None:
             click.echo(f"{i} of {len(names)}: {name}", err=True)
-            if why := _apart(name, how):
+            if why := _in_other_process(name, given):
                 failed.append((name, why))
                 continue
-        if (there := finished(name, asked, out)) is not None:
-            made.append(there)
-    shown = together(made, failed)
+        if (record := finished(name, request, out)) is not None:
+            records.append(record)
+    tables = system_tables(records, failed)
     out.mkdir(parents=True, exist_ok=True)
-    atomic_write(out / "systems.md", as_markdown(shown))
-    atomic_write(out / "systems.json", as_json({"systems": [m.to_json() for m in made], "failed": dict(failed)}))
-    print_tables(shown)
+    atomic_write(out / "systems.md", as_markdown(tables))
+    atomic_write(out / "systems.json", as_json({"systems": [r.to_json() for r in records], "failed": dict(failed)}))
+    print_tables(tables)
     if failed:
         click.get_current_context().exit(1)
 
 
-def _apart(name: str, how: dict[str, Any]) -> str:
-    """Reproduce one preset in another process, which frees its memory; what went wrong, or "" where nothing did."""
-    command = [sys.executable, "-m", "reportgen_cli", "reproduce", name, *_arguments(how)]
+def _in_other_process(preset: str, given: ReproduceOptions) -> str:
+    """Reproduce one preset in another process, which frees its memory. Return why it failed; "" if it did not."""
+    command = [sys.executable, "-m", "reportgen_cli", "reproduce", preset, *given.arguments()]
     last = ""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
@@ -128,14 +156,3 @@ def _apart(name: str, how: dict[str, Any]) -> str:
             click.echo(line, nl=False, err=True)
             last = line.strip() or last
     return "" if child.returncode == 0 else last or f"it ended with {child.returncode}"
-
-
-def _arguments(how: dict[str, Any]) -> list[str]:
-    """The options again, as they are written."""
-    said = ["--data", how["data"], "--scale", how["scale"], "--seed", str(how["seed"]), "--out", str(how["out"])]
-    for name in ("epochs", "limit"):
-        said += [] if how[name] is None else [f"--{name}", str(how[name])]
-    said += [] if how["data_root"] is None else ["--data-root", str(how["data_root"])]
-    for name, value in parse_options(how["data_options"]).items():
-        said += ["--data-option", f"{name}={json.dumps(value)}"]
-    return [*said, "--device", how["device"], "--cache" if how["cache"] else "--no-cache"]

@@ -48,7 +48,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainingFacts:
     """What a model learned from, and the command that trains it again."""
 
     data: str
@@ -79,7 +79,7 @@ class Record:
     terms: str = ""  # what one agrees to before using it; empty where there is nothing to agree to
     image: Mapping[str, Any] = field(default_factory=dict)  # the ImageSpec: what the weights saw
     vocabulary_sha256: str = ""  # of its words, as config.json has it
-    training: Training | None = None
+    training: TrainingFacts | None = None
     scores: tuple[Scores, ...] = ()
     paper: str = ""
     demonstration: bool = False  # shows that things work; not for clinical use

@@ -1,4 +1,4 @@
-"""Puts the weights of legacy checkpoints into a model of ours, through a map of names. Reads tensors, runs no code.
+"""Copies the weights of legacy checkpoints into a model, through a map of names. Reads tensors, runs no code.
 
     timm, torchvision   an encoder's state dict; the encoder itself reads it, as with its option `pretrained`
     r2gen               {'state_dict': ...} of R2Gen (arXiv:2010.16056): `visual_extractor.model.N` is a torchvision
@@ -70,7 +70,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Names of tensors: those of the model that were filled or kept, and those of the file that had no place."""
+    """Names of tensors: those of the model that were filled or kept, and those of the file that were not used."""
 
     filled: tuple[str, ...]
     kept: tuple[str, ...]
@@ -102,9 +102,9 @@ def convert(
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a legacy checkpoint by name, with the names of what they are in before them.
+    """Return the tensors of a legacy checkpoint by name. A name begins with the names of the containers.
 
-    Raises ZooError for a file that is none, or that holds more than tensors and plain values.
+    Raises ZooError if the file is no checkpoint or holds more than tensors and plain values.
     """
     import torch
     from safetensors import SafetensorError
@@ -133,7 +133,7 @@ def _flat(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Tensor]]
 
 
 def _sorted(given: Mapping[str, Tensor], kind: str) -> tuple[dict[str, str], list[tuple[str, str, str, Tensor]]]:
-    """timm's names with the file's; and for the head: the model's name, the file's, what its rows are, the tensor."""
+    """Return timm's names with the file's; for the head the model's name, the file's, the kind of rows, the tensor."""
     encoder, head = {}, []
     for name, tensor in given.items():
         for rule in RULES[kind]:
@@ -147,13 +147,13 @@ def _sorted(given: Mapping[str, Tensor], kind: str) -> tuple[dict[str, str], lis
 
 
 def _resnet(name: str) -> str:
-    """The name in a ResNet of what is numbered in a Sequential of its children."""
+    """Return the name that a ResNet has for a numbered child of a Sequential."""
     number, _, rest = name.partition(".")
     return f"{RESNET.get(number, number)}.{rest}"
 
 
 def _fill_encoder(model: Model, state: Mapping[str, Tensor], file: Path) -> set[str]:
-    """Have the encoder made anew from a file of these tensors, as its option `pretrained` does, and take its state."""
+    """Fill the encoder through its option `pretrained`, by a file of these tensors. Return the filled names."""
     from safetensors.torch import save_file
 
     from reportgen_core.registries import encoders
@@ -171,7 +171,7 @@ def _fill_encoder(model: Model, state: Mapping[str, Tensor], file: Path) -> set[
 def _fill_head(
     model: Model, head: list[tuple[str, str, str, Tensor]], names: Mapping[str, tuple[str, ...]]
 ) -> tuple[set[str], set[str]]:
-    """Copy tensors that have a place of the same shape; the model's names and the file's of those copied."""
+    """Copy tensors that have a place of the same shape. Return the model's names and the file's of those copied."""
     import torch
 
     state = model.state_dict()
@@ -201,5 +201,5 @@ def _fill_head(
 
 
 def _names(file: Path | None) -> tuple[str, ...]:
-    """Names in the order of their ids."""
+    """Return names in the order of their ids; () without a file."""
     return () if file is None else build(tuple[str, ...], parse(file.read_bytes(), str(file)), str(file))

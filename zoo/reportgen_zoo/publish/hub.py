@@ -17,11 +17,11 @@ from ..manifest.cards import card
 from ..manifest.records import Record, ZooError
 from ..pull.catalogue import MAX_MANIFEST, read_manifest
 from ..pull.sources import NETWORK_ERRORS, address, hub, hub_token, read_url, repository
-from .push import check_signed, entered
+from .push import add_to_manifest, check_signed
 
 
 def push_to_hub(folder: Path, record: Record, place: str, key: Path | None = None) -> str:
-    """Commit a model folder and its record to `hf://owner/repo[@branch][/folder]`; the pinned place is the answer."""
+    """Commit a model folder and its record to `hf://owner/repo[@branch][/folder]`. Return the place with its commit."""
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of whichever library it stands on
 
@@ -29,23 +29,23 @@ def push_to_hub(folder: Path, record: Record, place: str, key: Path | None = Non
     api = HfApi(endpoint=hub(), token=hub_token())
     try:
         api.create_repo(repo, exist_ok=True)
-        known = _there(place, "manifest.json")
-        check_signed(_there(place, "manifest.json" + signing.SUFFIX) is not None, key, place)
+        known = _read_file(place, "manifest.json")
+        check_signed(_read_file(place, "manifest.json" + signing.SUFFIX) is not None, key, place)
         models = read_manifest(known, place).models if known is not None else ()
-        text = entered(models, record, place).encode()
-        put: dict[str, Path | bytes] = {f"models/{record.name}/{f.path}": folder / f.path for f in record.files}
-        put |= {f"cards/{record.name}.md": card(record).encode(), "manifest.json": text}
+        text = add_to_manifest(models, record, place).encode()
+        files: dict[str, Path | bytes] = {f"models/{record.name}/{f.path}": folder / f.path for f in record.files}
+        files |= {f"cards/{record.name}.md": card(record).encode(), "manifest.json": text}
         if key is not None:
-            put["manifest.json" + signing.SUFFIX] = signing.sign(text, key)[0].encode()
-        adds = [CommitOperationAdd(inside + path, what) for path, what in put.items()]
-        made = api.create_commit(repo, adds, commit_message=f"Add {record.name}", revision=branch)
+            files["manifest.json" + signing.SUFFIX] = signing.sign(text, key)[0].encode()
+        adds = [CommitOperationAdd(inside + path, what) for path, what in files.items()]
+        commit = api.create_commit(repo, adds, commit_message=f"Add {record.name}", revision=branch)
     except (HTTPError, ValueError, *NETWORK_ERRORS) as e:
         raise ZooError(f"{place}: {str(e).splitlines()[0]}; HF_TOKEN has to be a token that may write there") from e
-    return f"hf://{repo}@{made.oid}" + (f"/{inside.rstrip('/')}" if inside else "")
+    return f"hf://{repo}@{commit.oid}" + (f"/{inside.rstrip('/')}" if inside else "")
 
 
-def _there(place: str, path: str) -> bytes | None:
-    """A file of a repository, if it has one."""
+def _read_file(place: str, path: str) -> bytes | None:
+    """Return a file of a repository; None if there is none."""
     try:
         return read_url(address(place, path), MAX_MANIFEST)
     except urllib.error.HTTPError as e:

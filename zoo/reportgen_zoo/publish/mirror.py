@@ -1,4 +1,4 @@
-"""Copies models with their records into a zoo folder: for a place without a network, or to be served there."""
+"""Copies models with their records into a zoo folder, for a place without a network or to serve them there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .push import push
 def mirror(
     records: Iterable[Record], zoo: Path, progress: fetch.Progress = fetch.quiet, key: Path | None = None
 ) -> Iterator[tuple[Record, Path]]:
-    """Pull each model and put it into `zoo`; the sources on the network stay behind the copy's."""
+    """Pull each model and copy it into `zoo`. Yield the records; their sources on the network follow the copy."""
     for record in records:
         terms.require(record)
         folder = fetch.pull(record, progress)

@@ -1,7 +1,7 @@
-"""Packs a trained model into a zoo folder: `manifest.json`, and the files under `models/NAME`, for any static server.
+"""Packs a trained model into a zoo folder: `manifest.json` and the files under `models/NAME`, for any static server.
 
-The record's source is relative to the manifest, so that the folder works where it lies, behind any address, and inside
-a package. A name that is there never gets other bytes.
+The record's source is relative to the manifest, so that the folder works in any place, behind any address, and inside a
+package. A name in the manifest never gets other bytes.
 """
 
 from __future__ import annotations
@@ -23,22 +23,30 @@ from ..manifest.schema import build, parse, plain
 from ..pull.catalogue import read_manifest
 from ..pull.verify import files_of, probe
 
-FOUND = ("files", "sources", "parts", "image", "vocabulary_sha256", "requires", "probe")  # what is read off the folder
+READ_FROM_FOLDER = (
+    "files",
+    "sources",
+    "parts",
+    "image",
+    "vocabulary_sha256",
+    "requires",
+    "probe",
+)  # fields of a record
 
 
-def describe(folder: Path, name: str, facts: Mapping[str, Any], seed: int | None = 0) -> Record:
-    """The record of a model folder. `facts` are the fields that no folder says: summary, licence, scores and the like.
+def make_record(folder: Path, name: str, facts: Mapping[str, Any], seed: int | None = 0) -> Record:
+    """Return the record of a model folder. `facts` are the fields that no folder has: summary, licence, scores, …
 
-    The report that the model writes for the seeded probe image is recorded; `seed` None records none. Raises
+    The record has the report that the model writes for the seeded probe image, none if `seed` is None. Raises
     DataFormatError or ZooError.
     """
-    for key in FOUND:
+    for key in READ_FROM_FOLDER:
         if key in facts:
             raise ZooError(f"the facts of {name} give {key!r}, which is read off the folder")
     config = parse((folder / "config.json").read_bytes(), str(folder / "config.json"))
     parts = {kind: config[kind]["name"] for kind in ("encoder", "decoder", "retriever") if kind in config}
     needed = sorted({config[kind].get("plugin", "") for kind in parts} - {"", "reportgen"})
-    found = {
+    fields = {
         "files": [plain(f) for f in files_of(folder)],
         "sources": [f"models/{name}"],
         "parts": parts,
@@ -47,22 +55,22 @@ def describe(folder: Path, name: str, facts: Mapping[str, Any], seed: int | None
         "requires": needed,
         "probe": None if seed is None else plain(Probe(seed, probe(folder, seed))),
     }
-    record = build(Record, {"name": name, **facts, **found}, f"record of {name}")
+    record = build(Record, {"name": name, **facts, **fields}, f"record of {name}")
     check_record(record, f"record of {name}")
     return record
 
 
 def push(folder: Path, record: Record, zoo: Path, key: Path | None = None) -> Path:
-    """Copy the files of a model into a zoo folder and enter its record in the manifest. Gives the copy's folder.
+    """Copy the files of a model into a zoo folder, add its record to the manifest, and return the copy's folder.
 
-    With `key`, a private key, the manifest is signed. Raises ZooError where the name is taken by other bytes, where
+    With `key`, a private key, the manifest is signed. Raises ZooError if the manifest has the name with other bytes, if
     the folder's files are not the record's, and for a signed manifest without a key.
     """
     at = zoo / "manifest.json"
     signature = at.with_name(at.name + signing.SUFFIX)
     check_signed(signature.exists(), key, str(zoo))
     known = read_manifest(at.read_bytes(), str(at)).models if at.exists() else ()
-    text = entered(known, record, str(at)).encode()
+    text = add_to_manifest(known, record, str(at)).encode()
     signed = signing.sign(text, key)[0] if key is not None else None
     target = zoo / "models" / record.name
     if target.resolve() != folder.resolve():
@@ -76,13 +84,13 @@ def push(folder: Path, record: Record, zoo: Path, key: Path | None = None) -> Pa
 
 
 def check_signed(signed: bool, key: Path | None, where: str) -> None:
-    """Raise ZooError where a signed manifest would lose its signature."""
+    """Raise ZooError if a signed manifest would lose its signature."""
     if signed and key is None:
         raise ZooError(f"{where} is signed; a push that changes its manifest needs --sign KEY")
 
 
-def entered(known: Sequence[Record], record: Record, where: str) -> str:
-    """The text of a manifest with one record more. Raises ZooError where its name has other bytes there."""
+def add_to_manifest(known: Sequence[Record], record: Record, where: str) -> str:
+    """Return the text of a manifest with one more record. Raises ZooError if it has the name with other bytes."""
     for other in known:
         if other.name == record.name and other.digest != record.digest:
             raise ZooError(f"{record.name} is in {where} with other bytes; a new version is a new name")

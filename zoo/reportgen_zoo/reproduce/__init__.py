@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from reportgen_core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .run import asked_for, reproduce
+    from .run import reproduce, reproduction_request
 
-__all__ = ["asked_for", "reproduce"]
+__all__ = ["reproduce", "reproduction_request"]
 
-__getattr__, __dir__ = lazy_names(__name__, {"run": ["asked_for", "reproduce"]})
+__getattr__, __dir__ = lazy_names(__name__, {"run": ["reproduce", "reproduction_request"]})

@@ -1,4 +1,4 @@
-"""Published systems as data: what is composed, how it is trained, on what, and the figures the paper prints.
+"""Published systems as data: the parts, the training, the dataset, and the figures that the paper prints.
 
 A preset is a JSON file inside a package, registered by a plugin as an Entry whose target is "package:folder/file.json".
 The dataclasses here are its schema. Torch-free.
@@ -24,8 +24,8 @@ class PresetError(ReportgenError):
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """The data of the paper: the dataset that reads it, its options, and what the tags are."""
+class PaperData:
+    """The data of a paper: the dataset that reads it, with its options, and the split."""
 
     dataset: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PaperRow:
     """A row of a table of the paper."""
 
     data: str  # "IU X-Ray"
@@ -51,18 +51,19 @@ class Preset:
     compose: Composition
     text: Mapping[str, Any] = field(default_factory=dict)  # a TextSpec
     train: Mapping[str, Any] = field(default_factory=dict)  # settings of `train`
-    generation: Mapping[str, Any] = field(default_factory=dict)  # GenerationSettings, where the paper has its own
-    data: Recipe = field(default_factory=Recipe)
-    protocol: str = ""  # how its scores are made; empty: the standard one
-    numbers: tuple[Row, ...] = ()
-    notes: tuple[str, ...] = ()  # where the paper is silent, what is done
+    generation: Mapping[str, Any] = field(default_factory=dict)  # GenerationSettings, if the paper has its own
+    data: PaperData = field(default_factory=PaperData)
+    protocol: str = ""  # how its scores are made; "": the standard one
+    numbers: tuple[PaperRow, ...] = ()
+    notes: tuple[str, ...] = ()  # what is done if the paper does not say
 
     def text_spec(self) -> TextSpec:
+        """Return how the reports are cut into words."""
         return TextSpec.from_json(self.text)
 
 
 def load_preset(name: str) -> Preset:
-    """The preset registered as `name`. Raises UnknownName, or PresetError saying what is wrong with its file."""
+    """Return the preset registered as `name`. Raises UnknownName, or PresetError if its file is wrong."""
     target = presets[name].target
     package, _, path = target.partition(":")
     try:
@@ -73,12 +74,12 @@ def load_preset(name: str) -> Preset:
 
 
 def read_preset(text: str, where: str, name: str) -> Preset:
-    """A preset from JSON text."""
+    """Return the preset of a JSON text. Raises PresetError that begins with `where`."""
     preset = build(Preset, parse(text, where), where)
     if preset.name != name:
         raise PresetError(f"{where}: the file calls itself {preset.name!r}")
     if (preset.compose.decoder is None) == (preset.compose.retriever is None):
-        raise PresetError(f"{where}: compose wants a decoder or a retriever, one of them")
+        raise PresetError(f"{where}: compose needs either a decoder or a retriever")
     try:
         preset.text_spec()
     except (DataError, UnknownName, TypeError) as e:

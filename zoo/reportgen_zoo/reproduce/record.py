@@ -1,4 +1,4 @@
-"""The record of one reproduction: what was asked for, what came out, and how both are read from a folder."""
+"""The record of one reproduction: its request and its result, and how both are read from a folder."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from reportgen_core.scoring.scorecard import (
 )
 from reportgen_core.version import __version__
 
-from .preset import Row
+from .preset import PaperRow
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a reproduction depends on, beside its preset."""
+class ReproductionRequest:
+    """What a reproduction depends on, in addition to its preset."""
 
     data: str  # the dataset's registered name
     options: Mapping[str, Any]
     scale: str = "paper"
     epochs: int | None = None  # None: the scale's, or the preset's
-    limit: int | None = None  # at most so many studies of each split
+    limit: int | None = None  # studies of each split at most
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """One preset's row with all that it was made with."""
+    """The scores of one preset, and how they were computed."""
 
     preset: str
     paper: str
-    asked: Asked
-    numbers: tuple[Row, ...]  # the paper's
+    request: ReproductionRequest
+    numbers: tuple[PaperRow, ...]  # the paper's
     card: ScoreCard
     systems: tuple[System, ...]  # ours first, then what needs no model
     studies: Mapping[str, int]  # by split
@@ -55,13 +55,14 @@ class Reproduction:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
         plain = ("preset", "paper", "studies", "parts", "settings", "seconds", "memory", "device", "notes")
         values = {k: getattr(self, k) for k in plain}
         return {
             "format": FORMAT,
             "reportgen": __version__,
             **values,
-            "asked": asdict(self.asked),
+            "asked": asdict(self.request),
             "numbers": [asdict(row) for row in self.numbers],
             "card": card_to_json(self.card),
             "systems": [system_to_json(s) for s in self.systems],
@@ -69,17 +70,18 @@ class Reproduction:
 
 
 def read_reproduction(path: Path) -> Reproduction:
-    """What `reproduce` wrote. Raises DataError."""
+    """Read the record that `reproduce` wrote. Raises DataError."""
     values = read_json(path, DataError, hint="rg reproduce writes one")
     try:
         if values.pop("format") != FORMAT:
             raise DataError(f"{path}: no reproduction of format {FORMAT}")
         del values["reportgen"]
+        request = ReproductionRequest(**values.pop("asked"))
         return Reproduction(
             **{
                 **values,
-                "asked": Asked(**values["asked"]),
-                "numbers": tuple(Row(**row) for row in values["numbers"]),
+                "request": request,
+                "numbers": tuple(PaperRow(**row) for row in values["numbers"]),
                 "card": card_from_json(values["card"]),
                 "systems": tuple(system_from_json(s) for s in values["systems"]),
                 "notes": tuple(values["notes"]),

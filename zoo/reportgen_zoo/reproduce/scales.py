@@ -26,17 +26,17 @@ WRAPPED = "inner"  # the option by which an encoder names the one that it wraps
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What replaces a preset's own. Everything empty: nothing is replaced."""
+    """The settings that replace those of a preset. Empty ones replace nothing."""
 
     name: str
     encoder: str = ""
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
-    sizes: Mapping[str, Any] = field(default_factory=dict)  # of the options of the parts, where they have them
-    text: Mapping[str, Any] = field(default_factory=dict)  # where a preset is silent
+    sizes: Mapping[str, Any] = field(default_factory=dict)  # of the parts' options, if they have them
+    text: Mapping[str, Any] = field(default_factory=dict)  # if the preset does not set it
     train: Mapping[str, Any] = field(default_factory=dict)
-    first: Mapping[str, Any] = field(default_factory=dict)  # how the encoder is trained before; empty: it is not
+    first: Mapping[str, Any] = field(default_factory=dict)  # how the encoder is trained first; {}: it is not
     head: Mapping[str, Any] = field(default_factory=dict)  # options of the classifier that it is trained with
-    generation: Mapping[str, Any] = field(default_factory=dict)  # of GenerationSettings, beside the preset's
+    generation: Mapping[str, Any] = field(default_factory=dict)  # of GenerationSettings, added to the preset's
     data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # options by dataset
     protocol: str | None = None  # None: the preset's own
     metrics: tuple[str, ...] = ()  # empty: the standard ones
@@ -84,14 +84,14 @@ BUDGET = ("weights", "steps", "select")  # of a preset's training: what is not b
 
 
 def scale_of(name: str) -> Scale:
-    """The scale of that name. Raises OptionError."""
+    """Return the scale of that name. Raises OptionError."""
     if name not in SCALES:
         raise OptionError(f"no scale {name!r}; {did_you_mean(name, SCALES)}")
     return SCALES[name]
 
 
 def scaled(preset: Preset, scale: Scale) -> Preset:
-    """The preset at that scale."""
+    """Return the preset at that scale."""
     if not scale.encoder:
         return preset
     kept = {k: v for k, v in preset.train.items() if k in BUDGET}
@@ -109,7 +109,7 @@ def _composition(parts: Composition, scale: Scale) -> Composition:
     options = {k: scale.sizes.get(k, v) for k, v in parts.decoder_options.items()}
     return replace(
         parts,
-        encoder=parts.encoder if _blind(parts) or _wraps(parts) else scale.encoder,
+        encoder=parts.encoder if _reads_no_image(parts) or _wraps(parts) else scale.encoder,
         encoder_options=_encoder_options(parts, scale),
         decoder_options=options,
     )
@@ -117,7 +117,7 @@ def _composition(parts: Composition, scale: Scale) -> Composition:
 
 def _encoder_options(parts: Composition, scale: Scale) -> dict[str, Any]:
     theirs = dict(parts.encoder_options)
-    if _blind(parts):
+    if _reads_no_image(parts):
         return theirs
     if _wraps(parts):
         theirs = {k: scale.sizes.get(k, v) for k, v in theirs.items() if k != "pretrained"}
@@ -126,10 +126,10 @@ def _encoder_options(parts: Composition, scale: Scale) -> dict[str, Any]:
 
 
 def _wraps(parts: Composition) -> bool:
-    """Whether the encoder looks through another one, which its options name."""
+    """Return whether the encoder wraps another one, which its options name."""
     return WRAPPED in parts.encoder_options
 
 
-def _blind(parts: Composition) -> bool:
-    """Whether there is no image to look at."""
+def _reads_no_image(parts: Composition) -> bool:
+    """Return whether the encoder reads no image."""
     return parts.encoder == "none"

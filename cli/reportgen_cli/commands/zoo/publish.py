@@ -49,7 +49,7 @@ def push(
         model = model / reproduced.BEST
     if missing := [key for key in ("summary", "licence") if key not in said]:
         raise OptionError(f"{name} needs {' and '.join(missing)}: --facts FILE is a JSON object that says them")
-    record = packing.describe(model, name, said, probe_seed)
+    record = packing.make_record(model, name, said, probe_seed)
     if place.startswith("hf://"):
         from reportgen_zoo.publish.hub import push_to_hub
 
