@@ -35,21 +35,21 @@ def compare_evaluations(
     if len(runs) < 2:
         raise DataError("a comparison needs two evaluations or more")
     runs = _named_apart(runs)
-    odd = {r.name: why for r in runs[1:] if (why := _against(runs[0], r))}
-    if odd and not anyway:
-        reasons = "; ".join(f"{name}: {', '.join(why)}" for name, why in odd.items())
+    unlike = {r.name: why for r in runs[1:] if (why := _against(runs[0], r))}
+    if unlike and not anyway:
+        reasons = "; ".join(f"{name}: {', '.join(why)}" for name, why in unlike.items())
         raise DataError(
             f"these do not belong in one table with {runs[0].name}: {reasons}. --anyway compares them, marked"
         )
-    systems = [replace(r.systems[0], name=r.name + (MARK if r.name in odd else "")) for r in runs]
-    differences = {r.name: paired_tests(runs[0], r, rounds, seed) for r in runs[1:] if r.name not in odd}
+    systems = [replace(r.systems[0], name=r.name + (MARK if r.name in unlike else "")) for r in runs]
+    differences = {r.name: paired_tests(runs[0], r, rounds, seed) for r in runs[1:] if r.name not in unlike}
     foot = [f"{runs[0].name}: {describe_card(runs[0].card)}"]
-    foot += [f"{name}{MARK} is unlike {runs[0].name}: {', '.join(why)}" for name, why in odd.items()]
+    foot += [f"{name}{MARK} is unlike {runs[0].name}: {', '.join(why)}" for name, why in unlike.items()]
     return Comparison(
         overview([*systems, *_baselines(runs)], tuple(foot), "Comparison"),
         _tests(runs, differences, rounds),
         differences,
-        odd,
+        unlike,
     )
 
 

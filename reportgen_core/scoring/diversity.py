@@ -35,7 +35,7 @@ class Diversity:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings for a reader of the scores; () if there is nothing to warn of."""
+        """Return warnings for a reader of the scores; () if there is nothing to warn of."""
         warnings = []
         if self.reports > 1 and self.distinct == 1:
             warnings.append(f"the model says the same thing for every image: {_short(self.commonest)}")

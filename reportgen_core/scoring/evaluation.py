@@ -71,12 +71,12 @@ class Evaluation:
 
     @property
     def degeneracy(self) -> Diversity:
-        """The name of `diversity` in earlier releases."""
+        """Return `diversity` under its name in earlier releases."""
         return self.diversity
 
     @property
     def scores(self) -> dict[str, float]:
-        """Scores of the reports by name."""
+        """Return the scores of the reports by name."""
         return {line.name: line.value for line in self.systems[0].lines}
 
     def to_json(self) -> dict[str, Any]:

@@ -195,11 +195,11 @@ def background_of(source: Studies, scored: Sequence[Study], sections: Sequence[s
     texts = {
         name: {s.id: t for s in studies if s.split == name and (t := s.text(sections))} for name in ("train", "val")
     }
-    here = {s.id for s in scored}
+    scored_ids = {s.id for s in scored}
     tags = {s.id: tuple(s.extra.get("mesh", s.tags)) for s in studies if s.extra.get("mesh", s.tags)}
     normal = {s.id: bool(s.extra["normal"]) for s in scored if "normal" in s.extra}
-    training = {i: t for i, t in texts["train"].items() if i not in here}
-    validation = {i: t for i, t in texts["val"].items() if i not in here}
+    training = {i: t for i, t in texts["train"].items() if i not in scored_ids}
+    validation = {i: t for i, t in texts["val"].items() if i not in scored_ids}
     return BaselineData(training, validation, tags, normal)
 
 
@@ -212,8 +212,8 @@ def _of_split(source: Studies, split: str) -> list[Study]:
     studies = _all(source)
     chosen = [s for s in studies if not split or s.split == split]
     if not chosen:
-        there = sorted({s.split or "(none)" for s in studies})
-        raise DataError(f"no study is in split {split!r}; there are: {', '.join(there) or 'no studies at all'}")
+        splits = sorted({s.split or "(none)" for s in studies})
+        raise DataError(f"no study is in split {split!r}; there are: {', '.join(splits) or 'no studies at all'}")
     return chosen
 
 

@@ -31,7 +31,7 @@ class ScoreCard:
 
     @property
     def partial(self) -> bool:
-        """Whether predictions were missing."""
+        """Return whether predictions were missing."""
         return self.n < self.of
 
 

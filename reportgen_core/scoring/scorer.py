@@ -73,12 +73,12 @@ class Scorer:
 
     @property
     def learns(self) -> bool:
-        """Whether the prepared texts depend on the training reports."""
+        """Return whether the prepared texts depend on the training reports."""
         return isinstance(self.protocol, LearnsFromTraining) and self.protocol.learns
 
     @property
     def working(self) -> list[str]:
-        """Names of the metrics without a problem so far."""
+        """Return the names of the metrics without a problem so far."""
         return [name for name in self.metrics if name not in self.problems]
 
     def measure(self, sets: Sequence[Sequence[str]]) -> list[dict[str, MetricResult]]:

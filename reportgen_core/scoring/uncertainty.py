@@ -82,19 +82,19 @@ def paired_test(
     rng = np.random.default_rng(seed)
     n = len(first)
     a, b = first.sum(0), second.sum(0)
-    here = {k: float(v - w) for (k, v), w in zip(scores(a).items(), scores(b).values(), strict=True)}
+    differences = {k: float(v - w) for (k, v), w in zip(scores(a).items(), scores(b).values(), strict=True)}
     change = second - first
-    as_far = dict.fromkeys(here, 0)
+    as_far = dict.fromkeys(differences, 0)
     step = max(1, CHUNK // max(n, 1))
     for done in range(0, rounds, step):
         swapped = rng.integers(0, 2, (min(step, rounds - done), n)).astype(float) @ change  # (rounds, k)
         left, right = scores(a + swapped), scores(b - swapped)
-        for name, value in here.items():
+        for name, value in differences.items():
             as_far[name] += int((np.abs(left[name] - right[name]) >= abs(value) - 1e-12).sum())
     between = bootstrap(
         np.concatenate([first, second], 1), _differences(scores, first.shape[1]), resamples=resamples, seed=seed
     )
-    return {k: Difference(v, *between[k], (1 + as_far[k]) / (1 + rounds)) for k, v in here.items()}
+    return {k: Difference(v, *between[k], (1 + as_far[k]) / (1 + rounds)) for k, v in differences.items()}
 
 
 def _differences(scores: Scores, width: int) -> Scores:

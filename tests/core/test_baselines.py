@@ -31,14 +31,17 @@ def test_the_commonest_repeated_reports_are_candidates_whatever_the_order() -> N
 
 
 def test_the_constant_is_the_candidate_that_scores_best_on_validation() -> None:
-    found = constant(BaselineData(TRAINING, {"v": "x"}), 3, {"heart big": 0.1, "lungs clear": 0.2}.__getitem__)
-    assert found.reports == (("lungs clear",) * 3,)
-    assert found.note == "chosen on 1 validation studies among 2 repeated training reports"
+    baseline = constant(BaselineData(TRAINING, {"v": "x"}), 3, {"heart big": 0.1, "lungs clear": 0.2}.__getitem__)
+    assert baseline.reports == (("lungs clear",) * 3,)
+    assert baseline.note == "chosen on 1 validation studies among 2 repeated training reports"
 
 
 def test_the_most_frequent_report_is_told_with_its_count() -> None:
-    found = most_frequent(BaselineData(TRAINING), 2)
-    assert (found.reports, found.note) == ((("heart big", "heart big"),), "the training report that occurs 3 times")
+    baseline = most_frequent(BaselineData(TRAINING), 2)
+    assert (baseline.reports, baseline.note) == (
+        (("heart big", "heart big"),),
+        "the training report that occurs 3 times",
+    )
 
 
 def test_random_reports_follow_the_seeds() -> None:
@@ -50,11 +53,11 @@ def test_random_reports_follow_the_seeds() -> None:
 def test_gold_tags_find_the_nearest_study_and_break_ties_by_seed() -> None:
     tags = {"t1": ["a"], "t2": ["a"], "t3": ["a", "b"], "t6": ["c"], "q1": ["a", "b", "d"], "q2": ["c"], "q3": ["a"]}
     background = BaselineData(dict(TRAINING, t2="lungs free"), tags=tags)
-    found = by_gold_tags(background, ["q1", "q2", "q3"], range(20))
-    assert {r[0] for r in found.reports} == {"heart big"}  # Jaccard 2/3 against 1/3
-    assert {r[1] for r in found.reports} == {"nodule"}
-    assert {r[2] for r in found.reports} == {"lungs clear", "lungs free"}
-    assert "ORACLE" in found.note
+    baseline = by_gold_tags(background, ["q1", "q2", "q3"], range(20))
+    assert {r[0] for r in baseline.reports} == {"heart big"}  # Jaccard 2/3 against 1/3
+    assert {r[1] for r in baseline.reports} == {"nodule"}
+    assert {r[2] for r in baseline.reports} == {"lungs clear", "lungs free"}
+    assert "ORACLE" in baseline.note
     first = by_gold_tags(background, ["q3"], range(1), ties="first")
     assert first.reports == (("lungs clear",),)
 

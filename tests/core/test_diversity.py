@@ -8,14 +8,14 @@ REFERENCES = [[f"Nodule {i} is seen. Heart size {i} normal."] for i in range(20)
 
 
 def test_one_output_for_all_images_is_said_in_words() -> None:
-    found = measure_diversity(["The lungs are clear."] * 20, REFERENCES)
-    assert found.warnings[0] == "the model says the same thing for every image: 'the lungs are clear.'"
-    assert (found.distinct, found.commonest_share) == (1, 1.0)
+    diversity = measure_diversity(["The lungs are clear."] * 20, REFERENCES)
+    assert diversity.warnings[0] == "the model says the same thing for every image: 'the lungs are clear.'"
+    assert (diversity.distinct, diversity.commonest_share) == (1, 1.0)
 
 
 def test_a_common_output_is_named_with_its_share_and_what_the_references_have() -> None:
-    found = measure_diversity(["Clear."] * 9 + [f"Text number {i} of it." for i in range(11)], REFERENCES)
-    assert found.warnings[0].startswith(
+    diversity = measure_diversity(["Clear."] * 9 + [f"Text number {i} of it." for i in range(11)], REFERENCES)
+    assert diversity.warnings[0].startswith(
         "one output makes up 45% of the reports (in the references the commonest is 5%)"
     )
 
@@ -29,15 +29,15 @@ def test_reports_like_the_references_raise_no_alarm() -> None:
 
 
 def test_distinct_n_repeats_lengths_and_empties_are_counted() -> None:
-    found = measure_diversity(["a b a b. x. x.", ""], [["a b c d"], ["a b c d"]])
-    assert found.distinct_1 == pytest.approx(4 / 6)  # a b "b." x. of a b a b. x. x.
-    assert found.distinct_2 == pytest.approx(5 / 5)
-    assert found.repeating == 0.5
-    assert (found.length, found.reference_length, found.empty) == (3, 4, 1)
-    assert found.warnings[-1] == "1 report is empty"
-    assert "50% of the reports say a sentence twice" in found.warnings
+    diversity = measure_diversity(["a b a b. x. x.", ""], [["a b c d"], ["a b c d"]])
+    assert diversity.distinct_1 == pytest.approx(4 / 6)  # a b "b." x. of a b a b. x. x.
+    assert diversity.distinct_2 == pytest.approx(5 / 5)
+    assert diversity.repeating == 0.5
+    assert (diversity.length, diversity.reference_length, diversity.empty) == (3, 4, 1)
+    assert diversity.warnings[-1] == "1 report is empty"
+    assert "50% of the reports say a sentence twice" in diversity.warnings
 
 
 def test_reports_far_shorter_than_the_references_are_noted() -> None:
-    found = measure_diversity([f"Short {i}" for i in range(20)], REFERENCES)
-    assert found.warnings == ("reports have 2.0 words on average, references 8.0",)
+    diversity = measure_diversity([f"Short {i}" for i in range(20)], REFERENCES)
+    assert diversity.warnings == ("reports have 2.0 words on average, references 8.0",)

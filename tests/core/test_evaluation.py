@@ -23,16 +23,16 @@ QUICK: dict[str, Any] = {"protocol": "raw", "metrics": ("bleu", "rouge-l", "cide
 
 
 def test_scores_are_those_of_the_metrics_on_prepared_texts() -> None:
-    found = evaluate(GOOD, REFERENCES, **QUICK)
+    evaluation = evaluate(GOOD, REFERENCES, **QUICK)
     words = [[GOOD[i].lower()] for i in "abcd"], [[REFERENCES[i].lower()] for i in "abcd"]
     bleu = reportgen_core.metrics.create("bleu").compute([w[0] for w in words[0]], words[1])
-    assert found.scores["bleu-4"] == pytest.approx(bleu.value)
-    assert set(found.scores) == {"bleu-1", "bleu-2", "bleu-3", "bleu-4", "rouge-l", "cider"}
+    assert evaluation.scores["bleu-4"] == pytest.approx(bleu.value)
+    assert set(evaluation.scores) == {"bleu-1", "bleu-2", "bleu-3", "bleu-4", "rouge-l", "cider"}
 
 
 def test_every_score_carries_how_it_was_made() -> None:
-    found = evaluate(GOOD, REFERENCES, sections=("findings",), split="test", dataset="made", seed=3, **QUICK)
-    row = found.to_json()["scores"][0]
+    evaluation = evaluate(GOOD, REFERENCES, sections=("findings",), split="test", dataset="made", seed=3, **QUICK)
+    row = evaluation.to_json()["scores"][0]
     assert row["protocol"] == "raw 1"
     assert (row["sections"], row["split"], row["n"], row["seed"]) == ("findings", "test", 4, 3)
     assert (row["metric"], row["metric_version"], row["better"]) == ("bleu", "1", "higher")
@@ -55,29 +55,29 @@ def test_missing_predictions_are_listed_and_refused() -> None:
 
 
 def test_a_partial_score_is_marked() -> None:
-    found = evaluate({"a": "x", "c": "y"}, REFERENCES, partial=True, **QUICK)
-    assert (found.card.n, found.card.of, found.card.partial) == (2, 4, True)
-    assert "PARTIAL: 2 studies (b, d) without a prediction" in found.notes
-    assert found.to_json()["scores"][0]["partial"] is True
+    evaluation = evaluate({"a": "x", "c": "y"}, REFERENCES, partial=True, **QUICK)
+    assert (evaluation.card.n, evaluation.card.of, evaluation.card.partial) == (2, 4, True)
+    assert "PARTIAL: 2 studies (b, d) without a prediction" in evaluation.notes
+    assert evaluation.to_json()["scores"][0]["partial"] is True
 
 
 def test_a_prediction_for_an_unknown_study_is_refused_and_left_out_when_asked() -> None:
     with pytest.raises(DataError, match=r"1 prediction \(z\) for studies that have no reference"):
         evaluate({**GOOD, "z": "x"}, REFERENCES, **QUICK)
-    found = evaluate({**GOOD, "z": "x"}, REFERENCES, partial=True, **QUICK)
-    assert found.card.n == 4
+    evaluation = evaluate({**GOOD, "z": "x"}, REFERENCES, partial=True, **QUICK)
+    assert evaluation.card.n == 4
 
 
 def test_empty_predictions_are_scored_and_told() -> None:
-    found = evaluate({**GOOD, "b": ""}, REFERENCES, **QUICK)
-    assert "1 report is empty" in found.notes
-    assert next(s for s in found.studies if s.id == "b").scores["rouge-l"] == 0
+    evaluation = evaluate({**GOOD, "b": ""}, REFERENCES, **QUICK)
+    assert "1 report is empty" in evaluation.notes
+    assert next(s for s in evaluation.studies if s.id == "b").scores["rouge-l"] == 0
 
 
 def test_an_empty_reference_is_left_out_and_told() -> None:
-    found = evaluate(GOOD, {**REFERENCES, "d": " "}, **QUICK)
-    assert found.card.n == 3
-    assert "1 study (d) with an empty reference, left out" in found.notes
+    evaluation = evaluate(GOOD, {**REFERENCES, "d": " "}, **QUICK)
+    assert evaluation.card.n == 3
+    assert "1 study (d) with an empty reference, left out" in evaluation.notes
 
 
 def test_predictions_that_are_the_references_raise_a_question() -> None:
@@ -90,29 +90,29 @@ def test_nothing_in_common_is_nothing_to_score() -> None:
 
 
 def test_one_study_is_scored_and_cider_says_why_it_is_zero() -> None:
-    found = evaluate({"a": GOOD["a"]}, {"a": REFERENCES["a"]}, **QUICK)
-    assert found.scores["cider"] == 0
-    assert any("cider of one study is 0 by definition" in n for n in found.notes)
+    evaluation = evaluate({"a": GOOD["a"]}, {"a": REFERENCES["a"]}, **QUICK)
+    assert evaluation.scores["cider"] == 0
+    assert any("cider of one study is 0 by definition" in n for n in evaluation.notes)
 
 
 def test_bars_line_breaks_and_odd_signs_in_texts_do_no_harm() -> None:
-    odd = {"a": "The lungs ||| are\nclear.", "b": "\u2028", "c": "\x00 \ud800 x", "d": "\r\n"}
-    assert evaluate(odd, REFERENCES, **QUICK).card.n == 4
+    texts = {"a": "The lungs ||| are\nclear.", "b": "\u2028", "c": "\x00 \ud800 x", "d": "\r\n"}
+    assert evaluate(texts, REFERENCES, **QUICK).card.n == 4
 
 
 def test_several_references_and_n_best_are_taken() -> None:
     references = {"a": ["x y z w", "the lungs are clear now"], "b": "the heart is big today"}
     n_best = {"a": ["x", "the lungs are clear now"], "b": ["the heart is big today"]}
-    found = evaluate(n_best, references, name="model", **QUICK)
-    assert [s.name for s in found.systems] == ["model", "model, best of 2"]
-    best, first = (s.line("rouge-l") for s in reversed(found.systems))
+    evaluation = evaluate(n_best, references, name="model", **QUICK)
+    assert [s.name for s in evaluation.systems] == ["model", "model, best of 2"]
+    best, first = (s.line("rouge-l") for s in reversed(evaluation.systems))
     assert first is not None
     assert best is not None
     assert (best.value, first.value) == (
         pytest.approx(1.0),
         pytest.approx(evaluate({"a": "x", "b": n_best["b"][0]}, references, **QUICK).scores["rouge-l"]),
     )
-    assert "ORACLE" in found.systems[1].note
+    assert "ORACLE" in evaluation.systems[1].note
 
 
 def test_the_interval_holds_the_value() -> None:
@@ -125,17 +125,17 @@ def test_the_interval_holds_the_value() -> None:
 def test_baselines_and_subsets_stand_beside_the_reports() -> None:
     training = {"t1": REFERENCES["a"], "t2": REFERENCES["a"], "t3": "The heart is enlarged."}
     background = BaselineData(training, {"v1": "The lungs are clear."}, normal=dict(a=True, b=False, c=False, d=True))
-    found = evaluate(GOOD, REFERENCES, background=background, **QUICK)
-    assert [s.name for s in found.systems] == ["reports", "constant (validation)", "most frequent", "random"]
-    assert found.verbatim_share == 0.5
-    assert found.systems[0].size == {"seen in training": 2, "unseen in training": 2, "normal": 2, "abnormal": 2}
+    evaluation = evaluate(GOOD, REFERENCES, background=background, **QUICK)
+    assert [s.name for s in evaluation.systems] == ["reports", "constant (validation)", "most frequent", "random"]
+    assert evaluation.verbatim_share == 0.5
+    assert evaluation.systems[0].size == {"seen in training": 2, "unseen in training": 2, "normal": 2, "abnormal": 2}
     seen = {k: v for k, v in REFERENCES.items() if k in "ad"}
     alone = evaluate({k: GOOD[k] for k in seen}, seen, **QUICK)
-    assert {line.name: line.value for line in found.systems[0].subsets["seen in training"]} == pytest.approx(
+    assert {line.name: line.value for line in evaluation.systems[0].subsets["seen in training"]} == pytest.approx(
         alone.scores
     )
-    assert found.studies[0].subsets == ("seen in training", "normal")
-    constant = found.systems[1].line("bleu-1")
+    assert evaluation.studies[0].subsets == ("seen in training", "normal")
+    constant = evaluation.systems[1].line("bleu-1")
     assert constant is not None
     assert constant.value == pytest.approx(
         evaluate(dict.fromkeys(REFERENCES, REFERENCES["a"]), REFERENCES, **QUICK).scores["bleu-1"]
@@ -143,15 +143,17 @@ def test_baselines_and_subsets_stand_beside_the_reports() -> None:
 
 
 def test_a_protocol_that_learns_asks_for_the_training_reports() -> None:
-    found = evaluate(GOOD, REFERENCES, protocol="r2gen", metrics=("bleu", "chexpert-rules"), resamples=0)
-    assert "must see the training reports" in found.problems["bleu"]
-    assert "chexpert-rules micro-14 f1" in found.scores
+    evaluation = evaluate(GOOD, REFERENCES, protocol="r2gen", metrics=("bleu", "chexpert-rules"), resamples=0)
+    assert "must see the training reports" in evaluation.problems["bleu"]
+    assert "chexpert-rules micro-14 f1" in evaluation.scores
 
 
 def test_a_metric_for_english_keeps_off_chinese() -> None:
-    found = evaluate({"a": "肺部清晰"}, {"a": "肺部清晰"}, protocol="chinese-characters", metrics=("meteor", "rouge-l"))
-    assert found.problems == {"meteor": "meteor knows 'en' only, and this protocol is for 'zh'"}
-    assert found.scores["rouge-l"] == 1
+    evaluation = evaluate(
+        {"a": "肺部清晰"}, {"a": "肺部清晰"}, protocol="chinese-characters", metrics=("meteor", "rouge-l")
+    )
+    assert evaluation.problems == {"meteor": "meteor knows 'en' only, and this protocol is for 'zh'"}
+    assert evaluation.scores["rouge-l"] == 1
 
 
 class Fails(Metric):
@@ -174,19 +176,19 @@ class Lengths(Metric):
 
 @pytest.fixture
 def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {"fails": Fails, "lengths": Lengths}
-    known = dict(reportgen_core.metrics._entries())
-    for name, kind in found.items():
-        known[name] = ("test", Entry(name, f"{__name__}:{kind.__name__}", name))
-    monkeypatch.setattr(reportgen_core.metrics, "_found", known)
+    classes = {"fails": Fails, "lengths": Lengths}
+    entries = dict(reportgen_core.metrics._entries())
+    for name, kind in classes.items():
+        entries[name] = ("test", Entry(name, f"{__name__}:{kind.__name__}", name))
+    monkeypatch.setattr(reportgen_core.metrics, "_found", entries)
     monkeypatch.setitem(__import__("sys").modules, __name__, __import__("sys").modules[__name__])
 
 
 @pytest.mark.usefixtures("third_party")
 def test_a_metric_that_fails_is_named_and_the_others_are_scored() -> None:
-    found = evaluate(GOOD, REFERENCES, protocol="raw", metrics=("fails", "rouge-l"))
-    assert found.problems == {"fails": "no answer today"}
-    assert list(found.scores) == ["rouge-l"]
+    evaluation = evaluate(GOOD, REFERENCES, protocol="raw", metrics=("fails", "rouge-l"))
+    assert evaluation.problems == {"fails": "no answer today"}
+    assert list(evaluation.scores) == ["rouge-l"]
 
 
 @pytest.mark.usefixtures("third_party")
@@ -205,21 +207,23 @@ def test_without_java_the_other_scores_are_given_under_their_own_protocol(
         "reportgen_plugins.metrics.nlg.meteor.PROCESS",
         __import__("reportgen_plugins.metrics.nlg.meteor", fromlist=["x"]).MeteorProcess(),
     )
-    found = evaluate(GOOD, REFERENCES, resamples=0)
-    assert found.card.protocol == "raw 1"
-    assert any(n.startswith("protocol raw in place of coco: ") and "cannot be started" in n for n in found.notes)
-    assert "cannot be started" in found.problems["meteor"]
-    assert "bleu-4" in found.scores
-    asked = evaluate(GOOD, REFERENCES, protocol="coco", resamples=0)
-    assert {"bleu", "meteor", "rouge-l", "cider"} == set(asked.problems)
+    evaluation = evaluate(GOOD, REFERENCES, resamples=0)
+    assert evaluation.card.protocol == "raw 1"
+    assert any(n.startswith("protocol raw in place of coco: ") and "cannot be started" in n for n in evaluation.notes)
+    assert "cannot be started" in evaluation.problems["meteor"]
+    assert "bleu-4" in evaluation.scores
+    with_coco = evaluate(GOOD, REFERENCES, protocol="coco", resamples=0)
+    assert {"bleu", "meteor", "rouge-l", "cider"} == set(with_coco.problems)
 
 
 class Writer:
     """A model as far as evaluation goes: it says what it is told to, with tags and findings."""
 
     def report_studies(self, studies: Sequence[Study], **how: Any) -> list[Report]:
-        said = [Report(s.id, GOOD[s.id], tags={"nodule": 0.9, "heart": 0.2}, findings={"Nodule": 0.7}) for s in studies]
-        return [Report("d", "", problem="d.png is truncated") if r.study == "d" else r for r in said] + []
+        reports = [
+            Report(s.id, GOOD[s.id], tags={"nodule": 0.9, "heart": 0.2}, findings={"Nodule": 0.7}) for s in studies
+        ]
+        return [Report("d", "", problem="d.png is truncated") if r.study == "d" else r for r in reports] + []
 
 
 def studies() -> Collection:
@@ -240,13 +244,13 @@ def studies() -> Collection:
 
 
 def test_a_model_writes_its_reports_and_is_judged_on_tags_and_findings_too() -> None:
-    found = evaluate(Writer(), studies(), split="test", partial=True, **QUICK)
-    assert found.card.sections == ("findings",)
-    assert (found.card.n, found.card.of) == (3, 4)  # the study that cannot be read is missing
-    assert found.scores["tags commonest recall@2"] == pytest.approx(2 / 3)
-    assert "findings Nodule auc" in found.scores
-    assert found.curves["findings"] == ((pytest.approx(0.7), pytest.approx(1 / 3), 3),)
-    assert "random" in [s.name for s in found.systems]
+    evaluation = evaluate(Writer(), studies(), split="test", partial=True, **QUICK)
+    assert evaluation.card.sections == ("findings",)
+    assert (evaluation.card.n, evaluation.card.of) == (3, 4)  # the study that cannot be read is missing
+    assert evaluation.scores["tags commonest recall@2"] == pytest.approx(2 / 3)
+    assert "findings Nodule auc" in evaluation.scores
+    assert evaluation.curves["findings"] == ((pytest.approx(0.7), pytest.approx(1 / 3), 3),)
+    assert "random" in [s.name for s in evaluation.systems]
 
 
 def test_a_study_that_cannot_be_read_is_a_missing_prediction() -> None:

@@ -32,10 +32,10 @@ def run(tmp_path: Path, name: str, evaluation: Evaluation) -> SavedEvaluation:
 
 
 def test_a_folder_gives_back_what_was_saved(tmp_path: Path) -> None:
-    made = scored(GOOD, split="test")
-    found = run(tmp_path, "good", made)
-    assert (found.name, found.card, found.systems) == ("good", made.card, made.systems)
-    assert all((found.statistics[k] == v).all() for k, v in made.statistics.items())
+    evaluation = scored(GOOD, split="test")
+    saved = run(tmp_path, "good", evaluation)
+    assert (saved.name, saved.card, saved.systems) == ("good", evaluation.card, evaluation.systems)
+    assert all((saved.statistics[k] == v).all() for k, v in evaluation.statistics.items())
 
 
 def test_scores_hold_no_report_text_and_studies_do(tmp_path: Path) -> None:
@@ -48,13 +48,15 @@ def test_scores_hold_no_report_text_and_studies_do(tmp_path: Path) -> None:
 
 
 def test_like_runs_stand_in_one_table_with_a_test(tmp_path: Path) -> None:
-    found = compare_evaluations([run(tmp_path, "good", scored(GOOD)), run(tmp_path, "bad", scored(BAD))], rounds=500)
-    assert [r[0] for r in found.table.rows if not r[0].startswith(" ")] == ["good", "bad"]
-    difference = found.differences["bad"]["rouge-l"]
+    comparison = compare_evaluations(
+        [run(tmp_path, "good", scored(GOOD)), run(tmp_path, "bad", scored(BAD))], rounds=500
+    )
+    assert [r[0] for r in comparison.table.rows if not r[0].startswith(" ")] == ["good", "bad"]
+    difference = comparison.differences["bad"]["rouge-l"]
     assert difference.value > 0
     assert difference.p < 0.05
-    assert found.tests is not None
-    assert found.unlike == {}
+    assert comparison.tests is not None
+    assert comparison.unlike == {}
 
 
 @pytest.mark.parametrize(
@@ -69,10 +71,10 @@ def test_unlike_runs_are_refused_and_marked_when_asked(tmp_path: Path, how: dict
     runs = [run(tmp_path, "one", scored(GOOD)), run(tmp_path, "two", scored(GOOD, **how))]
     with pytest.raises(DataError, match=f"do not belong in one table with one: two: {said}.*--anyway"):
         compare_evaluations(runs)
-    found = compare_evaluations(runs, anyway=True)
-    assert "two†" in [r[0] for r in found.table.rows]
-    assert found.differences == {}
-    assert any(said in line for line in found.table.foot)
+    comparison = compare_evaluations(runs, anyway=True)
+    assert "two†" in [r[0] for r in comparison.table.rows]
+    assert comparison.differences == {}
+    assert any(said in line for line in comparison.table.foot)
 
 
 def test_other_studies_or_other_references_are_unlike(tmp_path: Path) -> None:
@@ -115,15 +117,15 @@ def test_tables_show_directions_intervals_and_how_they_were_made() -> None:
 
 
 def test_the_variety_of_outputs_stands_beside_the_references() -> None:
-    found = tables(scored(BAD))[-1]
-    assert (found.title, found.rows[0], found.rows[1]) == (
+    variety_table = tables(scored(BAD))[-1]
+    assert (variety_table.title, variety_table.rows[0], variety_table.rows[1]) == (
         "Variety", ("different outputs", "1 of 12", "4 of 12"), ("share of the commonest", "100.0%", "25.0%"),
     )  # fmt: skip
 
 
 def test_csv_has_one_row_a_number_with_its_card() -> None:
-    made = scored(GOOD)
-    lines = as_csv(made.card, made.systems).splitlines()
+    evaluation = scored(GOOD)
+    lines = as_csv(evaluation.card, evaluation.systems).splitlines()
     assert lines[0].startswith("system,subset,score,value,low,high,better,metric,metric_version,protocol,sections")
     assert len(lines) == 1 + 6
     assert ",raw 1," in lines[1]
@@ -142,8 +144,8 @@ def test_json_has_no_nan() -> None:
 
 def test_a_metric_with_many_numbers_has_a_table_by_class() -> None:
     references = {"a": "There is a left pleural effusion.", "b": "No effusion. Cardiomegaly."}
-    found = tables(evaluate(references, references, protocol="raw", metrics=("chexpert-rules",), resamples=20))
-    by_class = next(t for t in found if t.title.startswith("chexpert-rules"))
+    printed = tables(evaluate(references, references, protocol="raw", metrics=("chexpert-rules",), resamples=20))
+    by_class = next(t for t in printed if t.title.startswith("chexpert-rules"))
     assert by_class.header[:6] == ("", "precision ↑", "recall ↑", "f1 ↑", "accuracy ↑", "references")
     row = next(r for r in by_class.rows if r[0] == "Pleural Effusion")
     assert row[1:6] == ("1.000", "1.000", "1.000", "1.000", "1")

@@ -32,10 +32,10 @@ def test_the_interval_of_a_mean_is_that_of_the_textbook() -> None:
 def test_a_corpus_score_is_resampled_from_sums_and_not_from_the_scores_of_studies() -> None:
     rng = np.random.default_rng(3)
     statistics = rng.integers(1, 20, (50, 2)).astype(float)
-    found = bootstrap(statistics, ratio, resamples=500, seed=7)["ratio"]
+    interval = bootstrap(statistics, ratio, resamples=500, seed=7)["ratio"]
     again = np.random.default_rng((7, 0))
     drawn = [statistics[picked].sum(0) for picked in again.integers(0, 50, (500, 50))]
-    assert found == pytest.approx(tuple(np.percentile([a / b for a, b in drawn], (2.5, 97.5))))
+    assert interval == pytest.approx(tuple(np.percentile([a / b for a, b in drawn], (2.5, 97.5))))
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_one_another() -> None:
@@ -58,22 +58,22 @@ def test_a_set_too_large_for_one_matrix_is_drawn_in_blocks_that_differ(monkeypat
 
 def test_identical_runs_do_not_differ() -> None:
     values = rows(np.random.default_rng(0).random(30))
-    found = paired_test(values, values, mean, rounds=200)["mean"]
-    assert (found.value, found.p, found.low, found.high) == (0, 1, 0, 0)
+    difference = paired_test(values, values, mean, rounds=200)["mean"]
+    assert (difference.value, difference.p, difference.low, difference.high) == (0, 1, 0, 0)
 
 
 def test_p_is_the_share_of_all_swaps_that_are_as_far_apart() -> None:
     a, b = np.array([1.0, 2.0, 3.0, 0.5]), np.array([0.0, 1.0, 1.0, 1.0])
     swaps = [[1 if bits >> i & 1 else -1 for i in range(4)] for bits in range(16)]
     exact = sum(abs(np.mean(np.array(s) * (a - b))) >= abs(np.mean(a - b)) - 1e-12 for s in swaps) / 16
-    found = paired_test(rows(a), rows(b), mean, rounds=20_000)["mean"]
-    assert found.value == pytest.approx(np.mean(a - b))
-    assert found.p == pytest.approx(exact, abs=3 * math.sqrt(exact / 20_000))
+    difference = paired_test(rows(a), rows(b), mean, rounds=20_000)["mean"]
+    assert difference.value == pytest.approx(np.mean(a - b))
+    assert difference.p == pytest.approx(exact, abs=3 * math.sqrt(exact / 20_000))
 
 
 def test_a_clear_difference_is_found_and_its_interval_excludes_zero() -> None:
     rng = np.random.default_rng(2)
     base = rng.random(200)
-    found = paired_test(rows(base + 0.1), rows(base + rng.normal(0, 0.05, 200)), mean, rounds=999)["mean"]
-    assert found.p == pytest.approx(1 / 1000)
-    assert found.low > 0
+    difference = paired_test(rows(base + 0.1), rows(base + rng.normal(0, 0.05, 200)), mean, rounds=999)["mean"]
+    assert difference.p == pytest.approx(1 / 1000)
+    assert difference.low > 0

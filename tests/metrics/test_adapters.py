@@ -83,8 +83,8 @@ def test_chexbert_takes_safetensors_too(folder: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     state = torch.load(folder / "chexbert.pth", weights_only=True)["model_state_dict"]
     save_file({k.removeprefix("module."): v.contiguous() for k, v in state.items()}, tmp_path / "model.safetensors")
-    made = [reportgen_core.metrics.create("chexbert", folder=str(f)) for f in (folder, tmp_path)]
-    assert made[0].labels(TEXTS) == made[1].labels(TEXTS)  # type: ignore[attr-defined]
+    metrics = [reportgen_core.metrics.create("chexbert", folder=str(f)) for f in (folder, tmp_path)]
+    assert metrics[0].labels(TEXTS) == metrics[1].labels(TEXTS)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -21,29 +21,29 @@ def labels(matrix: np.ndarray) -> list[dict[str, float]]:
 @pytest.mark.parametrize(("convention", "positive"), [("r2gen", [1]), ("rrg", [1, -1]), ("micro-14", [1])])
 def test_averages_are_those_of_scikit_learn(convention: str, positive: list[int]) -> None:
     agreement = Agreement("x", CLASSES, convention)
-    found = agreement.scores(agreement.statistics(labels(OURS), [[r] for r in labels(THEIRS)]).sum(0))
+    scores = agreement.scores(agreement.statistics(labels(OURS), [[r] for r in labels(THEIRS)]).sum(0))
     ours, theirs = np.isin(OURS, positive), np.isin(THEIRS, positive)
     five = [CLASSES.index(c) for c in ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")]
     for size, columns in (("14", list(range(14))), ("5", five)):
         for average in ("micro", "macro"):
-            want = precision_recall_fscore_support(
+            expected = precision_recall_fscore_support(
                 theirs[:, columns], ours[:, columns], average=average, zero_division=0
             )
-            got = [found[f"x {average}-{size} {word}"] for word in ("precision", "recall", "f1")]
-            assert got == pytest.approx(want[:3])
+            got = [scores[f"x {average}-{size} {word}"] for word in ("precision", "recall", "f1")]
+            assert got == pytest.approx(expected[:3])
     by_class = precision_recall_fscore_support(theirs, ours, average=None, zero_division=0)
-    assert [found[f"x {c} f1"] for c in CLASSES] == pytest.approx(by_class[2])
-    assert [found[f"x {c} accuracy"] for c in CLASSES] == pytest.approx((ours == theirs).mean(0))
-    assert found["x macro-14 accuracy"] == pytest.approx((ours == theirs).mean())
-    assert [found[f"x {c} references"] for c in CLASSES] == pytest.approx(by_class[3])
+    assert [scores[f"x {c} f1"] for c in CLASSES] == pytest.approx(by_class[2])
+    assert [scores[f"x {c} accuracy"] for c in CLASSES] == pytest.approx((ours == theirs).mean(0))
+    assert scores["x macro-14 accuracy"] == pytest.approx((ours == theirs).mean())
+    assert [scores[f"x {c} references"] for c in CLASSES] == pytest.approx(by_class[3])
 
 
 def test_per_example_is_scikit_learns_samples_average() -> None:
     agreement = Agreement("x", CLASSES, "per-example")
-    found = agreement.scores(agreement.statistics(labels(OURS), [[r] for r in labels(THEIRS)]).sum(0))
-    want = precision_recall_fscore_support(THEIRS == 1, OURS == 1, average="samples", zero_division=0)
-    assert next(iter(found)) == "x example f1"
-    assert found["x example f1"] == pytest.approx(want[2])
+    scores = agreement.scores(agreement.statistics(labels(OURS), [[r] for r in labels(THEIRS)]).sum(0))
+    expected = precision_recall_fscore_support(THEIRS == 1, OURS == 1, average="samples", zero_division=0)
+    assert next(iter(scores)) == "x example f1"
+    assert scores["x example f1"] == pytest.approx(expected[2])
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ def test_the_corpus_score_is_not_the_mean_of_the_reports() -> None:
 
 
 def test_bars_and_line_breaks_inside_a_text_put_nothing_out_of_step() -> None:
-    odd = ["the lungs ||| are\nclear", "EVAL ||| 1 2", "the heart\r\nis big"]
+    texts = ["the lungs ||| are\nclear", "EVAL ||| 1 2", "the heart\r\nis big"]
     refs = [["the lungs are\nclear"], ["the heart ||| is big"], ["the heart is big"]]
-    each = meteor.Meteor().compute([*odd, "the lungs are clear"], [*refs, ["the lungs are clear"]]).each
+    each = meteor.Meteor().compute([*texts, "the lungs are clear"], [*refs, ["the lungs are clear"]]).each
     assert each[0] == each[2] == each[3] == 1.0
     assert each[1] < 0.2
 

@@ -47,8 +47,8 @@ def test_tags_are_recalled_over_studies_that_have_some() -> None:
     ]
     studies = [Study("1", tags=("t0", "t5")), Study("2", tags=())]
     training = [Study("3", tags=("t5", "t0")), Study("4", tags=("t5",))]
-    found = score("tags", reports, studies, training=training)
-    assert found == {"tags recall@5": 0.5, "tags commonest recall@5": 1.0, "tags micro f1": pytest.approx(2 / 7)}
+    lines = score("tags", reports, studies, training=training)
+    assert lines == {"tags recall@5": 0.5, "tags commonest recall@5": 1.0, "tags micro f1": pytest.approx(2 / 7)}
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
@@ -56,11 +56,11 @@ def test_auc_is_scikit_learns_with_ties_and_weights(pairs: list[tuple[int, bool]
     scores, gold = np.array([s / 5 for s, _ in pairs]), np.array([float(g) for _, g in pairs])
     weights = np.random.default_rng(0).integers(0, 4, (3, len(pairs))).astype(float)
     for value, w in zip(auc(scores, gold, weights), weights, strict=True):
-        there = w > 0
-        if len(set(gold[there])) < 2:
+        drawn = w > 0
+        if len(set(gold[drawn])) < 2:
             assert np.isnan(value)
         else:
-            assert value == pytest.approx(roc_auc_score(gold[there], scores[there], sample_weight=w[there]))
+            assert value == pytest.approx(roc_auc_score(gold[drawn], scores[drawn], sample_weight=w[drawn]))
 
 
 def test_findings_have_auc_means_f1_and_calibration() -> None:
@@ -68,13 +68,13 @@ def test_findings_have_auc_means_f1_and_calibration() -> None:
     gold = {"A": [1, 0, 1, 0], "B": [0, 1, 1, -1], "No Finding": [0, 0, 0, 1]}
     reports = [Report(str(i), "", findings={k: v[i] for k, v in p.items()}) for i in range(4)]
     studies = [Study(str(i), labels={k: float(v[i]) for k, v in gold.items()}) for i in range(4)]
-    found = score("findings", reports, studies)
-    assert found["findings A auc"] == 0.75
-    assert found["findings B auc"] == 1  # the uncertain one is left out
-    assert found["findings mean auc"] == 0.875  # without No Finding
-    assert found["findings weighted-mean auc"] == pytest.approx((2 * 0.75 + 2 * 1) / 4)
-    assert found["findings A f1"] == 0.5
-    assert found["findings A references"] == 2
+    lines = score("findings", reports, studies)
+    assert lines["findings A auc"] == 0.75
+    assert lines["findings B auc"] == 1  # the uncertain one is left out
+    assert lines["findings mean auc"] == 0.875  # without No Finding
+    assert lines["findings weighted-mean auc"] == pytest.approx((2 * 0.75 + 2 * 1) / 4)
+    assert lines["findings A f1"] == 0.5
+    assert lines["findings A references"] == 2
 
 
 def test_calibration_error_is_the_weighted_gap_of_the_bins() -> None:
@@ -113,8 +113,8 @@ def looks_at(cell: int, per: str = "sentence") -> Attention:
 def test_a_hit_is_the_most_attended_cell_of_the_sentence_that_mentions_the_finding(cell: int, hit: float) -> None:
     report = Report("1", "", ("The heart is normal.", "There is a left effusion."), attention=looks_at(cell))
     study = Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3), Box("Mass", 0.0, 0.0, 0.1, 0.1)))
-    found = score("pointing", [report], [study], grid=(1, 2, 2))
-    assert found == {
+    lines = score("pointing", [report], [study], grid=(1, 2, 2))
+    assert lines == {
         "pointing hit": hit,
         "pointing centre": 0.0,
         "pointing by chance": pytest.approx(0.09),
@@ -123,11 +123,13 @@ def test_a_hit_is_the_most_attended_cell_of_the_sentence_that_mentions_the_findi
 
 
 def test_attention_by_word_counts_for_the_words_of_the_sentence_alone() -> None:
-    looks = torch.tensor([[0.7, 0.1, 0.1, 0.1]] * 5 + [[0.1, 0.1, 0.1, 0.7]] * 2)
+    weights = torch.tensor([[0.7, 0.1, 0.1, 0.1]] * 5 + [[0.1, 0.1, 0.1, 0.7]] * 2)
     rows = ((0, 4), (5, 7))
-    report = Report("1", "", ("The heart is normal.", "Effusion left."), attention=Attention("word", looks), rows=rows)
-    found = score("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))
-    assert found["pointing hit"] == 1.0
+    report = Report(
+        "1", "", ("The heart is normal.", "Effusion left."), attention=Attention("word", weights), rows=rows
+    )
+    lines = score("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))
+    assert lines["pointing hit"] == 1.0
 
 
 def test_a_finding_that_the_rules_cannot_name_is_not_in_the_game() -> None:
@@ -145,8 +147,8 @@ def test_a_model_that_looks_at_tags_alone_plays_no_game() -> None:
 
 def test_a_denied_finding_is_no_mention() -> None:
     report = Report("1", "", ("Heart normal.", "No effusion."), attention=looks_at(3))
-    found = score("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))
-    assert found["pointing mentioned"] == 0
+    lines = score("pointing", [report], [Study("1", boxes=(Box("Effusion", 0.6, 0.6, 0.3, 0.3),))], grid=(1, 2, 2))
+    assert lines["pointing mentioned"] == 0
 
 
 def test_normal_sentences_are_counted_by_whole_words_and_pooled() -> None:

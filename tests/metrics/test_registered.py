@@ -25,8 +25,8 @@ def test_a_metric_answers_with_its_parts_and_its_version(name: str) -> None:
     assert len(score.each) in (0, len(REPORTS))
     assert isinstance(metric, HasStatistics)
     rows = metric.statistics(REPORTS, REFERENCES)
-    found = {k: float(v) for k, v in metric.scores(rows.sum(0)).items()}
-    assert found == pytest.approx({k: score.parts[k] for k in found})
+    scores = {k: float(v) for k, v in metric.scores(rows.sum(0)).items()}
+    assert scores == pytest.approx({k: score.parts[k] for k in scores})
 
 
 @pytest.mark.parametrize("name", sorted(ASK))
@@ -34,7 +34,7 @@ def test_a_metric_that_needs_more_says_what_in_one_line(name: str, monkeypatch: 
     monkeypatch.setitem(sys.modules, "radgraph", None)
     metric = reportgen_core.metrics.create(name)
     assert metric.version
-    with pytest.raises(MetricError, match=rf"^{name} (needs|judges) [^\n]+$"):
+    with pytest.raises(MetricError, match=rf"^{name} (needs|scores) [^\n]+$"):
         metric.compute(REPORTS, REFERENCES)
 
 

@@ -55,8 +55,8 @@ class Chexbert(Metric):
         """Return the labels of each text. A text that was labelled before is not read again."""
         new = [t for t in dict.fromkeys(texts) if t not in self._labels]
         for at in range(0, len(new), AT_ONCE):
-            some = new[at : at + AT_ONCE]
-            self._labels.update(zip(some, self._label(some), strict=True))
+            batch = new[at : at + AT_ONCE]
+            self._labels.update(zip(batch, self._label(batch), strict=True))
         return [self._labels[t] for t in texts]
 
     def _label(self, texts: Sequence[str]) -> list[dict[str, float]]:

@@ -1,4 +1,4 @@
-"""`pointing`: does the model look where the finding is?
+"""`pointing`: how often the attention of a model is highest where the finding is.
 
 The pointing game of Zhang et al., Top-down Neural Attention by Excitation Backprop, ECCV 2016: a hit where the centre
 of the most attended cell lies inside a box of the finding. Attention is that of the sentences that mention the finding,

@@ -1,4 +1,4 @@
-"""`tags`: recall@5, 10 and 20 of predicted tags, and F1 of those above a half.
+"""`tags`: recall@5, 10 and 20 of predicted tags, and F1 of the tags with a probability of at least a half.
 
 Jing et al., On the Automatic Generation of Medical Imaging Reports, 2018, §4.6. The paper leaves open whether recall is
 per study, pooled or per tag: it is the mean over studies that have tags. The commonest tags of the training studies

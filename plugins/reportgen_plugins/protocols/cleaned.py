@@ -9,7 +9,7 @@ jing               Jing et al., On the Automatic Generation of Medical Imaging R
                    words of letters
 ditag              Park et al., Feature Difference Makes Sense, ACL 2020: words and <num>; `<unk>` only in what a model
                    wrote
-densenet-lstm      Chinese words, those seen under 3 times in training written <nou>
+densenet-lstm      Chinese words; a word seen under 3 times in training is written <nou>
 
 A report is cut like a reference: R2Gen's own cannot be longer. Its `<unk>` stays; its other rare words are left alone,
 so that a model gains nothing from a word it does not know.
@@ -64,9 +64,9 @@ class Cleaned(TextProtocol):
         return [" ".join(w if w in self.known else self.unknown for w in self._words(t)) for t in texts]
 
     def _words(self, text: str) -> list[str]:
-        how = RECIPES[self.spec.recipe]
-        marked = text.replace(self.unknown, _KEPT) if how.flat else text
-        if how.flat:
+        recipe = RECIPES[self.spec.recipe]
+        marked = text.replace(self.unknown, _KEPT) if recipe.flat else text
+        if recipe.flat:
             return [w.replace(_KEPT, self.unknown) for w in report_words(marked, self.spec)]
-        words = [w for sentence in how.split(text) for w in sentence if any(c.isalnum() for c in w)]
+        words = [w for sentence in recipe.split(text) for w in sentence if any(c.isalnum() for c in w)]
         return words[: self.spec.max_length]

@@ -2,7 +2,7 @@
 
 The corpus score of COCO captioning: clipped matches are pooled over the corpus, the precisions of orders 1..n are
 multiplied and rooted, the reference length is the closest one (the shorter of two equally close), and there is no
-smoothing. To give its numbers to the last digit, two small constants of the COCO scorer are kept: each precision is
+smoothing. To give its numbers to the last digit, two small constants of the COCO scorer are used: each precision is
 (matches + 1e-15) / (n-grams + 1e-9), and so is the ratio of lengths. Written from the paper and these facts.
 """
 

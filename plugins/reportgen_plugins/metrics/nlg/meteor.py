@@ -2,8 +2,8 @@
 
 The jar of the installed pycocoevalcap aligns each report with its references (exact, stem, synonym, paraphrase) and
 gives 23 counts; the score of a report, and of a corpus, is computed here from the counts, summed for a corpus: it is
-not the mean of the reports' scores. The jar is started once for the process and kept; when it dies it is started
-anew and asked again. NLTK's METEOR is another metric.
+not the mean of the reports' scores. The jar is started once and runs as long as the program; when it dies it is
+started again and gets the same question again. NLTK's METEOR is another metric.
 
 Departure from the usual wrapper: "|||" and line breaks inside a text become spaces in references too, where they would
 split a reference or put question and answer out of step.
@@ -109,13 +109,13 @@ class MeteorProcess:
         answers: list[list[float]] = []
         with self._lock:
             for i in range(0, len(questions), AT_ONCE):
-                some = questions[i : i + AT_ONCE]
+                batch = questions[i : i + AT_ONCE]
                 try:
-                    answers += self._ask(some)
+                    answers += self._ask(batch)
                 except OSError:  # it died: once more, with a fresh one
                     self._stop()
                     try:
-                        answers += self._ask(some)
+                        answers += self._ask(batch)
                     except OSError as e:
                         raise MetricError(
                             f"METEOR's Java ({find_java()}) stops at once: {self._last_words()}; {CURE}"

@@ -67,7 +67,7 @@ def count(texts: Sequence[str], orders: int = 4) -> tuple[Ints, list[Counts]]:
             pairs = gram[: len(words) - n + 1] * vocabulary + words[n - 1 :]
             distinct, gram = np.unique(pairs, return_inverse=True)
             size = len(distinct)
-        whole = left[: len(gram)] >= n  # those that do not run into the next text
+        whole = left[: len(gram)] >= n  # n-grams that do not run into the next text
         keys, number = np.unique(text[: len(gram)][whole] * max(size, 1) + gram[whole], return_counts=True)
         counts.append(Counts(keys // max(size, 1), keys % max(size, 1), number, size))
     return lengths, counts
