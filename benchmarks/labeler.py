@@ -47,52 +47,55 @@ CHEXPERT = {  # the findings of the synthetic reports that make up a label
 
 
 def developed_on(key: str) -> bool:
+    """Return whether phrases were written looking at this report: the SHA-256 of its id is even."""
     return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 2 == 0
 
 
 def f1(counts: Counts) -> float:
+    """Return F1, 0..1; 0 where nothing was right."""
     tp, fp, fn = counts
     return 2 * tp / (2 * tp + fp + fn) if tp else 0.0
 
 
-def count(rows: Iterable[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> dict[str, Counts]:
-    """Per class, what we call positive against what the coders gave."""
+def count(rows: Iterable[Mapping[str, Any]], labels: Mapping[str, Mapping[str, float]]) -> dict[str, Counts]:
+    """Count for each class our positive reports against those of the coders."""
     table = {k: [0, 0, 0] for k in CLASSES}
     for row in rows:
         for k in CLASSES:
-            ours, theirs = found[row["id"]].get(k) == 1, k in row["labels14"]
-            table[k][0] += ours and theirs
-            table[k][1] += ours and not theirs
-            table[k][2] += theirs and not ours
+            ours, gold = labels[row["id"]].get(k) == 1, k in row["labels14"]
+            table[k][0] += ours and gold
+            table[k][1] += ours and not gold
+            table[k][2] += gold and not ours
     return {k: (v[0], v[1], v[2]) for k, v in table.items()}
 
 
 def count_synthetic(folder: Path, developed: bool) -> dict[str, Counts]:
-    """Present or uncertain against the rest, on one half of the synthetic reports, uncertain counting as present."""
+    """Count on one half of the synthetic reports present or uncertain against the rest, as CheXpert's labels."""
     gold = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     rows = [json.loads(line) for line in (folder / "reports.jsonl").open(encoding="utf-8")]
     rows = [r for r in rows if developed_on(r["id"]) == developed]
-    found = Labeler().labels(r["text"] for r in rows)
+    labels = Labeler().labels(r["text"] for r in rows)
     table: dict[str, Counts] = {}
     for label, findings in CHEXPERT.items():
-        theirs = [
+        reference = [
             any(gold.get(r["id"], {}).get(f, "definitely absent") != "definitely absent" for f in findings)
             for r in rows
         ]
-        ours = [f.get(label, 0) != 0 for f in found]
-        pairs = list(zip(ours, theirs, strict=True))
+        ours = [values.get(label, 0) != 0 for values in labels]
+        pairs = list(zip(ours, reference, strict=True))
         table[label] = (pairs.count((True, True)), pairs.count((True, False)), pairs.count((False, True)))
     return table
 
 
 def summary(table: Mapping[str, Counts], classes: Sequence[str]) -> str:
+    """Return micro F1, precision, recall and macro F1 over `classes` as one line."""
     tp, fp, fn = (sum(table[k][i] for k in classes) for i in range(3))
     macro = sum(f1(table[k]) for k in classes) / len(classes)
     return f"micro F1 {f1((tp, fp, fn)):.3f} (P {tp / (tp + fp):.3f}, R {tp / (tp + fn):.3f}), macro F1 {macro:.3f}"
 
 
 def speed(texts: Sequence[str]) -> float:
-    """Reports a second of processor time, by a labeler that has read none of them."""
+    """Return the reports for each second of processor time, by a labeler that has read none of them."""
     from reportgen_plugins.metrics.labeler import labeler
 
     labeler._read.cache_clear()
@@ -102,7 +105,7 @@ def speed(texts: Sequence[str]) -> float:
 
 
 def draw(parts: Mapping[str, Mapping[str, Counts]], classes: Sequence[str], markdown: bool) -> None:
-    """F1 by class and part."""
+    """Print F1 by class and part."""
     edge, cell = ("| ", " | ") if markdown else ("", "  ")
     print(edge + cell.join([f"{'class':26s}", "positives", *(f"{p:>12s}" for p in parts)]) + edge[::-1])
     if markdown:
@@ -123,22 +126,22 @@ def main() -> None:
     rows = [r for line in options.reports.open(encoding="utf-8") if (r := json.loads(line))["labels14"] is not None]
     texts = [f"{r['findings']}\n{r['impression']}" for r in rows]
     Labeler(scheme="chestxray14").labels(["warm up"])
-    quick = speed(texts)
-    found = dict(zip((r["id"] for r in rows), Labeler(scheme="chestxray14").labels(texts), strict=True))
+    reports_a_second = speed(texts)
+    labels = dict(zip((r["id"] for r in rows), Labeler(scheme="chestxray14").labels(texts), strict=True))
     parts = {
-        "all": count(rows, found),
-        "developed on": count([r for r in rows if developed_on(r["id"])], found),
-        "check": count([r for r in rows if not developed_on(r["id"])], found),
+        "all": count(rows, labels),
+        "developed on": count([r for r in rows if developed_on(r["id"])], labels),
+        "check": count([r for r in rows if not developed_on(r["id"])], labels),
     }
-    whole = parts["all"]
-    counted = [k for k in CLASSES if whole[k][0] + whole[k][2] >= 10]
+    totals = parts["all"]
+    counted = [k for k in CLASSES if totals[k][0] + totals[k][2] >= 10]
     draw(parts, CLASSES, options.markdown)
     print()
     for name, table in parts.items():
         diseases = [k for k in counted if k != "normal"]
         print(f"{name}, {len(counted)} classes of 10 or more positives: {summary(table, counted)}")
         print(f"{name}, without normal: {summary(table, diseases)}")
-    print(f"{len(rows)} reports, {quick:.0f} reports a second on one core")
+    print(f"{len(rows)} reports, {reports_a_second:.0f} reports a second on one core")
     if options.synthetic:
         halves = {name: count_synthetic(options.synthetic, name != "check") for name in ("developed on", "check")}
         print()

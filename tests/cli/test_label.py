@@ -31,7 +31,7 @@ class Blind(Labels):
     """One that has none."""
 
     def __init__(self, *, scheme: Scheme = "chexpert14") -> None:
-        """Nothing to set."""
+        """Set no labeler."""
 
 
 @pytest.fixture(autouse=True)

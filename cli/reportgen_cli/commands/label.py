@@ -1,4 +1,4 @@
-"""`rg label`."""
+"""Run `rg label`."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from reportgen_core.registries import metrics
 from ..options import print_note
 from ..render import table
 
-SAYS = {1: "positive", 0: "negative", -1: "uncertain"}
+ANSWERS = {1: "positive", 0: "negative", -1: "uncertain"}
 
 
-class Mentions(Protocol):
-    """What a metric's labeler can do, whoever wrote it."""
+class TextLabeler(Protocol):
+    """A labeler of a metric, ours or a plugin's."""
 
     labels_of_scheme: Sequence[str]
 
     def explain(self, text: str) -> Mapping[str, Sequence[Any]]:
-        """Mentions by label, the deciding one first; each has value, words, rule, sentence."""
+        """Return the mentions of each label, the deciding one first; each has value, words, rule and sentence."""
 
 
 @runtime_checkable
 class HasLabeler(Protocol):
     """A metric that labels texts."""
 
-    labeler: Mentions
+    labeler: TextLabeler
 
 
 @click.command()
@@ -55,27 +55,30 @@ def label(source: str, scheme: str, explain: bool, as_json: bool, as_csv: bool, 
     Example: rg label "Heart size is normal. Small left effusion, no pneumothorax." --explain
     """
     labeler = _labeler(metric, scheme)
-    found = {name: labeler.explain(text) for name, text in _texts(source, lines).items()}
+    reports = {name: labeler.explain(text) for name, text in _texts(source, lines).items()}
     if as_json:
-        for name, mentions in found.items():
+        for name, mentions in reports.items():
             click.echo(json.dumps(_plain(name, mentions, explain), ensure_ascii=False))
     elif as_csv:
         write = csv.writer(sys.stdout, lineterminator="\n")
         write.writerow(("id", *labeler.labels_of_scheme))
-        for name, mentions in found.items():
+        for name, mentions in reports.items():
             write.writerow((name, *(mentions[k][0].value if k in mentions else "" for k in labeler.labels_of_scheme)))
     else:
-        _draw(found, explain)
+        _draw(reports, explain)
 
 
-def _labeler(metric: str, scheme: str) -> Mentions:
-    made = metrics.create(metric, scheme=scheme)
-    if not isinstance(made, HasLabeler):
+def _labeler(metric: str, scheme: str) -> TextLabeler:
+    """Return the labeler of a metric. Raises MetricError if it has none."""
+    part = metrics.create(metric, scheme=scheme)
+    if not isinstance(part, HasLabeler):
         raise MetricError(f"metric {metric!r} labels no texts; chexpert-rules does")
-    return made.labeler
+    return part.labeler
 
 
 def _texts(source: str, lines: bool) -> dict[str, str]:
+    """Return the texts by id of a file, of standard input ("-"), or of the source itself."""
+    """Return texts by id: of a file, of standard input (-), or the argument itself. Raises DataError."""
     if source == "-":
         text = sys.stdin.read()
         return {str(n): t for n, t in enumerate(text.removesuffix("\n").split("\n"), 1)} if lines else {"stdin": text}
@@ -88,26 +91,27 @@ def _texts(source: str, lines: bool) -> dict[str, str]:
 
 
 def _plain(name: str, mentions: Mapping[str, Sequence[Any]], explain: bool) -> dict[str, Any]:
+    """Return a report as a JSON object; with `explain` it holds every mention."""
     row: dict[str, Any] = {"id": name, "labels": {k: m[0].value for k, m in mentions.items()}}
     if explain:
         row["mentions"] = {k: [asdict(x) for x in m] for k, m in mentions.items()}
     return row
 
 
-def _draw(found: Mapping[str, Mapping[str, Sequence[Any]]], explain: bool) -> None:
-    """One report as a row a label, several as a row a report, explained ones as a row a mention."""
-    if explain or len(found) == 1:
+def _draw(reports: Mapping[str, Mapping[str, Sequence[Any]]], explain: bool) -> None:
+    """Print one report with a row for each label, several with a row for each report; explained, a row for each mention."""
+    if explain or len(reports) == 1:
         header = ("label", "says", "words", "rule", "sentence")
         rows = [
-            ((name,) if len(found) > 1 else ()) + (key, SAYS[m.value], m.words, m.rule, m.sentence)
-            for name, mentions in found.items()
+            ((name,) if len(reports) > 1 else ()) + (key, ANSWERS[m.value], m.words, m.rule, m.sentence)
+            for name, mentions in reports.items()
             for key, mentioned in mentions.items()
             for m in (mentioned if explain else mentioned[:1])
         ]
-        table(("id", *header) if len(found) > 1 else header, rows)
+        table(("id", *header) if len(reports) > 1 else header, rows)
         return
     rows = [
-        (name, *(", ".join(k for k, m in mentions.items() if m[0].value == value) for value in SAYS))
-        for name, mentions in found.items()
+        (name, *(", ".join(k for k, m in mentions.items() if m[0].value == value) for value in ANSWERS))
+        for name, mentions in reports.items()
     ]
-    table(("id", *SAYS.values()), rows)
+    table(("id", *ANSWERS.values()), rows)

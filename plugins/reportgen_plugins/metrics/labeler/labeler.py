@@ -82,20 +82,20 @@ class Labeler:
         """Return all mentions of each label that is mentioned, the deciding mention first."""
         mentions: dict[str, list[Mention]] = {}
         blocked: set[str] = set()
-        empty = True
+        has_words = False
         for sentence in sentences(read_sections(text)):
-            empty = False
-            for f in _read(sentence):
-                value = self._values[f.state]
-                label = f.concept.labels[self.scheme]
+            has_words = True
+            for named in _read(sentence):
+                value = self._values[named.state]
+                label = named.concept.labels[self.scheme]
                 if label:
                     mentions.setdefault(label, []).append(
-                        Mention(value, f.words, f"{f.concept.name}: {f.rule}", sentence)
+                        Mention(value, named.words, f"{named.concept.name}: {named.rule}", sentence)
                     )
                 if value:
-                    blocked |= self._blocked_by(f.concept)
+                    blocked |= self._blocked_by(named.concept)
         for label in ("No Finding", "normal"):
-            if label in self.labels_of_scheme and label not in blocked and not empty:
+            if label in self.labels_of_scheme and label not in blocked and has_words:
                 mentions[label] = [Mention(1, "", "nothing else is stated or doubted", "")]
         return {
             k: tuple(sorted(mentions[k], key=lambda m: (1, -1, 0).index(m.value)))
@@ -111,7 +111,7 @@ class Labeler:
 
     def label(self, text: str) -> Mapping[str, Mention]:
         """Return the deciding mention of each label that is mentioned."""
-        return {label: each[0] for label, each in self.explain(text).items()}
+        return {label: mentions[0] for label, mentions in self.explain(text).items()}
 
     def labels(self, texts: Iterable[str]) -> list[dict[str, float]]:
         """Return the values of the labels that each text mentions: 1, 0 or -1. Labels not mentioned are left out."""

@@ -119,12 +119,12 @@ def _breaks() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 def find_cues(flat: str) -> list[_Cue]:
     """Return the cues of a lower-case sentence. Of two that share words, the kind that is earlier in KINDS stays."""
-    kept: list[_Cue] = []
+    cues: list[_Cue] = []
     for kind, forward, pattern in _cues():
         for m in pattern.finditer(flat):
-            if all(m.end() <= c.start or c.end <= m.start() or _twin(c, kind, m) for c in kept):
-                kept.append(_Cue(kind, m.start(), m.end(), forward, m.group().strip(" ,")))
-    return kept
+            if all(m.end() <= c.start or c.end <= m.start() or _twin(c, kind, m) for c in cues):
+                cues.append(_Cue(kind, m.start(), m.end(), forward, m.group().strip(" ,")))
+    return cues
 
 
 def _twin(cue: _Cue, kind: Kind, m: re.Match[str]) -> bool:
@@ -152,15 +152,15 @@ def read(sentence: str) -> tuple[ConceptMention, ...]:
 
 def _mentions(concept: Concept, flat: str) -> list[tuple[State, re.Match[str]]]:
     """Return the matches of a concept's phrases. A denial or a hedge keeps the words that a plain mention shares."""
-    kept: list[tuple[State, re.Match[str]]] = []
+    matches: list[tuple[State, re.Match[str]]] = []
     for state, pattern in concept.phrases:
         for m in pattern.finditer(flat):
-            if all(m.end() <= k.start() or k.end() <= m.start() for _, k in kept):
-                kept.append((state, m))
-    if kept and concept.exceptions:
+            if all(m.end() <= k.start() or k.end() <= m.start() for _, k in matches):
+                matches.append((state, m))
+    if matches and concept.exceptions:
         barred = [m.span() for m in concept.exceptions.finditer(flat)]
-        kept = [(s, m) for s, m in kept if all(m.end() <= a or b <= m.start() for a, b in barred)]
-    return kept
+        matches = [(s, m) for s, m in matches if all(m.end() <= a or b <= m.start() for a, b in barred)]
+    return matches
 
 
 def _ruling(cues: Sequence[_Cue], start: int, end: int, both: Sequence[int], forward: Sequence[int]) -> _Cue | None:
