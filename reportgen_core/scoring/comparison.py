@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
 from ..metric import HasStatistics
 from .evaluation_folder import SavedEvaluation
+from .guard.attempt import attempt
 from .score_tables import PrintedTable, headlines, number, overview
 from .scorecard import System, card_differences, describe_card, version_differences
 from .uncertainty import Difference, paired_test
+
+if TYPE_CHECKING:
+    from ..types import Array
 
 MARK = "†"
 
@@ -42,9 +47,11 @@ def compare_evaluations(
             f"these do not belong in one table with {runs[0].name}: {reasons}. --anyway compares them, marked"
         )
     systems = [replace(r.systems[0], name=r.name + (MARK if r.name in unlike else "")) for r in runs]
-    differences = {r.name: paired_tests(runs[0], r, rounds, seed) for r in runs[1:] if r.name not in unlike}
+    problems: dict[str, str] = {}
+    differences = {r.name: paired_tests(runs[0], r, rounds, seed, problems) for r in runs[1:] if r.name not in unlike}
     foot = [f"{runs[0].name}: {describe_card(runs[0].card)}"]
     foot += [f"{name}{MARK} is unlike {runs[0].name}: {', '.join(why)}" for name, why in unlike.items()]
+    foot += [f"no test of {metric}: {why}" for metric, why in problems.items()]
     return Comparison(
         overview([*systems, *_baselines(runs)], tuple(foot), "Comparison"),
         _tests(runs, differences, rounds),
@@ -70,23 +77,38 @@ def _baselines(runs: Sequence[SavedEvaluation]) -> list[System]:
 
 
 def paired_tests(
-    first: SavedEvaluation, other: SavedEvaluation, rounds: int = 10_000, seed: int = 0
+    first: SavedEvaluation,
+    other: SavedEvaluation,
+    rounds: int = 10_000,
+    seed: int = 0,
+    problems: dict[str, str] | None = None,
 ) -> dict[str, Difference]:
-    """Return the paired test of every score whose statistics both evaluations have saved."""
-    from ..registries import metrics
+    """Return the paired test of every score whose statistics both evaluations have saved.
 
+    A metric that cannot be built here, or fails, has no test, and its reason is written into `problems`.
+    """
     place = {id: i for i, id in enumerate(other.studies)}
     order = [place[id] for id in first.studies]
     tests: dict[str, Difference] = {}
+    untested: dict[str, Difference] = {}
+    problems = {} if problems is None else problems
     for name in first.statistics:
         if name not in other.statistics or first.metrics.get(name) != other.metrics.get(name):
             continue
-        metric = metrics.create(name, **first.metrics.get(name, {}))
-        if isinstance(metric, HasStatistics):
-            tests |= paired_test(
-                first.statistics[name], other.statistics[name][order], metric.scores, rounds=rounds, seed=seed
-            )
+        rows = first.statistics[name], other.statistics[name][order]
+        options = first.metrics.get(name, {})
+        tests |= attempt(problems, name, untested, _paired_test, name, options, rows, rounds=rounds, seed=seed)
     return tests
+
+
+def _paired_test(
+    name: str, options: Mapping[str, Any], rows: tuple[Array, Array], *, rounds: int, seed: int
+) -> dict[str, Difference]:
+    """Return the paired test of the scores of one metric; {} if its scores do not follow from statistics."""
+    from ..registries import metrics
+
+    metric = metrics.create(name, **options)
+    return paired_test(*rows, metric.scores, rounds=rounds, seed=seed) if isinstance(metric, HasStatistics) else {}
 
 
 def _tests(

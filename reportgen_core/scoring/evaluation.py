@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import MetricError
-from ..metric import DrawsReliability, HasLabels, ModelOutputs, ScoresModelOutputs
+from ..metric import ModelOutputs, ScoresModelOutputs
 from ..protocol import TextProtocol
 from ..types import ScoreLine
 from .baselines import Baseline, BaselineData, build_baselines, verbatim
@@ -29,6 +29,8 @@ from .evaluation_set import (
     WritesReports,
     make_evaluation_set,
 )
+from .guard.attempt import attempt
+from .guard.run import NO_SCORES, create_metrics, model_scores
 from .scorecard import ScoreCard, System, card_to_json, fingerprint, flat_lines, system_to_json
 from .scorer import MetricResult, Scorer
 
@@ -84,7 +86,7 @@ class Evaluation:
         return {
             "format": 1,
             "card": card_to_json(self.card),
-            "scores": flat_lines(self.card, self.systems),
+            "scores": flat_lines(self.card, self.systems, self.problems),
             "systems": [system_to_json(s) for s in self.systems],
             "degeneracy": {k: getattr(self.diversity, k) for k in self.diversity.__slots__},
             "problems": dict(self.problems),
@@ -121,11 +123,11 @@ def evaluate(
 
 def _scorer(cases: EvaluationSet, request: EvaluationRequest) -> tuple[Scorer, list[str]]:
     """Return a scorer whose references are prepared, and a note if the usual protocol cannot run."""
-    from ..registries import metrics as registered
     from ..registries import protocols
 
     named = dict(map(_name_and_options, request.metrics))
-    metrics = {name: registered.create(name, **options) for name, options in named.items()}
+    failed: dict[str, str] = {}
+    metrics = create_metrics(named, failed)
     if cases.outputs is not None:  # `_add_model_metrics` computes the others
         metrics = {name: m for name, m in metrics.items() if not isinstance(m, ScoresModelOutputs)}
     training = list(cases.background.training.values())
@@ -133,13 +135,15 @@ def _scorer(cases: EvaluationSet, request: EvaluationRequest) -> tuple[Scorer, l
     def prepared(protocol: Named) -> Scorer:
         name, options = _name_and_options(protocol)
         created = protocols.create(name, **options)
-        scorer = Scorer(metrics, created, cases.references, request.resamples, request.seed)
+        scorer = Scorer(metrics, created, cases.references, request.resamples, request.seed, dict(failed))
         scorer.prepare(training)
         return scorer
 
     first = prepared(request.protocol or "coco")
     languages = ("", first.protocol.language)
-    lost = [m for m in first.problems if metrics[m].takes == "words" and metrics[m].language in languages]
+    lost = [
+        m for m in first.problems if m in metrics and metrics[m].takes == "words" and metrics[m].language in languages
+    ]
     if request.protocol is None and lost:
         return prepared("raw"), [f"protocol raw in place of coco: {first.problems[lost[0]]}"]
     return first, []
@@ -151,15 +155,18 @@ def _add_model_metrics(
     """Add the scores of tags, findings and attention, as far as the studies have labels and boxes."""
     from ..registries import metrics as registered
 
-    lines, curves, first = [], dict(evaluation.curves), evaluation.systems[0]
-    for name in dict.fromkeys((*requested, *(n for n in MODEL_METRICS if n in registered))):
-        metric = registered.create(name, **requested.get(name, {}))
-        if isinstance(metric, ScoresModelOutputs):
-            lines += metric.score_outputs(outputs)
-        if isinstance(metric, DrawsReliability) and (points := metric.reliability(outputs.reports, outputs.studies)):
-            curves[name] = tuple(points)
+    problems, curves = dict(evaluation.problems), dict(evaluation.curves)
+    added = dict.fromkeys((*requested, *(n for n in MODEL_METRICS if n in registered)))
+    metrics = create_metrics({n: requested.get(n, {}) for n in added if n not in problems}, problems)
+    lines: list[ScoreLine] = []
+    for name, metric in metrics.items():
+        scores, points = attempt(problems, name, NO_SCORES, model_scores, metric, name, outputs)
+        lines += scores
+        if points:
+            curves[name] = points
+    first = evaluation.systems[0]
     systems = (replace(first, lines=(*first.lines, *lines)), *evaluation.systems[1:])
-    return replace(evaluation, systems=systems, curves=curves)
+    return replace(evaluation, systems=systems, curves=curves, problems=problems)
 
 
 def _name_and_options(named: Named) -> tuple[str, Mapping[str, Any]]:
@@ -225,14 +232,16 @@ def _assemble(
     for baseline in baselines:
         systems.append(_system(scorer, baseline, [next(results) for _ in baseline.reports], subsets))
     varied = measure_diversity(first, cases.references)
+    caveats = scorer.caveats()
+    studies = _study_rows(scorer, cases, best, subsets)
     return Evaluation(
         card,
-        tuple(systems),
+        tuple(_without_failed(s, scorer.problems) for s in systems),
         varied,
         scorer.problems,
-        (*varied.warnings, *scorer.caveats()),
-        _study_rows(scorer, cases, best, subsets),
-        {k: m.statistics for k, m in best.items() if m.statistics is not None},
+        (*varied.warnings, *caveats),
+        studies,
+        {k: m.statistics for k, m in best.items() if m.statistics is not None and k in scorer.working},
         {k: m.part_config["options"] for k, m in scorer.metrics.items()},
         len(subsets["seen in training"]) / len(first) if "seen in training" in subsets else None,
     )
@@ -277,7 +286,7 @@ def _system(
             for metric in scorer.working
             for line in _mean(
                 [
-                    scorer.score_lines(metric, scorer.subset(metric, r[metric], texts, which), intervals=False)
+                    scorer.subset_lines(metric, r[metric], texts, which)
                     for texts, r in zip(row.reports, results, strict=True)
                 ]
             )
@@ -290,14 +299,20 @@ def _system(
 
 def _mean(sets: Sequence[Sequence[ScoreLine]]) -> list[ScoreLine]:
     """Return the lines of one set, or their means over several sets with their ranges."""
-    if len(sets) == 1:
-        return list(sets[0])
+    if len(sets) == 1 or not all(sets):
+        return list(sets[0]) if all(sets) else []
     means = []
     for same in zip(*sets, strict=True):
         values = [line.value for line in same]
         mean = sum(values) / len(values)
         means.append(replace(same[0], value=mean, low=min(values), high=max(values)))
     return means
+
+
+def _without_failed(system: System, problems: Mapping[str, str]) -> System:
+    """Return a system without the scores of metrics that failed at a later step."""
+    subsets = {k: tuple(x for x in lines if x.metric not in problems) for k, lines in system.subsets.items()}
+    return replace(system, lines=tuple(x for x in system.lines if x.metric not in problems), subsets=subsets)
 
 
 def _best_of(scorer: Scorer, candidates: Sequence[Mapping[str, MetricResult]], name: str) -> System:
@@ -311,9 +326,10 @@ def _best_of(scorer: Scorer, candidates: Sequence[Mapping[str, MetricResult]], n
             continue
         rows = np.stack([s for s in statistics if s is not None])  # (candidates, n, k)
         sign = 1 if scorer.metrics[metric].higher_is_better else -1
-        headline = np.stack(
-            [next(iter(scorer.study_scores(metric, MetricResult(statistics=r)).values())) for r in rows]
-        )
+        by_candidate = [scorer.study_scores(metric, MetricResult(statistics=r)) for r in rows]
+        if not all(by_candidate):
+            continue
+        headline = np.stack([next(iter(scores.values())) for scores in by_candidate])
         chosen = rows[(sign * headline).argmax(0), np.arange(rows.shape[1])]  # (n, k)
         lines += scorer.score_lines(metric, MetricResult(statistics=chosen))
     note = f"ORACLE: of {len(candidates)} candidates the one that scores best against the reference, for each metric"
@@ -323,12 +339,12 @@ def _best_of(scorer: Scorer, candidates: Sequence[Mapping[str, MetricResult]], n
 def _study_rows(
     scorer: Scorer, cases: EvaluationSet, results: Mapping[str, MetricResult], subsets: Mapping[str, Sequence[int]]
 ) -> tuple[StudyRow, ...]:
+    labels = _labels(scorer, cases)
     each: dict[str, list[float]] = {}
-    for name, result in results.items():
-        parts = scorer.study_scores(name, result)
+    for name in scorer.working:
+        parts = scorer.study_scores(name, results[name])
         each |= parts if len(parts) <= MAX_HEADLINES else dict(islice(parts.items(), 2))
     belongs = {name: set(which) for name, which in subsets.items()}
-    labels = _labels(scorer, cases)
     return tuple(
         StudyRow(
             id,
@@ -346,10 +362,9 @@ def _study_rows(
 def _labels(scorer: Scorer, cases: EvaluationSet) -> list[dict[str, tuple[float | None, float | None]]]:
     """Return the findings in each report and reference by the first metric that reads findings; [] if none does."""
     for name in scorer.working:
-        metric = scorer.metrics[name]
-        if isinstance(metric, HasLabels):
-            ours = metric.labels([r[0] for r in cases.reports])
-            theirs = metric.labels([r[0] for r in cases.references])
-            pairs = zip(ours, theirs, strict=True)
+        predicted = scorer.text_labels(name, [r[0] for r in cases.reports])
+        stated = scorer.text_labels(name, [r[0] for r in cases.references]) if predicted else []
+        if stated:
+            pairs = zip(predicted, stated, strict=True)
             return [{k: (a.get(k), b.get(k)) for k in dict.fromkeys((*b, *a))} for a, b in pairs]
     return []

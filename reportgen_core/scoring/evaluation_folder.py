@@ -19,7 +19,7 @@ from ..errors import DataError
 from ..files.atomic import atomic_write
 from ..files.json_files import read_json
 from .evaluation import Evaluation
-from .score_tables import as_csv, as_json, as_latex, as_markdown, tables
+from .score_tables import as_csv, as_json, as_latex, as_markdown, finite, tables
 from .scorecard import ScoreCard, System, card_from_json, system_from_json
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def save_evaluation(evaluation: Evaluation, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shown = tables(evaluation)
     atomic_write(folder / "scores.json", as_json(evaluation.to_json()))
-    atomic_write(folder / "scores.csv", as_csv(evaluation.card, evaluation.systems))
+    atomic_write(folder / "scores.csv", as_csv(evaluation.card, evaluation.systems, evaluation.problems))
     atomic_write(folder / "scores.md", as_markdown(shown))
     atomic_write(folder / "scores.tex", as_latex(shown))
     rows = [
@@ -53,7 +53,8 @@ def save_evaluation(evaluation: Evaluation, folder: Path) -> None:
          "subsets": list(s.subsets), "labels": {k: list(v) for k, v in s.labels.items()}}
         for s in evaluation.studies
     ]  # fmt: skip
-    atomic_write(folder / "studies.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows))
+    lines = (json.dumps(finite(row), ensure_ascii=False) + "\n" for row in rows)
+    atomic_write(folder / "studies.jsonl", "".join(lines))
     if evaluation.statistics:
         atomic_write(folder / "statistics.safetensors", save(dict(evaluation.statistics)))
 

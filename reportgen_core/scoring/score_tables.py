@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +32,20 @@ class PrintedTable:
 
 
 def tables(evaluation: Evaluation) -> list[PrintedTable]:
-    """Return the tables of an evaluation: scores, subsets, metrics with many numbers, and diversity."""
+    """Return the tables of an evaluation: scores, failed metrics, subsets, metrics with many numbers, and diversity."""
     return [
         overview(evaluation.systems, foot(evaluation)),
+        *failures(evaluation.problems),
         *subsets(evaluation.systems),
         *details(evaluation.systems),
         variety(evaluation.diversity),
     ]
+
+
+def failures(problems: Mapping[str, str]) -> list[PrintedTable]:
+    """Return a row for each metric that has no score, with the reason; [] if every metric has one."""
+    rows = tuple((metric, why) for metric, why in problems.items())
+    return [PrintedTable("Without a score", ("metric", "reason"), rows)] if rows else []
 
 
 def variety(diversity: Diversity) -> PrintedTable:
@@ -60,14 +67,15 @@ def variety(diversity: Diversity) -> PrintedTable:
 
 
 def foot(evaluation: Evaluation) -> tuple[str, ...]:
-    """Return how the numbers were computed, notes, and the metrics that have no score."""
+    """Return how the numbers were computed, and notes."""
     versions = {line.metric: line.version for line in evaluation.systems[0].lines}
-    lines = [describe_card(evaluation.card), "metrics: " + ", ".join(f"{m} {v}".strip() for m, v in versions.items())]
+    lines = [describe_card(evaluation.card)]
+    if versions:
+        lines.append("metrics: " + ", ".join(f"{m} {v}".strip() for m, v in versions.items()))
     if evaluation.verbatim_share is not None:
         lines.append(f"{evaluation.verbatim_share:.1%} of the references stand word for word in training")
     lines += [f"{s.name}: {s.note}" for s in evaluation.systems if s.note]
     lines += [f"note: {n}" for n in evaluation.notes]
-    lines += [f"no {metric}: {why}" for metric, why in evaluation.problems.items()]
     return tuple(lines)
 
 
@@ -213,9 +221,9 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in text)
 
 
-def as_csv(card: ScoreCard, systems: Sequence[System]) -> str:
-    """Return CSV with a row for each number and the fields of its card."""
-    rows = flat_lines(card, systems)
+def as_csv(card: ScoreCard, systems: Sequence[System], problems: Mapping[str, str] | None = None) -> str:
+    """Return CSV with a row for each number and the fields of its card, and a row for each metric without a score."""
+    rows = flat_lines(card, systems, problems)
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]) if rows else ["system"], lineterminator="\n")
     writer.writeheader()
@@ -225,14 +233,15 @@ def as_csv(card: ScoreCard, systems: Sequence[System]) -> str:
 
 def as_json(values: object) -> str:
     """Return indented JSON. NaN and infinity become null."""
-    return json.dumps(_finite(values), ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(finite(values), ensure_ascii=False, indent=1) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return JSON values with null in place of NaN and infinity."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
+        return {k: finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return value

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -89,36 +90,54 @@ def fingerprint(texts: Mapping[str, Sequence[str]]) -> str:
     return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def flat_lines(card: ScoreCard, systems: Iterable[System]) -> list[dict[str, Any]]:
-    """Return a row for each number with the fields of its card, for JSON and CSV: every number has its protocol."""
+def flat_lines(
+    card: ScoreCard, systems: Sequence[System], problems: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Return a row for each number with the fields of its card, for JSON and CSV: every number has its protocol.
+
+    A metric without a score has a row of the first system without a value, and the reason as `problem`.
+    """
     rows = []
     for system in systems:
         for subset, lines in {"all": system.lines, **system.subsets}.items():
             n = card.n if subset == "all" else (system.size or {}).get(subset, 0)
-            for line in lines:
-                rows.append(
-                    {
-                        "system": system.name,
-                        "subset": subset,
-                        "score": line.name,
-                        "value": line.value,
-                        "low": line.low,
-                        "high": line.high,
-                        "better": {True: "higher", False: "lower", None: ""}[line.higher_is_better],
-                        "metric": line.metric,
-                        "metric_version": line.version,
-                        "protocol": card.protocol,
-                        "sections": " ".join(card.sections),
-                        "dataset": card.dataset,
-                        "split": card.split,
-                        "split_hash": card.split_hash,
-                        "n": n,
-                        "of": card.of if subset == "all" else n,
-                        "partial": card.partial,
-                        "seed": card.seed,
-                    }
-                )
+            of = card.of if subset == "all" else n
+            rows += [
+                {**_flat_line(system.name, subset, line), **_flat_card(card, n, of), "problem": ""} for line in lines
+            ]
+    for metric, why in (problems or {}).items():
+        empty = ScoreLine(metric, math.nan, higher_is_better=None, metric=metric)
+        row = {**_flat_line(systems[0].name, "all", empty), **_flat_card(card, card.n, card.of), "problem": why}
+        rows.append({**row, "value": None})
     return rows
+
+
+def _flat_line(system: str, subset: str, line: ScoreLine) -> dict[str, Any]:
+    return {
+        "system": system,
+        "subset": subset,
+        "score": line.name,
+        "value": line.value,
+        "low": line.low,
+        "high": line.high,
+        "better": {True: "higher", False: "lower", None: ""}[line.higher_is_better],
+        "metric": line.metric,
+        "metric_version": line.version,
+    }
+
+
+def _flat_card(card: ScoreCard, n: int, of: int) -> dict[str, Any]:
+    return {
+        "protocol": card.protocol,
+        "sections": " ".join(card.sections),
+        "dataset": card.dataset,
+        "split": card.split,
+        "split_hash": card.split_hash,
+        "n": n,
+        "of": of,
+        "partial": card.partial,
+        "seed": card.seed,
+    }
 
 
 def card_to_json(card: ScoreCard) -> dict[str, Any]:

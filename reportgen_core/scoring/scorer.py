@@ -1,4 +1,7 @@
-"""Scores sets of reports by several metrics: every study once; sums, intervals and subsets of studies follow."""
+"""Scores sets of reports by several metrics: every study once; sums, intervals and subsets of studies follow.
+
+A metric that fails at any step has its reason in `problems`, and the other metrics are not touched.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import MetricError
-from ..metric import HasCaveat, HasStatistics, Metric, StartsSlowly
+from ..metric import HasCaveat, HasLabels, HasStatistics, Metric, StartsSlowly
 from ..protocol import LearnsFromTraining, TextProtocol
 from ..types import Score, ScoreLine
+from .guard.attempt import attempt, failure_reason
+from .guard.returned import checked_score, checked_statistics, checked_values
 from .uncertainty import bootstrap
 
 if TYPE_CHECKING:
@@ -43,16 +48,20 @@ class Scorer:
     def prepare(self, training: Sequence[str]) -> None:
         """Start slow metrics, let the protocol learn from the training reports, and prepare the references."""
         self._reject_languages()
-        for metric in self.metrics.values():
+        for name, metric in self.metrics.items():
             if isinstance(metric, StartsSlowly):
-                metric.start()
-        if isinstance(self.protocol, LearnsFromTraining) and training:
-            self.protocol.learn(training)
+                attempt(self.problems, name, None, metric.start)
         if any(m.takes == "words" for m in self.metrics.values()):
             try:
+                if isinstance(self.protocol, LearnsFromTraining) and training:
+                    self.protocol.learn(training)
                 self.prepared = self.prepare_references(self.references)
-            except MetricError as e:
-                self.problems |= {name: str(e) for name, m in self.metrics.items() if m.takes == "words"}
+            except (Exception, SystemExit) as e:
+                self._blame_protocol(e)
+
+    def _blame_protocol(self, error: BaseException) -> None:
+        """Give every metric that takes words the reason why the protocol has none."""
+        self.problems |= {name: failure_reason(error) for name, m in self.metrics.items() if m.takes == "words"}
 
     def _reject_languages(self) -> None:
         language = self.protocol.language
@@ -62,13 +71,14 @@ class Scorer:
 
     def prepare_references(self, references: References) -> References:
         """Return the references of each study as the protocol cuts them. Raises MetricError."""
-        words = iter(self.protocol.references([text for texts in references for text in texts]))
+        texts = [text for texts in references for text in texts]
+        words = iter(_same_number(self.protocol.references(texts), texts))
         return [[next(words) for _ in texts] for texts in references]
 
     def prepare_reports(self, reports: Sequence[str]) -> list[str]:
         """Return reports as the protocol cuts them. A text that was cut before is not cut again. Raises MetricError."""
         new = [t for t in dict.fromkeys(reports) if t not in self._words]
-        self._words.update(zip(new, self.protocol.reports(new), strict=True))
+        self._words.update(zip(new, _same_number(self.protocol.reports(new), new), strict=True))
         return [self._words[t] for t in reports]
 
     @property
@@ -87,7 +97,10 @@ class Scorer:
         The reports of a set are in the order of the references.
         """
         if any(self.metrics[m].takes == "words" for m in self.working):
-            self.prepare_reports([t for reports in sets for t in reports])  # all at once: the tokenizer starts once
+            try:  # all at once: the tokenizer starts once
+                self.prepare_reports([t for reports in sets for t in reports])
+            except (Exception, SystemExit) as e:
+                self._blame_protocol(e)
         results: list[dict[str, MetricResult]] = [{} for _ in sets]
         with ThreadPoolExecutor(1) as pool:
             waiting = [
@@ -106,11 +119,19 @@ class Scorer:
         self, name: str, sets: Sequence[Sequence[str]], results: Sequence[dict[str, MetricResult]]
     ) -> None:
         """Write the results of one metric into `results`, or its problem into `problems`."""
-        try:
+
+        def measure_all() -> None:
             for reports, result in zip(sets, results, strict=True):
                 result[name] = self._measure_studies(name, reports, range(len(reports)))
-        except MetricError as e:
-            self.problems[name] = str(e)
+                self._check_values(name, result[name])
+
+        attempt(self.problems, name, None, measure_all)
+
+    def _check_values(self, name: str, result: MetricResult) -> None:
+        """Raise MetricError if the statistics of the metric have no scores that can be shown."""
+        metric = self.metrics[name]
+        if result.statistics is not None and isinstance(metric, HasStatistics):
+            checked_values(metric.scores(result.statistics.sum(0)))
 
     def _measure_studies(self, name: str, reports: Sequence[str], which: Sequence[int]) -> MetricResult:
         """Return the result of one metric on the reports of the studies `which`. Raises MetricError."""
@@ -120,24 +141,40 @@ class Scorer:
         source = self.prepared if words else self.references
         references = [source[i] for i in which]
         if isinstance(metric, HasStatistics):
-            return MetricResult(statistics=metric.statistics(texts, references))
-        return MetricResult(metric.compute(texts, references))
+            return MetricResult(statistics=checked_statistics(metric.statistics(texts, references), len(texts)))
+        return MetricResult(checked_score(metric.compute(texts, references), len(texts)))
 
-    def subset(self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int]) -> MetricResult:
+    def subset_lines(
+        self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int]
+    ) -> list[ScoreLine]:
+        """Return the scores of the studies `which` alone, without intervals; [] if the metric fails."""
+        return attempt(self.problems, name, [], self._subset_lines, name, result, reports, which)
+
+    def _subset_lines(
+        self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int]
+    ) -> list[ScoreLine]:
+        return self._score_lines(name, self._subset(name, result, reports, which), intervals=False)
+
+    def _subset(self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int]) -> MetricResult:
         """Return the result for the studies `which` alone. `result` and `reports` are those of all studies."""
         if result.statistics is not None and self.metrics[name].per_study:
             return MetricResult(statistics=result.statistics[list(which)])
         return self._measure_studies(name, [reports[i] for i in which], which)
 
     def score_lines(self, name: str, result: MetricResult, *, intervals: bool = True) -> list[ScoreLine]:
-        """Return the scores of a result, with 95 % intervals unless `resamples` is 0."""
+        """Return the scores of a result, with 95 % intervals unless `resamples` is 0; [] if the metric fails."""
+        return attempt(self.problems, name, [], self._score_lines, name, result, intervals=intervals)
+
+    def _score_lines(self, name: str, result: MetricResult, *, intervals: bool = True) -> list[ScoreLine]:
+        import numpy as np
+
         metric = self.metrics[name]
         draws = {"resamples": self.resamples, "seed": self.seed} if intervals and self.resamples else None
         if result.score is not None:
             return _lines_of(result.score, name, metric, draws)
         assert result.statistics is not None
         assert isinstance(metric, HasStatistics)
-        values = metric.scores(result.statistics.sum(0))
+        values = {k: np.asarray(v, float) for k, v in metric.scores(result.statistics.sum(0)).items()}
         ends = bootstrap(result.statistics, metric.scores, **draws) if draws else {}
         return [self._line(metric, name, part, float(v), ends.get(part)) for part, v in values.items()]
 
@@ -148,16 +185,47 @@ class Scorer:
         return ScoreLine(part, value, low, high, metric.higher_is_better, name, metric.version)
 
     def study_scores(self, name: str, result: MetricResult) -> dict[str, list[float]]:
-        """Return the scores of each study by name; {} if the metric has none for single studies."""
+        """Return the scores of each study by name; {} if the metric has none for single studies, or fails."""
+        return attempt(self.problems, name, {}, self._study_scores, name, result)
+
+    def _study_scores(self, name: str, result: MetricResult) -> dict[str, list[float]]:
         metric = self.metrics[name]
         if result.statistics is not None and isinstance(metric, HasStatistics):
-            return {part: v.tolist() for part, v in metric.scores(result.statistics).items()}
-        return {name: list(result.score.each)} if result.score and result.score.each else {}
+            each = checked_values(metric.scores(result.statistics), (len(result.statistics),))
+            return {part: v.tolist() for part, v in each.items()}
+        return {result.score.name: list(result.score.each)} if result.score and result.score.each else {}
 
     def caveats(self) -> list[str]:
         """Return the warnings of the metrics about scores on these references."""
-        pairs = [(m, self.prepared if m.takes == "words" else self.references) for m in self.metrics.values()]
-        return [caveat for m, refs in pairs if isinstance(m, HasCaveat) and refs and (caveat := m.caveat(refs))]
+        caveats = [attempt(self.problems, name, "", self._caveat, name) for name in self.working]
+        return [caveat for caveat in caveats if caveat]
+
+    def _caveat(self, name: str) -> str:
+        metric = self.metrics[name]
+        references = self.prepared if metric.takes == "words" else self.references
+        return str(metric.caveat(references) or "") if isinstance(metric, HasCaveat) and references else ""
+
+    def text_labels(self, name: str, texts: Sequence[str]) -> list[dict[str, float]]:
+        """Return the findings of each text by the metric `name`; [] if it reads none, or fails."""
+        metric = self.metrics[name]
+        if not isinstance(metric, HasLabels):
+            return []
+        return attempt(self.problems, name, [], _labels_of, metric, texts)
+
+
+def _labels_of(metric: HasLabels, texts: Sequence[str]) -> list[dict[str, float]]:
+    """Return the findings of each text. Raises MetricError if texts are missing."""
+    labels = [dict(row) for row in metric.labels(texts)]
+    if len(labels) != len(texts):
+        raise MetricError(f"labels returned {len(labels)} rows for {len(texts)} texts")
+    return labels
+
+
+def _same_number(words: Sequence[str], texts: Sequence[str]) -> Sequence[str]:
+    """Return what a protocol made of texts. Raises MetricError if texts are missing."""
+    if len(words) != len(texts):
+        raise MetricError(f"the protocol returned {len(words)} texts for {len(texts)}")
+    return words
 
 
 def _lines_of(score: Score, name: str, metric: Metric, draws: Mapping[str, int] | None) -> list[ScoreLine]:

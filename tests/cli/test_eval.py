@@ -90,11 +90,12 @@ def test_a_score_that_cannot_be_had_is_one_line_and_the_others_are_printed(
 
     monkeypatch.setattr(meteor, "PROCESS", meteor.MeteorProcess())
     done = rg("eval", *files[:4], "--metrics", "bleu,meteor")
-    assert done.code == 0
+    assert done.code == 1
     assert "bleu-4 ↑" in done.out
     assert "protocol raw 1" in done.out
-    (line,) = [x for x in done.out.splitlines() if x.startswith("no meteor: ")]
+    (line,) = [x for x in done.out.splitlines() if x.startswith("meteor ")]
     assert "cannot be started" in line
+    assert done.err.splitlines()[-1].startswith("rg: no meteor: ")
 
 
 def test_missing_predictions_are_refused_and_partial_when_asked(rg: Rg, files: list[object], tmp_path: Path) -> None:

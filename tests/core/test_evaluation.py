@@ -180,7 +180,7 @@ def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = dict(reportgen_core.metrics._entries())
     for name, kind in classes.items():
         entries[name] = ("test", Entry(name, f"{__name__}:{kind.__name__}", name))
-    monkeypatch.setattr(reportgen_core.metrics, "_found", entries)
+    monkeypatch.setattr(reportgen_core.metrics, "_entries", lambda: entries)
     monkeypatch.setitem(__import__("sys").modules, __name__, __import__("sys").modules[__name__])
 
 

@@ -1,4 +1,4 @@
-"""`rg eval`."""
+"""Run `rg eval`."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def eval_command(**options: Any) -> None:
     Example: rg eval --predictions reports.jsonl --references references.csv --protocol raw
 
     Without --protocol texts are cut as pycocoevalcap cuts them (coco), or where Java cannot run by white space (raw).
-    Scores that cannot be computed here are named with the reason, and the others are printed.
+    A metric that fails is named with the reason, and the others are printed; the exit code is then 1.
     """
     given = EvalOptions(**options)
     evaluation = evaluate_given(given)
@@ -142,6 +142,8 @@ def eval_command(**options: Any) -> None:
     if given.out:
         write_folder(evaluation, given.out, given.images)
         click.echo(f"{given.out / 'report.html'}", err=True)
+    if evaluation.problems:
+        click.get_current_context().exit(1)
 
 
 def write_folder(evaluation: Evaluation, out: Path, images: Path | None) -> None:
@@ -199,9 +201,9 @@ def _with_model(given: EvalOptions, name: str, request: EvaluationRequest, colle
     from reportgen_core import evaluate
     from reportgen_core.scoring.evaluation_set import background_of
 
-    from .report import ready
+    from .report import load_model
 
-    model = ready(name, given.device, "auto")
+    model = load_model(name, given.device, "auto")
     sections = request.sections or model.text.sections
     background = background_of(collection, collection.split(request.split), sections)
     features = _features(given.features)
@@ -263,11 +265,11 @@ def show(evaluation: Evaluation, output: str) -> None:
 
     others = {
         "json": lambda: tables.as_json(evaluation.to_json()),
-        "csv": lambda: tables.as_csv(evaluation.card, evaluation.systems),
+        "csv": lambda: tables.as_csv(evaluation.card, evaluation.systems, evaluation.problems),
     }
     print_tables(tables.tables(evaluation), output, others)
+    for metric, why in evaluation.problems.items():
+        click.echo(f"rg: no {metric}: {why}", err=True)
     if output in ("json", "csv"):
-        for metric, why in evaluation.problems.items():
-            click.echo(f"rg: no {metric}: {why}", err=True)
         for note in evaluation.notes:
             click.echo(f"rg: {note}", err=True)

@@ -40,7 +40,7 @@ class Findings(Metric):
     def score_outputs(self, outputs: ModelOutputs) -> list[ScoreLine]:
         """Return the mean AUCs and the calibration error, then AUC, F1 and number of positives of each class."""
         names, scores, gold = self._matrices(outputs.reports, outputs.studies)
-        if not names:
+        if not names or np.isnan(gold).all():
             return []
         n = len(gold)
         drawn = np.random.default_rng(outputs.seed).multinomial(n, np.full(n, 1 / n), outputs.resamples)
