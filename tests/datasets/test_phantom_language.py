@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from reportgen_plugins.datasets.phantom.findings import KINDS, Finding, rates, sample
-from reportgen_plugins.datasets.phantom.language import HEALTHY, NOTHING, SAID, agreement, read_findings, write
+from reportgen_plugins.datasets.phantom.language import HEALTHY, NOTHING, SAID, agreement, read_findings, write_report
 from reportgen_plugins.metrics.labeler.labeler import LABELS, Labeler
 
 STUDIES = [(str(i), sample(str(i), 5, rates({}), 0.3)) for i in range(150)]
@@ -14,7 +14,7 @@ STUDIES = [(str(i), sample(str(i), 5, rates({}), 0.3)) for i in range(150)]
 
 def test_what_is_written_is_read_back() -> None:
     for id, findings in STUDIES:
-        sections = write(id, 5, findings).sections()
+        sections = write_report(id, 5, findings).sections()
         assert set(read_findings(sections["findings"])) == set(findings), sections
         assert set(read_findings(sections["impression"])) <= set(findings)
         flat = " ".join(sections.values()).lower().replace(".", " .")  # as a model writes it
@@ -34,7 +34,7 @@ def test_what_is_healthy_states_nothing() -> None:
 
 def test_every_sentence_is_traced_to_its_findings() -> None:
     for id, findings in STUDIES:
-        text = write(id, 5, findings)
+        text = write_report(id, 5, findings)
         assert {f for s in text.findings for f in s.findings} == set(findings)
         for sentence in (*text.findings, *text.impression):
             assert set(read_findings(sentence.text)) == set(sentence.findings)
@@ -44,21 +44,21 @@ def test_the_rules_for_real_reports_agree_with_what_was_drawn() -> None:
     labeler, told = Labeler(scheme="chestxray14"), {k.label for k in KINDS.values()} & set(LABELS["chestxray14"])
     assert len(told) >= 9
     for id, findings in STUDIES:
-        read = labeler.labels([" ".join(write(id, 5, findings).sections().values())])[0]
+        read = labeler.labels([" ".join(write_report(id, 5, findings).sections().values())])[0]
         assert {k for k, v in read.items() if v == 1 and k in told} == {f.label for f in findings} & told
 
 
 def test_the_same_findings_are_worded_in_many_ways() -> None:
     findings = (Finding("effusion", "left", "small"),)
-    texts = {write(str(i), 0, findings).sections()["findings"] for i in range(50)}
+    texts = {write_report(str(i), 0, findings).sections()["findings"] for i in range(50)}
     assert len(texts) > 30 and all(read_findings(t) == findings for t in texts)
-    assert write("1", 0, findings) == write("1", 0, findings)
+    assert write_report("1", 0, findings) == write_report("1", 0, findings)
 
 
 def test_both_sides_are_said_in_one_sentence() -> None:
     findings = tuple(Finding("effusion", side, "large") for side in ("right", "left"))
     for i in range(30):
-        text = write(str(i), 0, findings)
+        text = write_report(str(i), 0, findings)
         assert sum(bool(s.findings) for s in text.findings) == 1
         assert set(read_findings(text.sections()["findings"])) == set(findings)
 

@@ -1,4 +1,4 @@
-"""A model's card: one Markdown page, made from its record."""
+"""The card of a model: one Markdown page, made from the model's record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMITS = (
 
 
 def card(record: Record) -> str:
-    """The page."""
+    """Return the card as Markdown."""
     return "\n".join(_lines(record)).rstrip() + "\n"
 
 
@@ -53,12 +53,12 @@ def _lines(record: Record) -> Iterator[str]:
 
 
 def _table(scores: Scores) -> Iterator[str]:
-    beside = [("a constant report", scores.constant), ("the nearest image's report", scores.nearest)]
-    beside = [(name, values) for name, values in beside if values]
+    baselines = [("a constant report", scores.constant), ("the nearest image's report", scores.nearest)]
+    baselines = [(name, values) for name, values in baselines if values]
     yield f"\n{scores.data}, {scores.studies} studies, protocol {scores.protocol}. Intervals are 95 %."
-    header = ("metric", "value", "interval", *(name for name, _ in beside))
+    header = ("metric", "value", "interval", *(name for name, _ in baselines))
     yield f"\n| {' | '.join(header)} |\n{'|---' * len(header)}|"
     for metric, value in scores.values.items():
         interval = " to ".join(f"{v:.3f}" for v in scores.intervals.get(metric, ()))
-        others = (f"{values[metric]:.3f}" if metric in values else "" for _, values in beside)
+        others = (f"{values[metric]:.3f}" if metric in values else "" for _, values in baselines)
         yield f"| {' | '.join((metric, f'{value:.3f}', interval, *others))} |"

@@ -1,4 +1,4 @@
-"""What a manifest holds: a record a trained model. The dataclasses here are the schema (`manifest.schema.json`)."""
+"""The contents of a manifest: one record for each trained model. These dataclasses are `manifest.schema.json`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Values of metrics on one set of studies under one protocol, with what a constant report scores there."""
+    """Scores on one set of studies under one protocol, with the scores of baselines on the same studies."""
 
     data: str  # "nih-chest 8,121 images, split val, seed 0"
     protocol: str
@@ -49,7 +49,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """What a model learned from, and the command that trains it again."""
+    """The training data of a model, and the command that trains it again."""
 
     data: str
     split: str = ""
@@ -66,7 +66,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One trained model. A name never changes its bytes: a new version is a new name."""
+    """One trained model. The files of a name never change: a new version has a new name."""
 
     name: str = field(metadata={"schema": {"pattern": f"^{_NAME}$", "maxLength": 128}})  # composition.data_version
     summary: str
@@ -75,24 +75,24 @@ class Record:
     # Folders that hold the files, tried in order: https://, hf://, file://, package:, or relative to the manifest.
     sources: tuple[str, ...]
     parts: Mapping[str, str] = field(default_factory=dict)  # "encoder", "decoder" or "retriever": registered names
-    requires: tuple[str, ...] = ()  # distributions whose plugins it needs, beside reportgen
-    terms: str = ""  # what one agrees to before using it; empty where there is nothing to agree to
-    image: Mapping[str, Any] = field(default_factory=dict)  # the ImageSpec: what the weights saw
-    vocabulary_sha256: str = ""  # of its words, as config.json has it
+    requires: tuple[str, ...] = ()  # distributions whose plugins it needs, in addition to reportgen
+    terms: str = ""  # the user agrees to these before the first use; "" if there are none
+    image: Mapping[str, Any] = field(default_factory=dict)  # the ImageSpec that the weights were trained with
+    vocabulary_sha256: str = ""  # sha256 of its words, as in config.json
     training: TrainingFacts | None = None
     scores: tuple[Scores, ...] = ()
     paper: str = ""
-    demonstration: bool = False  # shows that things work; not for clinical use
+    demonstration: bool = False  # made to show how it works; not for clinical use
     probe: Probe | None = None
 
     @property
     def bytes(self) -> int:
-        """Of all files."""
+        """Return the size of all files."""
         return sum(f.bytes for f in self.files)
 
     @property
     def digest(self) -> str:
-        """sha256 over the files' hashes and paths: what `NAME@sha256:...` pins."""
+        """Return the sha256 of the files' hashes and paths, which `NAME@sha256:...` pins."""
         lines = sorted(f"{f.sha256}  {f.path}\n" for f in self.files)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -109,7 +109,7 @@ _is_name, _is_path, _is_sha256 = (re.compile(pattern).fullmatch for pattern in (
 
 
 def check_name(name: str) -> str:
-    """The name of a model, if it is one. Names become folders, so that nothing else may pass."""
+    """Return the name if it is a model's name. Raises ZooError: a name becomes a folder."""
     if len(name) > 128 or not _is_name(name) or _RESERVED.match(name):
         raise ZooError(f"{name[:60]!r} is no model name; names are lower case letters, digits, '.', '_', '+' and '-'")
     return name
@@ -121,7 +121,7 @@ def _is_file_path(path: str) -> bool:
 
 
 def check_record(record: Record, where: str) -> None:
-    """Raise ZooError where a record's names, paths or hashes are not what they must be."""
+    """Raise ZooError if a name, a path, a size or a hash of the record is not allowed."""
     check_name(record.name)
     if not record.files:
         raise ZooError(f"{where}: {record.name} has no files")
@@ -141,7 +141,7 @@ def check_record(record: Record, where: str) -> None:
 
 
 def _above(path: str) -> Iterator[str]:
-    """The folders above a path."""
+    """Yield the folders above a path."""
     at = path.rfind("/")
     while at > 0:
         yield path[:at]

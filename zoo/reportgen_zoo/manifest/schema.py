@@ -1,7 +1,7 @@
-"""JSON values to frozen dataclasses and back: the dataclass is the schema, and what does not fit is named.
+"""Turn JSON values into frozen dataclasses and back. The dataclass is the schema.
 
-Manifests and presets are data that strangers write. A key that the dataclass lacks, a value of another type or a
-missing one is an error that says where it stands; nothing is guessed.
+Strangers write manifests and presets. An unknown key, a value of another type and a missing value are errors that name
+the place of the fault. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class DataFormatError(ReportgenError):
 
 
 class _Misfit(Exception):
-    """What is wrong with a value, and where below the value that was given: the last step first."""
+    """A value of the wrong form. `steps` lead to it from the outermost value; the last step comes first."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.steps: list[str] = []
 
 
-def build(kind: type[T], value: object, where: str) -> T:
-    """The dataclass `kind` from a JSON object; `where` begins every error message."""
+def from_json(kind: type[T], value: object, where: str) -> T:
+    """Return the dataclass `kind` of a JSON object. Raises DataFormatError, which begins with `where`."""
     try:
         return cast(T, _maker(cast(Any, kind))(value))
     except _Misfit as e:
@@ -49,7 +49,7 @@ def build(kind: type[T], value: object, where: str) -> T:
 
 @functools.cache
 def _maker(kind: Any) -> Callable[[Any], Any]:
-    """What makes a `kind` of a value. Made once a kind: a manifest has tens of thousands of files."""
+    """Return the function from a JSON value to `kind`. It is cached: a manifest has tens of thousands of files."""
     if kind is Any:
         return lambda value: value
     if kind in _SCALARS:
@@ -86,14 +86,14 @@ def _list_maker(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def make_list(value: Any) -> Any:
         if not isinstance(value, list):
             raise _Misfit(f"wants a list, has {_short(value)}")
-        made = []
+        items = []
         try:
             for item in value:
-                made.append(make(item))
+                items.append(make(item))
         except _Misfit as e:
-            e.steps.append(f"[{len(made)}]")
+            e.steps.append(f"[{len(items)}]")
             raise
-        return tuple(made)
+        return tuple(items)
 
     return make_list
 
@@ -102,15 +102,15 @@ def _mapping_maker(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def make_mapping(value: Any) -> Any:
         if not isinstance(value, dict):
             raise _Misfit(f"wants an object, has {_short(value)}")
-        made = {}
+        values = {}
         key = ""
         try:
             for key, item in value.items():
-                made[key] = make(item)
+                values[key] = make(item)
         except _Misfit as e:
             e.steps.append(f".{key[:40]}")
             raise
-        return made
+        return values
 
     return make_mapping
 
@@ -122,20 +122,20 @@ def _object_maker(kind: Any) -> Callable[[Any], Any]:
     def make(value: Any) -> Any:
         if not isinstance(value, dict):
             raise _Misfit(f"wants an object, has {_short(value)}")
-        made = {}
+        fields = {}
         name = ""
         try:
             for name, item in value.items():
-                made[name] = makers[name](item)
+                fields[name] = makers[name](item)
         except KeyError:
             raise _Misfit(f"has no {name[:40]!r}; {did_you_mean(name[:40], makers)}") from None
         except _Misfit as e:
             e.steps.append(f".{name}")
             raise
         for name in needed:
-            if name not in made:
+            if name not in fields:
                 raise _Misfit(f"lacks {name!r}")
-        return kind(**made)
+        return kind(**fields)
 
     return make
 
@@ -159,7 +159,7 @@ def _short(value: object) -> str:
 
 
 def parse(text: str | bytes, where: str) -> Any:
-    """JSON text to values; NaN and infinities are no JSON."""
+    """Return the value of a JSON text. Raises DataFormatError, also for NaN and infinities."""
     try:
         return json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as e:
@@ -171,7 +171,7 @@ def _no_number(text: str) -> float:
 
 
 def plain(value: Any) -> Any:
-    """A dataclass as JSON values, fields that have their default left out."""
+    """Return a dataclass as JSON values, without the fields that have their default."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(v) for f in dataclasses.fields(value) if (v := getattr(value, f.name)) != _default(f)}
     if isinstance(value, tuple | list):
@@ -188,18 +188,18 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def schema(kind: Any) -> dict[str, Any]:
-    """The JSON Schema of what `build(kind, ...)` takes."""
+    """Return the JSON Schema of the values that `from_json(kind, ...)` accepts."""
     if kind is Any:
         return {}
     if kind in _SCALARS:
         return {"type": _SCALARS[kind][1]}
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = _hints(kind)
-        said = {f.name: f.metadata.get("schema", {}) for f in dataclasses.fields(kind)}
+        extra = {f.name: f.metadata.get("schema", {}) for f in dataclasses.fields(kind)}
         return {
             "type": "object",
             "description": (kind.__doc__ or "").strip(),
-            "properties": {name: schema(hint) | said[name] for name, hint in hints.items()},
+            "properties": {name: schema(hint) | extra[name] for name, hint in hints.items()},
             "required": [f.name for f in dataclasses.fields(kind) if _required(f)],
             "additionalProperties": False,
         }

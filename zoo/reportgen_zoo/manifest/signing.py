@@ -1,7 +1,7 @@
-"""Signed manifests: Ed25519 over the manifest's bytes, in `manifest.json.sig` beside it.
+"""Signed manifests: an Ed25519 signature of the manifest's bytes, in the file `manifest.json.sig` next to it.
 
-A manifest holds the hashes of all files, so that its signature stands for them too. Who pins a key for a manifest in
-the settings reads that manifest only with a good signature. The arithmetic is that of the package `cryptography`.
+A manifest has the hashes of all files, so its signature covers them too. If the settings pin a key for a manifest, that
+manifest is read only with a valid signature. The package `cryptography` computes signatures.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Any
 from .records import ZooError
 
 SUFFIX = ".sig"
-SIZE = 256  # bytes of a signature file at most
+SIZE = 256  # largest signature file, in bytes
 
 
 def sign(data: bytes, key_file: Path) -> tuple[str, str]:
-    """The signature of `data` and the public key, with a private key in PEM that has no passphrase."""
+    """Return the signature of `data` and the public key. The private key is PEM without a passphrase."""
     key = _private(key_file)
     return base64.b64encode(key.sign(data)).decode() + "\n", public_key(key_file)
 
 
 def public_key(key_file: Path) -> str:
-    """What one pins: ed25519:BASE64."""
+    """Return the public key in the form that a user pins: ed25519:BASE64."""
     raw: bytes = _private(key_file).public_key().public_bytes_raw()
     return "ed25519:" + base64.b64encode(raw).decode()
 
 
-def check(data: bytes, signature: bytes, key: str, where: str) -> None:
+def check_signature(data: bytes, signature: bytes, key: str, where: str) -> None:
     """Raise ZooError unless `signature` is that of `data` by the owner of `key`."""
     kinds = _library()
     kind, _, text = key.partition(":")
@@ -59,7 +59,7 @@ MAKE_ONE = "openssl genpkey -algorithm ed25519 -out key.pem makes one"
 
 
 class _Library:
-    """The parts of `cryptography` that are used; it is an extra."""
+    """The parts of `cryptography` that signatures need. The package is an extra."""
 
     def __init__(self) -> None:
         import importlib

@@ -1,15 +1,15 @@
-"""Copies the weights of legacy checkpoints into a model, through a map of names. Reads tensors, runs no code.
+"""Copy the weights of legacy checkpoints into a model by a table of names. Only tensors are read; no code is run.
 
     timm, torchvision   an encoder's state dict; the encoder itself reads it, as with its option `pretrained`
     r2gen               {'state_dict': ...} of R2Gen (arXiv:2010.16056): `visual_extractor.model.N` is a torchvision
                         ResNet without names. Its memory-driven transformer is none of our decoders, and is left out.
     coattention-2018    {'extractor': ..., 'mlc': ..., 'sentence_model': ..., 'word_model': ...} of the public
                         re-implementation of Jing et al. (arXiv:1711.08195). Its layers carry batch norms and biases
-                        that the paper's equations, and so our hier-lstm, have not; what is the same layer is taken.
-                        The result is a start for training and no copy of that model.
+                        that are not in the paper's equations, nor in our hier-lstm. Only the layers that both have are
+                        copied. The result is a start for training and no copy of that model.
 
-Words and tags are rows by id in such a file, and their names are in another file: given in order as a JSON list, rows
-go to the same names in the model; without it they are left out.
+Such a file has words and tags as rows by id. Their names, a JSON list in the order of the ids, are in another file: the
+rows are copied to the same names in the model. Without that file the rows are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from reportgen_core.files.digests import sha256_file
 
 from ..manifest.records import ZooError
-from ..manifest.schema import build, parse
+from ..manifest.schema import from_json, parse
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 RESNET = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}  # a Sequential's order
 UNNAMED = ("r2gen", "coattention-2018")  # formats in which a ResNet is such a Sequential
-WORDS, TAGS = "words", "tags"  # what a tensor's rows are
+WORDS, TAGS = "words", "tags"  # what a tensor has a row for
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Tensors whose names match `pattern` go to `target`; "encoder:NAME" is a name of timm's."""
+    """Tensors whose names match `pattern` are copied to `target`; "encoder:NAME" is a name in timm."""
 
     pattern: str
     target: str
@@ -70,7 +70,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Names of tensors: those of the model that were filled or kept, and those of the file that were not used."""
+    """Names of tensors: the model's that were filled, the model's that were kept, and the file's that were not used."""
 
     filled: tuple[str, ...]
     kept: tuple[str, ...]
@@ -113,13 +113,13 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
-        found = torch.load(file, map_location="cpu", weights_only=True)
+        content = torch.load(file, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as e:
         why = str(e).splitlines()[0].split(". ")[0] if str(e) else type(e).__name__
         raise ZooError(f"{file}: {why}; only tensors in plain containers are read") from e
-    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
-        found = found["state_dict"]
-    return {re.sub(r"(^|\.)module\.", r"\1", name): tensor for name, tensor in _flat(found, "")}
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    return {re.sub(r"(^|\.)module\.", r"\1", name): tensor for name, tensor in _flat(content, "")}
 
 
 def _flat(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Tensor]]:
@@ -158,13 +158,13 @@ def _fill_encoder(model: Model, state: Mapping[str, Tensor], file: Path) -> set[
 
     from reportgen_core.registries import encoders
 
-    recipe = model.encoder.part_config
-    options = {k: v for k, v in recipe["options"].items() if k != "pretrained"}
+    part = model.encoder.part_config
+    options = {k: v for k, v in part["options"].items() if k != "pretrained"}
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / file.with_suffix(".safetensors").name
         save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, plain)
-        made = encoders.create(recipe["name"], pretrained=str(plain), **options)
-        model.encoder.load_state_dict(made.state_dict())
+        encoder = encoders.create(part["name"], pretrained=str(plain), **options)
+        model.encoder.load_state_dict(encoder.state_dict())
     return {f"encoder.{name}" for name in model.encoder.state_dict()}
 
 
@@ -185,11 +185,11 @@ def _fill_head(
             if len(names[rows]) != len(tensor):
                 raise ZooError(f"{source} has {len(tensor)} rows, but {len(names[rows])} {rows} are named")
             pairs = [(i, names[rows].index(n)) for i, n in enumerate(ours[rows]) if n in names[rows]]
-            here, there = [i for i, _ in pairs], [j for _, j in pairs]
+            targets, sources = [i for i, _ in pairs], [j for _, j in pairs]
             if not pairs or tensor.shape[1:] != place.shape[1:]:
                 continue
             with torch.no_grad():
-                place[here] = tensor[there].to(place.dtype)
+                place[targets] = tensor[sources].to(place.dtype)
         elif tensor.shape != place.shape:
             raise ZooError(f"{source} is {tuple(tensor.shape)}, but {target} of the model is {tuple(place.shape)}")
         else:
@@ -202,4 +202,4 @@ def _fill_head(
 
 def _names(file: Path | None) -> tuple[str, ...]:
     """Return names in the order of their ids; () without a file."""
-    return () if file is None else build(tuple[str, ...], parse(file.read_bytes(), str(file)), str(file))
+    return () if file is None else from_json(tuple[str, ...], parse(file.read_bytes(), str(file)), str(file))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from reportgen_core.scoring.baselines import CONSTANT, NEAREST
 from reportgen_core.scoring.score_tables import headlines
 from reportgen_core.scoring.scorecard import System
+from reportgen_core.types import ScoreLine
 
 from ..manifest.records import Scores, TrainingFacts, ZooError
 from ..manifest.schema import plain
@@ -62,23 +63,24 @@ def _data(request: ReproductionRequest) -> str:
 
 def _scores(record: Reproduction) -> Scores:
     ours, baselines = record.systems[0], {s.name: s for s in record.systems[1:]}
-    kept = [line for line in headlines(ours.lines) if line.higher_is_better is not None]
+    shown = [line for line in headlines(ours.lines) if line.higher_is_better is not None]
     card = record.card
     return Scores(
         f"{record.request.data}, {' + '.join(card.sections)}, split {card.split} {card.split_hash[:16]}",
         card.protocol,
         card.n,
-        {line.name: round(line.value, 4) for line in kept},
-        _values(baselines.get(CONSTANT), kept),
+        {line.name: round(line.value, 4) for line in shown},
+        _values(baselines.get(CONSTANT), shown),
         {
             line.name: (round(line.low, 4), round(line.high, 4))
-            for line in kept
+            for line in shown
             if line.low is not None and line.high is not None
         },
-        _values(baselines.get(NEAREST), kept),
+        _values(baselines.get(NEAREST), shown),
     )
 
 
-def _values(system: System | None, kept: Any) -> Mapping[str, float]:
-    lines = [] if system is None else [found for line in kept if (found := system.line(line.name)) is not None]
+def _values(system: System | None, shown: Sequence[ScoreLine]) -> Mapping[str, float]:
+    """Return the scores that a baseline has for these lines; {} without the baseline."""
+    lines = [] if system is None else [own for line in shown if (own := system.line(line.name)) is not None]
     return {line.name: round(line.value, 4) for line in lines}

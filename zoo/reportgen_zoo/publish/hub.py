@@ -1,10 +1,11 @@
-"""Pushes a model to a repository of the Hugging Face hub, in the layout of a zoo folder.
+"""Push a model to a repository of the Hugging Face hub, in the layout of a zoo folder.
 
-    manifest.json, manifest.json.sig      as `hf://owner/repo` in the settings' list of manifests
+    manifest.json, manifest.json.sig      read if the settings name `hf://owner/repo` as a manifest
     models/NAME/...                       config.json, model.safetensors and the rest
     cards/NAME.md
 
-All files of a push are one commit: nobody sees a manifest without its models. Needs a token that may write.
+All files of a push are one commit, so the manifest never names a model that is not there. A push needs a token with
+the right to write.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ def push_to_hub(folder: Path, record: Record, place: str, key: Path | None = Non
     api = HfApi(endpoint=hub(), token=hub_token())
     try:
         api.create_repo(repo, exist_ok=True)
-        known = _read_file(place, "manifest.json")
+        manifest = _read_file(place, "manifest.json")
         check_signed(_read_file(place, "manifest.json" + signing.SUFFIX) is not None, key, place)
-        models = read_manifest(known, place).models if known is not None else ()
+        models = read_manifest(manifest, place).models if manifest is not None else ()
         text = add_to_manifest(models, record, place).encode()
         files: dict[str, Path | bytes] = {f"models/{record.name}/{f.path}": folder / f.path for f in record.files}
         files |= {f"cards/{record.name}.md": card(record).encode(), "manifest.json": text}
         if key is not None:
             files["manifest.json" + signing.SUFFIX] = signing.sign(text, key)[0].encode()
-        adds = [CommitOperationAdd(inside + path, what) for path, what in files.items()]
+        adds = [CommitOperationAdd(inside + path, content) for path, content in files.items()]
         commit = api.create_commit(repo, adds, commit_message=f"Add {record.name}", revision=branch)
     except (HTTPError, ValueError, *NETWORK_ERRORS) as e:
         raise ZooError(f"{place}: {str(e).splitlines()[0]}; HF_TOKEN has to be a token that may write there") from e

@@ -1,4 +1,4 @@
-"""Copies models with their records into a zoo folder, for a place without a network or to serve them there."""
+"""Copy models with their records into a zoo folder, for a place without a network or for a server."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from .push import push
 def mirror(
     records: Iterable[Record], zoo: Path, progress: fetch.Progress = fetch.quiet, key: Path | None = None
 ) -> Iterator[tuple[Record, Path]]:
-    """Pull each model and copy it into `zoo`. Yield the records; their sources on the network follow the copy."""
+    """Pull each model and copy it into `zoo`. Yield the new record and the folder of each copy.
+
+    The new record has the copy as its first source, then the sources on the network.
+    """
     for record in records:
         terms.require(record)
         folder = fetch.pull(record, progress)
-        far = tuple(s for s in record.sources if not is_local(s))
-        copied = replace(record, sources=(f"models/{record.name}", *far))
+        remote = tuple(s for s in record.sources if not is_local(s))
+        copied = replace(record, sources=(f"models/{record.name}", *remote))
         yield copied, push(folder, copied, zoo, key)

@@ -1,7 +1,7 @@
-"""Packs a trained model into a zoo folder: `manifest.json` and the files under `models/NAME`, for any static server.
+"""Pack a trained model into a zoo folder: `manifest.json` and the files under `models/NAME`, for any static server.
 
-The record's source is relative to the manifest, so that the folder works in any place, behind any address, and inside a
-package. A name in the manifest never gets other bytes.
+The source in the record is relative to the manifest, so the folder works in any place, at any address, and inside a
+package. The files of a name in the manifest never change.
 """
 
 from __future__ import annotations
@@ -19,19 +19,12 @@ from reportgen_core.files.digests import sha256_file
 from ..manifest import signing
 from ..manifest.cards import card
 from ..manifest.records import FORMAT, Manifest, Probe, Record, ZooError, check_record
-from ..manifest.schema import build, parse, plain
+from ..manifest.schema import from_json, parse, plain
 from ..pull.catalogue import read_manifest
 from ..pull.verify import files_of, probe
 
-READ_FROM_FOLDER = (
-    "files",
-    "sources",
-    "parts",
-    "image",
-    "vocabulary_sha256",
-    "requires",
-    "probe",
-)  # fields of a record
+# Fields of a record that are read from the model folder; `facts` may not have them.
+READ_FROM_FOLDER = ("files", "sources", "parts", "image", "vocabulary_sha256", "requires", "probe")
 
 
 def make_record(folder: Path, name: str, facts: Mapping[str, Any], seed: int | None = 0) -> Record:
@@ -45,17 +38,17 @@ def make_record(folder: Path, name: str, facts: Mapping[str, Any], seed: int | N
             raise ZooError(f"the facts of {name} give {key!r}, which is read off the folder")
     config = parse((folder / "config.json").read_bytes(), str(folder / "config.json"))
     parts = {kind: config[kind]["name"] for kind in ("encoder", "decoder", "retriever") if kind in config}
-    needed = sorted({config[kind].get("plugin", "") for kind in parts} - {"", "reportgen"})
+    plugins = sorted({config[kind].get("plugin", "") for kind in parts} - {"", "reportgen"})
     fields = {
         "files": [plain(f) for f in files_of(folder)],
         "sources": [f"models/{name}"],
         "parts": parts,
         "image": config["image"],
         "vocabulary_sha256": config.get("vocabulary_sha256", ""),
-        "requires": needed,
+        "requires": plugins,
         "probe": None if seed is None else plain(Probe(seed, probe(folder, seed))),
     }
-    record = build(Record, {"name": name, **facts, **fields}, f"record of {name}")
+    record = from_json(Record, {"name": name, **facts, **fields}, f"record of {name}")
     check_record(record, f"record of {name}")
     return record
 
@@ -69,8 +62,8 @@ def push(folder: Path, record: Record, zoo: Path, key: Path | None = None) -> Pa
     at = zoo / "manifest.json"
     signature = at.with_name(at.name + signing.SUFFIX)
     check_signed(signature.exists(), key, str(zoo))
-    known = read_manifest(at.read_bytes(), str(at)).models if at.exists() else ()
-    text = add_to_manifest(known, record, str(at)).encode()
+    listed = read_manifest(at.read_bytes(), str(at)).models if at.exists() else ()
+    text = add_to_manifest(listed, record, str(at)).encode()
     signed = signing.sign(text, key)[0] if key is not None else None
     target = zoo / "models" / record.name
     if target.resolve() != folder.resolve():
@@ -89,28 +82,29 @@ def check_signed(signed: bool, key: Path | None, where: str) -> None:
         raise ZooError(f"{where} is signed; a push that changes its manifest needs --sign KEY")
 
 
-def add_to_manifest(known: Sequence[Record], record: Record, where: str) -> str:
+def add_to_manifest(listed: Sequence[Record], record: Record, where: str) -> str:
     """Return the text of a manifest with one more record. Raises ZooError if it has the name with other bytes."""
-    for other in known:
+    for other in listed:
         if other.name == record.name and other.digest != record.digest:
             raise ZooError(f"{record.name} is in {where} with other bytes; a new version is a new name")
-    models = sorted([r for r in known if r.name != record.name] + [record], key=lambda r: r.name)
+    models = sorted([r for r in listed if r.name != record.name] + [record], key=lambda r: r.name)
     return json.dumps(plain(Manifest(FORMAT, tuple(models))), indent=1, ensure_ascii=False) + "\n"
 
 
 def _copy(folder: Path, record: Record, target: Path) -> None:
+    """Copy the files of a record to `target`, whole or not at all. Raises ZooError if a file is not the record's."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
     try:
         for file in record.files:
-            copy = beside / file.path
+            copy = temporary / file.path
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / file.path, copy)
             if sha256_file(copy) != file.sha256:
                 raise ZooError(f"{folder / file.path} is not what its record says; rg zoo verify {record.name}")
-        beside.chmod(0o755)  # mkdtemp's are private
-        if target.exists():  # the same bytes, or what an earlier push left half done
+        temporary.chmod(0o755)  # mkdtemp makes private folders
+        if target.exists():  # the same bytes, or the remains of an interrupted push
             shutil.rmtree(target)
-        beside.rename(target)
+        temporary.rename(target)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,9 +1,9 @@
-"""Where fetched models lie.
+"""The folders of fetched models.
 
-$REPORTGEN_CACHE or ~/.cache/reportgen/models/NAME/             a whole model
-                                      models/.partial/NAME-…/  one that is being fetched
+$REPORTGEN_CACHE or ~/.cache/reportgen/models/NAME/             one complete model
+                                      models/.partial/NAME-…/  a model that is being fetched
                                       models/.locks/NAME.lock
-                           manifests/                       manifests of the network, for the day without one
+                           manifests/                       manifests of the network, for offline use
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..manifest.records import Record, check_name
 
 
 def folder() -> Path:
-    """The cache of this user: $REPORTGEN_CACHE, else reportgen in $XDG_CACHE_HOME, else ~/.cache/reportgen."""
+    """Return the cache of this user: $REPORTGEN_CACHE, else reportgen in $XDG_CACHE_HOME, else ~/.cache/reportgen."""
     if named := os.environ.get("REPORTGEN_CACHE"):
         return Path(named).expanduser()
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))  # the XDG rule: one that is not absolute is ignored
@@ -25,24 +25,25 @@ def folder() -> Path:
 
 
 def model_folder(name: str) -> Path:
-    """Where the whole model `name` lies once it is fetched."""
+    """Return the folder of the model `name` after it was fetched."""
     return folder() / "models" / check_name(name)
 
 
 def partial_folder(record: Record) -> Path:
-    """Where the files of a model gather until all are there; its name changes with the bytes."""
+    """Return the folder of an incomplete download; its name depends on the record's hashes."""
     return folder() / "models" / ".partial" / f"{check_name(record.name)}-{record.digest[:16]}"
 
 
 def lock_file(name: str) -> Path:
+    """Return the lock of the model `name`."""
     return folder() / "models" / ".locks" / f"{check_name(name)}.lock"
 
 
 def manifest_file(place: str) -> Path:
-    """Where what was read from a place on the network is kept."""
+    """Return the local copy of a manifest of the network."""
     return folder() / "manifests" / f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.json"
 
 
 def offline() -> bool:
-    """Whether to use only what is on this machine: $REPORTGEN_OFFLINE, else the settings."""
+    """Return whether only files on this machine may be used: $REPORTGEN_OFFLINE, else the settings."""
     return settings.offline()

@@ -1,8 +1,9 @@
-"""Fetches a model: from the first source that has the right bytes, resumed where it broke off, whole or not at all.
+"""Fetch a model from the first source that has the right bytes.
 
-Files gather in a partial folder whose name depends on their hashes. Each is hashed while it streams and gets its name
-when the hash is right; the folder is renamed to the model's when all are there. Whoever is killed leaves a partial
-folder that the next pull goes on with. A lock a model keeps two pulls apart.
+The files are downloaded into a partial folder, whose name depends on their hashes. Each file is hashed while it is
+downloaded, and gets its final name when the hash is right. When all files are complete, the folder gets the model's
+name. A pull that was interrupted leaves a partial folder, and the next pull continues there. Each model has a lock, so
+that two pulls of it do not write at the same time.
 """
 
 from __future__ import annotations
@@ -27,24 +28,24 @@ from . import cache
 from .sources import NETWORK_ERRORS, Readable, is_local, local_folder, opened
 
 CHUNK = 1 << 20
-PARALLEL = 4  # files at once
-TRIES = 4  # of a source on the network, a file, that bring nothing
-BACKOFF = 0.5  # seconds before the second try; doubles
+PARALLEL = 4  # files at the same time
+TRIES = 4  # tries without progress for each file and source on the network
+BACKOFF = 0.5  # seconds before the second try; doubles with each try
 
 
 Progress = Callable[[str, int, int], None]  # file, bytes so far, bytes of the file
 
 
 def quiet(file: str, done: int, total: int) -> None:
-    """A progress that says nothing."""
+    """Report no progress."""
 
 
 class Stopped(Exception):
-    """Another file of the same pull has failed; this one need not be fetched."""
+    """Another file of the same pull has failed, so this file is not fetched."""
 
 
 def packaged(record: Record) -> Path | None:
-    """The folder of a model that ships inside an installed package."""
+    """Return the folder of a model inside an installed package; None if there is none."""
     for source in record.sources:
         if source.startswith("package:"):
             folder = local_folder(source)
@@ -54,7 +55,7 @@ def packaged(record: Record) -> Path | None:
 
 
 def present(record: Record) -> Path | None:
-    """The folder of a model that is on this machine, whole."""
+    """Return the folder of a model that is complete on this machine; None if there is none."""
     at = cache.model_folder(record.name)
     if at.is_dir() and all((at / f.path).is_file() for f in record.files):
         return at
@@ -62,7 +63,7 @@ def present(record: Record) -> Path | None:
 
 
 def present_names(models: Models) -> set[str]:
-    """The names of those that are on this machine. Looks into the cache once, however many there are."""
+    """Return the names of the models on this machine. The cache folder is listed once."""
     try:
         cached = set(os.listdir(cache.folder() / "models"))
     except OSError:
@@ -71,7 +72,10 @@ def present_names(models: Models) -> set[str]:
 
 
 def pull(record: Record, progress: Progress = quiet) -> Path:
-    """The folder of a model, fetched where need be. Raises ZooError naming every source that failed."""
+    """Return the folder of a model, after fetching it if necessary.
+
+    Raises ZooError, which names every failed source.
+    """
     if (at := present(record)) is not None:
         return at
     from filelock import FileLock
@@ -88,20 +92,19 @@ def pull(record: Record, progress: Progress = quiet) -> Path:
 def _gather(record: Record, progress: Progress) -> Path:
     partial, final = cache.partial_folder(record), cache.model_folder(record.name)
     partial.mkdir(parents=True, exist_ok=True)
-    wanted = [f for f in record.files if not _whole(partial / f.path, f)]
-    have = sum(_size(_part(partial / f.path)) for f in wanted)
-    left = sum(f.bytes for f in wanted) - have
+    missing = [f for f in record.files if not _whole(partial / f.path, f)]
+    left = sum(f.bytes - _size(_part(partial / f.path)) for f in missing)
     if shutil.disk_usage(partial).free < left:
         raise ZooError(f"{record.name} needs {left / 2**20:.0f} MiB more than are free in {cache.folder()}")
-    _fetch_all(record, wanted, partial, progress)
-    if final.exists():  # a folder that lacks files, or somebody's own: keep it, out of the way
+    _fetch_all(record, missing, partial, progress)
+    if final.exists():  # an incomplete folder, or a folder of the user: rename it, delete nothing
         final.rename(final.with_name(f".replaced-{record.name}-{time.time_ns()}"))
     partial.rename(final)
     return final
 
 
 def _whole(path: Path, file: File) -> bool:
-    """Whether a file of a partial folder is what a pull left there: a name is given only to right bytes."""
+    """Return whether a file of a partial folder is complete. Only checked files have their final name."""
     return path.is_file() and not path.is_symlink() and _size(path) == file.bytes
 
 
@@ -110,7 +113,7 @@ def _size(path: Path) -> int:
 
 
 def _fetch_all(record: Record, files: Sequence[File], partial: Path, progress: Progress) -> None:
-    """Fetch files beside each other, large ones first; the first failure stops the others and is raised."""
+    """Fetch several files at the same time, large files first. The first failure stops the others and is raised."""
     stop = threading.Event()
 
     def one(file: File) -> None:
@@ -125,7 +128,7 @@ def _fetch_all(record: Record, files: Sequence[File], partial: Path, progress: P
         try:
             running = [pool.submit(one, file) for file in in_order]
             wait(running)
-        except BaseException:  # Ctrl-C: let the threads end at their next chunk
+        except BaseException:  # Ctrl-C: the threads end at their next chunk
             stop.set()
             raise
     problems = [e for e in (f.exception() for f in running) if e is not None]
@@ -134,16 +137,19 @@ def _fetch_all(record: Record, files: Sequence[File], partial: Path, progress: P
 
 
 def sources(record: Record) -> tuple[str, ...]:
-    """Where to look, in order: the user's mirror, then the record's own sources; offline, only what is here."""
+    """Return the sources in their order: the user's mirror, then those of the record; offline, only local ones."""
     mirror = settings.mirror()
-    all_of_them = (*([f"{mirror}/{record.name}"] if mirror else []), *record.sources)
-    return tuple(s for s in all_of_them if is_local(s)) if cache.offline() else all_of_them
+    every = (*([f"{mirror}/{record.name}"] if mirror else []), *record.sources)
+    return tuple(s for s in every if is_local(s)) if cache.offline() else every
 
 
 def fetch_file(
     record: Record, file: File, target: Path, progress: Progress = quiet, stop: threading.Event | None = None
 ) -> None:
-    """Fetch one file to `target`, which appears only with the right bytes. Raises Stopped once `stop` is set."""
+    """Fetch one file to `target`, which gets its name only after its sha256 was checked.
+
+    Raises ZooError, which names every failed source, and Stopped after `stop` was set.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     stop = stop or threading.Event()
     problems = []
@@ -158,7 +164,7 @@ def fetch_file(
 
 
 def _from(source: str, file: File, target: Path, progress: Progress, stop: threading.Event) -> str | None:
-    """Fetch a file from one source, with retries as long as they get on. None, or what was wrong."""
+    """Fetch a file from one source, with retries while bytes arrive. Return the problem; None if it was fetched."""
     part, failed, problem = _part(target), 0, ""
     while failed < (1 if is_local(source) else TRIES):
         before = _size(part)
@@ -167,28 +173,28 @@ def _from(source: str, file: File, target: Path, progress: Progress, stop: threa
             os.replace(part, target)
             return None
         except ZooError as e:
-            part.unlink(missing_ok=True)  # wrong bytes are of no use
+            part.unlink(missing_ok=True)  # wrong bytes cannot be continued
             problem = str(e)
         except NETWORK_ERRORS as e:
             if _is_ours(e, part):
                 raise
             problem = str(e)
             code = getattr(e, "code", 500)
-            if code == 416:  # it has no such byte, so what is here is of another file
+            if code == 416:  # the source has no such byte, so the partial file is of another file
                 part.unlink(missing_ok=True)
                 problem = f"{file.path} is shorter than the {file.bytes} bytes of the record"
             if code in (401, 403, 404, 410):
                 return problem + (f"; set HF_TOKEN where {source} is private" if source.startswith("hf:") else "")
-        failed = 1 if _size(part) >= before + CHUNK else failed + 1  # a bad line that gets on is no failure
+        failed = 1 if _size(part) >= before + CHUNK else failed + 1  # a slow connection with progress is no failure
         if failed < TRIES and not is_local(source) and stop.wait(BACKOFF * 2 ** (failed - 1)):
             raise Stopped
     return problem
 
 
 def _ahead(stream: Readable, most: int) -> Generator[memoryview, None, None]:
-    """The chunks of a stream, `most` bytes at most; a thread reads the next one while one is hashed and written.
+    """Yield the chunks of a stream, at most `most` bytes. A thread reads the next chunk while the caller uses one.
 
-    Two buffers take turns. A chunk is valid until the next.
+    There are two buffers, used in turns: a chunk is valid until the next one.
     """
     buffers = [memoryview(bytearray(CHUNK)) for _ in range(2)]
     with ThreadPoolExecutor(1, thread_name_prefix="read") as thread:
@@ -206,29 +212,29 @@ def _part(target: Path) -> Path:
 
 
 def _is_ours(error: BaseException, part: Path) -> bool:
-    """Whether an error is about the cache, not about the source: another source would not help."""
+    """Return whether an error comes from the cache and not from the source, so that another source cannot help."""
     return isinstance(error, OSError) and (error.filename == str(part) or error.errno == errno.ENOSPC)
 
 
 def _stream(source: str, file: File, part: Path, progress: Progress, stop: threading.Event) -> None:
-    """Append to `part` what it lacks; raises ZooError unless it is then the file."""
-    if part.is_symlink():  # not ours: writing would go where it points
+    """Append the missing bytes to `part`. Raises ZooError if it is then not the file."""
+    if part.is_symlink():  # not ours: never write to its target
         part.unlink()
     start = _size(part)
-    if start >= file.bytes:  # nothing to ask for; whoever broke off here had no time to look at the hash
+    if start >= file.bytes:  # complete; the earlier pull ended before it checked the hash
         if part.exists() and start == file.bytes and sha256_file(part) == file.sha256:
             return
         part.unlink(missing_ok=True)
         start = 0
     hashed = hashlib.sha256()
-    with opened(source, file.path, start) as found, part.open("r+b" if start else "wb") as out:
-        if found.start:
-            while had := out.read(CHUNK):
-                hashed.update(had)
-        if found.start < start:  # it cannot go on; ext4 writes a truncated file to the disk as it is closed
-            out.truncate(found.start)
-        done = found.start
-        with closing(_ahead(found.stream, file.bytes - done + 1)) as chunks:
+    with opened(source, file.path, start) as remote, part.open("r+b" if start else "wb") as out:
+        if remote.start:
+            while earlier := out.read(CHUNK):
+                hashed.update(earlier)
+        if remote.start < start:  # it sends the whole file; truncate only now: ext4 writes a truncated file when closed
+            out.truncate(remote.start)
+        done = remote.start
+        with closing(_ahead(remote.stream, file.bytes - done + 1)) as chunks:
             for chunk in chunks:
                 done += len(chunk)
                 if done > file.bytes:
@@ -240,7 +246,9 @@ def _stream(source: str, file: File, part: Path, progress: Progress, stop: threa
                     raise Stopped
     if done < file.bytes:
         raise OSError(f"ended after {done} of {file.bytes} bytes")
-    if hashed.hexdigest() != file.sha256 and found.start:  # the parts are of two files: once more, from the start
+    if (
+        hashed.hexdigest() != file.sha256 and remote.start
+    ):  # the two parts are of different files: fetch all of it again
         part.unlink()
         return _stream(source, file, part, progress, stop)
     if hashed.hexdigest() != file.sha256:

@@ -1,4 +1,4 @@
-"""What a pull says on stderr, and the pull on demand of `load(NAME)`: it says so."""
+"""The progress of a pull on stderr, and the pull that `load(NAME)` makes if the model is missing."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from ..manifest.records import Record
 from . import cache, fetch, terms
 
 
-def on_demand(record: Record) -> Path:
-    """The folder of a model; where it has to be fetched, stderr tells what and where to. Raises ZooError."""
+def pull_if_missing(record: Record) -> Path:
+    """Return the folder of a model, after pulling it if necessary and saying so on stderr. Raises ZooError."""
     terms.require(record)
     if (at := fetch.present(record)) is not None:
         return at
     print(f"pulling {record.name}, {record.bytes / 2**20:.1f} MiB, into {cache.folder()}", file=sys.stderr)
-    return fetch.pull(record, Bar(record))
+    return fetch.pull(record, ProgressBar(record))
 
 
-class Bar:
-    """Progress on stderr: a line that moves on a terminal, a line a file elsewhere. Files come beside each other."""
+class ProgressBar:
+    """Progress on stderr: one line that is updated on a terminal, else one line for each file.
+
+    Several threads call it, one for each file.
+    """
 
     def __init__(self, record: Record) -> None:
         self.record, self.last, self.lock = record, 0.0, threading.Lock()

@@ -1,8 +1,8 @@
-"""Opens a file of a model at a source: a folder named by `https://`, `hf://`, `file://`, `package:` or a plain path.
+"""Open a file of a model at a source. A source is a folder: `https://`, `hf://`, `file://`, `package:` or a plain path.
 
 `hf://owner/repo@revision/folder` is a place in a repository of the Hugging Face hub, read at its resolve address
-($HF_ENDPOINT, $HF_TOKEN). The token goes to the hub alone, never to the host that the hub redirects to. http is taken
-too: the hashes are in the record.
+($HF_ENDPOINT, $HF_TOKEN). The token is sent to the hub only, never to a host that the hub redirects to. http is
+accepted too: the record has the hashes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ..manifest.records import ZooError
 
-TIMEOUT = 30.0  # seconds without a byte
+TIMEOUT = 30.0  # largest time without a byte, in seconds
 
 _PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _REPOSITORY = re.compile(rf"hf://({_PLAIN}/{_PLAIN})(?:@([A-Za-z0-9][A-Za-z0-9._%-]*))?(?:/([A-Za-z0-9._/+-]+?))?/?")
@@ -33,24 +33,24 @@ class Readable(Protocol):
     """A stream of bytes that fills a buffer."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill the buffer, or what the stream still has of it; how many bytes that is."""
+        """Fill the buffer from its start. Return the number of bytes read, 0 at the end of the stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A stream of a file's bytes from `start` on; `start` is 0 where the source cannot begin in the middle."""
+    """A stream of a file's bytes from byte `start` on; `start` is 0 if the source cannot begin in the middle."""
 
     stream: Readable
     start: int
 
 
 def is_local(source: str) -> bool:
-    """Whether a source needs no network."""
+    """Return whether a source needs no network."""
     return urlsplit(source).scheme not in ("http", "https", "hf")
 
 
 def local_folder(source: str) -> Path | None:
-    """The folder on this machine that a source is, if it is one."""
+    """Return the folder of a source on this machine; None for one on the network. Raises ZooError."""
     if source.startswith("package:"):
         package, _, inside = source.removeprefix("package:").partition("/")
         if not re.fullmatch(r"\w+(\.\w+)*", package):
@@ -69,7 +69,7 @@ def local_folder(source: str) -> Path | None:
 
 
 def address(source: str, path: str) -> str:
-    """The URL of a file at a source on the network."""
+    """Return the URL of a file at a source on the network."""
     if source.startswith("hf://"):
         repo, revision, folder = repository(source)
         return f"{hub()}/{repo}/resolve/{quote(revision, safe='')}/{quote(folder + path)}"
@@ -77,7 +77,10 @@ def address(source: str, path: str) -> str:
 
 
 def repository(source: str) -> tuple[str, str, str]:
-    """Owner and name, revision, and folder with its slash, of `hf://owner/repo[@revision][/folder]`."""
+    """Return owner/name, revision, and folder with its slash, of `hf://owner/repo[@revision][/folder]`.
+
+    Raises ZooError if `source` is not of this form.
+    """
     match = _REPOSITORY.fullmatch(source)
     if not match or ".." in source:
         raise ZooError(f"{source!r} is no repository; write hf://owner/repo or hf://owner/repo@revision")
@@ -85,15 +88,18 @@ def repository(source: str) -> tuple[str, str, str]:
 
 
 def hub() -> str:
-    """The address of the hub."""
+    """Return the address of the hub."""
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
 def hub_token() -> str | None:
-    """$HF_TOKEN, or what `hf auth login` left. huggingface_hub takes long to import, so it is asked last."""
+    """Return $HF_TOKEN, or the token that `hf auth login` saved; None if there is none.
+
+    huggingface_hub is imported only if there is a saved token, because its import is slow.
+    """
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-    if named := os.environ.get("HF_TOKEN"):
-        return named
+    if token := os.environ.get("HF_TOKEN"):
+        return token
     if not Path(os.environ.get("HF_TOKEN_PATH", home / "token")).expanduser().is_file():
         return None
     from huggingface_hub import get_token
@@ -103,7 +109,7 @@ def hub_token() -> str | None:
 
 @contextmanager
 def opened(source: str, path: str, start: int = 0) -> Iterator[Opened]:
-    """The file `path` of a source, from byte `start` where the source can."""
+    """Open the file `path` of a source, at byte `start` if the source supports it."""
     folder = local_folder(source)
     if folder is not None:
         if (folder / path).exists() and not (folder / path).is_file():  # a pipe or a device would have no end
@@ -124,7 +130,7 @@ def _first(headers: HTTPMessage) -> int | None:
 
 
 def read_url(url: str, limit: int) -> bytes:
-    """The bytes at a URL; raises ZooError where there are more than `limit`."""
+    """Return the bytes at a URL. Raises ZooError if there are more than `limit`."""
     with _open(url, {}) as response:
         data: bytes = response.read(limit + 1)
     if len(data) > limit:
@@ -133,7 +139,7 @@ def read_url(url: str, limit: int) -> bytes:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects among http and https, and never from https down to http."""
+    """Follows redirects between http and https addresses, but never from https to http."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str

@@ -1,4 +1,4 @@
-"""Data-use terms of a model: asked once, remembered by name and bytes."""
+"""Data-use terms of a model. The user agrees once; the agreement is saved by name and digest."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ def _marker(record: Record) -> Path:
 
 
 def agreed(record: Record) -> bool:
-    """Whether there is nothing to agree to, or the user has agreed."""
+    """Return whether the model has no terms, or the user has agreed to them."""
     return not record.terms or _marker(record).exists()
 
 
 def agree(record: Record) -> None:
-    """Remember that the user agreed."""
+    """Save that the user agreed."""
     marker = _marker(record)
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.write_text(record.terms + "\n", encoding="utf-8")
 
 
 def require(record: Record) -> None:
-    """Raise ZooError unless the user has agreed."""
+    """Raise ZooError if the user has not agreed."""
     if not agreed(record):
         raise ZooError(
             f"{record.name} has terms to agree to first; read them and agree with: rg zoo pull {record.name}"

@@ -1,4 +1,4 @@
-"""Published systems as data: the parts, the training, the dataset, and the figures that the paper prints.
+"""Published systems as data: the parts, the training, the dataset, and the scores that the paper prints.
 
 A preset is a JSON file inside a package, registered by a plugin as an Entry whose target is "package:folder/file.json".
 The dataclasses here are its schema. Torch-free.
@@ -16,7 +16,7 @@ from reportgen_core.registries import presets
 from reportgen_core.text.spec import TextSpec
 from reportgen_core.types import Composition
 
-from ..manifest.schema import build, parse
+from ..manifest.schema import from_json, parse
 
 
 class PresetError(ReportgenError):
@@ -75,7 +75,7 @@ def load_preset(name: str) -> Preset:
 
 def read_preset(text: str, where: str, name: str) -> Preset:
     """Return the preset of a JSON text. Raises PresetError that begins with `where`."""
-    preset = build(Preset, parse(text, where), where)
+    preset = from_json(Preset, parse(text, where), where)
     if preset.name != name:
         raise PresetError(f"{where}: the file calls itself {preset.name!r}")
     if (preset.compose.decoder is None) == (preset.compose.retriever is None):

@@ -43,9 +43,9 @@ def _foot(record: Reproduction, shown: Sequence[ScoreLine]) -> list[str]:
         f"{record.seconds['train']:.0f} s of training, {record.seconds['evaluate']:.0f} s of evaluation "
         f"on {record.device}, {record.memory} MiB at most",
     ]
-    known = set(map(_theirs, shown))
+    names = set(map(_theirs, shown))
     for row in record.numbers:
-        if other := {k: v for k, v in row.values.items() if k not in known}:
+        if other := {k: v for k, v in row.values.items() if k not in names}:
             lines.append(f"paper: {row.data}, {row.table}: " + ", ".join(f"{k} {v:g}" for k, v in other.items()))
     return [*lines, *(f"note: {n}" for n in record.notes)]
 

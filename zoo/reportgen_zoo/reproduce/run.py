@@ -166,11 +166,11 @@ def _splits(
         with_text = tuple(s for s in all_of if s.text(sections))
         left += len(all_of) - len(with_text)
         if not with_text:
-            known = sorted({k for s in collection.studies for k, text in s.sections.items() if text})
-            how = "; rg data abnormal makes a table with that section" if "abnormal" in sections else ""
+            available = sorted({k for s in collection.studies for k, text in s.sections.items() if text})
+            hint = "; rg data abnormal makes a table with that section" if "abnormal" in sections else ""
             raise DataError(
                 f"{preset.name} reads section {' and '.join(sections)}, and no study of split {split!r} has it; there "
-                f"are: {', '.join(known) or 'none'}{how}"
+                f"are: {', '.join(available) or 'none'}{hint}"
             )
         chosen[split] = with_text[:limit]
     words = f"{left} studies without section {' or '.join(sections)} are left out" if left else ""

@@ -1,11 +1,11 @@
-"""At which size a published system is reproduced: as its paper has it, or so small that a CPU compares them all.
+"""The size at which a published system is reproduced: the paper's, or so small that a CPU compares all systems.
 
-paper  the preset as it stands: a GPU's work.
+paper  the preset without changes; this needs a GPU.
 small  every system gets the same encoder, the same pixels and widths, and the same budget of training; what its paper
        is about stays: decoder, attention, tags, differences, order of sentences, the λ and steps of its losses. The
-       encoder is first trained to name the findings of the training studies, once for all systems, and is fixed then.
-medium the same with eight times the studies, crowded with findings, an encoder that finds small things, and no sentence
-       twice in a report: a system by itself in some twenty minutes on two cores.
+       encoder is first trained to name the findings of the training studies, once for all systems, and then fixed.
+medium as small, but with eight times the studies, more findings in each, an encoder that finds small findings, and no
+       sentence twice in a report. One system takes about twenty minutes on two cores.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reportgen_core.types import Composition
 
 from .preset import Preset
 
-KEPT = ("views",)  # of an encoder's options: what a system looks at
+KEPT = ("views",)  # options of an encoder that every scale leaves as they are
 WRAPPED = "inner"  # the option by which an encoder names the one that it wraps
 
 
@@ -31,11 +31,11 @@ class Scale:
     name: str
     encoder: str = ""
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
-    sizes: Mapping[str, Any] = field(default_factory=dict)  # of the parts' options, if they have them
+    sizes: Mapping[str, Any] = field(default_factory=dict)  # options of parts that have them
     text: Mapping[str, Any] = field(default_factory=dict)  # if the preset does not set it
     train: Mapping[str, Any] = field(default_factory=dict)
-    first: Mapping[str, Any] = field(default_factory=dict)  # how the encoder is trained first; {}: it is not
-    head: Mapping[str, Any] = field(default_factory=dict)  # options of the classifier that it is trained with
+    first: Mapping[str, Any] = field(default_factory=dict)  # training of the encoder alone; {}: none
+    head: Mapping[str, Any] = field(default_factory=dict)  # options of the classifier in that training
     generation: Mapping[str, Any] = field(default_factory=dict)  # of GenerationSettings, added to the preset's
     data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # options by dataset
     protocol: str | None = None  # None: the preset's own
@@ -80,7 +80,7 @@ SCALES = {
         metrics=QUICK,
     ),
 }  # fmt: skip
-BUDGET = ("weights", "steps", "select")  # of a preset's training: what is not budget stays at any scale
+KEPT_TRAINING = ("weights", "steps", "select")  # training settings of a preset that every scale leaves as they are
 
 
 def scale_of(name: str) -> Scale:
@@ -94,7 +94,7 @@ def scaled(preset: Preset, scale: Scale) -> Preset:
     """Return the preset at that scale."""
     if not scale.encoder:
         return preset
-    kept = {k: v for k, v in preset.train.items() if k in BUDGET}
+    kept = {k: v for k, v in preset.train.items() if k in KEPT_TRAINING}
     return replace(
         preset,
         compose=_composition(preset.compose, scale),
@@ -116,13 +116,13 @@ def _composition(parts: Composition, scale: Scale) -> Composition:
 
 
 def _encoder_options(parts: Composition, scale: Scale) -> dict[str, Any]:
-    theirs = dict(parts.encoder_options)
+    own = dict(parts.encoder_options)
     if _reads_no_image(parts):
-        return theirs
+        return own
     if _wraps(parts):
-        theirs = {k: scale.sizes.get(k, v) for k, v in theirs.items() if k != "pretrained"}
-        return {**theirs, WRAPPED: scale.encoder, f"{WRAPPED}_options": dict(scale.encoder_options)}
-    return {**scale.encoder_options, **{k: v for k, v in theirs.items() if k in KEPT}}
+        own = {k: scale.sizes.get(k, v) for k, v in own.items() if k != "pretrained"}
+        return {**own, WRAPPED: scale.encoder, f"{WRAPPED}_options": dict(scale.encoder_options)}
+    return {**scale.encoder_options, **{k: v for k, v in own.items() if k in KEPT}}
 
 
 def _wraps(parts: Composition) -> bool:

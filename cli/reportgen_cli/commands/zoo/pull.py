@@ -1,4 +1,4 @@
-"""`rg zoo`: what there is, and getting it."""
+"""Run `rg zoo`: list trained models and pull them."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def _listed(names: Sequence[str], as_json: bool) -> None:
     """Print the models of these names, and what is wrong with manifests."""
     from reportgen_zoo.pull.fetch import present_names
 
-    known = manifests.catalogue()
+    catalogue = manifests.catalogue()
     if as_json:
-        click.echo(json.dumps([plain(known.models[name]) for name in names], indent=2))
+        click.echo(json.dumps([plain(catalogue.models[name]) for name in names], indent=2))
     else:
         with manifests.no_collection():
-            here = present_names(known.models)
+            here = present_names(catalogue.models)
             rows = []
             for name in names:
-                size, licence, summary = known.models.brief(name)
+                size, licence, summary = catalogue.models.brief(name)
                 rows.append((name, f"{size / 2**20:.1f} MiB", licence, "here" if name in here else "to pull", summary))
             table(("model", "size", "licence", "state", "summary"), rows)
-    for problem in known.problems:
+    for problem in catalogue.problems:
         click.echo(f"rg: {problem}", err=True)
 
 
@@ -73,9 +73,9 @@ def search(words: tuple[str, ...], as_json: bool) -> None:
     \b
     Example: rg zoo search hier-lstm nih
     """
-    asked = [word.lower() for word in words]
+    wanted = [word.lower() for word in words]
     models = manifests.catalogue().models
-    _listed([name for name in models if all(word in models.text(name) for word in asked)], as_json)
+    _listed([name for name in models if all(word in models.text(name) for word in wanted)], as_json)
 
 
 @zoo.command("info")
@@ -110,14 +110,14 @@ def pull(names: tuple[str, ...], agree: bool) -> None:
     Example: rg zoo pull NAME
     """
     from reportgen_zoo.pull import fetch
-    from reportgen_zoo.pull.progress import Bar
+    from reportgen_zoo.pull.progress import ProgressBar
 
     for record in agreed([manifests.record(name) for name in names], agree):
-        click.echo(str(fetch.pull(record, Bar(record))))
+        click.echo(str(fetch.pull(record, ProgressBar(record))))
 
 
 def agreed(records: Iterable[Record], without_asking: bool) -> Iterable[Record]:
-    """The same records, each once the user has agreed to its terms."""
+    """Yield the records, each after the user has agreed to its terms. Raises ZooError if nobody can be asked."""
     from reportgen_zoo.pull import terms
 
     for record in records:

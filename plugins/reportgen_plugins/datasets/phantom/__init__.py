@@ -1,5 +1,6 @@
-"""Draw synthetic chest radiographs with known findings, and write their reports. The phantom tests that a system learns
-and looks at the right place, since each finding's box is known. Its images are drawings, not data of patients.
+"""Draw synthetic chest radiographs with known findings, and write their reports. The phantom tests whether a system
+learns, and whether its attention is at the right place: the box of each finding is known. Its images are drawings, not
+data of patients.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The person in front of the detector: proportions that differ from one to the next, and how findings reshape them."""
+"""The person in front of the detector: proportions that differ between persons, and findings that change them."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ RESHAPING = frozenset({"cardiomegaly", "hypoinflation", "hyperinflation", "diaph
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Shares of the side of the image unless it says otherwise. Right and left are the person's."""
+    """The proportions of one person, as shares of the side of the image if no other unit is named.
 
-    x: float  # how far the person stands to the right of the middle of the image
-    y: float
-    tilt: float  # of the upright, x per y
+    Right and left are the person's.
+    """
+
+    x: float  # distance of the person from the middle of the image, to the right
+    y: float  # and downwards
+    tilt: float  # of the body axis, x per y
     width: float  # half the width of the rib cage
     apex: float  # top of the lungs
     domes: tuple[float, float]  # tops of the right and left half of the diaphragm
-    arch: float  # how high a dome is
+    arch: float  # height of a dome
     heart: float  # half the width of the heart
     knob: float  # radius of the aortic arch
-    tortuous: float  # how far the aorta swings out
-    curve: float  # how far the spine does
+    tortuous: float  # curve of the aorta, 0 straight, about 1 tortuous
+    curve: float  # sideways curve of the spine
     breasts: float  # opacity
     fat: float  # opacity of the chest wall
-    ribs: float  # where the first one is, as a share of their distance
-    air: float  # how dark the lungs are, 1 as usual
+    ribs: float  # place of the first rib, as a share of the distance between ribs
+    air: float  # darkness of the lungs, 1 as usual
     gain: float
     gamma: float
     noise: float
-    letter: bool  # a letter tells the left side
+    letter: bool  # whether a letter marks the left side
 
 
 def person(source: Rng) -> Body:
-    """Somebody healthy."""
+    """Return a healthy person."""
     u = iter(source.random(24))
 
     def between(low: float, high: float) -> float:
@@ -67,7 +70,7 @@ def person(source: Rng) -> Body:
 
 
 def reshape(body: Body, finding: Finding, source: Rng) -> Body:
-    """The same person with one of RESHAPING."""
+    """Return the same person with one finding of RESHAPING."""
     by = 0.9 + 0.2 * float(source.random())
     right, left = body.domes
     match finding.kind:

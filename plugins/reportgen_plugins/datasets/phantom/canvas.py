@@ -1,7 +1,7 @@
 """The drawing board of the phantom chest: shapes as opacities on a square, and PNG files of the same bytes everywhere.
 
-Places are shares of the side: x to the right, y downwards, 0..1. Opacity adds up along a ray, 0 is air; `develop` turns
-it into grey levels as film does, so that a rib over the heart shows less than a rib over the lung.
+Places are shares of the side: x to the right, y downwards, 0..1. Opacity adds up along a ray; 0 is air. `develop` turns
+it into grey levels as film does, so that a rib over the heart is fainter than a rib over the lung.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]  # float32, wherever it is as large as a board
+Floats = NDArray[np.floating[Any]]  # float32 if it is as large as a board
 Pixels = NDArray[np.uint8]
 Rng = np.random.Generator
 
-FAINT = 0.004  # opacities below are nothing: a layer ends where it fades, and its box with it
-LETTERS = {  # 5 x 5 dots a letter, rows from the top
+FAINT = 0.004  # smaller opacities are dropped: a layer ends there, and so does its box
+LETTERS = {  # 5 x 5 dots for each letter, rows from the top
     "P": "1111010001111101000010000", "H": "1000110001111111000110001", "A": "0111010001111111000110001",
     "N": "1000111001101011001110001", "T": "1111100100001000010000100", "O": "0111010001100011000101110",
     "M": "1000111011101011000110001", "R": "1111010001111101001010001", "L": "1000010000100001000011111",
@@ -30,14 +30,14 @@ LETTERS = {  # 5 x 5 dots a letter, rows from the top
 
 
 def rng(*key: object) -> Rng:
-    """A source of random numbers for one purpose, the same on every machine; it disturbs no other."""
+    """Return a source of random numbers for one purpose, the same on every machine, independent of all others."""
     digest = hashlib.sha256("\x1f".join(map(str, key)).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 
 
 @functools.lru_cache(maxsize=8)
 def axes(size: int) -> tuple[Floats, Floats]:
-    """The places of the pixels' centres: x (1, size) and y (size, 1)."""
+    """Return the places of the pixels' centres: x (1, size) and y (size, 1)."""
     at = ((np.arange(size, dtype=np.float32) + 0.5) / size).astype(np.float32)
     at.setflags(write=False)
     return at[None, :], at[:, None]
@@ -45,15 +45,15 @@ def axes(size: int) -> tuple[Floats, Floats]:
 
 @functools.cache
 def keep_memory() -> None:
-    """Take and return one large block: from then on glibc keeps what is freed, up to twice its size.
+    """Allocate and free one large block, after which glibc keeps freed memory, up to twice its size.
 
-    Without it every temporary board goes back to the system at once and its pages are made anew, half of the time.
+    Without it every temporary board is returned to the system at once, and new pages cost half of the time.
     """
     np.empty(2**24, np.uint8)
 
 
 def soft(distance: Floats, width: float) -> Floats:
-    """0 outside, 1 inside, a smooth edge of this width between; `distance` is positive inside."""
+    """Return 0 outside, 1 inside, and a smooth edge of this width between; `distance` is positive inside."""
     t = distance * np.float32(1 / width)
     t += np.float32(0.5)
     np.clip(t, 0, 1, out=t)
@@ -65,7 +65,7 @@ def soft(distance: Floats, width: float) -> Floats:
 
 
 def edge(distance: Floats, width: float) -> Floats:
-    """As `soft`, with a straight ramp: half the work, and no different where the edge is a few pixels broad."""
+    """Return the same as `soft` with a straight ramp: half the work, and equal if the edge is a few pixels wide."""
     t = distance * np.float32(1 / width)
     t += np.float32(0.5)
     np.clip(t, 0, 1, out=t)
@@ -73,7 +73,7 @@ def edge(distance: Floats, width: float) -> Floats:
 
 
 def cap(square: Floats, power: float = 0.5) -> Floats:
-    """How thick a round body is where `square` is the squared distance from its axis as a share of its radius."""
+    """Return the thickness of a round body; `square` is the squared distance from its axis as a share of its radius."""
     thick = np.maximum(1 - square, 0)
     whole: Floats = np.sqrt(thick) if power == 0.5 else thick ** np.float32(power)
     return whole
@@ -81,13 +81,14 @@ def cap(square: Floats, power: float = 0.5) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A piece of a layer: opacity that is added to rows and columns from `top`, `left` on."""
+    """A piece of a layer: opacity that is added to a board, with its corner at row `top` and column `left`."""
 
     top: int
     left: int
     opacity: Floats
 
     def add_to(self, board: Floats) -> None:
+        """Add the opacity to a board."""
         h, w = self.opacity.shape
         board[self.top : self.top + h, self.left : self.left + w] += self.opacity
 
@@ -96,15 +97,16 @@ Extent = tuple[int, int, int, int]  # top, left, bottom, right in pixels, the la
 
 
 def extent(opacity: Floats, top: int = 0, left: int = 0) -> Extent | None:
-    """The smallest rectangle around what is not nothing."""
-    there = np.abs(opacity) > FAINT
-    rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+    """Return the smallest rectangle around all opacities above FAINT; None if there are none."""
+    visible = np.abs(opacity) > FAINT
+    rows, columns = np.flatnonzero(visible.any(1)), np.flatnonzero(visible.any(0))
     if not rows.size:
         return None
     return top + int(rows[0]), left + int(columns[0]), top + int(rows[-1]) + 1, left + int(columns[-1]) + 1
 
 
 def union(extents: list[Extent]) -> Extent:
+    """Return the smallest rectangle around all rectangles."""
     tops, lefts, bottoms, rights = zip(*extents, strict=True)
     return min(tops), min(lefts), max(bottoms), max(rights)
 
@@ -119,15 +121,16 @@ class Window:
     y: Floats  # (h, 1)
 
     def of(self, board: Floats) -> Floats:
-        """The same part of another field."""
+        """Return the same part of another board."""
         return board[self.top : self.top + self.y.size, self.left : self.left + self.x.size]
 
     def patch(self, opacity: Floats) -> Patch:
+        """Return the opacity as a patch at this place, without values below FAINT."""
         return Patch(self.top, self.left, np.where(np.abs(opacity) > FAINT, opacity, np.float32(0)))
 
 
 def window(size: int, left: float, top: float, right: float, bottom: float) -> Window:
-    """The pixels between these places, at least one."""
+    """Return the pixels between these places, at least one."""
     x, y = axes(size)
     c0, r0 = (min(max(int(v * size), 0), size - 1) for v in (left, top))
     c1, r1 = (min(max(int(np.ceil(v * size)), 1), size) for v in (right, bottom))
@@ -135,11 +138,15 @@ def window(size: int, left: float, top: float, right: float, bottom: float) -> W
 
 
 def around(size: int, x: float, y: float, rx: float, ry: float) -> Window:
+    """Return the pixels up to `rx` and `ry` away from a place."""
     return window(size, x - rx, y - ry, x + rx, y + ry)
 
 
 def scatter(size: int, x: Floats, y: Floats, weight: Floats, blurs: int) -> Floats:
-    """Points of these weights, each spread over the pixels around it: how fine lines and vessels are drawn."""
+    """Return a board of points with these weights, each spread over the pixels around it.
+
+    Fine lines and vessels are drawn so.
+    """
     columns, rows = (x * size).astype(np.int64), (y * size).astype(np.int64)
     inside = (columns >= 0) & (columns < size) & (rows >= 0) & (rows < size)
     flat = (rows * size + columns)[inside]
@@ -148,7 +155,7 @@ def scatter(size: int, x: Floats, y: Floats, weight: Floats, blurs: int) -> Floa
 
 
 def blur(board: Floats, times: int) -> Floats:
-    """Weights 1 2 1 along both axes, so many times; what leaves at an edge is lost."""
+    """Blur with the weights 1 2 1 along both axes, `times` times; values that leave at an edge are lost."""
     for _ in range(times):
         wide = board * np.float32(0.5)
         wide[1:] += board[:-1] * np.float32(0.25)
@@ -160,7 +167,7 @@ def blur(board: Floats, times: int) -> Floats:
 
 
 def line(size: int, points: list[tuple[float, float]], opacity: float, width: float) -> Patch:
-    """A line through points, `width` broad: a catheter, a wire, a band of collapsed lung."""
+    """Return a line of this width through points: a catheter, a wire, a band of collapsed lung."""
     at = np.array(points, np.float32)
     low, high = at.min(0) - width, at.max(0) + width
     view = window(size, float(low[0]), float(low[1]), float(high[0]), float(high[1]))
@@ -175,7 +182,7 @@ def line(size: int, points: list[tuple[float, float]], opacity: float, width: fl
 
 @functools.lru_cache(maxsize=4)
 def _bank(size: int) -> Floats:
-    """Grain to cut from, so that no image pays for drawing its own."""
+    """Return a large field of grain. Images cut their grain from it, which is faster than drawing it."""
     side = 2 * size
     source = rng("grain", side)
     fine = source.standard_normal((side, side), np.float32)
@@ -186,7 +193,7 @@ def _bank(size: int) -> Floats:
 
 
 def grain(size: int, source: Rng) -> Floats:
-    """The noise of few quanta, of spread about 1: two cuts of the bank, one of them turned, added."""
+    """Return the noise of few quanta, with a deviation of about 1: the sum of two cuts of the bank, one transposed."""
     bank = _bank(size)
     r0, c0, r1, c1 = (int(v) for v in source.integers(0, size, 4))
     noise: Floats = bank[r0 : r0 + size, c0 : c0 + size] + bank[r1 : r1 + size, c1 : c1 + size].T
@@ -195,7 +202,7 @@ def grain(size: int, source: Rng) -> Floats:
 
 
 def cloud(size: int, view: Window, source: Rng, cells: int = 5) -> Floats:
-    """Slow irregular variation of about 0..1 over a window: what keeps a patch from looking like a disc."""
+    """Return a slow irregular variation of about 0..1 over a window, so that a patch does not resemble a disc."""
     knots = source.random((cells + 1, cells + 1), np.float32)
     rows = np.linspace(0, cells, view.y.size, dtype=np.float32)
     columns = np.linspace(0, cells, view.x.size, dtype=np.float32)
@@ -203,12 +210,12 @@ def cloud(size: int, view: Window, source: Rng, cells: int = 5) -> Floats:
 
 
 def _between(at: Floats, cells: int) -> Floats:
-    """Weights (n, cells + 1) of smooth interpolation between knots."""
+    """Return the weights (n, cells + 1) of a smooth interpolation between knots."""
     return soft(np.float32(0.5) - np.abs(at[:, None] - np.arange(cells + 1, dtype=np.float32)), 1.0)
 
 
 def develop(opacity: Floats, gain: float, gamma: float, noise: Floats, level: float) -> Pixels:
-    """Grey levels: the share of the ray that was stopped, with noise that is stronger where few quanta arrive."""
+    """Return grey levels: the absorbed share of the ray, with noise that is stronger where few quanta arrive."""
     grey = np.maximum(opacity, 0)
     grey *= np.float32(-gain)
     np.exp(grey, out=grey)
@@ -224,7 +231,10 @@ def develop(opacity: Floats, gain: float, gamma: float, noise: Floats, level: fl
 
 
 def write_letters(image: Pixels, text: str, x: float, y: float, grey: int) -> None:
-    """Small letters whose first one's corner lies at this place; a dot is one pixel, or more on a large image."""
+    """Write small letters into an image, the corner of the first one at this place.
+
+    A dot is one pixel, or more on a large image.
+    """
     dot = max(1, image.shape[0] // 256)
     top, left = int(y * image.shape[0]), int(x * image.shape[1])
     for number, letter in enumerate(text):
@@ -235,9 +245,9 @@ def write_letters(image: Pixels, text: str, x: float, y: float, grey: int) -> No
 
 
 def png(image: Pixels, comment: str) -> bytes:
-    """An 8-bit grey PNG whose data is stored, not squeezed: the same bytes whatever the zlib, and quick to read."""
+    """Return an 8-bit grey PNG without compression: the same bytes for every zlib version, and fast to read."""
     height, width = image.shape
-    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter: none
+    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter, 0 for none
     rows[:, 1:] = image
     data = rows.tobytes()
     blocks = [data[i : i + 65535] for i in range(0, len(data), 65535)]

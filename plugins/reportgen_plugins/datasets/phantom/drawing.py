@@ -1,7 +1,7 @@
-"""A radiograph of a phantom: the person, what the findings make of it, film, noise, and the word PHANTOM on it.
+"""Draw a radiograph of a phantom: the person, the findings, film, noise, and the word PHANTOM.
 
-Everything follows from the seed, the study's id and its findings. Each finding has numbers of its own, so that adding
-one leaves every other pixel as it was.
+Everything follows from the seed, the study's id and its findings. Each finding has random numbers of its own, so that a
+new finding changes only its own pixels.
 """
 
 from __future__ import annotations
@@ -15,26 +15,15 @@ import numpy as np
 from reportgen_core import Box
 from reportgen_core.types import Projection
 
-from . import (
-    frontal as phantom_frontal,
-)
-from . import (
-    lateral as phantom_lateral,
-)
-from . import (
-    signs as phantom_signs,
-)
-from . import (
-    signs_lateral as phantom_signs_lateral,
-)
+from . import frontal, lateral, signs, signs_lateral
 from .body import RESHAPING, Body, person, reshape
 from .canvas import Extent, Floats, Patch, Pixels, develop, extent, grain, keep_memory, rng, union, write_letters
 from .findings import Finding
 from .frontal import Frontal
 from .lateral import Lateral
 
-VERSION = 1  # counted up when the same findings begin to give other pixels
-COARSE = 96  # side of the drawings that a difference is looked for in
+VERSION = 1  # increased when the same findings give other pixels
+COARSE = 96  # side of the small drawings that are compared to find a difference, in pixels
 PROJECTIONS: tuple[Projection, ...] = ("frontal", "lateral")
 
 Area = tuple[float, float, float, float]  # left, top, width, height as shares
@@ -42,7 +31,7 @@ Area = tuple[float, float, float, float]  # left, top, width, height as shares
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """An image and where on it each finding is; one that does not show in this view has no box."""
+    """An image and the box of each finding; a finding that is not visible in this view has no box."""
 
     image: Pixels  # (size, size)
     boxes: tuple[Box, ...]
@@ -53,8 +42,8 @@ def film(id: str, seed: int, findings: Sequence[Finding], projection: Projection
     keep_memory()
     key = f"{seed}:{id}"
     shaping = [f for f in findings if f.kind in RESHAPING]
-    stock = phantom_frontal.vessels if projection == "frontal" else phantom_lateral.vessels
-    chest = _chest(_body(key, shaping), projection, stock(size, rng("vessels", key)))
+    vessels = frontal.vessels if projection == "frontal" else lateral.vessels
+    chest = _chest(_body(key, shaping), projection, vessels(size, rng("vessels", key)))
     areas = {f: _reshaped(key, shaping, f, projection) for f in shaping}
     opacity = chest.opacity
     for finding in findings:
@@ -72,7 +61,7 @@ def film(id: str, seed: int, findings: Sequence[Finding], projection: Projection
 
 
 def _body(key: str, shaping: Sequence[Finding]) -> Body:
-    """The person as these findings have shaped it."""
+    """Return the person with these findings."""
     body = _person(key)
     for f in shaping:
         body = reshape(body, f, rng("shape", key, f.kind, f.place))
@@ -85,19 +74,22 @@ def _person(key: str) -> Body:
 
 
 def _chest(body: Body, projection: Projection, vascular: Floats) -> Frontal | Lateral:
-    draw = phantom_frontal.draw if projection == "frontal" else phantom_lateral.draw
+    draw = frontal.draw if projection == "frontal" else lateral.draw
     return draw(body, len(vascular), vascular)
 
 
 def _reshaped(key: str, shaping: Sequence[Finding], finding: Finding, projection: Projection) -> Area | None:
-    """Where a finding makes a difference that is no patch: between two small drawings, with it and without."""
+    """Return the area that a reshaping finding changes: the difference of two small drawings, with and without it.
+
+    None if there is no difference in this view.
+    """
     bare = np.zeros((COARSE, COARSE), np.float32)
     with_it = _chest(_body(key, shaping), projection, bare).opacity
     without = _chest(_body(key, [f for f in shaping if f != finding]), projection, bare).opacity
-    found = extent(with_it - without)
-    if found is None:
+    changed = extent(with_it - without)
+    if changed is None:
         return None
-    top, left, bottom, right = found  # a pixel more all round: what differs may end between two of them
+    top, left, bottom, right = changed  # one pixel more on each side: the difference may end between two pixels
     return _shares((max(top - 1, 0), max(left - 1, 0), min(bottom + 1, COARSE), min(right + 1, COARSE)), COARSE)
 
 
@@ -108,10 +100,10 @@ def _shares(extent: Extent, size: int) -> Area:
 
 def _signs(chest: Frontal | Lateral, finding: Finding, source: np.random.Generator) -> list[Patch]:
     if isinstance(chest, Frontal):
-        frontal = phantom_signs.SIGNS.get(finding.kind)
-        return frontal(chest, finding, source) if frontal else []
-    lateral = phantom_signs_lateral.SIGNS.get(finding.kind)
-    return lateral(chest, finding, source) if lateral else []
+        frontal_sign = signs.SIGNS.get(finding.kind)
+        return frontal_sign(chest, finding, source) if frontal_sign else []
+    lateral_sign = signs_lateral.SIGNS.get(finding.kind)
+    return lateral_sign(chest, finding, source) if lateral_sign else []
 
 
 def _mark(image: Pixels, body: Body, projection: Projection) -> None:

@@ -1,8 +1,8 @@
-"""What the phantom chest can have: findings with side, site and degree, how often, and what they are called.
+"""The findings of the phantom chest, with side, site and degree, their rates and their names.
 
-The names are those of Open-i's MeSH headings ("Pleural Effusion/left/small") and, where there is one, of ChestX-ray14's
-classes, which is what `pointing` reads in a report. How often each occurs is ours: rare findings are drawn more often
-than they are in any hospital, so that a small set has enough of each.
+The names are those of Open-i's MeSH headings ("Pleural Effusion/left/small"), and of ChestX-ray14's classes if there is
+one, which `pointing` reads in a report. The rates are ours: rare findings are drawn more often than in any hospital, so
+that a small set has enough of each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reportgen_core.registry import did_you_mean
 from .canvas import Rng, rng
 
 SIDES = ("right", "left")
-ZONES = {  # a site of the lung, and the side it is on
+ZONES = {  # site of the lung: its side
     "right upper lobe": "right", "right middle lobe": "right", "right lower lobe": "right",
     "left upper lobe": "left", "lingula": "left", "left lower lobe": "left",
 }  # fmt: skip
@@ -27,14 +27,14 @@ SIZES = ("small", "moderate", "large")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A sort of finding: where it can be and how strong, with "" for a degree that nobody mentions."""
+    """A kind of finding: its possible places and degrees, with "" for a degree that reports do not mention."""
 
     label: str  # in Study.labels and Box.label
     heading: str  # MeSH-like
     rate: float  # share of the studies that are not normal
-    places: tuple[str, ...] = ("",)  # sides or lobes; "" where there is but one
+    places: tuple[str, ...] = ("",)  # sides or lobes; "" if there is only one place
     degrees: tuple[str, ...] = ("",)
-    tail: str = ""  # of the heading, behind it
+    tail: str = ""  # end of the heading
 
 
 KINDS: dict[str, Kind] = {
@@ -86,7 +86,7 @@ class Finding:
 
     @property
     def heading(self) -> str:
-        """As Open-i would index it: "Nodule/lung/upper lobe/right"."""
+        """Return the heading of Open-i's index: "Nodule/lung/upper lobe/right"."""
         kind = KINDS[self.kind]
         lobe = self.place.removeprefix("right ").removeprefix("left ") if self.place in ZONES else ""
         side = "" if self.place == "lingula" else self.side
@@ -95,35 +95,35 @@ class Finding:
 
     @property
     def tag(self) -> str:
-        """The heading in lower case, without place and degree: "pleural effusion"."""
+        """Return the heading in lower case, without place and degree: "pleural effusion"."""
         kind = KINDS[self.kind]
         return f"{kind.heading}/{kind.tail}".strip("/").lower()
 
     def check(self) -> Finding:
-        """Itself. Raises OptionError where there is no such finding."""
+        """Return this finding. Raises OptionError if there is no such kind, place or degree."""
         if self.kind not in KINDS:
             raise OptionError(f"no finding named {self.kind!r}; {did_you_mean(self.kind, KINDS)}")
-        for said, known in ((self.place, KINDS[self.kind].places), (self.degree, KINDS[self.kind].degrees)):
-            if said not in known:
-                raise OptionError(f"{self.kind} cannot be {said!r}; {did_you_mean(said, known)}")
+        for value, choices in ((self.place, KINDS[self.kind].places), (self.degree, KINDS[self.kind].degrees)):
+            if value not in choices:
+                raise OptionError(f"{self.kind} cannot be {value!r}; {did_you_mean(value, choices)}")
         return self
 
 
 def rates(changed: Mapping[str, float]) -> dict[str, float]:
-    """The share of abnormal studies with each kind, with some of them changed. Raises OptionError."""
+    """Return the share of abnormal studies with each kind, after some were changed. Raises OptionError."""
     for name, rate in changed.items():
         if name not in KINDS:
             raise OptionError(f"no finding named {name!r}; {did_you_mean(name, KINDS)}")
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
             raise OptionError(f"rate {rate!r} of {name} is a share: a number of 0 to 1")
-    found = {name: float(changed.get(name, kind.rate)) for name, kind in KINDS.items()}
-    if not any(found.values()):
+    shares = {name: float(changed.get(name, kind.rate)) for name, kind in KINDS.items()}
+    if not any(shares.values()):
         raise OptionError("every rate is 0, so nothing can be drawn; normal=1 draws healthy chests alone")
-    return found
+    return shares
 
 
 def sample(id: str, seed: int, rates: Mapping[str, float], normal: float) -> tuple[Finding, ...]:
-    """The findings of a study, in the order of KINDS; none in a share `normal` of the studies. At most five."""
+    """Return the findings of a study, at most five, in the order of KINDS. A share `normal` of the studies has none."""
     source = rng("findings", seed, id)
     if source.random() < normal:
         return ()
@@ -140,7 +140,7 @@ def sample(id: str, seed: int, rates: Mapping[str, float], normal: float) -> tup
 
 
 def _placed(kind: str, source: Rng) -> list[Finding]:
-    """One finding of a kind, or the same on both sides."""
+    """Return one finding of a kind, or the same on both sides."""
     places, degrees = KINDS[kind].places, KINDS[kind].degrees
     degree = degrees[int(source.integers(len(degrees)))]
     if kind in ("effusion", "atelectasis") and source.random() < 0.25:

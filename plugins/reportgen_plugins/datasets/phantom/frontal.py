@@ -1,7 +1,7 @@
-"""A healthy chest from the front: the person's right is on the left of the image, as it is hung.
+"""Draw a healthy chest from the front: the person's right is on the left of the image, as radiologists view it.
 
-Each part is an opacity on the whole board, given by the distance to an edge that is a function of the height or of the
-distance from the middle; nothing is drawn point by point but the vessels.
+Each part is an opacity on the whole board. It depends on the distance to an edge, which is a function of the height or
+of the distance from the middle. Only the vessels are drawn point by point.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 from .body import Body
 from .canvas import Floats, Rng, axes, cap, edge, rng, scatter, soft
 
-RIB = 0.076  # from one rib to the next
-TREES = 24  # of each lung
-SIGN = {"right": -1.0, "left": 1.0}  # of the distance from the middle
+RIB = 0.076  # distance between two ribs
+TREES = 24  # different trees of vessels for each lung
+SIGN = {"right": -1.0, "left": 1.0}  # sign of the distance from the middle
 
 
 @dataclass(frozen=True, slots=True)
 class Frontal:
-    """A chest and the places in it that findings need."""
+    """A chest, and the places in it that findings need."""
 
     body: Body
     size: int
@@ -33,16 +33,17 @@ class Frontal:
     texture: Floats  # (size, size) opacity of the vessels
 
     def x(self, u: float, y: float) -> float:
-        """The place at this distance from the middle."""
+        """Return the x of the place at height y and this distance from the middle."""
         return middle(self.body, y) + u
 
 
 def middle(body: Body, y: float) -> float:
+    """Return the x of the middle of the person at height y."""
     return 0.5 + body.x + body.tilt * (y - 0.5)
 
 
 def dome(body: Body, side: str, v: float) -> float:
-    """The height of the diaphragm at this distance from the middle."""
+    """Return the height of the diaphragm at this distance from the middle."""
     return float(_dome(body, side, np.array([[v]], np.float32))[0, 0])
 
 
@@ -52,7 +53,7 @@ def _dome(body: Body, side: str, v: Floats) -> Floats:
 
 
 def vessels(size: int, source: Rng) -> Floats:
-    """(size, size) the branching shadows around both hila, which the lungs let show: two of a stock of trees."""
+    """Return the branching shadows (size, size) around both hila, visible in the lungs: two trees of TREES."""
     right, left = (_vascular(size, sign, int(source.integers(TREES))) for sign in SIGN.values())
     return np.concatenate([right[:, : size // 2], left[:, size // 2 :]], 1)
 
@@ -69,7 +70,7 @@ def _vascular(size: int, sign: float, number: int) -> Floats:
 
 
 def _tree(sign: float, source: Rng) -> tuple[Floats, Floats, Floats]:
-    """Points on the vessels of one lung, with their calibre: four generations, each leaving the last at an angle."""
+    """Return points on the vessels of one lung, with their calibre: four generations, each at an angle to the last."""
     steps, first = 40, 11
     angle = np.linspace(-1.4, 1.45, first) + source.normal(0, 0.12, first)
     x, y = source.uniform(0.06, 0.09, first), np.linspace(0.40, 0.48, first) + 0.02 * (sign < 0)
@@ -94,7 +95,7 @@ def _tree(sign: float, source: Rng) -> tuple[Floats, Floats, Floats]:
 
 
 def draw(body: Body, size: int, vascular: Floats) -> Frontal:
-    """The chest of this person, with nothing wrong but its proportions."""
+    """Return the chest of this person without findings, except those that changed its proportions."""
     x, y = axes(size)
     u = x - (np.float32(0.5 + body.x) + np.float32(body.tilt) * (y - np.float32(0.5)))  # (size, size)
     v = np.abs(u)
@@ -122,14 +123,14 @@ def draw(body: Body, size: int, vascular: Floats) -> Frontal:
 
 
 def _cage(body: Body, h: Floats) -> Floats:
-    """(size, 1) half the width of the inside of the rib cage at each height: narrow at the apex, widest low."""
+    """Return half the inner width (size, 1) of the rib cage at each height: narrow at the apex, widest low."""
     t = np.clip((h - np.float32(body.apex - 0.01)) / np.float32(0.70 - body.apex), 0, 1)
     flare: Floats = np.float32(body.width) * (1 - (1 - t) ** np.float32(2.5)) ** np.float32(0.55)
     return flare + np.float32(0.012) * (h - np.float32(0.7)).clip(0)
 
 
 def _lungs(body: Body, u: Floats, v: Floats, y: Floats, h: Floats, outer: Floats) -> dict[str, Floats]:
-    """(size, size) each, 0..1 where that lung is the thickest thing on the ray."""
+    """Return each lung as (size, size), 0 outside to 1 inside."""
     inner = np.float32(0.052) + np.float32(0.022) * np.exp(-(((h - np.float32(0.44)) / np.float32(0.09)) ** 2))
     inner = inner + np.float32(0.012) * (h - np.float32(0.45)).clip(0) / np.float32(0.3)
     lung = edge(outer - v, 0.014)
@@ -140,17 +141,17 @@ def _lungs(body: Body, u: Floats, v: Floats, y: Floats, h: Floats, outer: Floats
         int((0.5 + body.x - abs(body.tilt) / 2) * u.shape[1]),
         int((0.5 + body.x + abs(body.tilt) / 2) * u.shape[1]) + 1,
     )
-    found = {}
+    lungs = {}
     for side, columns in (("right", slice(0, half[1])), ("left", slice(half[0], None))):
         one = np.zeros_like(lung)
         one[:, columns] = lung[:, columns] * edge(_dome(body, side, v[:, columns]) - y, 0.010)
         one[:, columns] *= u[:, columns] * np.float32(SIGN[side]) > 0
-        found[side] = one
-    return found
+        lungs[side] = one
+    return lungs
 
 
 def _outline(body: Body, h: Floats) -> Floats:
-    """(size, 1) half the width of the skin: neck, shoulders, chest."""
+    """Return half the width (size, 1) of the body at each height: neck, shoulders, chest."""
     neck = np.float32(0.105)
     shoulders = np.float32(0.40) * soft(h - np.float32(0.085), 0.15)
     waist = np.float32(0.075) * soft(h - np.float32(0.36), 0.30)
@@ -158,14 +159,14 @@ def _outline(body: Body, h: Floats) -> Floats:
 
 
 def _abdomen(opacity: Floats, body: Body, u: Floats, v: Floats, y: Floats) -> None:
-    """Brighten what lies under the diaphragm."""
+    """Brighten the area under the diaphragm."""
     rows = slice(int((min(body.domes) + body.y - 0.03) * u.shape[0]), None)
     u, v, y = u[rows], v[rows], y[rows]
     opacity[rows] += np.float32(0.45) * edge(y - np.where(u < 0, _dome(body, "right", v), _dome(body, "left", v)), 0.01)
 
 
 def _ribs(body: Body, v: Floats, h: Floats, outer: Floats) -> Floats:
-    """(rows, size) the posterior ribs, sloping outwards, and the fainter anterior ones, sloping inwards."""
+    """Return (rows, size) the posterior ribs, sloping outwards, and the fainter anterior ribs, sloping inwards."""
     back = v * np.float32(-1.15 / RIB)
     back += np.float32(0.16 / RIB)
     back *= v
@@ -186,7 +187,7 @@ def _ribs(body: Body, v: Floats, h: Floats, outer: Floats) -> Floats:
 
 
 def _bands(phase: Floats, half: float) -> Floats:
-    """1 inside bands about the whole numbers, a little more along their edges, as bone is."""
+    """Return 1 inside bands around the whole numbers, and a little more at their edges, as in bone."""
     off = phase - np.rint(phase)
     np.abs(off, out=off)
     band = edge(np.float32(half) - off, 0.10)
@@ -215,6 +216,7 @@ def _shoulders(opacity: Floats, body: Body, v: Floats, h: Floats) -> None:
 
 
 def _breasts(opacity: Floats, body: Body, v: Floats, h: Floats) -> None:
+    """Add the breasts over the lower lungs."""
     rows = slice(int(0.40 * v.shape[0]), int(0.85 * v.shape[0]))
     v, h = v[rows], h[rows]
     far = ((v - np.float32(0.19)) / np.float32(0.17)) ** 2 + ((h - np.float32(0.60)) / np.float32(0.16)) ** 2
@@ -223,7 +225,7 @@ def _breasts(opacity: Floats, body: Body, v: Floats, h: Floats) -> None:
 
 
 def _spine(opacity: Floats, body: Body, u: Floats, h: Floats, lung: Floats) -> None:
-    """Vertebral bodies with discs between, pedicles, spinous processes."""
+    """Add vertebral bodies with discs between them, pedicles, and spinous processes."""
     bent = np.abs(u - np.float32(body.curve) * np.sin(np.float32(2.4 * np.pi) * (h - np.float32(0.2))))
     turn = np.cos(np.float32(2 * np.pi / 0.062) * h)  # (size, 1)
     opacity += edge(np.float32(0.042) - bent, 0.012) * (np.float32(0.24) + np.float32(0.06) * turn)
@@ -233,7 +235,7 @@ def _spine(opacity: Floats, body: Body, u: Floats, h: Floats, lung: Floats) -> N
 
 
 def _heart(opacity: Floats, body: Body, u: Floats, h: Floats, lung: Floats) -> None:
-    """It lies on the diaphragm, its tip to the left; wider ones grow to the left more than to the right."""
+    """Add the heart on the diaphragm, its tip to the left; a wider heart grows more to the left than to the right."""
     grown = (body.heart - 0.16) / 0.16
     du, dh = u - np.float32(0.050 + 0.040 * grown), h - np.float32(0.645 - 0.01 * grown)
     cos, sin = 0.86, 0.51
@@ -248,7 +250,7 @@ def _heart(opacity: Floats, body: Body, u: Floats, h: Floats, lung: Floats) -> N
 
 
 def _aorta(opacity: Floats, body: Body, u: Floats, h: Floats, lung: Floats) -> None:
-    """Arch, ascending and descending aorta, and the pulmonary trunk below the arch."""
+    """Add the arch, the ascending and descending aorta, and the pulmonary trunk below the arch."""
     knob = _ball(u - np.float32(0.052), h - np.float32(0.305), body.knob, body.knob * 1.05) * np.float32(0.55)
     trunk = _ball(u - np.float32(0.050), h - np.float32(0.400), 0.042, 0.060) * np.float32(0.40)
     wave = np.float32(0.040 * body.tortuous) * np.sin((h - np.float32(0.30)) * np.float32(8.5))
@@ -262,13 +264,13 @@ def _aorta(opacity: Floats, body: Body, u: Floats, h: Floats, lung: Floats) -> N
 
 
 def _ball(du: Floats, dh: Floats, a: float, b: float) -> Floats:
-    """1 inside an ellipse, falling off near its edge."""
+    """Return 1 inside an ellipse, less near its edge, 0 outside."""
     inside: Floats = np.minimum(cap((du / np.float32(a)) ** 2 + (dh / np.float32(b)) ** 2) * np.float32(1.8), 1)
     return inside
 
 
 def _airways(opacity: Floats, body: Body, u: Floats, h: Floats, lung: Floats) -> None:
-    """The windpipe is dark down to where it forks, and so are the two main bronchi; the hila are bright."""
+    """Darken the trachea down to its fork, and the two main bronchi; brighten the hila."""
     v = np.abs(u)
     opacity -= edge(np.float32(0.019) - np.abs(u + np.float32(0.004)), 0.010) * (
         np.float32(0.36) * soft(np.float32(0.375) - h, 0.02)
@@ -283,14 +285,14 @@ def _airways(opacity: Floats, body: Body, u: Floats, h: Floats, lung: Floats) ->
 
 
 def _bubble(opacity: Floats, body: Body, u: Floats, h: Floats, lung: Floats) -> None:
-    """Air in the stomach, under the left dome."""
+    """Darken the air in the stomach, under the left dome."""
     top = np.float32(dome(body, "left", 0.17) - body.y + 0.030)
     far = ((u - np.float32(0.165)) / np.float32(0.06)) ** 2 + ((h - top - np.float32(0.02)) / np.float32(0.026)) ** 2
     far += np.float32(1.5) * edge(top - h, 0.03)
     opacity -= np.float32(0.55) * soft(1 - far, 0.6)
 
 
-_MIDDLE = {  # what is drawn in a part of the board alone: left, top, right, bottom
+_MIDDLE = {  # parts that are drawn in one rectangle of the board only: left, top, right, bottom
     _spine: (0.36, 0.0, 0.64, 1.0),
     _heart: (0.15, 0.35, 0.95, 0.95),
     _aorta: (0.35, 0.20, 0.70, 0.80),

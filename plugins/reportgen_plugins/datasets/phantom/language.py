@@ -1,8 +1,8 @@
-"""The reports of the phantom chest: a small language in which every sentence comes from one finding, or from none.
+"""The reports of the phantom chest: a small language in which every sentence states one finding or a normal organ.
 
-The wording is ours and follows the habits of radiologists: heart, mediastinum, lungs, pleura, bones, devices; what is
-normal is said too, mostly. `read_findings` reads such a report back, also one that a model wrote, in lower case or with
-words missing, so that the findings of a report can be compared with those that were drawn.
+The wording is ours and follows the habits of radiologists: heart, mediastinum, lungs, pleura, bones, devices; normal
+organs are mostly mentioned too. `read_findings` reads the findings of such a report, also if a model wrote it in lower
+case or with words missing, so that they can be compared with the drawn findings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .canvas import Rng, rng
 from .findings import KINDS, LOBES, SIDES, Finding
 
-# {d} degree, {p} place. The first wording of a kind is the short one, which impressions use.
+# {d} degree, {p} place. The first wording of a kind is the short one, for impressions.
 SAID: dict[str, tuple[str, ...]] = {
     "cardiomegaly": ("{d} cardiomegaly", "the heart is {d}ly enlarged", "heart size is {d}ly increased",
                      "there is {d} enlargement of the cardiac silhouette"),
@@ -58,7 +58,7 @@ MINOR = frozenset(
 )
 _LUNG = ("edema", "consolidation", "opacity", "mass", "nodule", "atelectasis")
 
-HEALTHY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # findings that forbid it, wordings
+HEALTHY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # findings that exclude it, wordings
     "heart": (("cardiomegaly",), ("the heart is normal in size", "heart size is normal",
               "the cardiac silhouette is normal")),
     "mediastinum": (("aorta", "hernia"), ("mediastinal contours are normal", "the mediastinum is unremarkable")),
@@ -72,14 +72,14 @@ HEALTHY: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # findings that
               "osseous structures are unremarkable")),
 }  # fmt: skip
 NOTHING = ("no acute cardiopulmonary abnormality", "no acute disease in the chest", "no acute cardiopulmonary findings")
-# What of a healthy chest is said, before which kind; of a group the first that holds.
+# Normal statements, and the kind before which they are written; of a group the first one that is true.
 GROUPS = ((("heart",), "cardiomegaly"), (("mediastinum",), "aorta"), (("lungs", "focal"), "hypoinflation"),
           (("pleura", "effusion", "pneumothorax"), "effusion"), (("bones",), "fracture"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence and the findings it states; none where it says that something is normal."""
+    """A sentence and the findings that it states; none if it says that an organ is normal."""
 
     text: str
     findings: tuple[Finding, ...] = ()
@@ -93,12 +93,13 @@ class Text:
     impression: tuple[Sentence, ...]
 
     def sections(self) -> dict[str, str]:
+        """Return the text of each section."""
         parts = {"findings": self.findings, "impression": self.impression}
         return {name: " ".join(s.text for s in sentences) for name, sentences in parts.items()}
 
 
-def write(id: str, seed: int, findings: Sequence[Finding]) -> Text:
-    """The report of a study. The same findings are worded otherwise for another id."""
+def write_report(id: str, seed: int, findings: Sequence[Finding]) -> Text:
+    """Return the report of a study. Another id gives another wording of the same findings."""
     source = rng("words", seed, id)
     kinds = {f.kind for f in findings}
     groups = {before: names for names, before in GROUPS}
@@ -116,17 +117,17 @@ def write(id: str, seed: int, findings: Sequence[Finding]) -> Text:
 
 
 def _healthy(names: Sequence[str], kinds: set[str], source: Rng) -> list[Sentence]:
-    """What of a group is normal, said in nine reports of ten."""
-    said, wording = source.random() < 0.9, float(source.random())
+    """Return the first true normal statement of a group, in nine reports of ten; else []."""
+    mentioned, wording = source.random() < 0.9, float(source.random())
     for name in names:
-        forbidding, wordings = HEALTHY[name]
-        if not kinds & set(forbidding):
-            return [Sentence(_sentence(wordings[int(wording * len(wordings))]))] if said else []
+        excluding, wordings = HEALTHY[name]
+        if not kinds & set(excluding):
+            return [Sentence(_sentence(wordings[int(wording * len(wordings))]))] if mentioned else []
     return []
 
 
 def _stated(findings: Sequence[Finding], wording: int) -> Sentence:
-    """One sentence of a finding, or of the same on both sides."""
+    """Return one sentence on a finding, or on the same finding of both sides."""
     place = findings[0].place if len(findings) == 1 else "bilateral"
     text = SAID[findings[0].kind][wording].format(d=findings[0].degree, p=place)
     if place == "bilateral":
@@ -170,9 +171,12 @@ _WORDS = {"marked": "severe", "minimal": "mild", "trace": "small"}
 
 
 def read_findings(text: str) -> tuple[Finding, ...]:
-    """What a report of this language states, in the order of KINDS. A place or degree that it leaves open is ""."""
-    found = {f for sentence in re.split(r"[.;\n]", text.lower()) for f in _read(sentence)}
-    return tuple(sorted(found, key=lambda f: (list(KINDS).index(f.kind), f.place, f.degree)))
+    """Return the findings that a report of this language states, in the order of KINDS.
+
+    A place or degree that the report does not mention is "".
+    """
+    findings = {f for sentence in re.split(r"[.;\n]", text.lower()) for f in _read(sentence)}
+    return tuple(sorted(findings, key=lambda f: (list(KINDS).index(f.kind), f.place, f.degree)))
 
 
 def _read(sentence: str) -> list[Finding]:
@@ -186,26 +190,26 @@ def _read(sentence: str) -> list[Finding]:
     ]
 
 
-def _places(sentence: str, known: Sequence[str]) -> list[str]:
-    if known == ("",):
+def _places(sentence: str, choices: Sequence[str]) -> list[str]:
+    if choices == ("",):
         return [""]
-    if known == SIDES and re.search(r"\b(?:bilateral|both)\b", sentence):
+    if choices == SIDES and re.search(r"\b(?:bilateral|both)\b", sentence):
         return list(SIDES)
-    if known == LOBES:
-        return [p for p in known if p in sentence] or [""]
+    if choices == LOBES:
+        return [p for p in choices if p in sentence] or [""]
     named = re.sub(r"right ventricle", "", sentence)
-    return [p for p in known if re.search(rf"\b{p}\b", named)] or [""]
+    return [p for p in choices if re.search(rf"\b{p}\b", named)] or [""]
 
 
-def _degree(sentence: str, known: Sequence[str]) -> str:
+def _degree(sentence: str, choices: Sequence[str]) -> str:
     words = [_WORDS.get(w, w) for w in re.sub(r"ly\b", "", sentence).split()]
-    return next((w for w in words if w and w in known), "")
+    return next((w for w in words if w and w in choices), "")
 
 
 def agreement(texts: Iterable[str], drawn: Iterable[Sequence[Finding]]) -> Mapping[str, float]:
-    """Micro-averaged precision, recall and F1 of what reports state against what was drawn.
+    """Return micro-averaged precision, recall and F1 of the stated findings against the drawn ones, 0..1.
 
-    `kind`: the right kind. `side`: and on the right side. `exact`: and place and degree are right too.
+    `kind` compares the kind alone, `side` also the side, `exact` also place and degree.
     """
     pairs = [(read_findings(t), tuple(d)) for t, d in zip(texts, drawn, strict=True)]
     views: dict[str, Callable[[Finding], object]] = {
@@ -214,11 +218,11 @@ def agreement(texts: Iterable[str], drawn: Iterable[Sequence[Finding]]) -> Mappi
         "exact": lambda f: f,
     }
     scores: dict[str, float] = {}
-    for name, see in views.items():
-        sets = [({see(f) for f in said}, {see(f) for f in there}) for said, there in pairs]
-        hits, said, there = (
+    for name, view in views.items():
+        sets = [({view(f) for f in read}, {view(f) for f in truth}) for read, truth in pairs]
+        hits, read, truth = (
             sum(len(s) for s in column) for column in ([a & b for a, b in sets], *zip(*sets, strict=True))
         )
-        scores |= {f"{name} precision": hits / said if said else 0.0, f"{name} recall": hits / there if there else 0.0}
-        scores[f"{name} f1"] = 2 * hits / (said + there) if said + there else 0.0
+        scores |= {f"{name} precision": hits / read if read else 0.0, f"{name} recall": hits / truth if truth else 0.0}
+        scores[f"{name} f1"] = 2 * hits / (read + truth) if read + truth else 0.0
     return scores

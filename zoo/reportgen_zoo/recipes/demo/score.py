@@ -1,10 +1,10 @@
-"""What the demonstration model is worth: the findings its reports name, against the labels of studies kept back.
+"""Score the demonstration model: the findings that its reports name, against the labels of held-out studies.
 
-The text alone is read, by `language.read_labels`; precision, recall and F1 are over all findings of all studies
-(micro). The interval is a bootstrap over patients. Beside the model stand two texts written for everybody: the
-commonest training report, which names no finding, and the training report whose findings score best on validation,
-which is the harder one to beat where one finding is frequent; the difference to it has an interval of its own. Scores
-of wording (`bleu`, `cider`) come with `rg eval`. Run as
+Only the text is read, by `language.read_labels`; precision, recall and F1 are over all findings of all studies (micro).
+The interval is a bootstrap over patients. Two constant texts are scored too: the commonest training report, which names
+no finding, and the training report whose findings score best on validation, which is harder to beat if one finding is
+frequent; the difference to it has an interval of its own. `rg eval` computes scores of wording (`bleu`, `cider`). Run
+as
 
     python -m reportgen_zoo.recipes.demo.score MODEL --data DATA [--split test]
 """
@@ -29,7 +29,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Findings said and there, said and not there, there and not said."""
+    """Numbers of findings: stated and present, stated and absent, present and not stated."""
 
     right: int = 0
     wrong: int = 0
@@ -40,54 +40,55 @@ class Counts:
 
     @property
     def f1(self) -> float:
-        """2 TP / (2 TP + FP + FN); 0 where nothing is right, as for a text that names no finding."""
+        """Return 2 TP / (2 TP + FP + FN); 0 if nothing is right, as for a text that names no finding."""
         return 2 * self.right / (2 * self.right + self.wrong + self.missed) if self.right else 0.0
 
     @property
     def precision(self) -> float:
-        """Share of the said findings that are there; 0 where none is said."""
+        """Return the share of the stated findings that are present; 0 if none is stated."""
         return self.right / (self.right + self.wrong) if self.right else 0.0
 
     @property
     def recall(self) -> float:
-        """Share of the findings there that are said."""
+        """Return the share of the present findings that are stated; 0 if none is present."""
         return self.right / (self.right + self.missed) if self.right else 0.0
 
 
 def count(text: str, labels: Mapping[str, float], findings: Sequence[str] = FINDINGS) -> Counts:
-    """What one text says against one study's labels."""
-    said = {f for f in read_labels(text) if f in findings}
-    there = {f for f in findings if labels.get(f) == 1}
-    return Counts(len(said & there), len(said - there), len(there - said))
+    """Return the counts of one text against the labels of one study."""
+    stated = {f for f in read_labels(text) if f in findings}
+    present = {f for f in findings if labels.get(f) == 1}
+    return Counts(len(stated & present), len(stated - present), len(present - stated))
 
 
 def interval(
     counts: Sequence[Counts], patients: Sequence[str], rival: Sequence[Counts] = (), seed: int = 0
 ) -> tuple[float, float]:
-    """The 95 % interval of F1, or of its lead over the rival's, when patients are drawn again with replacement."""
+    """Return the 95 % interval of F1, or of its difference to the rival's, by a bootstrap over patients."""
     ours, theirs = _by_patient(counts, patients), _by_patient(rival or [Counts()] * len(counts), patients)
-    draw, found = random.Random(seed), []
+    draw, differences = random.Random(seed), []
     for _ in range(RESAMPLES):
         drawn = draw.choices(range(len(ours)), k=len(ours))
-        found.append(sum((ours[i] for i in drawn), Counts()).f1 - sum((theirs[i] for i in drawn), Counts()).f1)
-    found.sort()
-    return found[round(0.025 * RESAMPLES)], found[round(0.975 * RESAMPLES) - 1]
+        differences.append(sum((ours[i] for i in drawn), Counts()).f1 - sum((theirs[i] for i in drawn), Counts()).f1)
+    differences.sort()
+    return differences[round(0.025 * RESAMPLES)], differences[round(0.975 * RESAMPLES) - 1]
 
 
 def _by_patient(counts: Sequence[Counts], patients: Sequence[str]) -> list[Counts]:
-    of: dict[str, Counts] = {}
-    for one, patient in zip(counts, patients, strict=True):
-        of[patient] = of.get(patient, Counts()) + one
-    return list(of.values())
+    """Return the sum of the counts of each patient."""
+    sums: dict[str, Counts] = {}
+    for study_counts, patient in zip(counts, patients, strict=True):
+        sums[patient] = sums.get(patient, Counts()) + study_counts
+    return list(sums.values())
 
 
 def counted(texts: Sequence[str], studies: Sequence[Study]) -> list[Counts]:
-    """`count` of each study."""
+    """Return the counts of each study."""
     return [count(text, study.labels) for text, study in zip(texts, studies, strict=True)]
 
 
 def score(texts: Sequence[str], studies: Sequence[Study]) -> dict[str, object]:
-    """Figures of one set of reports."""
+    """Return the scores of one set of reports as JSON values."""
     counts = counted(texts, studies)
     total = sum(counts, Counts())
     low, high = interval(counts, [study.patient for study in studies])
@@ -123,13 +124,13 @@ def _share(right: Sequence[bool]) -> float | None:
 
 
 def constant(train: Sequence[Study]) -> str:
-    """The commonest report; of equally common ones the first by the alphabet."""
+    """Return the commonest report; of equally common reports the first in the alphabet."""
     counts = Counter(study.text(["findings"]) for study in train)
     return min(counts, key=lambda text: (-counts[text], text))
 
 
 def strongest(train: Sequence[Study], val: Sequence[Study]) -> str:
-    """The training report with the best F1 on validation when it is written for everybody."""
+    """Return the training report with the best F1 on validation when it is the report of every study."""
     texts = {read_labels(text): text for text in sorted({study.text(["findings"]) for study in train})}
     return max(texts.values(), key=lambda text: sum(counted([text] * len(val), val), Counts()).f1)
 
@@ -142,23 +143,23 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="folder of a trained model")
     parser.add_argument("--data", type=Path, required=True, help="folder that build.py made")
     parser.add_argument("--split", default="test")
-    given = parser.parse_args()
-    collection = datasets.create("table", given.data).read()
-    studies = collection.split(given.split)
-    reports = load(given.model).report_studies(studies, precision="fp32")
+    arguments = parser.parse_args()
+    collection = datasets.create("table", arguments.data).read()
+    studies = collection.split(arguments.split)
+    reports = load(arguments.model).report_studies(studies, precision="fp32")
     train, texts = collection.split("train"), [report.text for report in reports]
-    everybody, rival = constant(train), strongest(train, collection.split("val"))
+    common, rival = constant(train), strongest(train, collection.split("val"))
     same = [rival] * len(studies)
     patients = [study.patient for study in studies]
     above = interval(counted(texts, studies), patients, counted(same, studies))
-    found = {
+    scores = {
         "model": score(texts, studies),
-        "constant": {"text": everybody, **score([everybody] * len(studies), studies)},
+        "constant": {"text": common, **score([common] * len(studies), studies)},
         "strongest_constant": {"text": rival, **score(same, studies)},
         "above_strongest_constant": [round(value, 3) for value in above],
         "examples": [[s.id, list(s.tags), r.text] for s, r in list(zip(studies, reports, strict=True))[:8]],
     }
-    print(json.dumps(found, indent=1))
+    print(json.dumps(scores, indent=1))
 
 
 if __name__ == "__main__":
