@@ -1,8 +1,8 @@
-"""From studies to batches: choose and read the images, put the report into numbers, and stack both.
+"""Make batches of studies: choose and read the images, turn the report into word ids, and stack both.
 
-Pixels stay bytes until they are on the model's device, where `normalise` makes them what the encoder wants. An image
-that cannot be read stops training with its name; when reports are written it is told beside the batch, and the rest
-goes on.
+Pixels stay bytes until they are on the model's device, where `normalise` scales them for the encoder. An image that
+cannot be read stops training, and the error names it. When reports are generated, its problem is returned with the
+batch, and the other images are used.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ __all__ = [
 ]
 
 _PREFERENCE = {"frontal": 0, "": 1, "lateral": 2}
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 
 
 def choose_views(study: Study, spec: ImageSpec) -> tuple[View, ...]:
-    """At most `spec.views` images: frontal ones first, then those of which nobody said, then lateral ones."""
+    """Return at most `spec.views` images: frontal ones first, then those of unknown projection, then lateral ones."""
     return _by_preference(study)[: spec.views]
 
 
 def check_views(study: Study, spec: ImageSpec) -> str:
-    """One line about images that are not what the model would best see; "" where there is nothing to say."""
+    """Return one line if the study has no image, or none but lateral ones; "" otherwise."""
     chosen = choose_views(study, spec)
     if not chosen:
         return "the study has no image"
@@ -66,16 +66,16 @@ def _by_preference(study: Study) -> tuple[View, ...]:
 
 @dataclass(frozen=True)
 class StudyReader:
-    """How a study becomes numbers: its images by `image`, its report by `text` into the words of `targets`.
+    """Turns a study into numbers: its images by `image`, its report by `text` into ids of the words of `targets`.
 
-    Targets are left out where text or names are not given. `cache` is the folder of prepared images.
+    Targets are left out if text or names are not given. `cache` is the folder of prepared images.
     """
 
     image: ImageSpec
     text: TextSpec | None = None
     targets: TargetSpec | None = None
     cache: Path | None = None
-    picture_side: int = 0  # pixels; 0: no picture is kept
+    picture_side: int = 0  # pixels of the longer side; 0: no pictures
 
     def read(self, study: Study) -> LoadedStudy:
         """Read the images of a study, frontal views first, until `image.views` of them could be read.
@@ -106,18 +106,18 @@ class StudyReader:
 
 @dataclass(frozen=True, slots=True)
 class LoadedStudy:
-    """One study as read: the images that could be read, and what is wrong with the others."""
+    """A study with the images that could be read, and the problems of the others."""
 
     study: Study
     views: tuple[View, ...]
     images: tuple[Array, ...]  # (H, W) uint8 each
     problems: tuple[str, ...] = ()
-    pictures: tuple[Array, ...] = ()  # (h, w) grey 0..1 of each image, if the reader keeps them
+    pictures: tuple[Array, ...] = ()  # (h, w) grey 0..1 of each image, if `picture_side` is not 0
 
 
 @dataclass(frozen=True)
 class _Collate:
-    """Stacks items: the studies with an image as a batch, and what was wrong by study."""
+    """Stacks the studies that have an image into a batch, and collects the problems by study id."""
 
     reader: StudyReader
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
@@ -145,7 +145,7 @@ class _Collate:
             tuple(item.views for item in good),
             tuple(item.pictures for item in good),
         )
-        return batch, {item.study.id: _told(item) for item in items if item.problems}
+        return batch, {item.study.id: _problem_line(item) for item in items if item.problems}
 
     def _targets(self, studies: Sequence[Study]) -> Targets:
         spec = self.reader.targets
@@ -153,12 +153,12 @@ class _Collate:
             return Targets()
         tags = [[float(tag in s.tags) for tag in spec.tags] for s in studies]
         findings = [[s.labels.get(name, math.nan) for name in spec.findings] for s in studies]
-        found = Targets(
+        targets = Targets(
             tags=_floats(tags) if spec.tags else None, findings=_floats(findings) if spec.findings else None
         )
-        return found if self.reader.text is None else self._written(studies, self.reader.text, found)
+        return targets if self.reader.text is None else self._with_words(studies, self.reader.text, targets)
 
-    def _written(self, studies: Sequence[Study], text: TextSpec, found: Targets) -> Targets:
+    def _with_words(self, studies: Sequence[Study], text: TextSpec, targets: Targets) -> Targets:
         """Add the report to tags and findings: as one row of words, as sentences, and a switch for each sentence."""
         encode, reports = self.vocabulary.encode, [s.text(text.sections) for s in studies]
         words = pad_words([[BOS, *encode(report_words(report, text)), EOS] for report in reports])
@@ -172,8 +172,8 @@ class _Collate:
         return Targets(
             words,
             rows.reshape(len(studies), S, rows.shape[1]),
-            found.tags,
-            found.findings,
+            targets.tags,
+            targets.findings,
             _floats([f + [math.nan] * (S - len(f)) for f in flags]) if self.switches else None,
         )
 
@@ -182,14 +182,14 @@ def _floats(rows: list[list[float]]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float32)
 
 
-def _told(item: LoadedStudy) -> str:
-    """What is wrong with a study's images, in one line."""
-    what = "; ".join(item.problems)
-    return f"{len(item.images)} of its images used; {what}" if item.images else what
+def _problem_line(item: LoadedStudy) -> str:
+    """Return the problems of a study's images in one line."""
+    problems = "; ".join(item.problems)
+    return f"{len(item.images)} of its images used; {problems}" if item.images else problems
 
 
 class _Studies(Dataset[LoadedStudy]):
-    """Studies, read when they are asked for: in the worker that prepares the batch."""
+    """Studies that are read on access, in the worker process that prepares the batch."""
 
     def __init__(self, studies: Sequence[Study], reader: StudyReader) -> None:
         self.studies, self.reader = studies, reader
@@ -204,9 +204,10 @@ class _Studies(Dataset[LoadedStudy]):
 def batches(
     studies: Sequence[Study], reader: StudyReader, order: Sequence[Sequence[int]], *, workers: int | None = 0
 ) -> Iterator[Batch]:
-    """The batches whose studies `order` names by index, prepared ahead by `workers` processes; None: as many as help.
+    """Yield one batch for each list of study indices in `order`, prepared ahead by `workers` processes.
 
-    What comes does not depend on the number of workers. Raises ImageError at the first image that cannot be read.
+    `workers` None means as many as help, at most MAX_WORKERS. The batches do not depend on the number of workers.
+    Raises ImageError at the first image that cannot be read.
     """
     for batch, problems in _loaded(studies, reader, order, workers):
         for problem in problems.values():
@@ -233,7 +234,7 @@ def read_batches(
 def read_with(
     reader: StudyReader, studies: Sequence[Study], batch_size: int = 32, *, workers: int | None = 0
 ) -> Iterator[tuple[Batch, dict[str, str]]]:
-    """Yield what `read_batches` yields, read by a reader of one's own."""
+    """Yield (batch, problems) as `read_batches` does, with a given reader."""
     order = [range(i, min(i + batch_size, len(studies))) for i in range(0, len(studies), batch_size)]
     return _loaded(studies, reader, order, workers)
 
@@ -243,13 +244,13 @@ def _loaded(
 ) -> Iterator[tuple[Batch, dict[str, str]]]:
     check_spec(reader.image)
     if workers is None:
-        workers = min(MOST_WORKERS, _processors() - 1, len(order)) if len(order) > 1 else 0
+        workers = min(MAX_WORKERS, _processors() - 1, len(order)) if len(order) > 1 else 0
     loader: DataLoader[Any] = DataLoader(
         _Studies(studies, reader),
         batch_sampler=[list(indices) for indices in order],
         num_workers=workers,
         collate_fn=_Collate.of(reader, studies),
-        generator=torch.Generator(),  # else it would draw from the user's
+        generator=torch.Generator(),  # without it, the loader would draw from the user's generator
     )
     return iter(loader)
 
@@ -259,22 +260,23 @@ def _processors() -> int:
 
 
 def normalise(pixels: Tensor, spec: ImageSpec, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Bytes (B, V, H, W) to what the encoder takes, (B, V, C, H, W): over 255, less the mean, over the deviation.
+    """Scale bytes (B, V, H, W) for the encoder: (x / 255 - mean) / std, as (B, V, C, H, W).
 
-    It is made where the bytes are, and lies in memory channels last, which convolutions run faster on.
+    The result is on the device of the bytes, and its memory format is channels last, which makes convolutions faster.
+    Raises ShapeError for other pixels, and for a mean or deviation of another number of channels.
     """
     if pixels.ndim != 4 or pixels.dtype != torch.uint8:
         raise ShapeError(f"pixels are bytes (B, V, H, W), got {pixels.dtype} {tuple(pixels.shape)}")
     for values in (spec.mean, spec.std):
         if len(values) not in (1, spec.channels):
-            raise ShapeError(f"{spec.channels} channels have one mean and deviation, or {spec.channels}; got {values}")
+            raise ShapeError(f"{spec.channels} channels need one mean and deviation, or {spec.channels}; got {values}")
     mean, std = (torch.tensor(v, device=pixels.device).expand(spec.channels) for v in (spec.mean, spec.std))  # (C,)
     image = torch.addcmul(-mean / std, pixels[..., None].float(), 1 / (255 * std))  # (B, V, H, W, C)
     return image.to(dtype).permute(0, 1, 4, 2, 3)
 
 
 def pad_words(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Return rows of word ids as one tensor (B, T), with PAD after each row; T is the longest row's, at least 1."""
+    """Return rows of word ids as one tensor (B, T), with PAD after each row; T is the longest length, at least 1."""
     words = np.full((len(rows), max([1, *map(len, rows)])), PAD, np.int64)
     for b, row in enumerate(rows):
         words[b, : len(row)] = row

@@ -1,10 +1,9 @@
-"""Training labels for studies: those that the dataset has, what a labeler reads in the reports, or MeSH headings.
+"""Choose the training labels of studies: those of the dataset, those that a labeler finds in the reports, or MeSH.
 
-The headings are those of Open-i (Demner-Fushman et al., 2016, doi:10.1093/jamia/ocv080), whose first term counts, and
-the labels ChestX-ray14's, as TieNet (Wang et al., CVPR 2018, arXiv:1801.04334, section 4) takes "the same 14
-categories". Its mapping is not printed; this one gives the labels of NegBio's Open-i set (Peng et al., 2018,
-arXiv:1712.05898), which name no hernia and call a pericardial
-effusion an effusion: so does this.
+MeSH headings are those of Open-i (Demner-Fushman et al., 2016, doi:10.1093/jamia/ocv080); the first term of a heading
+counts. The labels are those of ChestX-ray14, as in TieNet (Wang et al., CVPR 2018, arXiv:1801.04334, section 4), which
+takes "the same 14 categories" and does not print its mapping. The mapping here gives the labels of NegBio's Open-i set
+(Peng et al., 2018, arXiv:1712.05898): there is no hernia, and a pericardial effusion is an effusion.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ NAMES = tuple(dict.fromkeys(HEADINGS.values()))
 def relabel(
     studies: Sequence[Study], source: str, sections: Sequence[str], options: Mapping[str, Any] | None = None
 ) -> list[Study]:
-    """The studies with labels from `source`: data, mesh, or a metric (with its options) that labels their reports.
+    """Return the studies with labels from `source`: data, mesh, or the name of a metric that labels reports.
 
-    Raises DataError where the source gives no label at all.
+    `options` are those of the metric. Raises DataError if the source gives no label to any study.
     """
     if source == DATA:
         return list(studies)
@@ -43,25 +42,25 @@ def relabel(
         labels = [from_mesh(s.extra.get("mesh") or s.tags) for s in studies]
     else:
         labeler = _labeler(source, dict(options or {}))
-        labels = [dict(said) for said in labeler.labels([s.text(sections) for s in studies])]
+        labels = [dict(values) for values in labeler.labels([s.text(sections) for s in studies])]
     if not any(labels):
         what = "has MeSH headings (extra.mesh, or tags)" if source == MESH else f"has a report that {source} can label"
         raise DataError(f"labels from {source}: none of {len(studies)} studies {what}")
-    return [replace(s, labels=said) for s, said in zip(studies, labels, strict=True)]
+    return [replace(s, labels=values) for s, values in zip(studies, labels, strict=True)]
 
 
 def from_mesh(headings: Sequence[str]) -> dict[str, float]:
-    """ChestX-ray14's labels of a study's MeSH headings, each stated, and No Finding; nothing for no heading."""
+    """Return a label 0 or 1 for each name in NAMES and for No Finding, by MeSH headings; {} if there is no heading."""
     if not headings:
         return {}
-    there = {HEADINGS.get(h.split("/")[0].strip().lower()) for h in headings}
-    return {**{name: float(name in there) for name in NAMES}, NO_FINDING: float(not there & set(NAMES))}
+    present = {HEADINGS.get(h.split("/")[0].strip().lower()) for h in headings}
+    return {**{name: float(name in present) for name in NAMES}, NO_FINDING: float(not present & set(NAMES))}
 
 
 def _labeler(name: str, options: dict[str, Any]) -> HasLabels:
     from ..registries import metrics
 
-    made = metrics.create(name, **options)
-    if not isinstance(made, HasLabels):
+    metric = metrics.create(name, **options)
+    if not isinstance(metric, HasLabels):
         raise OptionError(f"metric {name!r} labels no texts; chexpert-rules does")
-    return made
+    return metric

@@ -1,4 +1,4 @@
-"""Files and folders as studies, for people who have images and no data set."""
+"""Make studies of image files and folders, for users who have images and no dataset."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp",
 
 
 def group_files(paths: Iterable[Path]) -> list[Study]:
-    """One study a file, in the order given; DICOM files of one examination are together one study.
+    """Return one study for each file, in the order given; DICOM files of one examination are one study.
 
-    Folders are searched through, in the order of names, for image suffixes and for DICOM by content. A study is named
-    after its file, or the folder that holds its views and nothing else; never after anything in a DICOM header. A file
-    that is named but not there is a study all the same: whoever reads it says what is wrong. Raises ImageError for a
-    folder without an image.
+    Folders are searched with all folders in them, in the order of names, for image suffixes and for DICOM by content. A
+    study is named after its file, or after the folder that holds its views and no other study; never after an element
+    of a DICOM header. A file that does not exist becomes a study too, and reading it gives the problem. Raises
+    ImageError for a folder without an image.
     """
     groups: dict[str, list[View]] = {}
     for path in dict.fromkeys(file for given in paths for file in _files(Path(given))):
@@ -33,34 +33,34 @@ def group_files(paths: Iterable[Path]) -> list[Study]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The file itself, or the images of a folder and the folders in it."""
+    """Yield a file itself, or the images of a folder and of the folders in it."""
     if not path.is_dir():
         yield path
         return
-    found = False
+    empty = True
     for folder, inside, names in os.walk(path):
         inside[:] = sorted(name for name in inside if not name.startswith((".", "__")))
         for file in (Path(folder, name) for name in sorted(names) if not name.startswith(".") and name != "DICOMDIR"):
             if file.suffix.lower() in SUFFIXES or _looks_like_dicom(file):
-                found = True
+                empty = False
                 yield file
-    if not found:
+    if empty:
         raise ImageError(f"folder {path} has no image: no {', '.join(sorted(SUFFIXES))}, and no DICOM by content")
 
 
 def _looks_like_dicom(file: Path) -> bool:
-    """By the magic alone: a folder may hold much else."""
+    """Return whether a file begins as DICOM with a preamble does. A folder may hold many other files."""
     if not file.is_file():
         return False
     try:
         with file.open("rb") as opened:
             return opened.read(132)[128:] == b"DICM"
     except OSError:
-        return False  # nobody asked for this file by name
+        return False  # the user did not name this file
 
 
 def _facts(path: Path) -> DicomFacts | None:
-    """What the header says, if it is DICOM and can be read: reading the image later says why not."""
+    """Return the facts of a DICOM header; None for another file or a damaged header, which reading it will report."""
     try:
         return dicom_facts(path) if path.is_file() and is_dicom(path) else None
     except (ImageError, OSError):
@@ -68,7 +68,7 @@ def _facts(path: Path) -> DicomFacts | None:
 
 
 def _name(views: list[View], crowds: Counter[Path]) -> str:
-    """The file's stem; of several views their folder's name, if no other study has files there."""
+    """Return the stem of the file; for several views the name of their folder, if no other study has files in it."""
     folders = {v.path.parent for v in views}
     folder = views[0].path.parent
     if len(views) > 1 and len(folders) == 1 and crowds[folder] == 1 and folder.name:
@@ -77,6 +77,6 @@ def _name(views: list[View], crowds: Counter[Path]) -> str:
 
 
 def _distinct(studies: list[Study]) -> list[Study]:
-    """The same studies; those whose names are not their own are named by the whole path of their first file."""
+    """Return the studies; those that share a name are renamed to the whole path of their first file."""
     times = Counter(s.id for s in studies)
     return [s if times[s.id] == 1 else replace(s, id=str(s.views[0].path)) for s in studies]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .json_files import read_bounded, read_json, write_json
     from .reports import TextFile, read_text_file, read_texts
     from .study_json import study_from_json, study_to_json
-    from .table_writer import Rows, written
+    from .table_writer import Rows, write_table
     from .tables import BadRow, TableRow, scan_rows, table_rows, text_of
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
     "table_rows",
     "text_of",
     "write_json",
-    "written",
+    "write_table",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -50,7 +50,7 @@ __getattr__, __dir__ = lazy_names(
         "json_files": ["read_bounded", "read_json", "write_json"],
         "reports": ["TextFile", "read_text_file", "read_texts"],
         "study_json": ["study_from_json", "study_to_json"],
-        "table_writer": ["Rows", "written"],
+        "table_writer": ["Rows", "write_table"],
         "tables": ["BadRow", "TableRow", "scan_rows", "table_rows", "text_of"],
     },
 )

@@ -43,39 +43,43 @@ def atomic_file(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]
 
 @contextmanager
 def replacing(folder: Path, holds: str) -> Iterator[Path]:
-    """A new folder beside `folder`, which takes its place at the end. Where that fails the old one stands.
+    """Yield a new temporary folder next to `folder`, and rename it to `folder` at the end of the block.
 
-    Raises CheckpointError, also for a folder with files in it and none named `holds`: it is somebody's, not ours.
+    If the block or the renaming fails, the old folder stays. Raises CheckpointError then, and also for a folder that
+    has files but none named `holds`: such a folder was not written by this package.
     """
     folder = folder.absolute()
     if folder.exists() and not (folder.is_dir() and ((folder / holds).exists() or not any(folder.iterdir()))):
-        raise CheckpointError(f"{folder} is there and holds no {holds}: it is not replaced; choose another place")
+        raise CheckpointError(
+            f"cannot write {folder}: the folder has files but no {holds}, so it was not overwritten; "
+            "choose another folder"
+        )
     from safetensors import SafetensorError
 
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as e:
         raise CheckpointError(f"cannot write {folder}: {e.strerror}; choose another place with --out") from e
     try:
-        yield beside
-        mode = _usual_mode(beside)
-        for path in beside.rglob("*"):
+        yield temporary
+        mode = _usual_mode(temporary)
+        for path in temporary.rglob("*"):
             if path.is_file():
                 path.chmod(mode)  # safetensors' files are private, whatever the umask
                 _sync(path)
-        beside.chmod(mode | (mode & 0o444) >> 2)  # and so are mkdtemp's folders
-        _swap(beside, folder)
+        temporary.chmod(mode | (mode & 0o444) >> 2)  # and so are mkdtemp's folders
+        _swap(temporary, folder)
     except (OSError, SafetensorError) as e:
         why = e.strerror if isinstance(e, OSError) and e.strerror else e
-        kept = "; what was there before is untouched" if folder.exists() else ""
-        raise CheckpointError(f"cannot write {folder}: {why}{kept}") from e
+        unchanged = "; what was there before is untouched" if folder.exists() else ""
+        raise CheckpointError(f"cannot write {folder}: {why}{unchanged}") from e
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _usual_mode(folder: Path) -> int:
-    """The permissions that a new file gets here."""
+    """Return the permissions that a new file in this folder gets."""
     probe = folder / ".mode"
     probe.touch()
     mode = probe.stat().st_mode & 0o777
@@ -88,13 +92,13 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _swap(beside: Path, folder: Path) -> None:
-    """Put `beside` in the place of `folder`. Killed in between, `recover` finds the old one."""
+def _swap(temporary: Path, folder: Path) -> None:
+    """Rename `temporary` to `folder`. If the process is killed between the two renames, `recover` restores the old."""
     old = _old(folder)
     recover(folder)
     if folder.exists():
         os.rename(folder, old)
-    os.rename(beside, folder)
+    os.rename(temporary, folder)
     shutil.rmtree(old, ignore_errors=True)
 
 

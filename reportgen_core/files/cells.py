@@ -1,6 +1,7 @@
 """Read the value of a cell: a text, an id, a number, a list of names, a split.
 
-null, NaN and "" are no text, and None says so. A number where a text is wanted is the text that a CSV would hold.
+For null, NaN and "" the functions return None: there is no value. Where a text is needed, a number becomes the text
+that a CSV would hold.
 """
 
 from __future__ import annotations
@@ -14,8 +15,25 @@ from ..errors import DataError
 
 NO_TEXT = frozenset({"", "NaN", "nan", "NULL", "null", "<NA>"})
 SPLITS = {"training": "train", "validate": "val", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
+_RUNS = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")  # what a spreadsheet runs; full-width signs as well
+_NUMBER = re.compile(r"[+-]?(?:\d[\d.,]*|\.\d+)(?:[eE][+-]?\d+)?\s?%?")
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0+")
 _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
+
+
+def guard_cell(value: Any) -> Any:
+    """Return a cell that no spreadsheet runs: a text that begins like a formula has ' in front, a number none.
+
+    A text that begins with ' and then like a formula gets one ' more, so that `unguard_cell` gives back every text.
+    """
+    if isinstance(value, str) and _RUNS.match(value) and not _NUMBER.fullmatch(value):
+        return "'" + value
+    return value
+
+
+def unguard_cell(cell: str) -> str:
+    """Return the text of a cell that `guard_cell` wrote."""
+    return cell[1:] if cell[:1] == "'" and _RUNS.match(cell) else cell
 
 
 def is_nothing(value: Any) -> bool:
@@ -26,7 +44,7 @@ def is_nothing(value: Any) -> bool:
 
 
 def text_value(value: Any) -> str | None:
-    """Return a cell as text, None if it holds none. Raises DataError for what is neither text nor number."""
+    """Return a cell as text, None if it holds none. Raises DataError for a value that is neither text nor number."""
     if is_nothing(value):
         return None
     if isinstance(value, str):
@@ -61,7 +79,7 @@ def number_value(value: Any) -> float | None:
 
 
 def labels_value(values: Mapping[Any, Any]) -> dict[str, float]:
-    """Return labels by name without those that hold nothing. Raises DataError naming a label that is no number."""
+    """Return labels by name, without empty ones. Raises DataError naming a label that is no number."""
     labels: dict[str, float] = {}
     for name, value in values.items():
         try:
@@ -86,6 +104,6 @@ def names_value(value: Any, separator: str = "|") -> list[str]:
 
 
 def split_name(value: Any) -> str:
-    """Return train, val or test by the names people use; another name in small letters; "" for none."""
+    """Return "train", "val" or "test" for the usual names of splits, any other name in small letters, "" for none."""
     name = (text_value(value) or "").strip().lower()
     return SPLITS.get(name, name)

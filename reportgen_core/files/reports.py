@@ -1,13 +1,13 @@
-"""Read predictions and references, by study id, from the files people have.
+"""Read predictions and references, by study id, from the usual kinds of files.
 
 ours          JSON lines as `rg report --json` writes them (study, text, alternatives, views), or studies (id, sections)
 R2Gen         annotation.json; gts and res as JSON mappings from id to text or a list of texts, in one file or two
 ReXrank       a JSON mapping from id to a row with report, section_findings, section_impression, model_prediction
 COCO          annotations (image_id, id, caption), several an image; results (image_id, caption)
 tables        CSV, TSV, JSON lines with columns of ids and of texts
-plain text    one report a line, named by its number; a line-by-line pair of files fits by line number
+plain text    one report a line; its id is the number of the line
 
-Each may be gzipped. Which names columns have, and what is no text, is decided in tables.py.
+Each may be gzipped. tables.py decides which names of columns are known and which cells hold no text.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from .tables import (
 )
 from .text_lines import read_text
 
-Role = Literal["prediction", "reference", "text"]  # "text": whichever of a file that has no two sides
+Role = Literal["prediction", "reference", "text"]  # "text": for a file that has no two sides
 MAX_SHOWN = 5  # places without text that are named; the rest are counted
 
 Entry = tuple[str, str, tuple[str, ...], tuple[str, ...]]  # place, id, texts, images
@@ -49,7 +49,7 @@ Entry = tuple[str, str, tuple[str, ...], tuple[str, ...]]  # place, id, texts, i
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """What a file says: texts by id (of predictions n-best, best first), and the images where it names them."""
+    """The texts of a file by id (several for an n-best prediction, the best first), and the images that it names."""
 
     texts: Mapping[str, tuple[str, ...]]
     images: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class TextFile:
 
 @dataclass(frozen=True, slots=True)
 class _TextQuery:
-    """What is looked for in a file."""
+    """The file, and which of its texts are wanted."""
 
     path: Path
     role: Role
@@ -72,7 +72,7 @@ class _TextQuery:
 def read_text_file(
     path: Path, role: Role, *, sections: Sequence[str] = (), split: str = "", on_note: OnNote | None = None
 ) -> TextFile:
-    """Return the predictions or the references of a file. `sections` picks them where a row keeps them apart.
+    """Return the predictions or the references of a file. `sections` are joined if a row has them apart.
 
     A null, NaN or "" is an empty text; `on_note` is called with their number and their places. Raises DataError, with
     the line, for what cannot be read, and for an id that occurs twice.
@@ -98,7 +98,7 @@ def read_text_file(
 
 
 def read_texts(path: Path, *, lines: bool = False, on_note: OnNote | None = None) -> dict[str, str]:
-    """Return one text for each id, in the file's order. A text file is one report, or with `lines` one a line.
+    """Return one text for each id, in the file's order. A text file is one report, or with `lines` one report a line.
 
     Raises DataError as `read_text_file` does.
     """
@@ -128,7 +128,7 @@ def _numbered(lines: list[tuple[int, str]]) -> Iterator[Entry]:
 
 
 def _cells(query: _TextQuery, rows: Iterator[tuple[int, list[str]] | BadRow]) -> Iterator[Entry]:
-    """The rows of a table; a single column without a usual name has no header, as in R2Gen's res.csv."""
+    """Yield the entries of a table. One column without a usual name has no header, as in R2Gen's res.csv."""
     first = next(rows, None)
     if first is None:
         return
@@ -176,7 +176,7 @@ def _listed(rows: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _rows(query: _TextQuery, rows: Iterable[tuple[str, Any]]) -> Iterator[Entry]:
-    """One entry a row, but one an image of all of COCO's captions of it."""
+    """Yield one entry for each row; for references of COCO one for each image, with all its captions."""
     captions: dict[str, Entry] = {}
     for place, row in rows:
         if not isinstance(row, dict):
@@ -210,7 +210,7 @@ def _id(query: _TextQuery, place: str, row: Mapping[str, Any]) -> str:
 def _names(role: Role, columns: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns that may hold the texts of a role, the most usual first.
 
-    Where predictions have a column of their own, the other columns are no predictions, though its cell be empty.
+    If predictions have a column of their own, no other column is used, even if its cell is empty.
     """
     general = (*columns_of("text", columns), *columns_of("findings", columns))
     if role == "reference":
@@ -219,7 +219,7 @@ def _names(role: Role, columns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _texts(query: _TextQuery, place: str, row: Any) -> tuple[str, ...]:
-    """The texts of one study: a string, a list, COCO captions, or the fields of a row; ("",) where there is none."""
+    """Return the texts of one study, from a string, a list, COCO captions or a row; ("",) if there is none."""
     if isinstance(row, list):
         texts = tuple(t for item in row for t in _texts(query, place, item) if t or query.role != "reference")
         return texts or ("",)
@@ -241,7 +241,7 @@ def _texts(query: _TextQuery, place: str, row: Any) -> tuple[str, ...]:
 
 
 def _sections(query: _TextQuery, place: str, row: Mapping[str, Any]) -> str | None:
-    """The sections of a row that keeps them apart, joined; None where it does not. Without a wish, the findings."""
+    """Return the sections of a row, joined; None if the row has no sections. By default that is the findings."""
     low = {fold(str(name)): value for name, value in row.items()}
     inside = low.get("sections")
     if isinstance(inside, dict):

@@ -1,4 +1,4 @@
-"""A study as one line of JSON: what `rg data build` writes and the dataset `table` reads."""
+"""Write a study as one line of JSON and read it: `rg data build` writes such lines, the dataset `table` reads them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .cells import id_value, is_nothing, labels_value, names_value, text_value
 
 
 def study_to_json(study: Study, folder: Path) -> dict[str, Any]:
-    """Empty fields are left out. Paths are relative to `folder` where they lie below it."""
+    """Return a study as JSON values. Empty fields are left out; paths below `folder` are relative to it."""
     values: dict[str, Any] = {
         "id": study.id,
         "patient": study.patient,
@@ -35,23 +35,23 @@ def _relative(path: Path, folder: Path) -> str:
 def study_from_json(row: Mapping[str, Any], place: Callable[[str], Path]) -> Study:
     """Return the study that `study_to_json` wrote; `place` turns an image's name into its path. Raises DataError.
 
-    Fields that are null, NaN or "" are as if they were not there.
+    Fields that are null, NaN or "" are ignored.
     """
     try:
-        there = {name: value for name, value in row.items() if not is_nothing(value)}
+        fields = {name: value for name, value in row.items() if not is_nothing(value)}
         id = id_value(row["id"])
         if id is None:
             raise ValueError("the id is empty")
         return Study(
             id,
-            views=tuple(View(place(v["path"]), _projection(v.get("projection"))) for v in there.get("views", ())),
-            sections={str(k): t for k, v in there.get("sections", {}).items() if (t := text_value(v)) is not None},
-            tags=tuple(names_value(there.get("tags", []))),
-            labels=labels_value(there.get("labels", {})),
-            split=text_value(there.get("split")) or "",
-            patient=id_value(there.get("patient")) or "",
-            boxes=tuple(Box(**b) for b in there.get("boxes", ())),
-            extra=dict(there.get("extra", {})),
+            views=tuple(View(place(v["path"]), _projection(v.get("projection"))) for v in fields.get("views", ())),
+            sections={str(k): t for k, v in fields.get("sections", {}).items() if (t := text_value(v)) is not None},
+            tags=tuple(names_value(fields.get("tags", []))),
+            labels=labels_value(fields.get("labels", {})),
+            split=text_value(fields.get("split")) or "",
+            patient=id_value(fields.get("patient")) or "",
+            boxes=tuple(Box(**b) for b in fields.get("boxes", ())),
+            extra=dict(fields.get("extra", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise DataError(f"study {row.get('id', '?')!r} is not written as a study: {type(e).__name__}: {e}") from e

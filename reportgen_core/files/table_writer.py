@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from ..errors import OptionError
 from .atomic import atomic_file
+from .cells import guard_cell
 
 SUFFIXES = (".jsonl", ".csv", ".tsv")
-LIST = "|"  # between the values of a cell that holds several
+LIST = "|"  # separates the values of one cell
+
+
+class CellWriter:
+    """Writes rows of cells as CSV or TSV. A text that a spreadsheet would run is guarded unless `raw_cells`."""
+
+    def __init__(self, file: IO[str], *, delimiter: str = ",", raw_cells: bool = False) -> None:
+        self._writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        self.raw_cells = raw_cells
+
+    def write(self, cells: Iterable[Any]) -> None:
+        """Write one row."""
+        self._writer.writerow(cells if self.raw_cells else map(guard_cell, cells))
 
 
 class Rows:
     """Writes rows as JSON lines or CSV; the columns of a CSV are those of its first row."""
 
-    def __init__(self, file: IO[str], suffix: str) -> None:
+    def __init__(self, file: IO[str], suffix: str, *, raw_cells: bool = False) -> None:
         self.file, self.lines = file, suffix == ".jsonl"
-        self.cells = csv.writer(file, delimiter="\t" if suffix == ".tsv" else ",", lineterminator="\n")
+        self.cells = CellWriter(file, delimiter="\t" if suffix == ".tsv" else ",", raw_cells=raw_cells)
         self.header: tuple[str, ...] = ()
 
     def write(self, row: Mapping[str, Any]) -> None:
@@ -31,8 +44,8 @@ class Rows:
             return
         if not self.header:
             self.header = tuple(row)
-            self.cells.writerow(self.header)
-        self.cells.writerow([_cell(row.get(name)) for name in self.header])
+            self.cells.write(self.header)
+        self.cells.write([_cell(row.get(name)) for name in self.header])
 
 
 def _cell(value: Any) -> str:
@@ -44,9 +57,12 @@ def _cell(value: Any) -> str:
 
 
 @contextmanager
-def written(path: Path) -> Iterator[Rows]:
-    """Open a table that appears under its name once it is whole. Raises OptionError for an unknown suffix."""
+def write_table(path: Path, *, raw_cells: bool = False) -> Iterator[Rows]:
+    """Open a table for writing; the file gets its name when the block ends. Raises OptionError for a suffix.
+
+    Texts of a CSV that a spreadsheet would run are guarded unless `raw_cells`.
+    """
     if path.suffix.lower() not in SUFFIXES:
         raise OptionError(f"{path}: a table is written as {', '.join(SUFFIXES)}")
     with atomic_file(path) as file:
-        yield Rows(file, path.suffix.lower())
+        yield Rows(file, path.suffix.lower(), raw_cells=raw_cells)

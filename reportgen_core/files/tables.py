@@ -1,7 +1,7 @@
 """Read tables: CSV, TSV and JSON lines row by row, whole JSON files, each of any size, gzipped or not.
 
-All commands and datasets read what people bring through this file: it decides which suffixes are known, how cells are
-separated, which names columns have, and which cells hold no text. docs/tables.md states the rules. A row that cannot
+All commands and datasets read tables through this file. It decides which suffixes are known, how cells are separated,
+which names columns have, and which cells hold no text. docs/tables.md states the rules. A row that cannot
 be read is a `BadRow`; `table_rows` raises DataError for the first one. It needs no torch.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from ..errors import DataError
 from ..registry import did_you_mean
-from .cells import id_value, split_name, text_value
+from .cells import id_value, split_name, text_value, unguard_cell
 from .text_lines import MAX_LINE, Lines, open_text, read_text
 
 Kind = Literal["csv", "tsv", "jsonl", "json", "txt"]
@@ -36,7 +36,7 @@ DELIMITERS: Mapping[str, str] = {",": "a comma", ";": "a semicolon", "\t": "a ta
 _TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")\s*(:)?|[\[{]|[\]}]')
 _SEP = re.compile('"?sep=([,;\t])"?', re.IGNORECASE)
 
-COLUMNS: Mapping[str, tuple[str, ...]] = {  # as `fold` writes them, the first that is there
+COLUMNS: Mapping[str, tuple[str, ...]] = {  # as `fold` writes them; the first that a table has is used
     "id": ("id", "study", "studyid", "uid", "exampleid", "key", "imageid", "imageindex"),
     "image": ("image", "images", "imagepath", "path", "filename", "file", "img", "imageindex", "imageid"),
     "patient": ("patient", "patientid", "subjectid", "subject"),
@@ -86,8 +86,8 @@ def scan_rows(
 ) -> Iterator[TableRow | BadRow]:
     """Yield the rows of a table in order. A text file has a row {"id", "text"} for each line that is not empty.
 
-    A CSV must have the columns `needs`, which rows then spell in this way. `on_note` is called with what was guessed
-    of the file. Raises DataError for the table as a whole: no such file, an unknown suffix, no header.
+    A CSV must have the columns `needs`, which rows then spell in this way. `on_note` is called with each guess
+    about the file. Raises DataError for the table as a whole: no such file, an unknown suffix, no header.
     """
     kind = kind_of(path, kinds)
     if kind == "jsonl":
@@ -140,9 +140,9 @@ def cell_rows(path: Path, on_note: OnNote | None = None) -> Iterator[tuple[int, 
         lines = Lines(file)
         texts = iter(lines)
         first = next((line for line in texts if line.strip()), "")
-        if told := _SEP.fullmatch(first.strip()):  # Excel's own first line
+        if separator := _SEP.fullmatch(first.strip()):  # Excel's own first line
             first = next((line for line in texts if line.strip()), "")
-        delimiter = told[1] if told else _delimiter(first, usual)
+        delimiter = separator[1] if separator else _delimiter(first, usual)
         if delimiter != usual and on_note:
             on_note(f"{path}: the header says that {DELIMITERS[delimiter]} separates the cells")
         reader = csv.reader(chain([first] if first else [], texts), delimiter=delimiter, strict=True)
@@ -153,12 +153,12 @@ def cell_rows(path: Path, on_note: OnNote | None = None) -> Iterator[tuple[int, 
 
 
 def _next_rows(reader: Iterator[list[str]], lines: Lines, begin: int) -> list[tuple[int, list[str]] | BadRow]:
-    """Return some more rows, none at the end."""
+    """Return the next rows, at most AT_ONCE; [] at the end."""
     rows: list[tuple[int, list[str]] | BadRow] = []
     with _long_cells():
         while len(rows) < AT_ONCE:
             try:
-                cells, why = next(reader), ""
+                cells, why = [unguard_cell(c) if c[:1] == "'" else c for c in next(reader)], ""
             except StopIteration:
                 break
             except csv.Error as e:
@@ -171,7 +171,7 @@ def _next_rows(reader: Iterator[list[str]], lines: Lines, begin: int) -> list[tu
 
 @contextmanager
 def _long_cells() -> Iterator[None]:
-    """Let cells be long: the limit is one for the whole process, and is given back."""
+    """Allow long cells. The limit of `csv` is global, so it is restored at the end of the block."""
     limit = csv.field_size_limit(MAX_LINE)
     try:
         yield
@@ -180,7 +180,7 @@ def _long_cells() -> Iterator[None]:
 
 
 def _delimiter(header: str, usual: str) -> str:
-    """Return what separates the cells: that which gives most usual names of columns, else most cells, else `usual`."""
+    """Return the delimiter that gives most usual names of columns, then most cells; `usual` wins a tie."""
     known = set(chain.from_iterable(COLUMNS.values()))
 
     def names(delimiter: str) -> tuple[int, int, bool]:
@@ -271,7 +271,7 @@ def _fields(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _loads(text: str) -> Any:
-    """Return the value of a JSON text. Raises ValueError, also for what json takes: a doubled key, half a character."""
+    """Return the value of a JSON text. Raises ValueError, also for a doubled key and for half a character."""
     try:
         value = _DECODER.decode(text)
         if "\\u" in text:
@@ -333,22 +333,22 @@ def columns_of(role: str, names: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache(1024)
 def _columns_of(role: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    there: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for name in names:
-        there.setdefault(fold(name), name)
-    return tuple(there[name] for name in COLUMNS[role] if name in there)
+        columns.setdefault(fold(name), name)
+    return tuple(columns[name] for name in COLUMNS[role] if name in columns)
 
 
-def column_named(name: str, there: Iterable[str]) -> str | None:
+def column_named(name: str, columns: Iterable[str]) -> str | None:
     """Return the column of this name, in capitals or not, as the table spells it; None if there is none."""
-    return next((column for column in there if column.lower() == name.strip().lower()), None)
+    return next((column for column in columns if column.lower() == name.strip().lower()), None)
 
 
-def check_columns(path: Path, there: Collection[str], needs: Iterable[str]) -> None:
-    """Raise DataError for a column that is needed and that a table lacks, with a near name."""
+def check_columns(path: Path, columns: Collection[str], needs: Iterable[str]) -> None:
+    """Raise DataError for a needed column that a table lacks, with a near name."""
     for name in needs:
-        if column_named(name, there) is None:
-            raise DataError(f"{path} has no column {name!r}; {did_you_mean(name, there)}")
+        if column_named(name, columns) is None:
+            raise DataError(f"{path} has no column {name!r}; {did_you_mean(name, columns)}")
 
 
 def id_of(row: Mapping[str, Any]) -> str | None:
@@ -363,12 +363,12 @@ def id_of(row: Mapping[str, Any]) -> str | None:
 
 
 def row_split(row: Mapping[str, Any]) -> str:
-    """Return the split of a row as `split_name` does; "" if it says none."""
+    """Return the split of a row as `split_name` does; "" if it names none."""
     return next((split for name in columns_of("split", row) if (split := split_name(row[name]))), "")
 
 
 def text_of(row: Mapping[str, Any], sections: Sequence[str], column: str = "") -> str:
-    """Return the report of a row: the column asked for; else these sections, if it keeps them apart; else its one text.
+    """Return the report of a row: of the given column; else of these sections, if the row has them; else its one text.
 
     It is "" for a cell without text. Raises DataError, without the place, if the row has no such column.
     """
@@ -378,10 +378,10 @@ def text_of(row: Mapping[str, Any], sections: Sequence[str], column: str = "") -
             raise DataError(f"no column {column!r}; {did_you_mean(column, row)}")
         return text_value(row[name]) or ""
     inside = row.get("sections")
-    known = inside if isinstance(inside, Mapping) else row
-    apart = {fold(str(name)): value for name, value in known.items()}
-    if isinstance(inside, Mapping) or any(fold(s) in apart for s in sections):
-        return " ".join(t.strip() for s in sections if (t := text_value(apart.get(fold(s)))))
+    source = inside if isinstance(inside, Mapping) else row
+    values = {fold(str(name)): value for name, value in source.items()}
+    if isinstance(inside, Mapping) or any(fold(s) in values for s in sections):
+        return " ".join(t.strip() for s in sections if (t := text_value(values.get(fold(s)))))
     if names := columns_of("text", row):
         return next((text for name in names if (text := text_value(row[name])) is not None), "")
     raise DataError(f"no {', '.join(sections)} and no text; there are: {', '.join(map(str, row))}")

@@ -1,6 +1,6 @@
 """Read the text of a file line by line: gzipped or not, UTF-8 or, if a byte-order mark says so, UTF-16 or UTF-32.
 
-A line that cannot be read is marked and does not end the reading. It needs no torch.
+A line that cannot be read is marked, and the lines after it are read. The module needs no torch.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def open_text(path: Path, newline: str | None = "") -> Iterator[IO[str]]:
 
 
 class Lines:
-    """The lines of an open text, with the number of the last one and what is wrong with it.
+    """The lines of an open text, with the number and the problem of the last one.
 
-    A line that is too long is given as an empty line, and its rest is skipped.
+    A line that is too long is yielded as an empty line, and its rest is skipped.
     """
 
     def __init__(self, file: IO[str]) -> None:
@@ -85,7 +85,7 @@ class Lines:
 
 
 def unreadable(line: str) -> str:
-    """Return why a line is no text; "" if it is."""
+    """Return why a line is no text; "" if it is one."""
     if not line.isascii() and (bad := UNDECODED.search(line)):
         at = len(line[: bad.start()].encode("utf-8", "surrogatepass")) + 1
         return f"not UTF-8 (byte {at} of the line); save the file as UTF-8"
@@ -95,7 +95,7 @@ def unreadable(line: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Return the whole text of a file. Raises DataError, with the line of what is not UTF-8."""
+    """Return the whole text of a file. Raises DataError, with the line that is not UTF-8."""
     with open_text(path, None) as file:
         text = file.read(MAX_TEXT + 1)
     if len(text) > MAX_TEXT:

@@ -23,11 +23,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_groups_and_vectors_come_back_as_they_were(folder: Path) -> None:
-    found = load_groups(folder)
-    assert found.groups == (LEFT, RIGHT)
-    assert np.array_equal(found.vectors, VECTORS)
-    assert (found.encoder, found.settings) == ({"name": "e"}, {"k": 2})
-    assert found.sentences[2] == "right effusion." and found.owners == (0, 0, 1)
+    loaded = load_groups(folder)
+    assert loaded.groups == (LEFT, RIGHT)
+    assert np.array_equal(loaded.vectors, VECTORS)
+    assert (loaded.encoder, loaded.settings) == ({"name": "e"}, {"k": 2})
+    assert loaded.sentences[2] == "right effusion." and loaded.owners == (0, 0, 1)
 
 
 def test_a_sentence_finds_its_group_in_another_spelling(folder: Path) -> None:
@@ -50,14 +50,14 @@ def test_the_same_groups_are_the_same_bytes(folder: Path, tmp_path: Path) -> Non
 
 
 def test_vectors_must_be_as_many_as_the_sentences(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"want vectors \(3, dim\), got \(2, 4\)"):
+    with pytest.raises(DataError, match=r"need vectors \(3, dim\), got \(2, 4\)"):
         save_groups(tmp_path / "g", [LEFT, RIGHT], VECTORS[:2])
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(CheckpointError, match=r"holds no groups\.json: it is not replaced"):
+    with pytest.raises(CheckpointError, match=r"but no groups\.json, so it was not overwritten"):
         save_groups(tmp_path, [LEFT])
 
 

@@ -1,4 +1,4 @@
-"""The account a reader keeps of what it drops."""
+"""Record which studies a dataset drops, and why."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import replace
 from reportgen_core import Audit, Collection, Study
 
 
-class Ledger:
-    """Reasons and the ids they struck, in the order they were met, and facts about what was kept."""
+class AuditLog:
+    """The ids of dropped studies by reason, in the order they came, and notes about the studies that remain."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -18,35 +18,36 @@ class Ledger:
         self.notes: list[str] = []
 
     def drop(self, id: str, reason: str) -> None:
+        """Record that the study `id` is dropped for `reason`."""
         self.dropped.setdefault(reason, []).append(id)
 
     def collect(self, studies: Iterable[Study]) -> Collection:
-        """The studies with their audit. Adds how many studies have how many views, and the sizes of the splits."""
-        kept = tuple(studies)
-        views = Counter(len(s.views) for s in kept)
-        splits = Counter(s.split for s in kept if s.split)
+        """Return the studies with their audit, which also counts their views and the sizes of the splits."""
+        studies = tuple(studies)
+        views = Counter(len(s.views) for s in studies)
+        splits = Counter(s.split for s in studies if s.split)
         notes = [*self.notes]
-        if kept:
+        if studies:
             notes.append("views a study: " + ", ".join(f"{n} in {views[n]}" for n in sorted(views)))
         if splits:
             notes.append("split: " + ", ".join(f"{k} {splits[k]}" for k in ("train", "val", "test") if k in splits))
         dropped = {reason: tuple(ids) for reason, ids in self.dropped.items()}
-        images = sum(len(s.views) for s in kept)
-        return Collection(kept, Audit(self.source, len(kept), images, dropped, tuple(notes)))
+        images = sum(len(s.views) for s in studies)
+        return Collection(studies, Audit(self.source, len(studies), images, dropped, tuple(notes)))
 
 
-def require_files(studies: Iterable[Study], ledger: Ledger) -> list[Study]:
-    """The studies with the views whose files exist; those left without any are dropped."""
-    kept = []
+def require_files(studies: Iterable[Study], audit: AuditLog) -> list[Study]:
+    """Return the studies with the views whose files exist. Studies without any such view are dropped."""
+    complete = []
     for study in studies:
         views = tuple(v for v in study.views if v.path.is_file())
         if not study.views:
-            ledger.drop(study.id, "it lists no image")
+            audit.drop(study.id, "it lists no image")
         elif not views:
-            ledger.drop(study.id, "none of its image files is there")
+            audit.drop(study.id, "none of its image files is there")
         else:
             for v in study.views:
                 if v not in views:
-                    ledger.drop(f"{study.id}: {v.path.name}", "this one image file is not there")
-            kept.append(study if len(views) == len(study.views) else replace(study, views=views))
-    return kept
+                    audit.drop(f"{study.id}: {v.path.name}", "this one image file is not there")
+            complete.append(study if len(views) == len(study.views) else replace(study, views=views))
+    return complete

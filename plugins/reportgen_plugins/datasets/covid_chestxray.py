@@ -1,8 +1,8 @@
 """covid-chestxray-dataset: radiographs from publications, with free clinical notes (Cohen et al., arXiv:2006.11988).
 
-Root is the repository (metadata.csv beside images/) or a copy with metadata.jsonl. The notes mix history, course and
-what the image shows; `sentences="describing"` keeps what speaks of the image, by the rule of describing.py. One
-radiograph is one study; CT slices are left out. The whole note is in the section `notes`.
+`root` is the repository (with metadata.csv and images/) or a copy with metadata.jsonl. The notes mix history, course
+and image findings; `sentences="describing"` selects the sentences about the image, by the rule of image_sentences.py.
+One radiograph is one study; CT slices are left out. The whole note is in the section `notes`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reportgen_core import Collection, DataError, Dataset, OptionError, Study, V
 from reportgen_core.files.cells import id_value, text_value
 from reportgen_core.files.tables import table_rows
 
-from .audit_log import Ledger, require_files
+from .audit_log import AuditLog, require_files
 from .image_sentences import describing
 from .paths import first, inside
 from .splits import by_patient
@@ -30,12 +30,12 @@ _READ = (
 
 
 def licence_family(name: str) -> str:
-    """ "CC BY-NC-SA 4.0" and "cc by-nc-sa" are one."""
+    """Return the name of a licence in capitals without its version: "CC BY-NC-SA" for "cc by-nc-sa 4.0"."""
     return re.sub(r"\s*\d+(\.\d+)?$", "", name.strip().upper())
 
 
 class CovidChestXray(Dataset):
-    """Radiographs with notes. `licences` keeps those rows, as ["CC BY", "CC BY-NC-SA"], whatever their version.
+    """Radiographs with notes. `licences`, as ["CC BY", "CC BY-NC-SA"], selects rows by licence, of any version.
 
     The split is drawn by patient: shares `val` and `test` of the images.
     """
@@ -68,16 +68,16 @@ class CovidChestXray(Dataset):
         if path is None:
             raise DataError(f"{root} has neither metadata.csv of covid-chestxray-dataset nor metadata.jsonl")
         rows = table_rows(path, needs=("filename", "clinical_notes"))
-        ledger = Ledger(f"covid-chestxray: {path}, {self.sentences} sentences")
-        studies = self._studies(path, rows, ledger)
+        audit = AuditLog(f"covid-chestxray: {path}, {self.sentences} sentences")
+        studies = self._studies(path, rows, audit)
         if self.require_images:
-            studies = require_files(studies, ledger)
+            studies = require_files(studies, audit)
         sizes = {"val": round(len(studies) * self.val), "test": round(len(studies) * self.test)}
-        ledger.notes.append(f"split drawn by patient with seed {self.seed}")
-        return ledger.collect(by_patient(studies, **sizes, seed=self.seed))
+        audit.notes.append(f"split drawn by patient with seed {self.seed}")
+        return audit.collect(by_patient(studies, **sizes, seed=self.seed))
 
-    def _studies(self, path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], ledger: Ledger) -> list[Study]:
-        kept: dict[str, Study] = {}
+    def _studies(self, path: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], audit: AuditLog) -> list[Study]:
+        studies: dict[str, Study] = {}
         for place, cells in rows:
             try:
                 low = {name.lower(): value for name, value in cells.items()}
@@ -86,15 +86,15 @@ class CovidChestXray(Dataset):
             except DataError as e:
                 raise DataError(f"{path}: {place}: {e}") from e
             if reason := self._unwanted(row, study):
-                ledger.drop(study.id, reason)
-            elif study.id in kept:
-                ledger.drop(study.id, "another row has this image")
+                audit.drop(study.id, reason)
+            elif study.id in studies:
+                audit.drop(study.id, "another row has this image")
             else:
-                kept[study.id] = study
-        return list(kept.values())
+                studies[study.id] = study
+        return list(studies.values())
 
     def _unwanted(self, row: Mapping[str, str], study: Study) -> str:
-        """Why a row is left out; empty where it stays."""
+        """Return why a row is left out; "" if it is used."""
         if row.get("modality", "X-ray") != "X-ray" or not study.views:
             return "it is no radiograph"
         if self.licences and licence_family(str(study.extra["licence"])) not in self.licences:
@@ -105,21 +105,21 @@ class CovidChestXray(Dataset):
 
 
 def _study(folder: Path, row: Mapping[str, str], only_describing: bool) -> Study:
-    """One row without its empty cells; it has no view where its file is a CT volume."""
-    name = row.get("image") or f"{row.get('folder', 'images')}/{row.get('filename', '')}"
+    """Return the study of one row without its empty cells. It has no view if its file is a CT volume."""
+    file = row.get("image") or f"{row.get('folder', 'images')}/{row.get('filename', '')}"
     notes = row.get("clinical_notes", "").strip()
     findings = describing(notes) if only_describing else notes
-    found = [f.strip() for f in re.split("[/,]", row.get("finding", "")) if f.strip().lower() not in _SKIP]
-    known = {"notes": notes, "findings": findings}
-    volume = name.endswith((".nii", ".nii.gz", "/"))
+    names = [f.strip() for f in re.split("[/,]", row.get("finding", "")) if f.strip().lower() not in _SKIP]
+    sections = {"notes": notes, "findings": findings}
+    volume = file.endswith((".nii", ".nii.gz", "/"))
     extra = {"licence": row.get("license", "").strip()}
     extra |= {k: row[k] for k in _MORE if k in row}
     return Study(
-        Path(name).stem,
-        views=() if volume else (View(inside(folder, name), view_of(row.get("view", ""))),),
-        sections={k: v for k, v in known.items() if v},
-        tags=tuple(dict.fromkeys(f.lower() for f in found)),
-        labels=dict.fromkeys(found, 1.0),
+        Path(file).stem,
+        views=() if volume else (View(inside(folder, file), view_of(row.get("view", ""))),),
+        sections={k: v for k, v in sections.items() if v},
+        tags=tuple(dict.fromkeys(f.lower() for f in names)),
+        labels=dict.fromkeys(names, 1.0),
         patient=id_value(row.get("patientid")) or "",
         extra=extra,
     )

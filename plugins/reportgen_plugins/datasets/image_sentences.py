@@ -1,8 +1,8 @@
-"""Which sentences of a clinical note describe a chest radiograph: a rule of words.
+"""Select the sentences of a clinical note that describe a chest radiograph, by a rule of words.
 
-Of a note with headings only "Imaging notes" counts. A sentence stays where it has a word of what a radiograph shows,
-and none of another examination, of the history or of the treatment. What a rule this simple gets wrong, it gets wrong
-by leaving out: a sentence that both tells the story and describes the image goes.
+If a note has headings, only "Imaging notes" is used. A sentence is selected if it has a word for something that a
+radiograph shows, and no word for another examination, the history or the treatment. Such a simple rule leaves out too
+much rather than too little: a sentence that describes both the history and the image is left out.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _PANEL = re.compile(r"^(?:\(?[A-Ha-h](?:\s*[,-]\s*[A-Ha-h])*\)|[A-H],|[b-hB-H](?
 
 
 def describes_the_image(sentence: str) -> bool:
-    """Whether the sentence says what a chest radiograph shows."""
+    """Return whether a sentence describes a chest radiograph."""
     return len(sentence.split()) > 1 and bool(_SHOWN.search(sentence)) and not _NOT_SHOWN.search(sentence)
 
 
 def describing(notes: str) -> str:
-    """The sentences of a note that describe the image, as text."""
+    """Return the sentences of a note that describe the image, as one text."""
     pieces = _HEADINGS.split(_FIGURE.sub("", notes))
     headed = dict(zip((h.lower().rstrip("s") for h in pieces[1::2]), pieces[2::2], strict=True))
     text = headed.get("imaging note", "") if headed else pieces[0]
-    found = (_PANEL.sub("", s).strip(" .;:") for s in split_sentences(text))
-    return " ".join(f"{s[0].upper()}{s[1:]}." for s in found if describes_the_image(s))
+    sentences = (_PANEL.sub("", s).strip(" .;:") for s in split_sentences(text))
+    return " ".join(f"{s[0].upper()}{s[1:]}." for s in sentences if describes_the_image(s))

@@ -8,16 +8,16 @@ from reportgen_core import DataError
 
 
 def first(root: Path, *patterns: str) -> Path | None:
-    """The first file or folder that a pattern names, in root or one level below."""
+    """Return the first file or folder that matches a pattern, in `root` or one level below; None if none does."""
     for pattern in patterns:
         for place in (pattern, f"*/{pattern}"):
-            if found := sorted(root.glob(place)):
-                return found[0]
+            if paths := sorted(root.glob(place)):
+                return paths[0]
     return None
 
 
 def inside(folder: Path, name: str) -> Path:
-    """`folder / name`, absolute. Raises DataError where the name leads out of the folder."""
+    """Return `folder / name` as an absolute path. Raises DataError if the name leads out of the folder."""
     base = Path.cwd() / folder
     path = base / name.replace("\\", "/")
     if ".." in PurePosixPath(name.replace("\\", "/")).parts or "\0" in name or not path.is_relative_to(base):

@@ -1,9 +1,9 @@
 """PEIR Gross: photographs of gross pathology with captions of one sentence, as Jing et al. 2018 use them (§4.1).
 
-Root is what the public crawlers write: captions as peir_gross_captions.json {image: caption}, peir_gross.tsv
-(image, caption, no header) or a CSV with the columns image and caption; images in peir_gross_images/ or images/. The
-tags are the caption words that are among the commonest, 1,000 in the paper. train_images.tsv and test_images.tsv
-split where they are there; the paper's own split is not known.
+`root` is the folder that the public crawlers write. Captions are in peir_gross_captions.json {image: caption}, in
+peir_gross.tsv (image, caption, no header) or in a CSV with the columns image and caption; images are in
+peir_gross_images/ or images/. The tags are the most frequent words of all captions, 1,000 in the paper.
+train_images.tsv and test_images.tsv give the split if they exist; the split of the paper is not known.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reportgen_core import Collection, DataError, Dataset, Study, View
 from reportgen_core.files.tables import csv_rows, read_document, text_rows
 from reportgen_core.text.spec import TextSpec, sentence_words
 
-from .audit_log import Ledger, require_files
+from .audit_log import AuditLog, require_files
 from .paths import first, inside
 from .splits import by_patient
 
@@ -24,7 +24,7 @@ _WHOLE = TextSpec(recipe="jing", max_sentences=1000, max_words=1000)
 
 
 class PeirGross(Dataset):
-    """Images with captions, which stand in `findings`. `tags` is how many words are tags."""
+    """Images whose captions are in the section `findings`. `tags` is the number of words that are tags."""
 
     def __init__(
         self,
@@ -46,27 +46,27 @@ class PeirGross(Dataset):
             raise DataError(
                 f"{root} has no captions: looked for *captions.json, peir_gross.tsv and a CSV image,caption"
             )
-        ledger = Ledger(f"peir-gross: {path}")
-        studies = list(_studies(path, ledger))
+        audit = AuditLog(f"peir-gross: {path}")
+        studies = list(_studies(path, audit))
         if self.require_images:
-            studies = require_files(studies, ledger)
-        studies = self._tag(studies, ledger)
-        return ledger.collect(self._split(path.parent, studies, ledger))
+            studies = require_files(studies, audit)
+        studies = self._tag(studies, audit)
+        return audit.collect(self._split(path.parent, studies, audit))
 
-    def _tag(self, studies: list[Study], ledger: Ledger) -> list[Study]:
+    def _tag(self, studies: list[Study], audit: AuditLog) -> list[Study]:
         words = [[w for s in sentence_words(study.sections["findings"], _WHOLE) for w in s] for study in studies]
         counts = Counter(w for caption in words for w in caption)
         common = set(sorted(counts, key=lambda w: (-counts[w], w))[: self.tags])
-        ledger.notes.append(f"{len(counts)} different words, {sum(counts.values())} in all; {len(common)} are tags")
+        audit.notes.append(f"{len(counts)} different words, {sum(counts.values())} in all; {len(common)} are tags")
         return [
             Study(s.id, s.views, s.sections, tuple(dict.fromkeys(w for w in caption if w in common)))
             for s, caption in zip(studies, words, strict=True)
         ]
 
-    def _split(self, folder: Path, studies: list[Study], ledger: Ledger) -> list[Study]:
+    def _split(self, folder: Path, studies: list[Study], audit: AuditLog) -> list[Study]:
         sides = {image: side for side in ("train", "test") for image in _listed(folder / f"{side}_images.tsv")}
         if not sides:
-            ledger.notes.append(f"split drawn by image with seed {self.seed}")
+            audit.notes.append(f"split drawn by image with seed {self.seed}")
             return by_patient(studies, val=self.val, test=self.test, seed=self.seed)
         return [Study(s.id, s.views, s.sections, s.tags, split=sides.get(s.id, "")) for s in studies]
 
@@ -92,12 +92,12 @@ def _captions(path: Path) -> Iterator[tuple[str, str]]:
             yield row["image"], row["caption"]
 
 
-def _studies(path: Path, ledger: Ledger) -> Iterator[Study]:
+def _studies(path: Path, audit: AuditLog) -> Iterator[Study]:
     folders = [path.parent / name for name in ("peir_gross_images", "images")]
     folder = next((f for f in folders if f.is_dir()), path.parent)
     for image, caption in _captions(path):
         text = " ".join(caption.split())
         if not sentence_words(text, _WHOLE):
-            ledger.drop(image or "(no name)", "no caption")
+            audit.drop(image or "(no name)", "no caption")
         else:
             yield Study(image, (View(inside(folder, image)),), {"findings": text})

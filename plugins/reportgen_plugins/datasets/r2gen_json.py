@@ -1,6 +1,6 @@
-"""R2Gen's annotation.json, of IU X-Ray and of MIMIC-CXR (Chen et al., 2020): findings only, already split.
+"""Read R2Gen's annotation.json of IU X-Ray and MIMIC-CXR (Chen et al., 2020): findings only, already split.
 
-Images lie in the folder `images` beside it. For IU a row is a report with two images; for MIMIC a row is one image.
+The images are in the folder `images` next to it. A row of IU is a report with two images, a row of MIMIC one image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .paths import inside
 
 
 def studies(path: Path) -> list[Study]:
-    """Its rows in order: train, val, test."""
+    """Return the studies of an annotation.json, those of train first, then val and test. Raises DataError."""
     annotation = read_document(path)
     try:
         return [_study(path, split, row) for split in ("train", "val", "test") for row in annotation[split]]

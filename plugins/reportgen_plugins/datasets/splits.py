@@ -1,4 +1,4 @@
-"""Seeded random splits in which no patient is on two sides."""
+"""Draw random splits from a seed, so that all studies of a patient are in the same split."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from reportgen_core import Study
 
 
 def order(ids: Sequence[str], seed: int) -> list[str]:
-    """The ids in a random order that depends on the seed and on each id alone, the same on every machine."""
+    """Return the ids in a random order that depends on the seed and the ids alone, and is the same on every machine."""
     return sorted(ids, key=lambda id: (hashlib.sha256(f"{seed}:{id}".encode()).digest(), id))
 
 
 def by_patient(studies: Sequence[Study], *, val: int, test: int, seed: int) -> list[Study]:
-    """Mark `test` studies "test", `val` "val" and the rest "train", whole patients at a time.
+    """Return the studies with a split: `test` of them "test", `val` of them "val", the others "train".
 
-    A patient who would overfill a side goes to the next, so the sizes are met wherever patients are small enough.
+    A patient with more studies than a split has room for goes to the next split. So the sizes are exact if patients
+    have few studies.
     """
     sizes: dict[str, int] = {}
     for s in studies:

@@ -1,7 +1,7 @@
-"""Any table of image paths and texts: CSV, TSV or JSON lines, gzipped or not, one image or one study a row.
+"""Read any table of image paths and texts: CSV, TSV or JSON lines, gzipped or not, one image or one study a row.
 
-A column is found by its usual names (`COLUMNS` of reportgen_core/files/tables.py) or named by an option. What
-`rg data build` writes is read as it stands. A row that cannot be read stops the reading with its line.
+A column is found by its usual names (`COLUMNS` of reportgen_core/files/tables.py) or named by an option. The lines
+that `rg data build` writes are read too. A row that cannot be read ends the reading with an error that names its line.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from reportgen_core.files.study_json import study_from_json
 from reportgen_core.files.tables import check_columns, column_named, columns_of, fold, kind_of, row_split, table_rows
 from reportgen_core.types import Projection
 
-from .audit_log import Ledger, require_files
+from .audit_log import AuditLog, require_files
 from .paths import inside
 from .splits import by_patient
 
-LISTED = ""  # the mark, until all names are known, of a study whose list of labels is complete
+LISTED = ""  # marks a study whose list of labels is complete, until the names of all studies are known
 SECTIONS = ("findings", "impression", "indication", "comparison", "history", "technique")
 ABNORMAL, FLAGS = "abnormal", "sentence_abnormal"  # the columns that `rg data abnormal` adds
 ONCE = {"sections": "text", "split": "split", "patient": "patient", "labels": "labels", "tags": "tags"}  # of a study
 
 
 def view_of(name: str) -> Projection:
-    """The projection that a view's name says: PA, AP supine, frontal, L, LL, left lateral …"""
+    """Return the projection of a view by its name (PA, AP supine, frontal, L, LL, left lateral …); "" if unknown."""
     words = re.findall(r"[a-z]+", name.lower())
     if {"l", "ll", "rl", "lat", "lateral"} & set(words):
         return "lateral"
@@ -39,10 +39,10 @@ def view_of(name: str) -> Projection:
 class Table(Dataset):
     """Studies of one table. Options name columns; `text` may be {"findings": column, …}; `labels` may be a list of
     columns with numbers. Lists in a CSV cell are separated by `separator`. Images are relative to `images`, by default
-    the table's folder; `suffix` is put after their names. `val` and `test` are shares to draw by patient where there
-    is no split column. `require_images=False` keeps rows without an image, and a table without a column of them.
-    `complete` says that a list of labels names all that is there: every other name of the table is absent, and an
-    empty list is a study without any (a JSON null is a study that nobody labelled).
+    the table's folder; `suffix` is put after their names. If there is no split column, `val` and `test` are the shares
+    (0..1) that are drawn by patient. `require_images=False` also takes rows without an image and tables without a
+    column of images. With `complete`, a list of labels names all findings of its study: every other name of the table
+    is 0. Then an empty list is a study without findings, and a JSON null a study without labels.
     """
 
     def __init__(
@@ -78,22 +78,22 @@ class Table(Dataset):
 
     def read(self) -> Collection:
         path = self._path()
-        ledger = Ledger(f"table: {path}")
+        audit = AuditLog(f"table: {path}")
         folder = Path(self.images).absolute() if self.images else path.parent
-        rows = table_rows(path, on_note=ledger.notes.append)
-        studies = _merge(self._studies(path, folder, rows, ledger), ledger)
+        rows = table_rows(path, on_note=audit.notes.append)
+        studies = _merge(self._studies(path, folder, rows, audit), audit)
         if self.require_images:
-            studies = require_files(studies, ledger)
+            studies = require_files(studies, audit)
         if self.complete:
             studies = _completed(studies)
         without = sum(not s.sections for s in studies)
         if without:
-            ledger.notes.append(f"{without} studies have no text")
+            audit.notes.append(f"{without} studies have no text")
         if (self.val or self.test) and not any(s.split for s in studies):
             sizes = {"val": round(len(studies) * self.val), "test": round(len(studies) * self.test)}
             studies = by_patient(studies, **sizes, seed=self.seed)
-            ledger.notes.append(f"split drawn by patient with seed {self.seed}")
-        return ledger.collect(studies)
+            audit.notes.append(f"split drawn by patient with seed {self.seed}")
+        return audit.collect(studies)
 
     def _path(self) -> Path:
         root = Path(self.root).absolute()
@@ -104,14 +104,14 @@ class Table(Dataset):
             if not path.is_file():
                 raise DataError(f"{root} has no file {self.file}")
             return path
-        found = sorted(p for p in root.iterdir() if p.is_file() and _is_table(p)) if root.is_dir() else []
-        if len(found) != 1:
-            names = ", ".join(p.name for p in found) or "none"
+        tables = sorted(p for p in root.iterdir() if p.is_file() and _is_table(p)) if root.is_dir() else []
+        if len(tables) != 1:
+            names = ", ".join(p.name for p in tables) or "none"
             raise DataError(f"{root} must hold one table, .csv, .tsv or .jsonl; there: {names}; name one with file=")
-        return found[0]
+        return tables[0]
 
     def _studies(
-        self, path: Path, folder: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], ledger: Ledger
+        self, path: Path, folder: Path, rows: Iterable[tuple[str, Mapping[str, Any]]], audit: AuditLog
     ) -> Iterator[Study]:
         checked = False
         for number, (place, row) in enumerate(rows, 1):
@@ -129,20 +129,20 @@ class Table(Dataset):
             if study.views:
                 yield study
             elif self.require_images:
-                ledger.drop(study.id or f"row {number}", "it names no image")
+                audit.drop(study.id or f"row {number}", "it names no image")
             else:
                 yield study if study.id else replace(study, id=f"row {number}")
 
-    def _check(self, path: Path, there: Sequence[str]) -> None:
+    def _check(self, path: Path, columns: Sequence[str]) -> None:
         """Raise DataError for a column that an option names and that the first row lacks."""
         texts = [self.text] if isinstance(self.text, str) else list(self.text.values())
         labels = [self.labels] if isinstance(self.labels, str) else self.labels
-        check_columns(path, there, [name for name in (*self.named.values(), *texts, *labels) if name])
-        if self.require_images and not self.named["image"] and not columns_of("image", there):
-            raise DataError(f"{path} has no column of images; name it with image=, there are: {', '.join(there)}")
+        check_columns(path, columns, [name for name in (*self.named.values(), *texts, *labels) if name])
+        if self.require_images and not self.named["image"] and not columns_of("image", columns):
+            raise DataError(f"{path} has no column of images; name it with image=, there are: {', '.join(columns)}")
 
     def _cell(self, row: Mapping[str, Any], part: str) -> Any:
-        """The value of the column that plays a part: the one that an option names, else the first that holds one."""
+        """Return the value of a part (image, id …): of the column of its option, else of the first that has one."""
         if given := self.named.get(part, ""):
             return row.get(column_named(given, row) or "")
         return next((row[name] for name in columns_of(part, row) if not is_nothing(row[name])), None)
@@ -164,7 +164,7 @@ class Table(Dataset):
         )
 
     def _images(self, row: Mapping[str, Any]) -> list[str]:
-        """The names of the images. COCO's image_id is a number, PadChest's ImageID a file."""
+        """Return the names of the images of a row. COCO's image_id is a number, PadChest's ImageID a file."""
         names = names_value(self._cell(row, "image"), self.separator)
         usual = [] if self.named["image"] else [n for n in columns_of("image", row) if not is_nothing(row[n])]
         if usual and fold(usual[0]) == "imageid":
@@ -172,7 +172,7 @@ class Table(Dataset):
         return names
 
     def _id(self, row: Mapping[str, Any], names: Sequence[str]) -> str | None:
-        """The id of a row; the column that names its images is none."""
+        """Return the id of a row; None if it has none. The column that names its images is no id."""
         if self.named["id"]:
             return id_value(self._cell(row, "id"))
         images = () if self.named["image"] or not names else columns_of("image", row)[:1]
@@ -180,16 +180,16 @@ class Table(Dataset):
         return next((id for id in ids if id is not None), None)
 
     def _sections(self, row: Mapping[str, Any]) -> dict[str, str]:
-        """Named by the option; else columns that are named as sections; else one text as findings."""
+        """Return the sections of a row: of the option's columns, else of columns named as sections, else one text."""
         if self.text:
-            asked = {"findings": self.text} if isinstance(self.text, str) else dict(self.text)
-            texts = {name: row.get(column_named(column, row) or "") for name, column in asked.items()}
+            columns = {"findings": self.text} if isinstance(self.text, str) else dict(self.text)
+            texts = {name: row.get(column_named(column, row) or "") for name, column in columns.items()}
         else:
-            low = {fold(name): row[name] for name in row}
-            texts = {name: low[name] for name in SECTIONS if name in low}
+            cells = {fold(name): row[name] for name in row}
+            texts = {name: cells[name] for name in SECTIONS if name in cells}
             if not texts.keys() & {"findings", "impression"}:
                 texts["findings"] = self._cell(row, "text")
-        if FLAGS in row and ABNORMAL in row:  # not just any column of that name
+        if FLAGS in row and ABNORMAL in row:  # both: another table may have one column of such a name
             texts.setdefault(ABNORMAL, row[ABNORMAL])
         return {name: text for name, value in texts.items() if (text := (text_value(value) or "").strip())}
 
@@ -214,7 +214,7 @@ def _is_table(path: Path) -> bool:
 
 
 def _boxes(boxes: Any, size: Any) -> tuple[Box, ...]:
-    """[[label, left, top, width, height], …] as shares of `size`, [width, height], where that is there."""
+    """Return boxes of [[label, left, top, width, height], …], divided by `size`, [width, height], if it is given."""
     if not isinstance(boxes, list):
         return ()
     width, height = size if isinstance(size, list) and len(size) == 2 else (1, 1)
@@ -225,15 +225,15 @@ def _boxes(boxes: Any, size: Any) -> tuple[Box, ...]:
 
 
 def _sentence_labels(value: Any) -> dict[str, Any]:
-    """Whether each sentence is abnormal: a list, or 0 and 1 with | between in a cell."""
+    """Return {FLAGS: whether each sentence is abnormal} of a list or a cell as 0|1|1; {} if there is neither."""
     if isinstance(value, str):
-        known = {"0": False, "1": True}
-        value = [known.get(v) for v in value.split("|")] if value else []
+        flags = {"0": False, "1": True}
+        value = [flags.get(v) for v in value.split("|")] if value else []
     return {FLAGS: value} if isinstance(value, list) else {}
 
 
 def _completed(studies: Sequence[Study]) -> list[Study]:
-    """Every name of the table for each study with a list of labels: 1 where its list has it, else 0."""
+    """Return the studies; those with a list of labels get every name of the table: 1 if it is listed, else 0."""
     names = sorted({name for s in studies for name in s.labels} - {LISTED})
     return [
         replace(s, labels={name: s.labels.get(name, 0.0) for name in names}) if LISTED in s.labels else s
@@ -241,20 +241,20 @@ def _completed(studies: Sequence[Study]) -> list[Study]:
     ]
 
 
-def _merge(studies: Iterable[Study], ledger: Ledger) -> list[Study]:
-    """Rows of one id are one study: its views together, all else as the first row that says it."""
+def _merge(studies: Iterable[Study], audit: AuditLog) -> list[Study]:
+    """Merge the rows of one id into one study: with the views of all, and else the first value that a row has."""
     merged: dict[str, Study] = {}
     for s in studies:
         first = merged.setdefault(s.id, s)
         if first is s:
             continue
         new = tuple(v for v in s.views if v not in first.views)
-        says = {name: getattr(s, name) for name in ONCE if getattr(s, name)}
-        other = [ONCE[name] for name, value in says.items() if getattr(first, name) not in (value, type(value)())]
-        for what in other:
-            ledger.drop(s.id, f"another row of this id has another {what}; the first is kept")
+        values = {name: getattr(s, name) for name in ONCE if getattr(s, name)}
+        other = [ONCE[name] for name, value in values.items() if getattr(first, name) not in (value, type(value)())]
+        for field in other:
+            audit.drop(s.id, f"another row of this id has another {field}; the first is kept")
         if not new and not other:
-            ledger.drop(s.id, "another row has this image" if s.views else "another row has this id")
-        missing = {name: value for name, value in says.items() if not getattr(first, name)}
+            audit.drop(s.id, "another row has this image" if s.views else "another row has this id")
+        missing = {name: value for name, value in values.items() if not getattr(first, name)}
         merged[s.id] = replace(first, views=(*first.views, *new), **missing)
     return list(merged.values())

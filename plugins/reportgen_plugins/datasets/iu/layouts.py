@@ -1,7 +1,7 @@
-"""The three copies of the Indiana University collection that people have, each as studies whose views name images.
+"""Read the three copies of the Indiana University collection as studies whose views name images.
 
-A view's path is made of the image's name alone; where the file lies is found afterwards. R2Gen's copy is the
-exception: its names are paths already.
+The path of a view is only the name of the image; the file is searched for afterwards. In R2Gen's copy the names are
+paths already.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from reportgen_core import DataError, OptionError, Study, View
 from reportgen_core.files.cells import id_value, text_value
 from reportgen_core.files.tables import csv_rows
 
-from .. import r2gen_json as annotation
+from .. import r2gen_json
 from ..paths import first
 from . import openi
 from .image_files import TABLES, is_name
@@ -24,7 +24,7 @@ _R2GEN = ("annotation.json", "*annotation*.json")
 
 
 def detect(root: Path) -> str:
-    """The layout of what lies in root; XML has the most in it, so it comes first."""
+    """Return the layout of the copy in `root`. XML comes first, because it has most fields. Raises DataError."""
     for layout, patterns in zip(LAYOUTS, (_XML, _KAGGLE, _R2GEN), strict=True):
         if first(root, *patterns):
             return layout
@@ -35,6 +35,7 @@ def detect(root: Path) -> str:
 
 
 def read(layout: str, root: Path) -> list[Study]:
+    """Return the studies of a copy. Raises OptionError for an unknown layout and DataError for a damaged copy."""
     if layout not in LAYOUTS:
         raise OptionError(f"layout {layout!r} is none of auto, {', '.join(LAYOUTS)}")
     return {"xml": _xml, "kaggle": _kaggle, "r2gen": _r2gen}[layout](root)
@@ -53,7 +54,7 @@ def _xml(root: Path) -> list[Study]:
 
 
 def _kaggle(root: Path) -> list[Study]:
-    """Kaggle's tables. They have no MTI tags: the headings of the MeSH terms, `Problems`, stand in."""
+    """Return the studies of Kaggle's tables. They have no MTI tags, so the MeSH headings in `Problems` are the tags."""
     images: dict[str, list[str]] = {}
     if table := first(root, TABLES[0]):
         for row in csv_rows(table, ("uid", "filename")):
@@ -80,4 +81,4 @@ def _kaggle(root: Path) -> list[Study]:
 
 
 def _r2gen(root: Path) -> list[Study]:
-    return annotation.studies(_find(root, *_R2GEN))
+    return r2gen_json.studies(_find(root, *_R2GEN))

@@ -1,8 +1,8 @@
-"""Open-i's XML reports of the Indiana University chest X-ray collection (Demner-Fushman et al., 2016).
+"""Read Open-i's XML reports of the Indiana University chest X-ray collection (Demner-Fushman et al., 2016).
 
-They are read from the folder ecgen-radiology or straight from NLMCXR_reports.tgz, which is never unpacked to disk.
-Sizes are bounded before they are believed, and a document type declaration, which no report has, is refused: entities
-could expand without end.
+They are read from the folder ecgen-radiology or from NLMCXR_reports.tgz, which is never unpacked to disk. All sizes
+are bounded. A document type declaration, which no report has, is refused, because its entities could expand without
+end.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ MAX_ARCHIVE = 2**28  # bytes of the unpacked archive; there are 22 million
 
 
 def studies(source: Path) -> Iterator[Study]:
-    """Every report of a folder or .tgz, by number. Views are named after the image ids and lie in no folder yet."""
+    """Yield every report of a folder or .tgz, by number. The paths of views are image ids without a folder."""
     files = _folder(source) if source.is_dir() else _archive(source)
-    found = {}
+    by_id = {}
     for name, data in files:
         study = parse(name, data)
-        if study.id in found:
+        if study.id in by_id:
             raise DataError(f"{source} holds two reports {study.id}; one of them must go")
-        found[study.id] = study
-    yield from sorted(found.values(), key=lambda s: (int(re.sub(r"\D", "", s.id) or 0), s.id))
+        by_id[study.id] = study
+    yield from sorted(by_id.values(), key=lambda s: (int(re.sub(r"\D", "", s.id) or 0), s.id))
 
 
 def _folder(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -47,7 +47,7 @@ def _folder(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 class _Bounded(gzip.GzipFile):
-    """Unzips no more than an honest archive can hold."""
+    """Unzips at most MAX_ARCHIVE bytes. Raises DataError for more."""
 
     left = MAX_ARCHIVE
 
@@ -92,7 +92,7 @@ def _tree(name: str, data: bytes) -> ET.Element:
 
 
 def parse(name: str, data: bytes) -> Study:
-    """One report. Tags are the `automatic` (MTI) ones in lower case; extra has `mesh`, `normal` and the licence."""
+    """Return one report as a study. Tags are the `automatic` (MTI) ones; extra has `mesh`, `normal` and the licence."""
     tree = _tree(name, data)
     uid = tree.find("uId")
     id = uid.get("id", "") if uid is not None else ""

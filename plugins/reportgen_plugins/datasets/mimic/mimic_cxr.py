@@ -1,7 +1,7 @@
-"""MIMIC-CXR-JPG as PhysioNet distributes it (Johnson et al., 2019), with the reports of MIMIC-CXR.
+"""Read MIMIC-CXR-JPG as PhysioNet distributes it (Johnson et al., 2019), with the reports of MIMIC-CXR.
 
-Root holds mimic-cxr-2.*-metadata.csv, -split.csv and -chexpert.csv, gzipped or not, and files/p10/p…/s…/….jpg; the
-reports may lie elsewhere. R2Gen's annotation.json is read where there is no metadata. No image is opened.
+`root` holds mimic-cxr-2.*-metadata.csv, -split.csv and -chexpert.csv, gzipped or not, and files/p10/p…/s…/….jpg; the
+reports may be elsewhere. If there is no metadata, R2Gen's annotation.json is read. No image is opened.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from reportgen_core.files.cells import id_value, labels_value, split_name
 from reportgen_core.files.tables import CELLS, csv_rows, table_rows
 from reportgen_core.types import Projection
 
-from .. import r2gen_json as annotation
-from ..audit_log import Ledger, require_files
+from .. import r2gen_json
+from ..audit_log import AuditLog, require_files
 from ..paths import first
 from .reports import Reports, open_reports
 
@@ -34,7 +34,7 @@ _FRONTAL = frozenset({"postero-anterior", "antero-posterior"})
 
 
 def projection(position: str, code: str = "") -> Projection:
-    """Of ViewPosition, or where that is empty of ViewCodeSequence_CodeMeaning. Obliques are neither."""
+    """Return the projection by ViewPosition, else by ViewCodeSequence_CodeMeaning; "" for an oblique view."""
     for name in (position, code):
         if name in _LATERAL:
             return "lateral"
@@ -50,11 +50,11 @@ class _Images:
     """The rows of one study in the metadata."""
 
     subject: str
-    rows: list[tuple[str, str, Projection]] = field(default_factory=list)  # dicom id, ViewPosition, projection
+    rows: list[tuple[str, str, Projection]] = field(default_factory=list)  # DICOM id, ViewPosition, projection
 
 
 class MimicCxr(Dataset):
-    """Studies of MIMIC-CXR, or with unit="image" one case an image.
+    """Studies of MIMIC-CXR, or with unit="image" one study for each image.
 
     `require` says which sections a report must have: findings, impression, both, any (of those and last_paragraph)
     or none. `views` is "all", "frontal", "lateral" or names of ViewPosition such as ["PA", "AP"].
@@ -86,7 +86,7 @@ class MimicCxr(Dataset):
 
     def read(self) -> Collection:
         root = Path(self.root).absolute()
-        ledger = Ledger(f"mimic-cxr: {root}")
+        audit = AuditLog(f"mimic-cxr: {root}")
         metadata = first(root, "mimic-cxr-2.*-metadata.csv*")
         if metadata is None:
             listed = first(root, "annotation.json")
@@ -94,32 +94,32 @@ class MimicCxr(Dataset):
                 raise DataError(
                     f"{root} has neither mimic-cxr-2.*-metadata.csv(.gz) of MIMIC-CXR-JPG nor annotation.json"
                 )
-            studies = annotation.studies(listed)
+            studies = r2gen_json.studies(listed)
         else:
-            studies = list(self._studies(root, metadata, ledger))
+            studies = list(self._studies(root, metadata, audit))
         if self.require_images:
-            studies = require_files(studies, ledger)
+            studies = require_files(studies, audit)
         if self.unit == "image" and metadata is not None:
             studies = [replace(s, id=v.path.stem, views=(v,)) for s in studies for v in s.views]
-        return ledger.collect(studies)
+        return audit.collect(studies)
 
-    def _studies(self, root: Path, metadata: Path, ledger: Ledger) -> Iterator[Study]:
-        images = _read_images(metadata, ledger)
-        splits, labels = _splits(root, ledger), self._labels(root, ledger)
+    def _studies(self, root: Path, metadata: Path, audit: AuditLog) -> Iterator[Study]:
+        images = _read_images(metadata, audit)
+        splits, labels = _splits(root, audit), self._labels(root, audit)
         reports = None if self.require == "none" and not self.reports else open_reports(root, self.reports)
         folder, suffix = self._folder(root, images)
         for study in sorted(images, key=lambda s: (images[s].subject, s)):
             subject, id = images[study].subject, f"s{study}"
-            rows = [(dicom, side) for dicom, position, side in images[study].rows if self._wanted(position, side)]
+            rows = [(dicom, side) for dicom, position, side in images[study].rows if self._is_wanted(position, side)]
             sections = _sections(reports, subject, study)
             if not rows:
-                ledger.drop(id, "no image of the asked views")
+                audit.drop(id, "no image of the asked views")
             elif sections is None:
-                ledger.drop(id, "no report")
+                audit.drop(id, "no report")
             elif not _REQUIRE[self.require](sections):
-                ledger.drop(id, f"the report lacks what require={self.require} asks for")
+                audit.drop(id, f"the report lacks what require={self.require} asks for")
             else:
-                place = f"{folder}/p{subject[:2]}/p{subject}/{id}"
+                place = f"{folder}/{_folder_of(subject)}/{id}"
                 yield Study(
                     id,
                     views=tuple(View(Path(f"{place}/{dicom}{suffix}"), side) for dicom, side in rows),
@@ -129,26 +129,26 @@ class MimicCxr(Dataset):
                     patient=f"p{subject}",
                 )
 
-    def _wanted(self, position: str, side: Projection) -> bool:
+    def _is_wanted(self, position: str, side: Projection) -> bool:
         if isinstance(self.views, frozenset):
             return position in self.views
         return self.views == "all" or side == self.views or position == self.views
 
     def _folder(self, root: Path, images: Mapping[str, _Images]) -> tuple[Path, str]:
-        """The folder that holds p10 … p19, and the suffix of its images, by looking for the first one."""
+        """Return the folder that holds p10 … p19 and the suffix of its images, found by the first image."""
         base = Path(self.images).absolute() if self.images else root
         for folder in (base / "files", base / "images" / "files", base / "images", base):
-            for study, found in list(images.items())[:1]:
+            for study, first_images in list(images.items())[:1]:
                 for suffix in (".jpg", ".png", ".dcm"):
-                    name = f"p{found.subject[:2]}/p{found.subject}/s{study}/{found.rows[0][0]}{suffix}"
+                    name = f"{_folder_of(first_images.subject)}/s{study}/{first_images.rows[0][0]}{suffix}"
                     if (folder / name).is_file():
                         return folder, suffix
         return base / "files", ".jpg"
 
-    def _labels(self, root: Path, ledger: Ledger) -> dict[str, dict[str, float]]:
+    def _labels(self, root: Path, audit: AuditLog) -> dict[str, dict[str, float]]:
         path = first(root, f"mimic-cxr-2.*-{self.labels}.csv*")
         if path is None:
-            ledger.notes.append("no labels" if self.labels == "none" else f"no labels: no file …-{self.labels}.csv")
+            audit.notes.append("no labels" if self.labels == "none" else f"no labels: no file …-{self.labels}.csv")
             return {}
         labels = {}
         for place, row in table_rows(path, kinds=CELLS, needs=("study_id",)):
@@ -160,17 +160,21 @@ class MimicCxr(Dataset):
         return labels
 
 
+def _folder_of(subject: str) -> str:
+    return f"p{subject[:2]}/p{subject}"
+
+
 def _sections(reports: Reports | None, subject: str, study: str) -> Mapping[str, str] | None:
     return {} if reports is None else reports.find(subject, study)
 
 
-def _read_images(path: Path, ledger: Ledger) -> dict[str, _Images]:
+def _read_images(path: Path, audit: AuditLog) -> dict[str, _Images]:
     images: dict[str, _Images] = {}
     for row in csv_rows(path, ("dicom_id", "subject_id", "study_id", "ViewPosition")):
         dicom = row["dicom_id"]
         subject, study = id_value(row["subject_id"]) or "", id_value(row["study_id"]) or ""
         if not _IDS.fullmatch(f"{subject}/{study}/{dicom}"):
-            ledger.drop(dicom, "its ids are not formed as MIMIC's are")
+            audit.drop(dicom, "its ids are not formed as MIMIC's are")
             continue
         position = row["ViewPosition"].strip()
         side = projection(position, row.get("ViewCodeSequence_CodeMeaning", "").strip())
@@ -178,9 +182,9 @@ def _read_images(path: Path, ledger: Ledger) -> dict[str, _Images]:
     return images
 
 
-def _splits(root: Path, ledger: Ledger) -> dict[str, str]:
+def _splits(root: Path, audit: AuditLog) -> dict[str, str]:
     path = first(root, "mimic-cxr-2.*-split.csv*")
     if path is None:
-        ledger.notes.append("no split: no file mimic-cxr-2.*-split.csv")
+        audit.notes.append("no split: no file mimic-cxr-2.*-split.csv")
         return {}
     return {id_value(row["study_id"]) or "": split_name(row["split"]) for row in csv_rows(path, ("study_id", "split"))}

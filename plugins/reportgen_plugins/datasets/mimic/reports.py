@@ -1,4 +1,4 @@
-"""Where the report texts of MIMIC-CXR come from: the folder, the zip, or MIT-LCP's mimic_cxr_sectioned.csv."""
+"""Read the report texts of MIMIC-CXR from the folder, the zip, or MIT-LCP's mimic_cxr_sectioned.csv."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ MAX_REPORT = 2**20  # bytes; reports have a few thousand
 
 
 class Reports(ABC):
-    """Sections by subject and study."""
+    """The sections of all reports, by subject and study."""
 
     @abstractmethod
     def find(self, subject: str, study: str) -> Mapping[str, str] | None:
-        """None where there is no report of that study."""
+        """Return the sections of a study by name; None if it has no report."""
 
 
 def open_reports(root: Path, given: str) -> Reports:
-    """The reports that `given` names, else those that lie in root. Raises DataError where there are none."""
+    """Return the reports that `given` names, else those in `root`. Raises DataError if there are none."""
     path = (
         Path(given) if given else first(root, "mimic_cxr_sectioned.csv*", "mimic-cxr-reports.zip", "mimic-cxr-reports")
     )

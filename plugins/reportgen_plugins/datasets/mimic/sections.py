@@ -1,11 +1,11 @@
-r"""Sections of MIMIC-CXR's report files, by the rules of MIT-LCP's section parser, written afresh.
+r"""Split the reports of MIMIC-CXR into sections, by the rules of MIT-LCP's section parser, written anew.
 
-A header is a line ` NAME: ` in capitals after a blank. Names are brought to one spelling, headers that name a view
-hold findings, of two sections with one name the last counts, and where there is neither findings nor impression the
+A header is a line ` NAME: ` in capitals after a space. Each name gets one spelling, and a header that names a view
+means findings. Of two sections with one name the last is used. If a report has neither findings nor impression, the
 text after the first blank line of the last section is `last_paragraph`.
 
-The original spells out each misspelt header; here a name goes to the nearest known one. It also corrects 54 studies
-by hand, and leaves them out of the file people train on; here they are read like the others.
+The original lists each misspelt header; here a misspelt name becomes the nearest known name. The original corrects 54
+studies by hand and leaves them out of its table for training; here they are read like the others.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _OF_VIEW = _VIEW | {
 
 @functools.lru_cache(maxsize=4096)
 def section_name(header: str) -> str:
-    """The one spelling of a header."""
+    """Return the one spelling of a header: "findings" for "FINDING" and for "PA AND LATERAL"."""
     name = " ".join(header.lower().split())
     words = set(re.findall(r"[a-z-]+", name))
     if words & _VIEW and words <= _OF_VIEW:
@@ -56,23 +56,23 @@ def section_name(header: str) -> str:
 
 
 def _pieces(report: str) -> list[tuple[str, str]]:
-    """(header, text) of each section, in order."""
+    """Return (header, text) of each section, in order."""
     report = "\n" + report.replace("\r\n", "\n")
-    found, header = [], _HEADER.search(report)
+    pieces, header = [], _HEADER.search(report)
     while header:
         newline = report.find("\n", header.end() - 1)  # an empty section: the next header starts on this very newline
         after = _HEADER.search(report, newline) if newline >= 0 else None
-        found.append((header[1], report[header.end() : after.start() if after else len(report)]))
+        pieces.append((header[1], report[header.end() : after.start() if after else len(report)]))
         header = after
-    return found or [("full report", report)]
+    return pieces or [("full report", report)]
 
 
 def sections(report: str) -> dict[str, str]:
-    """The sections of a report file by name, blanks squeezed, empty ones left out."""
+    """Return the sections of a report by name, without repeated blanks and without empty sections."""
     pieces = _pieces(report)
-    found = {section_name(header): words for header, text in pieces if (words := " ".join(text.split()))}
-    if not found.keys() & {"findings", "impression"}:
+    by_name = {section_name(header): words for header, text in pieces if (words := " ".join(text.split()))}
+    if not by_name.keys() & {"findings", "impression"}:
         paragraphs = re.split(r"\n\s*\n", pieces[-1][1].strip(), maxsplit=1)
         if last := " ".join(paragraphs[-1].split()):
-            found["last_paragraph"] = last
-    return found
+            by_name["last_paragraph"] = last
+    return by_name
