@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark in a process of its own, and one Markdown table of what they measured.
+"""`make bench`: run every benchmark in a process of its own, and print one Markdown table of the measurements.
 
 A figure and a ratio are medians, with the smallest and the largest of the runs in parentheses. Exit status 1 if a bar
 is missed or a benchmark fails; a bar that lies within the range is undecided and no failure.
@@ -38,13 +38,13 @@ def main(names: Sequence[str]) -> int:
     for name in names or BENCHMARKS:
         before = time.monotonic()
         command = [sys.executable, "-m", f"benchmarks.{name}", *BENCHMARKS.get(name, ())]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
         print(f"{name}: {time.monotonic() - before:.0f} s", file=sys.stderr)
-        if done.returncode:
-            print(done.stderr, file=sys.stderr)
+        if process.returncode:
+            print(process.stderr, file=sys.stderr)
             failed += 1
             continue
-        result = json.loads(done.stdout.splitlines()[-1])
+        result = json.loads(process.stdout.splitlines()[-1])
         machine = result["machine"]
         rows += [(row_from_json(values), result["peak_mib"]) for values in result["rows"]]
     print(as_markdown(rows))

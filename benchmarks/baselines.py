@@ -1,9 +1,10 @@
-"""What needs no image scores on IU X-Ray's R2Gen test set, from Open-i's own reports: the rows of docs/results.md.
+"""Score reports that need no image on the R2Gen test set of IU X-Ray, and print the rows of docs/results.md.
 
     python -m benchmarks.baselines [--without-meteor]
 
-The reports are in the wheel of torchxrayvision (CC BY-NC-ND: read from there, not copied). The row chosen on
-the test set and the one whose ties go to the lowest id are there to show what such choices do; neither is a baseline.
+The reports are Open-i's, from the wheel of torchxrayvision (CC BY-NC-ND: read from there, not copied). Two rows are no
+baselines: the report chosen on the test set, and the one whose ties go to the lowest id. They show the effect of such
+choices.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PUBLISHED = (
 
 
 def collection() -> Collection:
-    """R2Gen's split of IU X-Ray, rebuilt from the XML."""
+    """Return IU X-Ray with the split of R2Gen, rebuilt from the XML."""
     spec = util.find_spec("torchxrayvision")
     assert spec is not None, "the reports are read from torchxrayvision: pip install --group dev"
     assert spec.origin is not None
@@ -48,13 +49,13 @@ def of_system(name: str, system: System, subset: str = "") -> str:
 
 
 class Rows:
-    """The rows, one evaluation after another on the same test set."""
+    """The evaluations behind the rows of the table, all on the same test set."""
 
-    def __init__(self, chosen: Sequence[str]) -> None:
-        self.metrics = chosen
-        found = collection()
-        self.test = found.split("test")
-        self.background: BaselineData = background_of(found, self.test, ("findings",))
+    def __init__(self, metric_names: Sequence[str]) -> None:
+        self.metrics = metric_names
+        studies = collection()
+        self.test = studies.split("test")
+        self.background: BaselineData = background_of(studies, self.test, ("findings",))
         self.references = {s.id: s.text(("findings",)) for s in self.test}
 
     def evaluate(
@@ -69,11 +70,11 @@ class Rows:
         return dict.fromkeys(self.references, text)
 
     def constant(self) -> str:
-        """The repeated training report with the best BLEU-4 on validation, in R2Gen's protocol."""
+        """Return the repeated training report with the best BLEU-4 on validation, in R2Gen's protocol."""
         return self._best({id: [t] for id, t in self.background.validation.items()})
 
     def best_on_test(self) -> str:
-        """The one with the best BLEU-4 on the test set itself."""
+        """Return the repeated training report with the best BLEU-4 on the test set itself."""
         return self._best({id: [t] for id, t in self.references.items()})
 
     def _best(self, references: Mapping[str, list[str]]) -> str:
@@ -84,16 +85,16 @@ class Rows:
         return max(repeated(training), key=lambda t: bleu.compute(protocol.reports([t]) * len(gold), gold).value)
 
     def hybrid(self, constant: str) -> dict[str, str]:
-        """The constant for studies whose gold says normal, gold tags with ties to the lowest id for the others."""
+        """Return the constant for studies that are normal by their gold tags, and `lowest_id` for the others."""
         nearest = self.lowest_id()
         return {s.id: constant if s.extra["normal"] else nearest[s.id] for s in self.test}
 
     def lowest_id(self) -> dict[str, str]:
-        """Gold-tag retrieval, ties to the first training study by number."""
+        """Return the reports retrieved by gold tags; ties go to the first training study by number."""
         ids = sorted(self.background.training, key=_number)
         background = BaselineData({i: self.background.training[i] for i in ids}, tags=self.background.tags)
-        asked = list(self.references)
-        return dict(zip(asked, by_gold_tags(background, asked, range(1), ties="first").reports[0], strict=True))
+        queries = list(self.references)
+        return dict(zip(queries, by_gold_tags(background, queries, range(1), ties="first").reports[0], strict=True))
 
 
 def _number(id: str) -> int:
@@ -121,25 +122,22 @@ def table(rows: Rows) -> list[str]:
             lines.append(of_system(f"{system.name}: {system.note.removeprefix('ORACLE: ')}", system))
             if "seeds" in system.note:
                 ranges = [system.line(c) for c in COLUMNS]
-                told = [f"{r.low:.3f}-{r.high:.3f}" if r and r.low is not None else "" for r in ranges]
-                lines.append("| range over the seeds | " + " | ".join(told) + " |")
+                cells = [f"{r.low:.3f}-{r.high:.3f}" if r and r.low is not None else "" for r in ranges]
+                lines.append("| range over the seeds | " + " | ".join(cells) + " |")
     lines.append(of_system("gold tags, ties to the lowest id (artefact)", rows.evaluate(rows.lowest_id()).systems[0]))
     lines.append(of_system("constant if gold normal, else gold tags", rows.evaluate(rows.hybrid(constant)).systems[0]))
     for subset in first.subsets:
         lines.append(of_system(f"constant, references {subset} ({(first.size or {})[subset]})", first, subset))
     lines += [row(name, values) for name, values in PUBLISHED]
-    return [*lines, "", f"{main.verbatim_share:.1%} of the test references stand word for word in training."]
+    return [*lines, "", f"{main.verbatim_share:.1%} of the test references occur word for word in training."]
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument("--without-meteor", action="store_true", help="its jar takes most of the time")
-    chosen = [
-        m
-        for m in ("bleu", "meteor", "rouge-l", "cider", "chexpert-rules")
-        if m != "meteor" or not asked.parse_args().without_meteor
-    ]
-    print("\n".join(table(Rows(chosen))))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--without-meteor", action="store_true", help="its jar takes most of the time")
+    without_meteor = parser.parse_args().without_meteor
+    names = ["bleu", *([] if without_meteor else ["meteor"]), "rouge-l", "cider", "chexpert-rules"]
+    print("\n".join(table(Rows(names))))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Every decoder alone: features of 32 studies to reports of 60 words, greedy and with beam 3, beside a bare encoder.
+"""Measure every decoder alone, from features of 32 studies to reports of 60 words, greedy and with three beams.
 
-Vocabulary 1,000, the decoders' own widths, 49 regions of 1,024 features, random weights; a hierarchical decoder writes
-6 sentences of 10 words. `end to end` is what densenet121 at 224 pixels and the decoder, greedy, give together, as a
-share of the bare encoder's images a second. The last rows run DiTag around ResNet-18 at one and four depths: a batch of
-32 patients and one normal study goes through it once, so that 32 of 33 is the best there is.
+Vocabulary 1,000, the decoders' own widths, 49 regions of 1,024 features, random weights. A hierarchical decoder writes
+6 sentences of 10 words. `end to end` is the speed of densenet121 at 224 pixels together with the greedy decoder; its
+ratio is taken to the images a second of the encoder alone. The last rows run DiTag around ResNet-18 at one and four
+depths. DiTag encodes 33 studies for a batch of 32, the patients and one normal study, so that 32/33 is the best ratio.
 
     python -m benchmarks.decoders [NAME ...]
 """
@@ -38,7 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def decoder(name: str) -> Any:
-    """With random weights, in eval mode."""
+    """Return a decoder with random weights, in eval mode."""
     torch.manual_seed(0)
     words = (*SPECIAL, *(f"w{i}" for i in range(VOCABULARY - len(SPECIAL))))
     tags, findings = (tuple(f"{kind}{i}" for i in range(count)) for kind, count in (("tag", TAGS), ("finding", 14)))
@@ -52,35 +52,36 @@ def features() -> Features:
     return Features(tokens, tokens.mean(1), torch.ones(STUDIES, SPEC.tokens, dtype=torch.bool))
 
 
-def encoder(name: str, **options: Any) -> Run:
-    """A run of the encoder over the studies, one view each."""
+def encoding(name: str, **options: Any) -> Run:
+    """Return a run of the encoder over the studies, with one view each."""
     torch.manual_seed(0)
-    made = encoders.create(name, **options).eval()
-    to_channels_last(made)
-    size = made.image.height, made.image.width
-    pixels = torch.rand(STUDIES, 1, made.image.channels, *size)
+    encoder = encoders.create(name, **options).eval()
+    to_channels_last(encoder)
+    size = encoder.image.height, encoder.image.width
+    pixels = torch.rand(STUDIES, 1, encoder.image.channels, *size)
 
     def run() -> None:
         with torch.inference_mode(), autocast_for(torch.device("cpu"), "auto"):
-            made(pixels)
+            encoder(pixels)
 
     return run
 
 
-def writer(made: Any, seen: Features, beams: int) -> Run:
+def generation(decoder: Any, features: Features, beams: int) -> Run:
+    """Return a run that writes the reports of the studies."""
     settings = GenerationSettings(beams=beams, attention=False)
 
     def run() -> None:
         with torch.inference_mode(), autocast_for(torch.device("cpu"), "auto"):
-            made.generate(seen, settings)
+            decoder.generate(features, settings)
 
     return run
 
 
 def rows_of(name: str, bare_encoder: Run) -> list[Row]:
-    """The bare encoder, greedy, beam 3 and end to end, measured in turn."""
-    made, seen = decoder(name), features()
-    bare, greedy, three = in_turns(bare_encoder, writer(made, seen, 1), writer(made, seen, 3))
+    """Measure the encoder alone, greedy decoding and three beams in turns; return their rows and that of end to end."""
+    made, inputs = decoder(name), features()
+    bare, greedy, three = in_turns(bare_encoder, generation(made, inputs, 1), generation(made, inputs, 3))
     together = [b + g for b, g in zip(bare, greedy, strict=True)]
     alone, greedy_time = "the bare encoder's speed", "greedy's time"
     return [
@@ -92,10 +93,11 @@ def rows_of(name: str, bare_encoder: Run) -> list[Row]:
 
 
 def ditag() -> list[Row]:
+    """Measure DiTag and the encoder that it wraps in turns."""
     inner = {"size": 224}
-    runs = [encoder("timm/resnet18", **inner)]
+    runs = [encoding("timm/resnet18", **inner)]
     for depths in (1, 4):
-        runs.append(encoder("ditag", inner="timm/resnet18", inner_options=inner, depths=depths))
+        runs.append(encoding("ditag", inner="timm/resnet18", inner_options=inner, depths=depths))
     bare, *wrapped = in_turns(*runs)
     rows = [Row("bare resnet18, 224 pixels", per_second(STUDIES, bare), "images/s")]
     for depths, seconds in zip((1, 4), wrapped, strict=True):
@@ -106,7 +108,7 @@ def ditag() -> list[Row]:
 
 
 def main(names: list[str]) -> None:
-    bare = encoder("densenet121", size=224)
+    bare = encoding("densenet121", size=224)
     rows = [row for name in names or OPTIONS for row in rows_of(name, bare)]
     emit([*rows, *([] if names else ditag())])
 

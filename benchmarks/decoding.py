@@ -1,8 +1,8 @@
-"""Decoding alone: 16 studies × 6 sentences × 30 words, vocabulary 1,000, width 512, 49 regions, 10 tags.
+"""Measure decoding alone: 16 studies × 6 sentences × 30 words, vocabulary 1,000, width 512, 49 regions, 10 tags.
 
-The plain reading writes one sentence after another and runs the word LSTM over the whole prefix for every word. The
-same weights, the same words (tests/benchmarks/test_plain_decoding.py). GPT-2 of six layers and width 512, greedy, with
-its key-value cache, stands beside them as what people use today; it writes 180 words in one row.
+The plain reading writes one sentence after another and runs the word LSTM over the whole prefix for every word. It has
+the same weights and writes the same words (tests/benchmarks/test_plain_decoding.py). GPT-2 of six layers and width 512,
+greedy, with its key-value cache, is measured for comparison; it writes 180 words in one row.
 """
 
 from __future__ import annotations
@@ -22,50 +22,49 @@ SETTINGS = GenerationSettings(max_sentences=SENTENCES, max_words=WORDS)
 
 
 def decoder(width: int = WIDTH, vocabulary: int = VOCABULARY):  # type: ignore[no-untyped-def]
-    """hier-lstm with random weights that never stops and never ends a sentence, so that all words are written."""
+    """Return hier-lstm with random weights that never stops and never ends a sentence, so that it writes all words."""
     torch.manual_seed(0)
     words = (*SPECIAL, *(f"w{i}" for i in range(vocabulary - len(SPECIAL))))
     tags = tuple(f"tag{i}" for i in range(210))
     spec = FeatureSpec(1024, 1024, (1, 7, 7))
     targets = TargetSpec(words, tags, max_sentences=SENTENCES, max_words=WORDS)
-    made = decoders.create(
-        "hier-lstm", spec, targets, hidden=width, embedding=width, tags_used=TAGS, stop_threshold=1.0
-    )
+    sizes = {"hidden": width, "embedding": width, "tags_used": TAGS}
+    decoder = decoders.create("hier-lstm", spec, targets, **sizes, stop_threshold=1.0)
     with torch.no_grad():
-        for parameter in made.parameters():  # clear winners, so that rounding does not choose the word
+        for parameter in decoder.parameters():  # clear winners, so that rounding does not choose the word
             parameter.mul_(4)
-        out = made.words.out.weight
+        out = decoder.words.out.weight
         out[EOS] = (out[5] + out[6]) / 2  # never above both of them
-    return made.eval()
+    return decoder.eval()
 
 
 def features(studies: int = STUDIES) -> Features:
-    """Random features of 49 regions."""
+    """Return random features of 49 regions."""
     draw = torch.Generator().manual_seed(1)
     tokens = torch.randn(studies, REGIONS, 1024, generator=draw)
     return Features(tokens, tokens.mean(1), torch.ones(studies, REGIONS, dtype=torch.bool))
 
 
 @torch.inference_mode()
-def plain(made, seen: Features, sentences: int = SENTENCES, words: int = WORDS) -> Tensor:  # type: ignore[no-untyped-def]
-    """(B, S, W) words: sentence by sentence, the prefix read anew for each word."""
-    memory = made.remember(seen)
-    topics = made.unroll(memory, sentences).topics  # (B, S, E)
+def plain(decoder, features: Features, sentences: int = SENTENCES, words: int = WORDS) -> Tensor:  # type: ignore[no-untyped-def]
+    """Return words (B, S, W), written sentence by sentence; for each word the whole prefix is read again."""
+    memory = decoder.remember(features)
+    topics = decoder.unroll(memory, sentences).topics  # (B, S, E)
     report = []
     for s in range(sentences):
-        said = torch.full((len(topics), 1), BOS)
+        prefix = torch.full((len(topics), 1), BOS)
         for _ in range(words):
-            inputs = torch.cat([topics[:, s : s + 1], made.words.embedding(said)], 1)
-            states, _ = made.words.lstm(inputs)
-            logits = made.words.out(states[:, -1])
+            inputs = torch.cat([topics[:, s : s + 1], decoder.words.embedding(prefix)], 1)
+            states, _ = decoder.words.lstm(inputs)
+            logits = decoder.words.out(states[:, -1])
             logits[:, [PAD, BOS]] = -torch.inf
-            said = torch.cat([said, logits.argmax(-1, keepdim=True)], 1)
-        report.append(said[:, 1:])
+            prefix = torch.cat([prefix, logits.argmax(-1, keepdim=True)], 1)
+        report.append(prefix[:, 1:])
     return torch.stack(report, 1)
 
 
 def gpt2():  # type: ignore[no-untyped-def]
-    """A run of GPT-2, 6 layers, width 512, vocabulary 1,000, 180 words for each of 16 studies."""
+    """Return a run of GPT-2, 6 layers, width 512, vocabulary 1,000, 180 words for each of 16 studies."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
@@ -85,14 +84,16 @@ def gpt2():  # type: ignore[no-untyped-def]
 
 
 def main() -> None:
-    made, seen = decoder(), features()
+    hier_lstm, inputs = decoder(), features()
 
-    def ours(settings: GenerationSettings = SETTINGS) -> None:
+    def generate(settings: GenerationSettings = SETTINGS) -> None:
         with torch.inference_mode():
-            made.generate(seen, settings)
+            hier_lstm.generate(inputs, settings)
 
     three_beams = replace(SETTINGS, beams=3)
-    base, greedy, beam, today = in_turns(lambda: plain(made, seen), ours, lambda: ours(three_beams), gpt2())
+    base, greedy, beam, gpt = in_turns(
+        lambda: plain(hier_lstm, inputs), generate, lambda: generate(three_beams), gpt2()
+    )
     size = f"{STUDIES} studies × {SENTENCES} sentences × {WORDS} words"
 
     def rate(seconds: list[float]) -> Spread:
@@ -103,7 +104,7 @@ def main() -> None:
             Row(f"`hier-lstm`, {size}, plain reading, fp32", rate(base), "reports/s"),
             Row("the same, greedy", rate(greedy), "reports/s", ratio(base, greedy), "the plain reading", 20.0),
             Row("the same, beam 3", rate(beam), "reports/s", ratio(beam, greedy), "greedy's time", 3.5, True),
-            Row("GPT-2, 6 layers, same width and words, cached", rate(today), "reports/s", ratio(today, greedy),
+            Row("GPT-2, 6 layers, same width and words, cached", rate(gpt), "reports/s", ratio(gpt, greedy),
                 "greedy's time"),
         ]
     )  # fmt: skip

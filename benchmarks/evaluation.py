@@ -1,8 +1,8 @@
-"""`rg eval` on 3,858 pairs, the size of MIMIC-CXR's test set: all NLG metrics, the rule labeler and the intervals.
+"""Time `rg eval` on 3,858 pairs, the size of MIMIC-CXR's test set: all NLG metrics, the rule labeler, the intervals.
 
-The texts are Open-i's (findings then impression, from the wheel of torchxrayvision), the predictions other studies'
-texts. The whole command is timed, from the shell and back, the start of Java included. Three rounds: the bars are
-seconds, not ratios, and all metrics take some 20 of them.
+The references are Open-i's texts (findings, then impression, from the wheel of torchxrayvision), and the predictions
+are texts of other studies. The whole command is timed, with the start of Java. There are three rounds: the bars are
+seconds and no ratios, and all metrics take about 20 seconds.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ WITHOUT_METEOR = "bleu,rouge-l,cider,chexpert-rules"
 
 
 def texts() -> list[str]:
-    """3,858 reports of Open-i."""
+    """Return 3,858 reports of Open-i."""
     spec = util.find_spec("torchxrayvision")
     assert spec is not None, "this benchmark reads Open-i's reports from torchxrayvision: pip install --group dev"
     assert spec.origin is not None
     root = Path(spec.origin).parent / "data"
     studies = datasets.create("iu-xray", root, layout="xml", require_images=False).read().studies
-    found = [t for s in studies if (t := s.text(("findings", "impression")))]
-    return found[:PAIRS]
+    reports = [t for s in studies if (t := s.text(("findings", "impression")))]
+    return reports[:PAIRS]
 
 
 def write(folder: Path) -> tuple[Path, Path]:
-    """References, and as predictions the same texts in another order."""
+    """Write the references, and as predictions the same texts in another order; return the paths of both files."""
     references = texts()
     predictions = random.Random(0).sample(references, len(references))
     for name, rows in (("predictions", predictions), ("references", references)):
@@ -43,12 +43,12 @@ def write(folder: Path) -> tuple[Path, Path]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as made:
-        predictions, references = write(Path(made))
+    with tempfile.TemporaryDirectory() as scratch:
+        predictions, references = write(Path(scratch))
 
-        def evaluate(*more: str) -> Run:
-            given = ("--predictions", str(predictions), "--references", str(references))
-            return command(sys.executable, "-m", "reportgen_cli", "eval", *given, *more)
+        def evaluate(*options: str) -> Run:
+            files = ("--predictions", str(predictions), "--references", str(references))
+            return command(sys.executable, "-m", "reportgen_cli", "eval", *files, *options)
 
         whole, fast = in_turns(
             evaluate("--protocol", "coco"),

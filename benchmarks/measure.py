@@ -1,4 +1,4 @@
-"""How the benchmarks measure: runs timed in turns, the spread of the measurements, and rows that compare it with a bar.
+"""The tools of the benchmarks: time runs in turns, and compare the spread of the measurements with a bar.
 
 A machine that others use changes its speed by a factor of three within minutes. A ratio is therefore taken pair by
 pair (A B A B ...), each pair within seconds, and given as the median of at least seven pairs with the smallest and the
@@ -100,13 +100,13 @@ def command(*arguments: str, env: Mapping[str, str] | None = None) -> Run:
 
 
 def compiled() -> dict[str, str]:
-    """Return the environment, in which Python may keep what it compiled, as on a user's machine."""
+    """Return the environment, changed so that Python may save compiled modules, as on a user's machine."""
     return {k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure of a benchmark. The bar is what the project promises of the ratio, or of the figure if it has none."""
+    """One figure of a benchmark. The bar is the value promised for the ratio, or for the figure if it has no ratio."""
 
     what: str
     figure: Spread
@@ -136,7 +136,7 @@ def row_from_json(values: Mapping[str, Any]) -> Row:
 
 
 def peak_mib() -> float:
-    """Return the most memory that this process has had, in MiB."""
+    """Return the peak memory of this process in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 

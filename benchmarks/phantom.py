@@ -1,7 +1,7 @@
-"""How fast the phantom chest is drawn: images a second of one core, noise, boxes and PNG included.
+"""Measure how fast the phantom chest is drawn: images a second of one core, with noise, boxes and PNG.
 
-The time is that of the processor, which other work on the machine disturbs less than the clock. It is without the
-stock of vessel trees, which a process draws once.
+The time is processor time, which other work on the machine disturbs less than clock time. It does not include the
+vessel trees, which a process draws only once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `auto` precision and channels-last weights gain: the encoder densenet121 at 224 pixels, batch 8.
+"""Measure the gain by `auto` precision and channels-last weights: the encoder densenet121 at 224 pixels, batch 8.
 
 `auto` picks bf16 if the processor multiplies bf16 in hardware, else fp32; then the row of `auto` compares fp32 with
 itself, and its range shows how far two equal runs differ on this machine. The row of bf16 shows whether `auto` picked
@@ -20,14 +20,14 @@ IMAGES = 8
 def encoder(precision: str, channels_last: bool = True) -> Run:
     """Return a run of the encoder with random weights over the images."""
     torch.manual_seed(0)
-    made: nn.Module = encoders.create("densenet121", size=224).eval()
+    densenet: nn.Module = encoders.create("densenet121", size=224).eval()
     if channels_last:
-        to_channels_last(made)
+        to_channels_last(densenet)
     pixels = torch.rand(IMAGES, 1, 3, 224, 224)
 
     def run() -> None:
         with torch.inference_mode(), autocast_for(torch.device("cpu"), precision):
-            made(pixels)
+            densenet(pixels)
 
     return run
 

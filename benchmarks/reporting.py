@@ -1,7 +1,7 @@
-"""A folder of radiographs to reports: densenet121 × hier-lstm at 224 pixels, batch 32, compared with the bare encoder.
+"""Measure reports of a folder of radiographs: densenet121 × hier-lstm at 224 pixels, batch 32, and the encoder alone.
 
-Images that are in the cache first, then 1,024-pixel PNG files that are decoded in a worker. Weights are random, so each
-report has its full 6 sentences of up to 30 words: a trained model's are shorter.
+The images are read from the cache, or from PNG files of 1,024 pixels, which a worker decodes. Weights are random, so
+each report has 6 sentences of up to 30 words; the reports of a trained model are shorter.
 """
 
 from __future__ import annotations
@@ -24,49 +24,48 @@ IMAGES, BATCH = 64, 32
 
 
 def model() -> Model:
-    """Random weights, 1,000 words, 210 tags."""
+    """Return a model with random weights, 1,000 words and 210 tags."""
     words = Vocabulary(f"w{i}" for i in range(996))
     tags = tuple(f"tag{i}" for i in range(210))
     text = TextSpec(max_sentences=6, max_words=30)
-    made = compose(encoder="densenet121", decoder="hier-lstm", text=text, vocabulary=words, tags=tags).eval()
-    return made
+    return compose(encoder="densenet121", decoder="hier-lstm", text=text, vocabulary=words, tags=tags).eval()
 
 
 def radiographs(folder: Path, count: int, pixels: int) -> list[Study]:
-    """Smooth noise as grey PNG files."""
+    """Write smooth noise as grey PNG files, and return a study for each."""
     draw = np.random.default_rng(0)
-    made = []
+    studies = []
     for i in range(count):
         small = Image.fromarray(draw.integers(0, 256, (32, 32)).astype(np.uint8))
         path = folder / f"{i:04d}.png"
         small.resize((pixels, pixels), Image.Resampling.BICUBIC).save(path)
-        made.append(Study(path.stem, (View(path),)))
-    return made
+        studies.append(Study(path.stem, (View(path),)))
+    return studies
 
 
-def bare(made: Model, count: int) -> None:
-    """The encoder alone, on images that are in memory, laid out and in the precision that reports use."""
+def encode(model: Model, count: int) -> None:
+    """Run the encoder alone on images in memory, in the layout and the precision of reports."""
     pixels = torch.zeros(BATCH, 1, 224, 224, dtype=torch.uint8)
     with torch.inference_mode(), autocast_for(torch.device("cpu"), "auto"):
         for _ in range(count // BATCH):
-            made.encoder(normalise(pixels, made.encoder.image))
+            model.encoder(normalise(pixels, model.encoder.image))
 
 
-def report(made: Model, studies: Sequence[Study], cache: Path | None, workers: int) -> None:
-    made.report_studies(studies, batch_size=BATCH, workers=workers, cache=cache)
+def report(model: Model, studies: Sequence[Study], cache: Path | None, workers: int) -> None:
+    model.report_studies(studies, batch_size=BATCH, workers=workers, cache=cache)
 
 
 def main() -> None:
-    made = model()
-    to_channels_last(made.encoder)
+    writer = model()
+    to_channels_last(writer.encoder)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         studies = radiographs(folder, IMAGES, 1024)
-        report(made, studies, folder / "cache", 0)  # fills the cache
+        report(writer, studies, folder / "cache", 0)  # fills the cache
         alone, cached, decoded = in_turns(
-            lambda: bare(made, IMAGES),
-            lambda: report(made, studies, folder / "cache", 0),
-            lambda: report(made, studies, None, 1),
+            lambda: encode(writer, IMAGES),
+            lambda: report(writer, studies, folder / "cache", 0),
+            lambda: report(writer, studies, None, 1),
         )
     picked = best_precision(torch.device("cpu"))
 

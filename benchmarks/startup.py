@@ -1,4 +1,4 @@
-"""How long `rg --help` and `rg list encoders` take, compared with a bare Python that imports click and pluggy."""
+"""Time `rg --help` and `rg list encoders`, and for comparison a Python that only imports click and pluggy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BARE = "a Python that imports click and pluggy"
 
 def main() -> None:
     python = partial(command, sys.executable, env=compiled())
-    bare, helped, listed = in_turns(
+    bare, help_seconds, list_seconds = in_turns(
         python("-c", "import click, pluggy"),
         python("-m", "reportgen_cli", "--help"),
         python("-m", "reportgen_cli", "list", "encoders"),
@@ -21,8 +21,8 @@ def main() -> None:
     emit(
         [
             Row("python -c 'import click, pluggy'", milliseconds(bare), "ms"),
-            Row("`rg --help`", milliseconds(helped), "ms", ratio(helped, bare), BARE),
-            Row("`rg list encoders`", milliseconds(listed), "ms", ratio(listed, bare), BARE),
+            Row("`rg --help`", milliseconds(help_seconds), "ms", ratio(help_seconds, bare), BARE),
+            Row("`rg list encoders`", milliseconds(list_seconds), "ms", ratio(list_seconds, bare), BARE),
         ]
     )
 

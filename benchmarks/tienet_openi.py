@@ -1,11 +1,11 @@
-"""TieNet on reports alone, five-fold by study, beside TF-IDF with logistic regression on the same folds.
+"""Compare TieNet on reports alone with TF-IDF and logistic regression, on the same five folds of studies.
 
     python -m benchmarks.tienet_openi reports.jsonl --vectors vectors.npz --keep folds [--set epochs=12]
 
 The file has one Open-i report a line: `findings`, `impression`, and `labels14`, a list of the classes that are present
-(null: not labelled, left out). Each fold's model stops by its own validation studies, a tenth of its training studies;
-the fold itself is seen once. AUC is of the five folds' probabilities together, over the classes with 20 positives or
-more; intervals resample the studies.
+(null: not labelled, left out). The model of a fold stops by its own validation studies, a tenth of its training
+studies; the fold itself is read once, for the scores. The AUC is that of the probabilities of all five folds together,
+over the classes with 20 positives or more. Intervals resample the studies.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import numpy as np
 from reportgen_cli.option_values import parse_options
 
 from reportgen_core import Study, TrainSettings, compose, train
-from reportgen_core.annotation.findings import Annotated, Row, annotate
+from reportgen_core.annotation.findings import Annotated, ReportRow, annotate
 from reportgen_core.files.atomic import atomic_write
 from reportgen_core.text.spec import TextSpec
 
 SYSTEMS = ("tienet-r", "tf-idf + logistic regression")
-LEAST = 20  # positives of a class that is reported
+LEAST = 20  # the fewest positives of a class that is reported
 SECTIONS = ("findings", "impression")
 TEXT = TextSpec(sections=SECTIONS, min_count=2, max_sentences=50, max_words=100, max_length=500)
 DECODER = {"writes": False, "word_dropout": 0.1}
@@ -38,7 +38,7 @@ SETTINGS = {
 
 
 def read(path: Path) -> tuple[list[Study], list[str]]:
-    """The labelled studies, every class stated of each, and the classes."""
+    """Return the labelled studies, each with a label for every class, and the names of the classes."""
     rows = [r for line in path.open(encoding="utf-8") if (r := json.loads(line))["labels14"] is not None]
     names = sorted({name for r in rows for name in r["labels14"]})
     studies = [
@@ -49,7 +49,7 @@ def read(path: Path) -> tuple[list[Study], list[str]]:
 
 
 def tienet(learn: list[Study], held: list[Study], names: Sequence[str], args: argparse.Namespace, fold: int) -> Any:
-    """Probabilities (held, classes) of a tienet-r trained on `learn`."""
+    """Return probabilities (held, classes) of a tienet-r trained on `learn`."""
     order = np.random.default_rng(fold).permutation(len(learn))
     tenth = len(learn) // 10
     val, rest = [learn[i] for i in order[:tenth]], [learn[i] for i in order[tenth:]]
@@ -62,12 +62,12 @@ def tienet(learn: list[Study], held: list[Study], names: Sequence[str], args: ar
             f"fold {fold} epoch {r['epoch']} train {r['train_loss']:.4f} val {r['val_loss']:.4f}", flush=True
         )  # fmt: skip
         best = train(model, rest, val, out=folder, settings=settings, watch=watch, resume=args.keep is not None)
-    said = [a for a in annotate(best, (Row(i, s) for i, s in enumerate(held))) if isinstance(a, Annotated)]
-    return np.array([[a.findings[n] for n in names] for a in said])
+    rows = (ReportRow(i, s) for i, s in enumerate(held))
+    return np.array([[a.findings[n] for n in names] for a in annotate(best, rows) if isinstance(a, Annotated)])
 
 
 def vectors(path: Path | None) -> dict[str, Any]:
-    """The options that start the words from a .npz of word vectors, and fit their width."""
+    """Return the decoder's options for a .npz of word vectors: its path and the width of the vectors."""
     if path is None:
         return {}
     with np.load(path, allow_pickle=False) as file:
@@ -75,39 +75,39 @@ def vectors(path: Path | None) -> dict[str, Any]:
 
 
 def tfidf(learn: list[Study], held: list[Study], names: Sequence[str]) -> Any:
-    """The same of TF-IDF over words and pairs of words with a logistic regression a class."""
+    """Return probabilities (held, classes) of TF-IDF over words and pairs of words, a logistic regression a class."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    x, seen = words.fit_transform([s.text(SECTIONS) for s in learn]), words.transform([s.text(SECTIONS) for s in held])
-    out = []
+    x = words.fit_transform([s.text(SECTIONS) for s in learn])
+    x_held = words.transform([s.text(SECTIONS) for s in held])
+    columns = []
     for name in names:
         y = [s.labels[name] for s in learn]
-        made = LogisticRegression(C=10, class_weight="balanced", max_iter=2000).fit(x, y) if any(y) else None
-        out.append(np.zeros(len(held)) if made is None else made.predict_proba(seen)[:, 1])
-    return np.array(out).T
+        classifier = LogisticRegression(C=10, class_weight="balanced", max_iter=2000).fit(x, y) if any(y) else None
+        columns.append(np.zeros(len(held)) if classifier is None else classifier.predict_proba(x_held)[:, 1])
+    return np.array(columns).T
 
 
 def both(learn: list[Study], held: list[Study], names: Sequence[str], args: argparse.Namespace, fold: int) -> Any:
-    """Probabilities (held, classes) of the two systems."""
+    """Return probabilities (held, classes) of the two systems by name."""
     return dict(zip(SYSTEMS, (tienet(learn, held, names, args, fold), tfidf(learn, held, names)), strict=True))
 
 
 def once(folder: Path | None, fold: int, make: Callable[[], Any]) -> Any:
-    """What `make` gives, kept in a folder and read from there the next time."""
+    """Return the probabilities that `make` gives. With a folder they are saved, and read from there the next time."""
     if folder is None:
         return make()
     path = folder / f"fold{fold}.json"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        made = {name: one.tolist() for name, one in make().items()}
-        atomic_write(path, json.dumps(made))
-    return {name: np.array(one) for name, one in json.loads(path.read_text()).items()}
+        atomic_write(path, json.dumps({system: scores.tolist() for system, scores in make().items()}))
+    return {system: np.array(scores) for system, scores in json.loads(path.read_text()).items()}
 
 
 def auc(scores: Any, true: Any) -> float:
-    """By ranks, ties half."""
+    """Return the AUC by ranks; a tie counts half."""
     from scipy.stats import rankdata
 
     ranks, n = rankdata(scores), true.sum()
@@ -115,9 +115,9 @@ def auc(scores: Any, true: Any) -> float:
 
 
 def means(scores: Any, gold: Any, chosen: Sequence[int], rows: Any) -> tuple[float, float]:
-    """AUC's mean over the classes, and weighted by their positives (#wAVG)."""
-    found = [(auc(scores[rows, k], gold[rows, k]), gold[rows, k].sum()) for k in chosen if gold[rows, k].any()]
-    values, counts = np.array(found).T
+    """Return the mean AUC over the classes, and that weighted by their positives (#wAVG)."""
+    pairs = [(auc(scores[rows, k], gold[rows, k]), gold[rows, k].sum()) for k in chosen if gold[rows, k].any()]
+    values, counts = np.array(pairs).T
     return float(values.mean()), float((values * counts).sum() / counts.sum())
 
 
@@ -132,32 +132,33 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, help="a .npz of word vectors to start from")
     parser.add_argument("--resamples", type=int, default=500)
     parser.add_argument(
-        "--keep", type=Path, help="a folder for each fold's model and figures; a run that was killed goes on"
+        "--keep", type=Path, help="a folder for each fold's model and figures; a run that was killed is resumed"
     )
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args()
     studies, names = read(args.reports)
     fold_of = np.random.default_rng(0).permutation(len(studies)) % args.folds
     gold = np.array([[s.labels[n] == 1 for n in names] for s in studies])
-    made = {name: np.full(gold.shape, np.nan) for name in SYSTEMS}
-    began = time.perf_counter()
+    scores = {system: np.full(gold.shape, np.nan) for system in SYSTEMS}
+    start = time.perf_counter()
     for fold in range(args.only or args.folds):
         learn = [s for s, f in zip(studies, fold_of, strict=True) if f != fold]
         held = [s for s, f in zip(studies, fold_of, strict=True) if f == fold]
-        for system, one in once(args.keep, fold, lambda: both(learn, held, names, args, fold)).items():  # noqa: B023
-            made[system][fold_of == fold] = one
-        show(made, gold, names, np.flatnonzero(fold_of <= fold), 0)
-    print(f"{time.perf_counter() - began:.0f} s for everything")
+        fold_scores = once(args.keep, fold, lambda: both(learn, held, names, args, fold))  # noqa: B023
+        for system, values in fold_scores.items():
+            scores[system][fold_of == fold] = values
+        show(scores, gold, names, np.flatnonzero(fold_of <= fold), 0)
+    print(f"{time.perf_counter() - start:.0f} s for everything")
     rows = np.flatnonzero(fold_of < (args.only or args.folds))
-    print(json.dumps(show(made, gold, names, rows, args.resamples)))
+    print(json.dumps(show(scores, gold, names, rows, args.resamples)))
 
 
-def show(made: Mapping[str, Any], gold: Any, names: Sequence[str], rows: Any, resamples: int) -> dict[str, Any]:
-    """Print the table and give it back as values."""
+def show(by_system: Mapping[str, Any], gold: Any, names: Sequence[str], rows: Any, resamples: int) -> dict[str, Any]:
+    """Print the table of scores and return its values."""
     chosen = [k for k in range(len(names)) if gold[:, k].sum() >= LEAST and names[k] != "normal"]
     out: dict[str, Any] = {}
-    every: list[list[float]] = []  # of each system, on the same draws
-    for system, scores in made.items():
+    every: list[list[float]] = []  # the means of each system, on the same draws
+    for system, scores in by_system.items():
         mean, weighted = means(scores, gold, chosen, rows)
         draw = np.random.default_rng(0)
         drawn = [means(scores, gold, chosen, draw.choice(rows, len(rows)))[0] for _ in range(resamples)]

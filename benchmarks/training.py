@@ -1,4 +1,4 @@
-"""A training step compared with its parts: forward and backward of the encoder, and of the decoder.
+"""Compare a training step with its parts: forward and backward of the encoder, and of the decoder.
 
 densenet121 × hier-lstm at 224 pixels, batch 16, reports of 6 sentences × 10 words, images in the cache. The training
 runs in a thread of its own and takes one step for each turn, so that steps and parts are measured in turns.
@@ -36,12 +36,12 @@ TEXT = TextSpec(max_sentences=6, max_words=30)
 def studies(folder: Path) -> list[Study]:
     """Return one batch of studies for each step, with reports of 6 sentences × 10 words out of 1,000."""
     draw = torch.Generator().manual_seed(0)
-    made = []
+    studies = []
     for n, study in enumerate(radiographs(folder, BATCH * STEPS, 256)):
         ids = torch.randint(1000, (6, 10), generator=draw).tolist()
         text = " ".join(" ".join(f"word{i}" for i in row) + "." for row in ids)
-        made.append(replace(study, sections={"findings": text}, tags=(f"tag{n % 20}", f"tag{n % 7}")))
-    return made
+        studies.append(replace(study, sections={"findings": text}, tags=(f"tag{n % 20}", f"tag{n % 7}")))
+    return studies
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def parts(model: Model, batch: Batch) -> tuple[Run, Run]:
     model.train()
     to_channels_last(model.encoder)
     with torch.no_grad():
-        seen = model.encoder(normalise(batch.pixels, model.encoder.image), batch.mask)
+        fixed = model.encoder(normalise(batch.pixels, model.encoder.image), batch.mask)
 
     def encoder() -> None:
         model.zero_grad()
@@ -91,8 +91,8 @@ def parts(model: Model, batch: Batch) -> tuple[Run, Run]:
 
     def decoder() -> None:
         model.zero_grad()
-        leaves = (t.detach().requires_grad_() for t in (seen.tokens, seen.pooled))
-        weighted(model.decoder(Features(*leaves, seen.mask), batch.targets).losses, {}).backward()
+        leaves = (t.detach().requires_grad_() for t in (fixed.tokens, fixed.pooled))
+        weighted(model.decoder(Features(*leaves, fixed.mask), batch.targets).losses, {}).backward()
 
     return encoder, decoder
 

@@ -1,8 +1,8 @@
-"""How the zoo stands kills and a disk that is really full: `python -m benchmarks.zoo_faults [TIMES]`, 200 without it.
+"""Try the zoo with kills and with a full disk: `python -m benchmarks.zoo_faults [TIMES]`, 200 without TIMES.
 
-Processes that pull from a server on this machine are killed with SIGKILL at random moments, over one cache, until TIMES
-were killed before they were through. After each the cache must open, what has a final name must be right, and at the
-end the pull must end with the right bytes. Then a pull goes to a file system of 1 MiB; mounting that needs root.
+Processes that pull from a server on this machine into one cache are killed with SIGKILL at random moments, until TIMES
+were killed before they ended. After each kill the cache must open, and files with a final name must be right. At the
+end the pull must end with the right bytes. Then a pull writes to a file system of 1 MiB; mounting it needs root.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "zoo"))
 
 
 def full_disk(folder: Path) -> str:
-    """What a pull says that meets a full disk, and "" where such a disk cannot be had."""
+    """Return the error of a pull that fills the disk; "" if no small file system can be mounted."""
     import test_faults
     from reportgen_zoo.manifest.records import ZooError
     from reportgen_zoo.pull import fetch
@@ -30,10 +30,10 @@ def full_disk(folder: Path) -> str:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True).returncode:
         return ""
     os.environ["REPORTGEN_CACHE"] = str(folder / "cache")
-    known, shutil_usage = test_faults.BODY, fetch.shutil.disk_usage
+    body, shutil_usage = test_faults.BODY, fetch.shutil.disk_usage
     fetch.shutil.disk_usage = lambda _: shutil_usage("/")  # as when another fills the disk meanwhile
     try:
-        with serve(Shelf({"/m/model.safetensors": known})) as served:
+        with serve(Shelf({"/m/model.safetensors": body})) as served:
             fetch.pull(test_faults.one(served.url))
     except ZooError as e:
         return str(e)
@@ -51,14 +51,14 @@ def main(times: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["REPORTGEN_CACHE"] = str(Path(scratch) / "cache")
         start = time.perf_counter()
-        begun = test_faults.killed_pulls(times, Path(scratch))
-        took = time.perf_counter() - start
-        said = full_disk(Path(scratch) / "full")
-    print(f"full disk: {said or 'not tried, no file system of 1 MiB can be mounted here'}", file=sys.stderr)
+        pulls = test_faults.killed_pulls(times, Path(scratch))
+        seconds = time.perf_counter() - start
+        error = full_disk(Path(scratch) / "full")
+    print(f"full disk: {error or 'not tried, no file system of 1 MiB can be mounted here'}", file=sys.stderr)
     rows = [
-        Row(f"pulls begun until {times} were killed, then the right bytes", counted(begun), ""),
-        Row("time of that", counted(took), "s"),
-        Row("a full disk is told in one line", counted("No space left" in said and "\n" not in said), ""),
+        Row(f"pulls started until {times} were killed, then the right bytes", counted(pulls), ""),
+        Row("time of that", counted(seconds), "s"),
+        Row("a full disk is reported in one line", counted("No space left" in error and "\n" not in error), ""),
     ]
     emit(rows)
 

@@ -1,8 +1,8 @@
-"""Damaged manifests, headers and configs by the thousand: `python -m benchmarks.zoo_fuzz [N]`, 20,000 without it.
+"""Read damaged manifests, headers and configs: `python -m benchmarks.zoo_fuzz [N]`, 20,000 without N.
 
-Each input is a good one with bytes changed, cut out, doubled or put in, or values of its JSON replaced. It must be
-read, or refused by an error of ours; anything else ends the run with the input's seed. Hypothesis's own inputs are in
-the tests.
+Each input is a good one whose bytes were changed, removed, doubled or inserted, or whose JSON values were replaced. It
+must be read, or refused with a ReportgenError; anything else ends the run with the seed of the input. Inputs made by
+Hypothesis are in the tests.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ ODD: list[Any] = [
 
 
 def damaged(data: bytes, draw: random.Random) -> bytes:
-    """The same bytes with one to four changes."""
-    made = bytearray(data)
+    """Return the same bytes with one to four changes."""
+    copied = bytearray(data)
     for _ in range(draw.randint(1, 4)):
-        at = draw.randrange(len(made) + 1)
+        at = draw.randrange(len(copied) + 1)
         kind = draw.randrange(4)
-        if kind == 0 and at < len(made):
-            made[at] ^= 1 << draw.randrange(8)
+        if kind == 0 and at < len(copied):
+            copied[at] ^= 1 << draw.randrange(8)
         elif kind == 1:
-            del made[at : at + draw.choice([1, 8, 100])]
+            del copied[at : at + draw.choice([1, 8, 100])]
         elif kind == 2:
-            made[at:at] = made[at : at + draw.choice([1, 8, 100])]
+            copied[at:at] = copied[at : at + draw.choice([1, 8, 100])]
         else:
-            made[at:at] = draw.randbytes(draw.choice([1, 4, 16]))
-    return bytes(made)
+            copied[at:at] = draw.randbytes(draw.choice([1, 4, 16]))
+    return bytes(copied)
 
 
 def changed(value: Any, draw: random.Random) -> Any:
-    """The same JSON value with one place of it replaced, left out or renamed."""
-    made = copy.deepcopy(value)
-    places = list(_places(made))
+    """Return the same JSON value with one part of it replaced, removed or renamed."""
+    copied = copy.deepcopy(value)
+    places = list(_places(copied))
     holder, key = draw.choice(places)
     kind = draw.randrange(4)
     if kind == 0 and isinstance(holder, dict):
@@ -54,7 +54,7 @@ def changed(value: Any, draw: random.Random) -> Any:
         del holder[key]
     else:
         holder[key] = draw.choice(ODD)
-    return made
+    return copied
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -65,7 +65,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def fuzz(times: int, try_one: Callable[[random.Random], object]) -> tuple[int, int]:
-    """How many inputs were read, and how many refused in our words."""
+    """Return how many inputs were read, and how many were refused with a ReportgenError."""
     from reportgen_core import ReportgenError
 
     read = 0
@@ -82,7 +82,7 @@ def fuzz(times: int, try_one: Callable[[random.Random], object]) -> tuple[int, i
 
 
 def targets(folder: Path) -> dict[str, tuple[int, Callable[[random.Random], object]]]:
-    """What is fuzzed: a share of the inputs, and a try with one input."""
+    """Return by name each target: the divisor of its number of inputs, and a function that tries one input."""
     from reportgen_zoo.pull.catalogue import read_manifest
 
     from reportgen_core import load
@@ -124,11 +124,11 @@ def _manifest(good: Path) -> Any:
     from reportgen_zoo.pull.verify import files_of
 
     scores = Scores("d", "p", 3, {"bleu-4": 0.1}, {"bleu-4": 0.05}, {"bleu-4": (0.0, 0.2)})
-    told = Record(
+    scored = Record(
         "a.v1", "s", "l", files_of(good), ("models/a", "https://h/a"), parts={"encoder": "e"}, scores=(scores,)
     )
     more = Record("b.v1", "s", "l", files_of(good), (), training=TrainingFacts("d"), probe=Probe(1, "r"), terms="t")
-    return plain(Manifest(1, (told, more)))
+    return plain(Manifest(1, (scored, more)))
 
 
 def main(times: int) -> None:

@@ -1,6 +1,6 @@
-"""A pull of 200 MB compared with curl, `rg zoo list` with 10,000 records, and the memory that a loaded model takes.
+"""Measure a pull of 200 MB and curl, `rg zoo list` with 10,000 records, and the memory that loading a model takes.
 
-`python -m benchmarks.zoo_speed [pull] [list] [load]`, all without names.
+`python -m benchmarks.zoo_speed [pull] [list] [load]` runs these parts; without names it runs all.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ print(weights, loaded, now("VmHWM") - before)
 
 
 def serve(folder: Path) -> subprocess.Popen[bytes]:
-    """Python's own server of files, in a process of its own; its address is its first line."""
+    """Start a process with Python's server of files; the first line of its output is the port."""
     code = (
         "import http.server, functools, sys\n"
         "h = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])\n"
@@ -91,7 +91,7 @@ def pulls(folder: Path) -> list[Row]:
 
 
 def listing(folder: Path) -> list[Row]:
-    """10,000 records of five files."""
+    """Time `rg zoo list` with 10,000 records of five files."""
     names = ("config.json", "model.safetensors", "vocabulary.json", "tags.json", "card.md")
     models = []
     for i in range(10_000):
@@ -102,12 +102,12 @@ def listing(folder: Path) -> list[Row]:
         models.append(facts | {"files": files, "parts": {"encoder": "densenet121", "decoder": "hier-lstm"}})
     (folder / "manifest.json").write_text(json.dumps({"format": 1, "models": models}))
     env = compiled() | {"REPORTGEN_MANIFESTS": str(folder / "manifest.json")}
-    (took,) = in_turns(command(sys.executable, "-m", "reportgen_cli", "zoo", "list", env=env))
-    return [Row("`rg zoo list`, 10,000 records", milliseconds(took), "ms", bar=500, at_most=True)]
+    (seconds,) = in_turns(command(sys.executable, "-m", "reportgen_cli", "zoo", "list", env=env))
+    return [Row("`rg zoo list`, 10,000 records", milliseconds(seconds), "ms", bar=500, at_most=True)]
 
 
 def loading(folder: Path) -> list[Row]:
-    """A DenseNet-121 with hier-lstm: memory after loading, and at most once every weight was touched."""
+    """Measure the memory of a DenseNet-121 with hier-lstm after loading, and its peak after every weight was used."""
     from reportgen_core import compose
     from reportgen_core.testing.parts import tiny_model
 
@@ -116,8 +116,8 @@ def loading(folder: Path) -> list[Row]:
     measured = []
     for _ in range(LOADS):
         command = [sys.executable, "-c", LOAD, str(folder / "model"), str(folder / "tiny")]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        measured.append([int(number) / 2**20 for number in done.stdout.split()])
+        process = subprocess.run(command, check=True, capture_output=True, text=True)
+        measured.append([int(number) / 2**20 for number in process.stdout.split()])
     weights, *taken = map(Spread.of, zip(*measured, strict=True))
     loaded, peak = (Spread.of([m[i] / m[0] for m in measured]) for i in (1, 2))
     return [

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         labelled,
         tune,
     )
-    from .report_rows import BadRow, Columns, Row, read_rows
+    from .report_rows import BadRow, Columns, ReportRow, read_report_rows
     from .roc import Curve, FindingCurves, curve, score_findings
     from .thresholds import THRESHOLDS, Thresholds, choose_thresholds, load_thresholds, save_thresholds
 
@@ -33,7 +33,7 @@ __all__ = [
     "Columns",
     "Curve",
     "FindingCurves",
-    "Row",
+    "ReportRow",
     "Thresholds",
     "annotate",
     "annotator",
@@ -42,7 +42,7 @@ __all__ = [
     "evaluate_findings",
     "labelled",
     "load_thresholds",
-    "read_rows",
+    "read_report_rows",
     "save_thresholds",
     "score_findings",
     "tune",
@@ -61,7 +61,7 @@ __getattr__, __dir__ = lazy_names(
             "labelled",
             "tune",
         ],
-        "report_rows": ["BadRow", "Columns", "Row", "read_rows"],
+        "report_rows": ["BadRow", "Columns", "ReportRow", "read_report_rows"],
         "roc": ["Curve", "FindingCurves", "curve", "score_findings"],
         "thresholds": ["THRESHOLDS", "Thresholds", "choose_thresholds", "load_thresholds", "save_thresholds"],
     },

@@ -27,8 +27,8 @@ from ..text.spec import BOS, EOS, TextSpec, count_cut_words, report_words
 from ..types import Annotation, Batch, Report, Study, Targets
 from .report_rows import BadRow as BadRow
 from .report_rows import Columns as Columns
-from .report_rows import Row as Row
-from .report_rows import read_rows as read_rows
+from .report_rows import ReportRow as ReportRow
+from .report_rows import read_report_rows as read_report_rows
 from .roc import FindingCurves, score_findings
 from .thresholds import Thresholds, choose_thresholds
 
@@ -70,7 +70,7 @@ class Annotated:
 
 def annotate(
     model: Model,
-    rows: Iterable[Row | BadRow],
+    rows: Iterable[ReportRow | BadRow],
     settings: AnnotationSettings | None = None,
     *,
     thresholds: Thresholds | None = None,
@@ -87,12 +87,16 @@ def annotate(
 
 
 def _annotations(
-    model: Model, rows: Iterable[Row | BadRow], settings: AnnotationSettings, thresholds: Thresholds, explain: bool
+    model: Model,
+    rows: Iterable[ReportRow | BadRow],
+    settings: AnnotationSettings,
+    thresholds: Thresholds,
+    explain: bool,
 ) -> Iterator[Annotated | BadRow]:
     model.eval()
     source = iter(rows)
     while window := list(islice(source, WINDOW)):
-        good = [row for row in window if isinstance(row, Row)]
+        good = [row for row in window if isinstance(row, ReportRow)]
         reader = _WindowReader(model, good, settings)
         with torch.inference_mode(), autocast_for(model.device, settings.precision):
             annotations = dict(reader.annotations(thresholds, explain))
@@ -117,7 +121,7 @@ class _WindowReader:
     """Annotates one window of rows."""
 
     model: Model
-    rows: Sequence[Row]
+    rows: Sequence[ReportRow]
     settings: AnnotationSettings
 
     def annotations(self, thresholds: Thresholds, explain: bool) -> Iterator[tuple[int, Annotated | BadRow]]:
@@ -185,7 +189,7 @@ def _note(report: str, words: Sequence[str], spec: TextSpec) -> str:
 
 def tune(
     model: Model,
-    rows: Iterable[Row | BadRow],
+    rows: Iterable[ReportRow | BadRow],
     source: str = "",
     settings: AnnotationSettings | None = None,
     *,
@@ -213,7 +217,7 @@ def tune(
 
 def evaluate_findings(
     model: Model,
-    rows: Iterable[Row | BadRow],
+    rows: Iterable[ReportRow | BadRow],
     source: str = "",
     settings: AnnotationSettings | None = None,
     *,
@@ -235,7 +239,7 @@ def evaluate_findings(
 
 def labelled(
     model: Model,
-    rows: Iterable[Row | BadRow],
+    rows: Iterable[ReportRow | BadRow],
     source: str,
     settings: AnnotationSettings,
     on_bad_row: OnBadRow | None = None,
@@ -247,7 +251,7 @@ def labelled(
     """
     names, labelled_studies = set(model.findings), dict[int, Study]()
 
-    def with_labels() -> Iterator[Row | BadRow]:
+    def with_labels() -> Iterator[ReportRow | BadRow]:
         for row in rows:
             if isinstance(row, BadRow):
                 yield row

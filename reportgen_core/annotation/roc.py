@@ -102,7 +102,7 @@ def _rates(scores: Array, gold: Array, weights: Array) -> tuple[Array, Array]:
 
     order = np.argsort(-scores, kind="stable")
     s, g, w = scores[order], gold[order], weights[:, order]
-    ends = np.flatnonzero(np.append(s[1:] != s[:-1], True))  # equal scores are called present together
+    ends = np.flatnonzero(np.append(s[1:] != s[:-1], True))  # equal scores are on one side of every threshold
     hit, false = np.cumsum(w * g, 1)[:, ends], np.cumsum(w * (1 - g), 1)[:, ends]
     rates = [np.pad(part / np.maximum(part[:, -1:], 1e-12), ((0, 0), (1, 0))) for part in (false, hit)]
     return rates[0], rates[1]

@@ -1,7 +1,7 @@
-"""Find the abnormal sentences of reports, and group the sentences that say the same. The wing trains, saves and scores
-sentence classifiers, labels the reports of large tables sentence by sentence, and saves groups of sentences as a
-folder. The interfaces of the parts that it uses are in
-`reportgen_core.sentence_parts`, and are served here, too.
+"""Find the abnormal sentences of reports, and group the sentences with the same meaning. The wing trains, saves and
+scores sentence classifiers, labels the reports of large tables sentence by sentence, and saves groups of sentences as a
+folder. The interfaces of the parts that it uses are in `reportgen_core.sentence_parts`, and can be imported from here
+too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ClassifierScore,
         LabelledSentences,
         f1,
-        fit_beside,
+        fit_classifiers,
         hold_out,
         labelled_of,
         load_classifier,
@@ -54,7 +54,7 @@ __all__ = [
     "abnormal_sentences",
     "common_words",
     "f1",
-    "fit_beside",
+    "fit_classifiers",
     "hold_out",
     "labelled_of",
     "load_classifier",
@@ -86,7 +86,7 @@ __getattr__, __dir__ = lazy_names(
             "LabelledSentences",
             "ClassifierScore",
             "f1",
-            "fit_beside",
+            "fit_classifiers",
             "hold_out",
             "labelled_of",
             "load_classifier",

@@ -1,7 +1,7 @@
-"""Abnormal sentences: tables that say which they are, how well a classifier finds them, and labels for other tables.
+"""Classifiers of abnormal sentences: read labelled sentences, and train, score, save and load a classifier.
 
 Ni, Hsu, Gentili, McAuley: Learning Visual-Semantic Embeddings for Reporting Abnormal Findings on Chest X-rays, 2020,
-arXiv:2010.02467, §3.2. Classifiers are plugins; this is what is done with any of them. It needs no torch.
+arXiv:2010.02467, §3.2. Classifiers are plugins; this module works with all of them. It needs no torch.
 """
 
 from __future__ import annotations
@@ -34,36 +34,39 @@ SAVED, SAVED_FORMAT = "classifier.json", 1
 def hold_out(
     sentences: Sequence[LabelledSentence], share: float, seed: int
 ) -> tuple[list[LabelledSentence], list[LabelledSentence]]:
-    """The sentences in two: `share` of the studies, drawn by seed, are the second part."""
+    """Return the sentences in two parts; the second has the sentences of `share` (0..1) of the studies, drawn by seed.
+
+    Raises DataError if the sentences belong to fewer than two studies.
+    """
     studies = sorted({s.study for s in sentences})
     if len(studies) < 2:
-        raise DataError(f"{len(studies)} studies have labelled sentences; at least 2 are wanted to hold some out")
+        raise DataError(f"{len(studies)} studies have labelled sentences; at least 2 are needed to hold some out")
     chosen = set(random.Random(seed).sample(studies, min(len(studies) - 1, max(1, round(share * len(studies))))))
     return [s for s in sentences if s.study not in chosen], [s for s in sentences if s.study in chosen]
 
 
-def f1(truth: Sequence[bool], said: Sequence[bool]) -> float:
-    """F1 of the abnormal class; 0 where nothing is abnormal on either side."""
-    both = sum(t and s for t, s in zip(truth, said, strict=True))
-    return 2 * both / max(1, sum(truth) + sum(said))
+def f1(truth: Sequence[bool], predicted: Sequence[bool]) -> float:
+    """Return the F1, 0..1, of the abnormal class; 0 if nothing is abnormal on either side."""
+    both = sum(t and p for t, p in zip(truth, predicted, strict=True))
+    return 2 * both / max(1, sum(truth) + sum(predicted))
 
 
 @contextmanager
 def saving(folder: Path, name: str, settings: Mapping[str, Any], about: Mapping[str, Any] | None) -> Iterator[Path]:
-    """A new folder for the files of a classifier; it takes its place once it is whole."""
-    with replacing(folder, holds=SAVED) as beside:
-        yield beside
+    """Yield a temporary folder for the files of a classifier; it becomes `folder` when it is whole."""
+    with replacing(folder, holds=SAVED) as temporary:
+        yield temporary
         write_json(
-            beside / SAVED,
+            temporary / SAVED,
             {"format": SAVED_FORMAT, "classifier": name, "settings": dict(settings), "about": dict(about or {})},
         )
 
 
 def read_saved(folder: Path, name: str = "") -> dict[str, Any]:
-    """The settings of a saved classifier. Raises CheckpointError where the folder is none, or of another class."""
+    """Return the settings of a saved classifier. Raises CheckpointError if it is none, or not of the class `name`."""
     config = _saved(folder)
     if name and config["classifier"] != name:
-        raise CheckpointError(f"{folder} is a classifier {config['classifier']!r}, asked for is {name!r}")
+        raise CheckpointError(f"{folder} is a classifier {config['classifier']!r}, and {name!r} was requested")
     return dict(config["settings"])
 
 
@@ -82,13 +85,13 @@ def _saved(folder: Path) -> dict[str, Any]:
 
 
 def saved_digest(folder: Path) -> str:
-    """A sha256 of all files of a saved classifier: the same for the same answers. Raises CheckpointError."""
+    """Return a sha256 of all files of a saved classifier. Raises CheckpointError if the folder is none."""
     _saved(folder)
     return sha256_folder(folder)
 
 
 def load_classifier(folder: Path) -> SentenceClassifier:
-    """The classifier of a folder, whichever kind it is. Raises CheckpointError, and UnknownName for a foreign kind."""
+    """Load the classifier of a folder. Raises CheckpointError, and UnknownName if no plugin has its class."""
     return sentence_classifiers.get_class(str(_saved(folder)["classifier"])).load(folder)
 
 
@@ -97,13 +100,13 @@ class LabelledSentences:
     """The labelled sentences of a table."""
 
     train: tuple[LabelledSentence, ...]
-    dev: tuple[LabelledSentence, ...]  # those whose score is told; drawn from the studies where no split is said
-    drawn: bool = False  # whether they were drawn here
+    dev: tuple[LabelledSentence, ...]  # on which classifiers are scored
+    drawn: bool = False  # whether `dev` was drawn from the studies, because the table names no split for it
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifierScore:
-    """How well a classifier finds the abnormal sentences of a set."""
+    """The scores of a classifier that finds the abnormal sentences of a set."""
 
     name: str
     f1: float
@@ -112,11 +115,11 @@ class ClassifierScore:
     recall: float
     errors: int  # sentences
     seconds: float  # of learning
-    difference: Difference | None = None  # of the F1 of the first classifier from this one's, paired by study
+    difference: Difference | None = None  # between the F1 of the first classifier and this one, paired by study
 
 
 def split_report(text: str) -> list[str]:
-    """The sentences that the recipe `plain` finds, as they are written."""
+    """Return the sentences that the recipe `plain` finds, in the spelling of the report."""
     return [s for s in split_sentences(text) if any(c.isalnum() for c in s)]
 
 
@@ -129,13 +132,13 @@ def read_labelled(
     seed: int = 0,
     on_note: OnNote | None = None,
 ) -> LabelledSentences:
-    """The labelled sentences of a table (CSV, TSV, JSON lines); rows without labels are left out.
+    """Read the labelled sentences of a table (CSV, TSV, JSON lines); rows without labels are left out.
 
     A row of JSON lines is a report: `field` is {"sents": [...], "abnormal": [...], "split": "train"}, or a list of true
     and false, one for each of a list `sentences` (`sents`) or else for each sentence of `sections`, as `label_table`
-    and `rg data build` write it. Or a row is one sentence: columns `sentence` and `abnormal`. `split` train, dev (val,
-    validate) or test may stand in the row; without any, `share` of the studies is drawn for dev, and rows of test are
-    never read. Raises DataError.
+    and `rg data build` write it. Or a row is one sentence: columns `sentence` and `abnormal`. A row may have a `split`:
+    train, dev (val, validate) or test. Rows of test are never read. If no row belongs to dev, `share` of the studies is
+    drawn for it. Raises DataError.
     """
     parts: dict[str, list[LabelledSentence]] = {"train": [], "dev": [], "": []}
     for place, row in table_rows(path, on_note=on_note):
@@ -147,7 +150,7 @@ def read_labelled(
         raise DataError(f"{path} has no labelled sentences: no field {field!r}, and no columns sentence and abnormal")
     if not any(s.abnormal for s in sentences) or all(s.abnormal for s in sentences):
         which = "abnormal" if sentences[0].abnormal else "normal"
-        raise DataError(f"{path}: all {len(sentences)} labelled sentences are {which}; both kinds are wanted")
+        raise DataError(f"{path}: all {len(sentences)} labelled sentences are {which}; both kinds are needed")
     learn = parts["train"] + parts[""]
     if parts["dev"]:
         return LabelledSentences(tuple(learn), tuple(parts["dev"]))
@@ -156,7 +159,7 @@ def read_labelled(
 
 
 def split_of(value: object) -> str:
-    """Return train or dev by the names people use; another name in small letters; "" for none."""
+    """Return train or dev for their usual names, any other name in small letters, and "" for no split."""
     name = split_name(value)
     return "dev" if name == "val" else name
 
@@ -164,7 +167,10 @@ def split_of(value: object) -> str:
 def labelled_of(
     path: Path, place: str, row: Mapping[str, Any], field: str, sections: Sequence[str] = ("findings",)
 ) -> Iterator[tuple[str, LabelledSentence]]:
-    """Yield (split, sentence) of a row's labelled sentences; the split as `split_of` says it."""
+    """Yield (split, sentence) for each labelled sentence of a row; the split is that of `split_of`.
+
+    Raises DataError, with the file and the place of the row, for labels that cannot be read.
+    """
     extra = row.get("extra")
     labels = row.get(column_named(field, row) or field, extra.get(field) if isinstance(extra, dict) else None)
     split = split_of(row_split(row))
@@ -183,7 +189,7 @@ def labelled_of(
         if texts is None:
             texts = split_report(text_of(row, sections))
         if not isinstance(texts, list) or not isinstance(flags, list) or len(texts) != len(flags):
-            raise DataError(f"{field} wants as many of true and false as there are sentences")
+            raise DataError(f"{field} needs a true or false for each sentence")
         for text, flag in zip(texts, flags, strict=True):
             if not is_nothing(flag):
                 yield split, LabelledSentence(text_value(text) or "", _flag(flag), study)
@@ -192,10 +198,10 @@ def labelled_of(
 
 
 def _flag(value: Any) -> bool:
-    known = {"true": True, "false": False, "1": True, "0": False, "abnormal": True, "normal": False}
+    flags = {"true": True, "false": False, "1": True, "0": False, "abnormal": True, "normal": False}
     text = str(value) if isinstance(value, bool) else text_value(value) or ""
     try:
-        return known[text.strip().lower()]
+        return flags[text.strip().lower()]
     except KeyError as e:
         raise DataError(f"abnormal is true or false, not {value!r}") from e
 
@@ -203,26 +209,29 @@ def _flag(value: Any) -> bool:
 def measure(
     name: str, classifier: SentenceClassifier, dev: Sequence[LabelledSentence], seconds: float = 0
 ) -> ClassifierScore:
-    """Score a classifier; the interval draws studies, because sentences of one report are alike."""
-    return _measured(name, _sums(classifier, dev), seconds)
+    """Score a classifier on `dev`. The interval resamples studies, because sentences of one report are alike.
+
+    `seconds` is the time that the classifier took to learn.
+    """
+    return _score(name, _sums(classifier, dev), seconds)
 
 
-def _measured(name: str, sums: Array, seconds: float, difference: Difference | None = None) -> ClassifierScore:
-    both, real, called = (float(n) for n in sums.sum(0))
+def _score(name: str, sums: Array, seconds: float, difference: Difference | None = None) -> ClassifierScore:
+    both, gold, predicted = (float(n) for n in sums.sum(0))
     return ClassifierScore(
-        name, float(_f1(sums.sum(0))["f1"]), bootstrap(sums, _f1)["f1"], both / max(called, 1), both / max(real, 1),
-        round(real + called - 2 * both), seconds, difference,
+        name, float(_f1(sums.sum(0))["f1"]), bootstrap(sums, _f1)["f1"], both / max(predicted, 1), both / max(gold, 1),
+        round(gold + predicted - 2 * both), seconds, difference,
     )  # fmt: skip
 
 
 def _sums(classifier: SentenceClassifier, dev: Sequence[LabelledSentence]) -> Array:
-    """(studies, 3): how many sentences are called abnormal by both, by the truth, by the classifier."""
+    """Return the numbers (studies, 3) of sentences that are abnormal in both, in the truth, and to the classifier."""
     import numpy as np
 
     rows = {study: n for n, study in enumerate(dict.fromkeys(s.study for s in dev))}
     sums = np.zeros((len(rows), 3))
-    for s, said in zip(dev, classifier.abnormal([s.text for s in dev]), strict=True):
-        sums[rows[s.study]] += (s.abnormal and said, s.abnormal, said)
+    for s, predicted in zip(dev, classifier.abnormal([s.text for s in dev]), strict=True):
+        sums[rows[s.study]] += (s.abnormal and predicted, s.abnormal, predicted)
     return sums
 
 
@@ -232,19 +241,20 @@ def _f1(totals: Array) -> Mapping[str, Array]:
     return {"f1": 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)}
 
 
-def fit_beside(
+def fit_classifiers(
     names: Mapping[str, Mapping[str, Any]], data: LabelledSentences, watch: OnLine | None = None
 ) -> Iterator[tuple[SentenceClassifier, ClassifierScore, Mapping[str, Any]]]:
-    """Fit classifiers by name with their options on the same sentences; each with its score and what it chose.
+    """Fit classifiers, given by name with their options, on the same sentences.
 
-    All but the first are tested against the first, on the same studies.
+    Yield each with its score and the values that it chose in fitting. All but the first are tested against the first,
+    on the same studies.
     """
     first: Array | None = None
     for name, options in names.items():
         classifier = sentence_classifiers.create(name, **options)
-        begun = time.monotonic()
+        start = time.monotonic()
         chosen = classifier.fit(data.train, watch)
-        seconds, sums = time.monotonic() - begun, _sums(classifier, data.dev)
-        apart = None if first is None else paired_test(first, sums, _f1)["f1"]
+        seconds, sums = time.monotonic() - start, _sums(classifier, data.dev)
+        difference = None if first is None else paired_test(first, sums, _f1)["f1"]
         first = sums if first is None else first
-        yield classifier, _measured(name, sums, seconds, apart), chosen
+        yield classifier, _score(name, sums, seconds, difference), chosen

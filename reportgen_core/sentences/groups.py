@@ -1,4 +1,4 @@
-"""Sentences of reports: vectors of them, which of them are abnormal, groups of them and the folder they are kept in.
+"""Groups of sentences of reports, with the vectors of the sentences, saved as a folder.
 
 Ni, Hsu, Gentili, McAuley: Learning Visual-Semantic Embeddings for Reporting Abnormal Findings on Chest X-rays, 2020,
 arXiv:2010.02467, finds abnormal sentences with a classifier (`SentenceClassifier`), and groups them (`SentenceGrouper`)
@@ -10,8 +10,8 @@ A folder of groups, format 1:
                           "encoder": {"name", "options", "fingerprint", "dim"}, "settings": {...}, "vectors_sha256"}
     vectors.safetensors  "vectors" (Σ sentences, dim) float32: the sentences of group 0, those of group 1, ...
 
-It is written beside and renamed; vectors whose sha256 is another than the JSON says are refused. This module needs no
-torch.
+The folder is written under a temporary name and renamed. Vectors are refused if their sha256 differs from that in the
+JSON. This module needs no torch.
 """
 
 from __future__ import annotations
@@ -36,23 +36,26 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 FORMAT = 1
-MAX_GROUPS = 2**30  # bytes of groups.json: it holds every sentence
+MAX_GROUPS = 2**30  # the largest size of groups.json in bytes: it contains every sentence
 GROUPS, VECTORS = "groups.json", "vectors.safetensors"
 _WORD = re.compile(r"[^\W\d_]{2,}(?:-[^\W\d_]+)*")
-_LITTLE = (
+_FUNCTION = (
     "an and are as at be been by for from has have in is it its may no not of on or that the there these this to was "
     "were which with again appear appears compatible consistent identified likely noted present representing seen xxxx"
 )
-_FUNCTION = frozenset(_LITTLE.split())
+_FUNCTION_WORDS = frozenset(_FUNCTION.split())
 
 
 def common_words(group: Group, most: int = 4) -> tuple[str, ...]:
-    """The words that most sentences of a group have, the most frequent first; those without meaning left out."""
+    """Return the `most` most frequent words of a group without function words, the most frequent first.
+
+    A word is counted once for each sentence that has it.
+    """
     counts = group.counts or (1,) * len(group.sentences)
-    found: Counter[str] = Counter()
+    words: Counter[str] = Counter()
     for sentence, count in zip(group.sentences, counts, strict=True):
-        found.update({w: count for w in {*_WORD.findall(sentence.lower())} - _FUNCTION})
-    return tuple(sorted(found, key=lambda w: (-found[w], w))[:most])
+        words.update({w: count for w in {*_WORD.findall(sentence.lower())} - _FUNCTION_WORDS})
+    return tuple(sorted(words, key=lambda w: (-words[w], w))[:most])
 
 
 def save_groups(
@@ -63,13 +66,16 @@ def save_groups(
     encoder: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write a folder of groups; one that is there is replaced as a whole. `vectors`: rows as in `Groups.vectors`."""
+    """Write a folder of groups and return its path. An existing folder is replaced as a whole.
+
+    `vectors` (sentences, dim) has the rows of `Groups.vectors`. Raises DataError if their number is another.
+    """
     import numpy as np
     from safetensors.numpy import save_file
 
-    wanted = sum(len(g.sentences) for g in groups)
-    if vectors is not None and (vectors.ndim != 2 or len(vectors) != wanted):
-        raise DataError(f"groups of {wanted} sentences want vectors ({wanted}, dim), got {tuple(vectors.shape)}")
+    count = sum(len(g.sentences) for g in groups)
+    if vectors is not None and (vectors.ndim != 2 or len(vectors) != count):
+        raise DataError(f"groups of {count} sentences need vectors ({count}, dim), got {tuple(vectors.shape)}")
     config: dict[str, Any] = {
         "format": FORMAT,
         "groups": [asdict(g) for g in groups],
@@ -77,16 +83,16 @@ def save_groups(
         "settings": dict(settings or {}),
         "vectors_sha256": "",
     }
-    with replacing(path, holds=GROUPS) as beside:
+    with replacing(path, holds=GROUPS) as temporary:
         if vectors is not None:
-            save_file({"vectors": np.ascontiguousarray(vectors, np.float32)}, beside / VECTORS)
-            config["vectors_sha256"] = sha256_file(beside / VECTORS)
-        write_json(beside / GROUPS, config)
+            save_file({"vectors": np.ascontiguousarray(vectors, np.float32)}, temporary / VECTORS)
+            config["vectors_sha256"] = sha256_file(temporary / VECTORS)
+        write_json(temporary / GROUPS, config)
     return path
 
 
 def load_groups(path: Path) -> Groups:
-    """Read a folder of groups. Raises DataError where it is none, of another format, or not whole."""
+    """Read a folder of groups. Raises DataError if it is none, has another format, or is not whole."""
     config = _config(path)
     try:
         groups = tuple(_group(row) for row in config["groups"])
@@ -111,13 +117,13 @@ def _config(path: Path) -> dict[str, Any]:
 def _group(row: Mapping[str, Any]) -> Group:
     sentences, counts = _texts(row["sentences"]), tuple(int(n) for n in row["counts"])
     if not sentences or row["central"] not in sentences or len(counts) not in (0, len(sentences)):
-        raise ValueError(f"a group wants sentences, its central one among them, and as many counts: {row['central']!r}")
+        raise ValueError(f"a group needs sentences, its central one among them, and as many counts: {row['central']!r}")
     return Group(sentences, str(row["central"]), _texts(row["terms"]), counts, int(row["cluster"]))
 
 
 def _texts(values: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-        raise TypeError(f"a list of texts is wanted, there is {values!r:.60}")
+        raise TypeError(f"expected a list of texts, got {values!r:.60}")
     return tuple(values)
 
 
@@ -134,9 +140,7 @@ def _vectors(path: Path, digest: str, groups: Sequence[Group]) -> Floats | None:
         vectors: Floats = load_file(file)["vectors"]
     except (OSError, SafetensorError, KeyError) as e:
         raise DataError(f"{file} cannot be read: {e}") from e
-    wanted = sum(len(g.sentences) for g in groups)
-    if vectors.ndim != 2 or len(vectors) != wanted or vectors.dtype != "float32":
-        raise DataError(
-            f"{file} has vectors {tuple(vectors.shape)} {vectors.dtype}, wanted are ({wanted}, dim) float32"
-        )
+    count = sum(len(g.sentences) for g in groups)
+    if vectors.ndim != 2 or len(vectors) != count or vectors.dtype != "float32":
+        raise DataError(f"{file} has vectors {tuple(vectors.shape)} {vectors.dtype}, expected ({count}, dim) float32")
     return vectors

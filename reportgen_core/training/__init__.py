@@ -12,10 +12,11 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from .features import FeatureMemory
     from .log import RunLog, draw_curves, read_log
-    from .loop import TrainingRun, train, validate, weighted
+    from .loop import train, validate, weighted
     from .order import by_length, epoch_order, share
     from .prepare import check_needs, prepare_model, targets_of_studies
     from .retriever import fill, learns_nothing, mean_scores, own_scores, teach_texts
+    from .run import TrainingRun
     from .settings import TrainSettings
     from .state import Progress, load_state, save_state
 
@@ -50,10 +51,11 @@ __getattr__, __dir__ = lazy_names(
     {
         "features": ["FeatureMemory"],
         "log": ["RunLog", "draw_curves", "read_log"],
-        "loop": ["TrainingRun", "train", "validate", "weighted"],
+        "loop": ["train", "validate", "weighted"],
         "order": ["by_length", "epoch_order", "share"],
         "prepare": ["check_needs", "prepare_model", "targets_of_studies"],
         "retriever": ["fill", "learns_nothing", "mean_scores", "own_scores", "teach_texts"],
+        "run": ["TrainingRun"],
         "settings": ["TrainSettings"],
         "state": ["Progress", "load_state", "save_state"],
     },

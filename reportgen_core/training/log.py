@@ -1,4 +1,4 @@
-"""The log of a training run: one JSON object a line, and a picture of its curves."""
+"""The log of a training run, with one JSON object in each line, and a picture of its curves."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ class RunLog:
 
     def __init__(self, path: Path, total: int) -> None:
         self.path = path
-        kept = [r for r in read_log(path) if r["total"] <= total] if total else []
+        records = [r for r in read_log(path) if r["total"] <= total] if total else []
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, "".join(json.dumps(r) + "\n" for r in kept))
+        atomic_write(path, "".join(json.dumps(r) + "\n" for r in records))
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Add one line."""
+        """Add one line to the log."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The records of a log; a last line that a kill cut short is left out."""
+    """Return the records of a log. A last line that a kill cut short is left out."""
     if not path.exists():
         return []
     records = []
@@ -39,7 +39,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def draw_curves(log: Path, picture: Path) -> None:
-    """Training and validation loss by epoch, and the score that picks the best, as a PNG."""
+    """Draw training and validation loss by epoch as a PNG, and mark the epoch of the best model."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -66,15 +66,16 @@ def draw_curves(log: Path, picture: Path) -> None:
         marker=".",
         label="training, epoch's mean",
     )
-    held = [(e, r) for e, r in shown if r.get("val_loss") is not None]
-    if held:
-        axes.plot([e for e, _ in held], [r["val_loss"] for _, r in held], color="C1", marker="o", label="validation")
-        best = [(e, r) for e, r in held if r["best"]]
+    validated = [(e, r) for e, r in shown if r.get("val_loss") is not None]
+    if validated:
+        losses = [r["val_loss"] for _, r in validated]
+        axes.plot([e for e, _ in validated], losses, color="C1", marker="o", label="validation")
+        best = [(e, r) for e, r in validated if r["best"]]
         if best:
             axes.axvline(best[-1][0], color="0.6", ls=":", label=f"best, epoch {best[-1][0]}")
     values = sorted(r["loss"] for r in steps)
     if values:  # the first steps would flatten all the rest
-        axes.set_ylim(0, 1.1 * max([values[int(0.98 * (len(values) - 1))], *(r["val_loss"] for _, r in held)]))
+        axes.set_ylim(0, 1.1 * max([values[int(0.98 * (len(values) - 1))], *(r["val_loss"] for _, r in validated)]))
     axes.set(xlabel="epoch", ylabel="weighted loss a study (nats)")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)

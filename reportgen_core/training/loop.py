@@ -1,68 +1,41 @@
 """The training loop, on accelerate: one CPU, one GPU, or the processes of `accelerate launch`.
 
-A run is a folder: `best/` the best model so far, `state/` what resuming needs, `log.jsonl`, `curves.png`. Killed at any
-moment it resumes to the same weights: the order of an epoch and the dropout of a step come from the seed and their
-numbers alone, and folders appear whole or not at all.
+A run is a folder: `best/` is the best model so far, `state/` is what resuming needs, and there are `log.jsonl` and
+`curves.png`. A run that was killed at any moment resumes to the same weights. The order of an epoch and the dropout of
+a step depend only on the seed and on the number of the epoch or step, and folders appear whole or not at all.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data.batches import StudyReader, batches
 from ..errors import DataError, OptionError, ReportgenError
-from ..interfaces import HasFrozenParts
 from ..models.composition import seeded
 from ..models.loading import load, save
 from ..models.model import Model
-from ..models.precision import to_channels_last
 from ..types import Batch, Decoded, Features, Study
-from .features import FeatureMemory
 from .log import RunLog, draw_curves
 from .order import _mix, by_length, epoch_order, share
-from .prepare import check_needs, prepare_model
+from .prepare import prepare_model
 from .retriever import fill, learns_nothing, mean_scores, own_scores, teach_texts
+from .run import OnRecord as OnRecord
+from .run import TrainingRun as TrainingRun
+from .run import fixed_modules, prepare_run
 from .settings import TrainSettings
 from .state import Progress, load_state, save_state
 
-OnRecord = Callable[[Mapping[str, Any]], None]
-
 __all__ = ["TrainSettings", "train"]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRun:
-    """What stays the same while a model is trained."""
-
-    model: Model
-    ready: nn.Module  # the model as accelerate wraps it
-    optimizer: Any
-    accelerator: Accelerator
-    settings: TrainSettings
-    train: Sequence[Study]
-    val: Sequence[Study]
-    out: Path
-    cache: Path | None
-    watch: OnRecord
-    memory: FeatureMemory | None  # of a fixed encoder's features, if they are kept
-
-    @property
-    def batches(self) -> int:
-        """Batches of an epoch for each process."""
-        processes: int = self.accelerator.num_processes
-        return math.ceil(len(self.train) / (self.settings.batch_size * processes))
 
 
 def train(
@@ -76,11 +49,11 @@ def train(
     cache: Path | None = None,
     watch: OnRecord | None = None,
 ) -> Model:
-    """Train on studies and return the best model, which also stands in OUT/best.
+    """Train on studies and return the best model, which is also saved in OUT/best.
 
-    A model without words takes words, tags and findings from the training studies. `resume` goes on where OUT stopped.
-    `watch` is given every record of the log. Without validation studies the last epoch is the best. Raises DataError,
-    OptionError, CheckpointError.
+    A model without words takes words, tags and findings from the training studies. `resume` continues the run in OUT.
+    `watch` is called with every record of the log. Without validation studies the last epoch is the best. Raises
+    DataError, OptionError, CheckpointError.
     """
     settings = settings or TrainSettings()
     _check_select(settings, model, val_studies)
@@ -91,9 +64,9 @@ def train(
             fill(model, train_studies, settings.batch_size, cache)
             save(model, Path(out) / "best")
             return load(Path(out) / "best")
-        run = _prepare(model, train_studies, val_studies, Path(out), settings, cache, watch)
-        known = load_state(run.out, run.model, run.optimizer, _frozen(settings)) if resume else None
-        progress = known or Progress()
+        run = prepare_run(model, train_studies, val_studies, Path(out), settings, cache, watch)
+        saved = load_state(run.out, run.model, run.optimizer, _frozen(settings)) if resume else None
+        progress = saved or Progress()
         log = RunLog(run.out / "log.jsonl", progress.total) if run.accelerator.is_main_process else None
         while progress.epoch < settings.epochs and not _out_of_patience(settings, progress):
             progress = _epoch(run, progress, log)
@@ -124,78 +97,18 @@ def _check_select(settings: TrainSettings, model: Model, val: Sequence[Study]) -
         raise OptionError("patience needs validation studies, and there are none; name a split of the data for them")
 
 
-def _prepare(
-    model: Model,
-    train_studies: Sequence[Study],
-    val_studies: Sequence[Study],
-    out: Path,
-    settings: TrainSettings,
-    cache: Path | None,
-    watch: OnRecord | None,
-) -> TrainingRun:
-    AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
-    wrap = DistributedDataParallelKwargs(find_unused_parameters=True)  # a step on some losses leaves parameters out
-    mixed = "no" if settings.precision == "fp32" else settings.precision
-    accelerator = Accelerator(mixed_precision=mixed, kwargs_handlers=[wrap])
-    if val_studies:
-        check_needs(model, val_studies)
-    for part in _fixed(model, settings):
-        part.requires_grad_(False)
-    to_channels_last(model.encoder)
-    fixed = not any(p.requires_grad for p in model.encoder.parameters())
-    optimizer = _optimizer(model, settings)
-    ready, optimizer = accelerator.prepare(model, optimizer)
-    return TrainingRun(
-        model,
-        ready,
-        optimizer,
-        accelerator,
-        settings,
-        train_studies,
-        val_studies,
-        out,
-        cache,
-        watch or (lambda _: None),
-        FeatureMemory(model) if settings.keep_features and fixed else None,
-    )
-
-
-def _fixed(model: Model, settings: TrainSettings) -> Sequence[nn.Module]:
-    """Modules that do not learn."""
-    if settings.freeze_encoder:
-        return [model.encoder]
-    return model.encoder.frozen() if isinstance(model.encoder, HasFrozenParts) else []
-
-
-def _optimizer(model: Model, settings: TrainSettings) -> torch.optim.Optimizer:
-    """One group for the encoder and one for the head, each with its learning rate as `base`."""
-    parts = (
-        (model.encoder, settings.lr if settings.encoder_lr is None else settings.encoder_lr),
-        (model.head, settings.lr),
-    )
-    groups = [{"params": [p for p in part.parameters() if p.requires_grad], "lr": lr, "base": lr} for part, lr in parts]
-    groups = [g for g in groups if g["params"]]
-    if not groups:
-        raise OptionError("nothing of this model learns: its parts are frozen or have no parameters")
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay)
-    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, weight_decay=settings.weight_decay)
-
-
 def _epoch(run: TrainingRun, progress: Progress, log: RunLog | None) -> Progress:
-    """One pass, or the rest of one, its validation, and the state at its end."""
+    """Train for one epoch, or for the rest of it, validate, save the state, and return the progress."""
     order = _order(run, progress.epoch)
     mine = share(order, run.settings.batch_size, run.accelerator.process_index, run.accelerator.num_processes)
     reader = StudyReader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
-    read = batches(run.train, reader, mine[progress.step :], workers=run.settings.workers)
-    sums: list[float] = []
+    losses: list[float] = []
     _train_mode(run)
     before = time.perf_counter()
-    for batch in read:
+    for batch in batches(run.train, reader, mine[progress.step :], workers=run.settings.workers):
         waited = time.perf_counter() - before
         record = _step(run, batch, progress)
-        sums.append(record["loss"])
+        losses.append(record["loss"])
         progress = replace(progress, step=progress.step + 1, total=progress.total + 1)
         record |= {
             "total": progress.total,
@@ -206,11 +119,11 @@ def _epoch(run: TrainingRun, progress: Progress, log: RunLog | None) -> Progress
         if run.settings.save_every and progress.total % run.settings.save_every == 0 and progress.step < len(mine):
             _save_state(run, progress)
         before = time.perf_counter()
-    return _end_epoch(run, progress, log, sum(sums) / max(len(sums), 1))
+    return _end_epoch(run, progress, log, sum(losses) / max(len(losses), 1))
 
 
 def _order(run: TrainingRun, epoch: int) -> list[int]:
-    """The studies of an epoch, batch after batch."""
+    """Return the indices of the studies in the order of an epoch, batch after batch."""
     settings = run.settings
     order = epoch_order(len(run.train), settings.seed, epoch)
     lengths = [len(s.text(run.model.text.sections)) for s in run.train] if settings.bucket else []
@@ -220,12 +133,15 @@ def _order(run: TrainingRun, epoch: int) -> list[int]:
 
 def _train_mode(run: TrainingRun) -> None:
     run.ready.train()
-    for part in _fixed(run.model, run.settings):
+    for part in fixed_modules(run.model, run.settings):
         part.eval()
 
 
 def _step(run: TrainingRun, batch: Batch, progress: Progress) -> dict[str, Any]:
-    """One batch: an optimizer step for each group of losses, or one for all."""
+    """Train on one batch, with an optimizer step for each group of losses, or one for all, and return its record.
+
+    Raises ReportgenError if a loss is not finite.
+    """
     settings, total = run.settings, run.batches * run.settings.epochs
     done = progress.total // settings.accumulate
     factor = settings.rate(done, math.ceil(total / settings.accumulate), progress.epoch)
@@ -255,7 +171,7 @@ def _step(run: TrainingRun, batch: Batch, progress: Progress) -> dict[str, Any]:
 
 
 def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float], names: Sequence[str] = ()) -> Tensor:
-    """Σ λ loss. Raises OptionError where a name asked for is no loss of this model."""
+    """Return Σ λ loss over all losses. Raises OptionError if one of `names` is not among them."""
     for name in names:
         if name not in losses:
             raise OptionError(
@@ -265,7 +181,10 @@ def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float], names: 
 
 
 def _backward(run: TrainingRun, batch: Batch, names: Sequence[str], full: bool) -> dict[str, float]:
-    """Forward and backward for the losses of these names (all, for none), and a step where the accumulation is full."""
+    """Run forward and backward for the losses of these names, or for all of them without names.
+
+    Take an optimizer step if `full`, that is, if the batch ends an accumulation. Return the losses by name.
+    """
     accelerator, settings = run.accelerator, run.settings
     with nullcontext() if full else accelerator.no_sync(run.ready):
         out: Decoded = run.ready(batch, _remembered(run, batch))
@@ -288,7 +207,7 @@ def _remembered(run: TrainingRun, batch: Batch) -> Features | None:
 
 
 def _end_epoch(run: TrainingRun, progress: Progress, log: RunLog | None, train_loss: float) -> Progress:
-    """The end of an epoch: validate, keep the best, decide whether to go on, save the state."""
+    """Validate, save the model if it is the best so far, save the state, draw the curves, and return the progress."""
     settings, epoch = run.settings, progress.epoch
     record: dict[str, Any] = {
         "kind": "epoch",
@@ -316,7 +235,7 @@ def _end_epoch(run: TrainingRun, progress: Progress, log: RunLog | None, train_l
 
 
 def _out_of_patience(settings: TrainSettings, progress: Progress) -> bool:
-    """Whether as many epochs as patience allows have passed since the best one."""
+    """Return whether `patience` epochs have passed since the best one."""
     return settings.patience is not None and progress.epoch - 1 - progress.best_epoch >= settings.patience
 
 
@@ -331,7 +250,10 @@ def _better(run: TrainingRun, score: float, best: float) -> bool:
 
 
 def validate(run: TrainingRun) -> dict[str, Any]:
-    """Weighted loss and perplexity over the validation studies, and the score that selects."""
+    """Return the weighted loss and the perplexity over the validation studies, and the score that selects the best.
+
+    Raises OptionError if the score that selects is the perplexity and the decoder writes no words.
+    """
     accelerator, settings = run.accelerator, run.settings
     run.model.eval()
     indices = list(range(len(run.val)))[accelerator.process_index :: accelerator.num_processes]
@@ -349,33 +271,38 @@ def validate(run: TrainingRun) -> dict[str, Any]:
     every = gather_object(sums)
     studies, total, words, nats = (sum(s[i] for s in every) for i in range(4))
     loss = total / studies
-    found = {"val_loss": loss, **mean_scores(run.model, gather_object(own))}
+    scores = {"val_loss": loss, **mean_scores(run.model, gather_object(own))}
     if words and math.isfinite(nats):
-        found["perplexity"] = math.exp(min(nats / words, 700.0))
+        scores["perplexity"] = math.exp(min(nats / words, 700.0))
     elif settings.select == "perplexity":
-        raise OptionError("select=perplexity wants a decoder that writes words; this one writes none: take select=loss")
-    score = {**found, "loss": loss}.get(settings.select)
+        name = run.model.head.part_config["name"]
+        raise OptionError(
+            f"select=perplexity needs a decoder that writes words, and {name} writes none; use select=loss"
+        )
+    score = {**scores, "loss": loss}.get(settings.select)
     if score is None:
-        score = found[settings.select] = _metric(run)
+        score = scores[settings.select] = _metric(run)
     run.ready.train()
-    return {**found, "score": score}
+    return {**scores, "score": score}
 
 
 def _metric(run: TrainingRun) -> float:
-    """The selecting metric on reports written for the validation studies; every process writes its share."""
+    """Return the selecting metric of reports that are written for the validation studies, a share by every process.
+
+    Raises DataError if no validation study has a reference text.
+    """
     from ..registries import metrics
 
     mine = run.val[run.accelerator.process_index :: run.accelerator.num_processes]
     size = run.settings.batch_size
     encode = run.memory.encode if run.memory else None
     reports = run.model.iter_reports(mine, batch_size=size, precision="fp32", cache=run.cache, encode=encode)
-    made = [(r.study, r.text) for r in reports]
-    written = dict(gather_object(made))
-    kept = [s for s in run.val if s.text(run.model.text.sections)]
-    if not kept:
+    texts = dict(gather_object([(r.study, r.text) for r in reports]))
+    references = {s.id: text for s in run.val if (text := s.text(run.model.text.sections))}
+    if not references:
         raise DataError("no validation study has a reference text; select=loss needs none")
     scorer = metrics.create(run.settings.select)
-    return scorer.compute([written[s.id] for s in kept], [[s.text(run.model.text.sections)] for s in kept]).value
+    return scorer.compute([texts[id] for id in references], [[text] for text in references.values()]).value
 
 
 def _log(run: TrainingRun, log: RunLog | None, record: dict[str, Any]) -> None:

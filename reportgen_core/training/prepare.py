@@ -1,4 +1,4 @@
-"""What a model takes from training studies before it learns: words, tags, findings and how common they are."""
+"""Preparation of a model for training: it takes words, tags, findings and their frequencies from the studies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..models.model import Model, target_spec
 from ..text.spec import TextSpec, Vocabulary, build_vocabulary, sentence_words
 from ..types import Audit, Collection, Study, Targets, TargetSpec
 
-# What a study must have for each field of Targets, in the words of whoever has to supply it.
+# For each field of Targets: what a study must have, in the words of the person who supplies the data.
 SUPPLIED_BY = {
     "words": "report text",
     "sentences": "report text",
@@ -43,7 +43,11 @@ def prepare_model(model: Model, studies: Sequence[Study], seed: int = 0) -> Mode
 
 
 def targets_of_studies(studies: Sequence[Study], text: TextSpec) -> TargetSpec:
-    """Words by the text spec; tags, the commonest first; findings by name, with the share of studies that have each."""
+    """Return what a model predicts: the words, tags and findings of these studies.
+
+    Words are chosen by the text spec. Tags are sorted by frequency. Findings are sorted by name, and each has the share
+    (0..1) of studies in which it is present.
+    """
     vocabulary = build_vocabulary([s.text(text.sections) for s in studies], text)
     counts = Counter(tag for s in studies for tag in s.tags)
     tags = sorted(counts, key=lambda t: (-counts[t], t))
@@ -53,35 +57,35 @@ def targets_of_studies(studies: Sequence[Study], text: TextSpec) -> TargetSpec:
 
 
 def check_needs(model: Model, studies: Sequence[Study]) -> None:
-    """Raise DataError unless the studies have what the head cannot train without."""
+    """Raise DataError unless the studies have everything that the head needs for training."""
     if not studies:
         raise DataError("there is no study to train on; rg data audit says what was left out and why")
     text = model.text
-    there = {
+    present = {
         "words": any(sentence_words(s.text(text.sections), text) for s in studies),
         "tags": any(s.tags for s in studies),
         "findings": any(s.labels for s in studies),
         "switches": any("sentence_abnormal" in s.extra for s in studies),
     }
-    there["sentences"] = there["words"]
+    present["sentences"] = present["words"]
     for need in sorted(model.head.needs):
-        if not there[need]:
-            have = ", ".join(k for k, v in there.items() if v) or "none of its targets"
-            made = _sections(text, studies) if need in ("words", "sentences") else SUPPLIED_BY[need]
+        if not present[need]:
+            have = ", ".join(k for k, v in present.items() if v) or "none of its targets"
+            missing = _sections(text, studies) if need in ("words", "sentences") else SUPPLIED_BY[need]
             raise DataError(
-                f"{model.head.part_config['name']} needs {need}, and no training study has {made}; "
+                f"{model.head.part_config['name']} needs {need}, and no training study has {missing}; "
                 f"the data gives: {have} (sections read: {', '.join(text.sections)})"
             )
     _check_views(model, studies)
 
 
 def _sections(text: TextSpec, studies: Sequence[Study]) -> str:
-    """The sections that are read, which there are instead, and how to make those that are not there."""
-    known = sorted({name for s in studies for name, said in s.sections.items() if said.strip()})
-    how = "; rg data abnormal makes a table with the section abnormal" if "abnormal" in text.sections else ""
+    """Return text that names the sections that are read, the sections that have text, and a way to make a section."""
+    with_text = sorted({name for s in studies for name, content in s.sections.items() if content.strip()})
+    hint = "; rg data abnormal makes a table with the section abnormal" if "abnormal" in text.sections else ""
     return (
-        f"{SUPPLIED_BY['words']} in section {' or '.join(text.sections)} (a column of that name{how}), "
-        f"only in: {', '.join(known) or 'none'}"
+        f"{SUPPLIED_BY['words']} in section {' or '.join(text.sections)} (a column of that name{hint}), "
+        f"only in: {', '.join(with_text) or 'none'}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The settings of a training run: JSON values with their meaning, the same for presets, commands and notebooks."""
+"""The settings of a training run: JSON values and their meanings, the same for presets, commands and notebooks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _setting(default: Any, meaning: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """How to train. The defaults suit a small dataset on one machine; presets carry their papers' own."""
+    """How to train. The defaults suit a small dataset on one machine; a preset has the settings of its paper."""
 
     epochs: int = _setting(30, "passes over the training studies")
     batch_size: int = _setting(16, "studies a step and process")
@@ -30,7 +30,7 @@ class TrainSettings:
     encoder_lr: float | None = _setting(None, "learning rate of the encoder; null: the same")
     freeze_encoder: bool = _setting(False, "keep the whole encoder as it is, statistics too")
     keep_features: bool = _setting(
-        False, "where the whole encoder is fixed, see each study once; a resumed run may differ in the last digits"
+        False, "if the whole encoder is fixed, encode each study once; a resumed run may differ in the last digits"
     )
     optimizer: str = _setting("adam", "adam, adamw or sgd")
     momentum: float = _setting(0.9, "of sgd")
@@ -42,36 +42,36 @@ class TrainSettings:
     accumulate: int = _setting(1, "batches whose gradients make one step")
     clip: float | None = _setting(1.0, "largest norm of the gradient; null: not clipped")
     precision: str = _setting("fp32", "fp32, bf16 or fp16")
-    weights: Mapping[str, float] = _setting({}, "λ of each loss by name; 1 where none is given")
+    weights: Mapping[str, float] = _setting({}, "λ of each loss by name; 1 if none is given")
     steps: Sequence[Sequence[str]] = _setting(
         [], "losses of each optimizer step of a batch; []: one step on all losses"
     )
     select: str = _setting("loss", "validation score that picks the best: loss, perplexity, or a metric such as cider")
     patience: int | None = _setting(None, "stop after so many epochs without a better validation score")
     validate_every: int = _setting(1, "epochs between two validations")
-    save_every: int = _setting(0, "steps between two resumable states, beside one at every epoch's end; 0: none")
+    save_every: int = _setting(0, "steps between two resumable states; 0: only at the end of every epoch")
     workers: int = _setting(0, "processes that read images ahead")
     seed: int = _setting(0, "of weights, order and dropout")
 
     def __post_init__(self) -> None:
-        for name, known in (
+        for name, choices in (
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
             ("precision", ("fp32", "bf16", "fp16")),
         ):
-            if getattr(self, name) not in known:
-                raise OptionError(f"training has no {name}={getattr(self, name)!r}; there are: {', '.join(known)}")
+            if getattr(self, name) not in choices:
+                raise OptionError(f"training has no {name}={getattr(self, name)!r}; there are: {', '.join(choices)}")
         for name in ("epochs", "batch_size", "accumulate", "validate_every", "decay_epochs"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise OptionError(f"training needs {name} of at least 1, got {getattr(self, name)!r}")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> TrainSettings:
-        """Settings from JSON values. Raises OptionError for one there is not."""
+        """Return settings made from JSON values. Raises OptionError for an unknown name or a wrong value."""
         return cls(**known_fields(cls, values, "training"))
 
     def rate(self, step: int, steps: int, epoch: int) -> float:
-        """The factor on the learning rates at a step (from 0) of `steps`."""
+        """Return the factor on the learning rates at `step`, 0..steps-1, of an epoch, counted from 0."""
         factor = self.decay ** (epoch // self.decay_epochs)
         if step < self.warmup:
             return factor * (step + 1) / self.warmup

@@ -1,10 +1,11 @@
-"""The state of a training run on disk: enough to go on to the same weights, bit for bit, after a kill at any moment.
+"""The state of a training run on disk, from which a run that was killed resumes to the same weights, bit for bit.
 
     RUN/state/model.safetensors      weights and statistics
-    RUN/state/optimizer.safetensors  moments, named GROUP-less by parameter number and key
-    RUN/state/state.json             where the run stands
+    RUN/state/optimizer.safetensors  moments, named by the number of the parameter and the key: "3.exp_avg"
+    RUN/state/state.json             the progress and the settings of the run
 
-Randomness needs no state: the order of an epoch and the dropout of a step are functions of the seed and their numbers.
+Randomness needs no state: the order of an epoch and the dropout of a step are functions of the seed and the number of
+the epoch or step.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..models.format import check_weights, plain_tensors
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands: `step` batches of `epoch` are done."""
+    """The progress of a run: `step` batches of `epoch` are done."""
 
     epoch: int = 0
     step: int = 0  # batches done in this epoch
@@ -37,7 +38,7 @@ class Progress:
 def save_state(
     run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: Any
 ) -> None:
-    """Write RUN/state; the one before stands until this one is whole."""
+    """Write RUN/state. It replaces the old state when it is whole."""
     with replacing(run / "state", holds="state.json") as folder:
         save_file(plain_tensors(model), folder / "model.safetensors")
         save_file(_moments(optimizer), folder / "optimizer.safetensors")
@@ -45,7 +46,10 @@ def save_state(
 
 
 def load_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: Any) -> Progress | None:
-    """Fill model and optimizer from RUN/state; None where there is none. Raises CheckpointError for a misfit."""
+    """Load RUN/state into model and optimizer and return its progress; None if there is no state.
+
+    Raises CheckpointError if the run was started with other settings, or if the weights do not fit the model.
+    """
     recover(run / "state")
     folder = run / "state"
     if not folder.exists():
@@ -64,9 +68,9 @@ def load_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, se
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as named tensors: "3.exp_avg"."""
+    """Return the optimizer's state as named tensors: "3.exp_avg"."""
     state = optimizer.state_dict()["state"]
-    return {f"{n}.{key}": value.detach().cpu().contiguous() for n, one in state.items() for key, value in one.items()}
+    return {f"{n}.{key}": v.detach().cpu().contiguous() for n, values in state.items() for key, v in values.items()}
 
 
 def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

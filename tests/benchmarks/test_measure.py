@@ -70,8 +70,8 @@ def test_a_ratio_of_fewer_than_seven_pairs_or_of_unequal_turns_is_refused() -> N
 
 
 def test_the_median_of_the_pairs_is_not_the_quotient_of_the_medians() -> None:
-    found = ratio([1.0, 1, 1, 1, 9, 9, 9], [1.0, 2, 2, 2, 3, 3, 3])
-    assert (found.median, found.low, found.high) == (1.0, 0.5, 3.0)
+    quotients = ratio([1.0, 1, 1, 1, 9, 9, 9], [1.0, 2, 2, 2, 3, 3, 3])
+    assert (quotients.median, quotients.low, quotients.high) == (1.0, 0.5, 3.0)
 
 
 @pytest.mark.parametrize(

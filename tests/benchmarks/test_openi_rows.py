@@ -33,20 +33,25 @@ def constant(rows: Rows) -> str:
 def test_the_constant_scores_what_the_reference_scorers_gave(
     rows: Rows, constant: str, protocol: str, want: tuple[float, ...]
 ) -> None:
-    found = rows.evaluate(rows.same(constant), protocol)
-    assert [found.scores[w] for w in WORDS] == pytest.approx(want, abs=0.00051)
-    assert found.card.n == 590
+    evaluation = rows.evaluate(rows.same(constant), protocol)
+    assert [evaluation.scores[w] for w in WORDS] == pytest.approx(want, abs=0.00051)
+    assert evaluation.card.n == 590
 
 
 def test_the_alarm_rings_and_half_of_the_references_are_old(rows: Rows, constant: str) -> None:
-    found = rows.evaluate(rows.same(constant))
-    assert found.diversity.warnings[0].startswith("the model says the same thing for every image")
-    assert found.verbatim_share == pytest.approx(274 / 590)
-    assert found.systems[0].size == {"seen in training": 274, "unseen in training": 316, "normal": 307, "abnormal": 283}
+    evaluation = rows.evaluate(rows.same(constant))
+    assert evaluation.diversity.warnings[0].startswith("the model says the same thing for every image")
+    assert evaluation.verbatim_share == pytest.approx(274 / 590)
+    assert evaluation.systems[0].size == {
+        "seen in training": 274,
+        "unseen in training": 316,
+        "normal": 307,
+        "abnormal": 283,
+    }
 
 
 def test_the_page_shows_these_rows(rows: Rows, constant: str) -> None:
-    found = rows.evaluate(rows.same(constant))
+    evaluation = rows.evaluate(rows.same(constant))
     line, *_ = re.findall(r"^\| constant, chosen on validation \|(.*)\|$", PAGE, re.MULTILINE)  # of the first table
     cells = [c.strip() for c in line.split("|")]
-    assert [cells[i] for i in (0, 1, 2, 3, 5, 6)] == [f"{found.scores[w]:.3f}" for w in WORDS]
+    assert [cells[i] for i in (0, 1, 2, 3, 5, 6)] == [f"{evaluation.scores[w]:.3f}" for w in WORDS]

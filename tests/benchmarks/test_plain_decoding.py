@@ -10,9 +10,9 @@ from reportgen_core import GenerationSettings
 
 
 def test_the_plain_reading_and_the_decoder_write_the_same_words_in_fp32():
-    made, seen = decoder(width=64, vocabulary=50), features(4)
-    words = plain(made, seen, 3, 8)
-    reports = made.generate(seen, GenerationSettings(max_sentences=3, max_words=8))
+    hier, seen = decoder(width=64, vocabulary=50), features(4)
+    words = plain(hier, seen, 3, 8)
+    reports = hier.generate(seen, GenerationSettings(max_sentences=3, max_words=8))
     assert [g.candidates[0].sentences for g in reports] == [tuple(map(tuple, r)) for r in words.tolist()]
     assert len({tuple(s) for r in words.tolist() for s in r}) > 3, "the same words everywhere: nothing was compared"
 

@@ -14,7 +14,7 @@ import planted
 import pytest
 
 from reportgen_core import CheckpointError, CompositionError, DataError, Study, View, compose, load
-from reportgen_core.annotation.findings import WINDOW, Annotated, BadRow, Row, annotate, tune
+from reportgen_core.annotation.findings import WINDOW, Annotated, BadRow, ReportRow, annotate, tune
 from reportgen_core.annotation.thresholds import Thresholds, choose_thresholds, load_thresholds, save_thresholds
 from reportgen_core.data.batches import pad_words
 from reportgen_core.testing.parts import tiny_model
@@ -28,7 +28,7 @@ def model(tmp_path_factory):
 
 
 def rows(studies):
-    return [Row(i + 2, s) for i, s in enumerate(studies)]
+    return [ReportRow(i + 2, s) for i, s in enumerate(studies)]
 
 
 def texts(*reports):
@@ -37,16 +37,16 @@ def texts(*reports):
 
 def test_a_trained_tienet_r_finds_planted_findings_and_looks_at_their_words(model):
     held = [s for s in planted.studies(40, 9) if sum(s.labels.values()) == 1][:10]
-    said = list(annotate(model, rows(held), explain=True))
-    assert [a.labels for a in said] == [tuple(n for n in planted.FINDINGS if s.labels[n]) for s in held]
-    best = [max(a.words, key=lambda w: w[1])[0] for a in said]
-    assert sum(word == a.labels[0].lower() for word, a in zip(best, said, strict=True)) >= 8
+    annotations = list(annotate(model, rows(held), explain=True))
+    assert [a.labels for a in annotations] == [tuple(n for n in planted.FINDINGS if s.labels[n]) for s in held]
+    best = [max(a.words, key=lambda w: w[1])[0] for a in annotations]
+    assert sum(word == a.labels[0].lower() for word, a in zip(best, annotations, strict=True)) >= 8
 
 
 def test_permuting_the_words_that_get_no_look_leaves_the_label(model):
-    said = list(annotate(model, rows(planted.studies(30, 9)), explain=True))
+    annotations = list(annotate(model, rows(planted.studies(30, 9)), explain=True))
     draw = random.Random(4)
-    for one in said:
+    for one in annotations:
         ignored = [i for i, (_, look) in enumerate(one.words[:-1]) if look < 0.2]
         mixed = draw.sample(ignored, len(ignored))
         words = [w for w, _ in one.words[:-1]]
@@ -74,8 +74,8 @@ def test_rows_come_back_in_their_order_and_alone_as_in_any_batch(model):
 
 def test_bad_rows_stay_in_their_places(model):
     given = [BadRow(1, "broken"), *texts("effusion."), BadRow(3, "broken too")]
-    said = list(annotate(model, given))
-    assert said[0] == given[0] and said[2] == given[2] and isinstance(said[1], Annotated)
+    annotations = list(annotate(model, given))
+    assert annotations[0] == given[0] and annotations[2] == given[2] and isinstance(annotations[1], Annotated)
 
 
 def test_reports_of_no_word_and_of_five_thousand_are_annotated_and_noted(model):
@@ -89,13 +89,13 @@ def test_reports_of_no_word_and_of_five_thousand_are_annotated_and_noted(model):
 
 
 def test_ids_that_stand_twice_are_two_rows(model):
-    a, b = annotate(model, [Row(2, Study("x", sections={"findings": "effusion."})), Row(3, Study("x"))])
+    a, b = annotate(model, [ReportRow(2, Study("x", sections={"findings": "effusion."})), ReportRow(3, Study("x"))])
     assert (a.line, b.line) == (2, 3) and a.labels != b.labels
 
 
 def test_memory_does_not_grow_with_the_table(model):
     def peak(count):
-        stream = (Row(i, Study(str(i), sections={"findings": "lungs are stable."})) for i in range(count))
+        stream = (ReportRow(i, Study(str(i), sections={"findings": "lungs are stable."})) for i in range(count))
         tracemalloc.start()
         total = sum(1 for _ in annotate(model, stream, batch_size=1024))
         top = tracemalloc.get_traced_memory()[1]
@@ -146,8 +146,8 @@ def test_rows_of_words_are_padded_to_the_longest():
 
 
 def f1(threshold, scores, true):
-    said = scores >= threshold
-    return 2 * (said & true).sum() / max(said.sum() + true.sum(), 1)
+    predicted = scores >= threshold
+    return 2 * (predicted & true).sum() / max(predicted.sum() + true.sum(), 1)
 
 
 def test_thresholds_have_the_largest_f1_that_any_threshold_has():
@@ -155,28 +155,28 @@ def test_thresholds_have_the_largest_f1_that_any_threshold_has():
     scores = np.round(draw.random((60, 3)), 1)  # with ties
     labels = (draw.random((60, 3)) < scores).astype(float)
     labels[0, 0], labels[1, 1] = -1, math.nan  # uncertain is left out, unsaid is absent
-    found = choose_thresholds("abc", scores, labels, "here")
+    thresholds = choose_thresholds("abc", scores, labels, "here")
     for k, name in enumerate("abc"):
         keep = labels[:, k] != -1
         s, true = scores[keep, k], np.nan_to_num(labels[keep, k]) == 1
         most = max(f1(t, s, true) for t in np.linspace(0, 1, 201))
-        assert f1(found.of(name), s, true) == pytest.approx(most) == pytest.approx(found.f1[name])
-    assert found.studies == 60 and found.source == "here"
+        assert f1(thresholds.of(name), s, true) == pytest.approx(most) == pytest.approx(thresholds.f1[name])
+    assert thresholds.studies == 60 and thresholds.source == "here"
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_finding_of_one_kind_only_has_no_threshold_of_its_own(value):
-    found = choose_thresholds("a", np.array([[0.1], [0.9]]), np.full((2, 1), value))
-    assert found.values == {} and found.of("a") == 0.5 and found.positives == {"a": int(2 * value)}
+    thresholds = choose_thresholds("a", np.array([[0.1], [0.9]]), np.full((2, 1), value))
+    assert thresholds.values == {} and thresholds.of("a") == 0.5 and thresholds.positives == {"a": int(2 * value)}
 
 
 def test_thresholds_lie_with_the_model_and_decide_its_labels(model, tmp_path):
     folder = model.save(tmp_path / "model")
     assert load_thresholds(folder, model.findings) is None
-    found = tune(model, rows(planted.studies(40, 3)), "val.csv")
-    save_thresholds(folder, found)
+    thresholds = tune(model, rows(planted.studies(40, 3)), "val.csv")
+    save_thresholds(folder, thresholds)
     again = load_thresholds(folder, load(folder).findings)
-    assert again == found and found.studies == 40 and found.f1["Effusion"] > 0.9
+    assert again == thresholds and thresholds.studies == 40 and thresholds.f1["Effusion"] > 0.9
     all_, none = (Thresholds(dict.fromkeys(planted.FINDINGS, t)) for t in (0.0, 1.1))
     assert next(annotate(model, texts("lungs."), thresholds=all_)).labels == planted.FINDINGS
     assert next(annotate(model, texts("effusion."), thresholds=none)).labels == ()
@@ -194,7 +194,7 @@ def test_thresholds_go_where_the_model_is_saved_and_training_drops_them(model, t
 
 def test_tuning_needs_labels_that_the_model_knows(model):
     with pytest.raises(DataError, match=r"val\.csv has no row with a label of: Effusion, Nodule"):
-        tune(model, [Row(2, Study("a", labels={"Hernia": 1})), BadRow(3, "broken")], "val.csv")
+        tune(model, [ReportRow(2, Study("a", labels={"Hernia": 1})), BadRow(3, "broken")], "val.csv")
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ def test_every_study_comes_once_and_batches_hold_like_lengths():
     lengths = [draw.randint(1, 300) for _ in range(103)]
     order = list(range(103))
     draw.shuffle(order)
-    found = by_length(order, lengths, 8, 13, seed=1)
-    assert sorted(found) == list(range(103)) and found != by_length(order, lengths, 8, 13, seed=2)
-    spans = [[lengths[i] for i in found[at : at + 8]] for at in range(0, 96, 8)]
+    ordered = by_length(order, lengths, 8, 13, seed=1)
+    assert sorted(ordered) == list(range(103)) and ordered != by_length(order, lengths, 8, 13, seed=2)
+    spans = [[lengths[i] for i in ordered[at : at + 8]] for at in range(0, 96, 8)]
     assert max(max(s) - min(s) for s in spans) < 60, "of 300"
-    assert sorted(lengths[i] for i in found[96:])[0] >= max(max(s) for s in spans), "the rest of the only pool"
+    assert sorted(lengths[i] for i in ordered[96:])[0] >= max(max(s) for s in spans), "the rest of the only pool"
     firsts = [s[0] for s in spans]
     assert firsts != sorted(firsts)
 

@@ -56,9 +56,9 @@ def test_the_band_holds_the_curve_and_narrows_with_more_studies():
 
 @pytest.mark.parametrize(("gold", "counts"), [([0, 0, -1], (0, 2)), ([1, 1, -1], (2, 0)), ([None, 0, None], (0, 3))])
 def test_a_finding_of_one_kind_only_has_no_curve_and_is_left_out(gold, counts):
-    found = judged([0.1, 0.5, 0.9], gold, resamples=10)
-    assert [(c.positives, c.negatives, c.area) for c in found.left_out] == [(*counts, None)]
-    assert not any(line.name.endswith("mean auc") for line in found.lines)
+    curves = judged([0.1, 0.5, 0.9], gold, resamples=10)
+    assert [(c.positives, c.negatives, c.area) for c in curves.left_out] == [(*counts, None)]
+    assert not any(line.name.endswith("mean auc") for line in curves.lines)
 
 
 def test_an_uncertain_label_is_left_out_and_one_that_is_not_stated_is_absent():

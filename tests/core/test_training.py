@@ -36,15 +36,15 @@ SETTINGS = TrainSettings(epochs=3, batch_size=4, lr=0.01, save_every=1)
 def studies(folder: Path, count: int = 10, split: str = "train") -> list[Study]:
     """Noise images, each with one of four reports."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = []
+    result = []
     for i in range(count):
         path = folder / f"{split}{i}.png"
         if not path.exists():
             pixels = np.random.default_rng(i).integers(0, 256, (70, 80)).astype(np.uint8)
             Image.fromarray(pixels).save(path)
         tags = ("large", "effusion", "nodule")[i % 3 :]
-        made.append(Study(f"{split}{i}", (View(path, "frontal"),), {"findings": TEXTS[i % 4]}, tags, split=split))
-    return made
+        result.append(Study(f"{split}{i}", (View(path, "frontal"),), {"findings": TEXTS[i % 4]}, tags, split=split))
+    return result
 
 
 def model(**options):
@@ -125,10 +125,10 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(tmp_path):
     subprocess.run([*command(tmp_path, "cut", SETTINGS), "--resume"], check=True)
     assert killed == 2
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
-    kept = [
+    resumed = [
         [r["total"] for r in read_log(tmp_path / run / "log.jsonl") if r["kind"] == "step"] for run in ("cut", "whole")
     ]
-    assert kept[0] == kept[1] == list(range(1, 7))
+    assert resumed[0] == resumed[1] == list(range(1, 7))
 
 
 @pytest.mark.slow
@@ -242,18 +242,18 @@ def test_data_without_tags_says_what_is_missing(tmp_path):
 
 def test_a_model_that_writes_nothing_has_no_perplexity_and_cannot_be_selected_by_it(tmp_path):
     def labelled(split: str) -> list[Study]:
-        made = studies(tmp_path / "images", 4, split)
-        return [replace(s, labels={"large": float(i % 2)}) for i, s in enumerate(made)]
+        rows = studies(tmp_path / "images", 4, split)
+        return [replace(s, labels={"large": float(i % 2)}) for i, s in enumerate(rows)]
 
     def blind(out: str, **settings):
         looks = compose(encoder="densenet121", decoder="chestxray8", encoder_options=SMALL)
-        asked = replace(SETTINGS, epochs=1, **settings)
-        return train(looks, labelled("train"), labelled("val"), settings=asked, out=tmp_path / out)
+        run_settings = replace(SETTINGS, epochs=1, **settings)
+        return train(looks, labelled("train"), labelled("val"), settings=run_settings, out=tmp_path / out)
 
     blind("run")
     log = (tmp_path / "run" / "log.jsonl").read_text()
     assert "val_loss" in log and "perplexity" not in log and "NaN" not in log
-    with pytest.raises(OptionError, match="select=perplexity wants a decoder that writes words"):
+    with pytest.raises(OptionError, match="select=perplexity needs a decoder that writes words"):
         blind("other", select="perplexity")
 
 
@@ -286,16 +286,16 @@ def test_features_of_a_fixed_encoder_are_computed_once_a_study_and_teach_the_sam
     seen = []
     encode = Model.encode
     monkeypatch.setattr(Model, "encode", lambda self, batch: seen.extend(batch.ids) or encode(self, batch))
-    found = []
+    states = []
     for keep in (False, True):
         start = compose(encoder="densenet121", encoder_options=fixed, decoder="hier-lstm", text=model().text,
                         decoder_options={"hidden": 16, "embedding": 16, "tags_used": 2})  # fmt: skip
         seen.clear()
         settings = replace(SETTINGS, epochs=3, save_every=0, keep_features=keep)
-        found.append(train(start, learn, held, out=tmp_path / f"run{keep}", settings=settings).state_dict())
+        states.append(train(start, learn, held, out=tmp_path / f"run{keep}", settings=settings).state_dict())
         assert len(seen) == (12 if keep else 3 * 12)
-    for name, value in found[0].items():
-        torch.testing.assert_close(found[1][name], value, rtol=1e-3, atol=1e-4, msg=name)
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_kept_features_are_the_runs_and_not_the_callers(tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 from reportgen_zoo.reproduce.preset import load_preset
 
 from reportgen_core import Study, TrainSettings, View, compose, train
-from reportgen_core.annotation.findings import Annotated, Row, annotate
+from reportgen_core.annotation.findings import Annotated, ReportRow, annotate
 from reportgen_core.registries import encoders
 
 TEXTS = ("the heart is large. there is a nodule.", "the lungs are clear.", "effusion.", "")
@@ -60,5 +60,5 @@ def test_a_preset_trains_by_its_settings_and_annotates(name, tmp_path):
     best = train(model, studies, studies, out=tmp_path / "run", settings=settings, watch=seen.append)
     losses = next(r for r in seen if r["kind"] == "step")["losses"]
     assert set(settings.weights) <= set(losses) and ("word" in losses) == (name == "tienet-igr")
-    said = list(annotate(best, (Row(i, s) for i, s in enumerate(studies))))
+    said = list(annotate(best, (ReportRow(i, s) for i, s in enumerate(studies))))
     assert all(isinstance(a, Annotated) and set(a.findings) == {"Nodule", "No Finding"} for a in said)

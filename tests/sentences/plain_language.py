@@ -14,9 +14,9 @@ FINDINGS = ("effusion", "nodule", "edema", "fracture", "mass", "scar")
 def labelled(n: int = 240) -> list[LabelledSentence]:
     """`n` sentences of n / 4 studies; which of the two kinds follows from the wording alone."""
     draw = random.Random(0)
-    found = []
+    sentences = []
     for i in range(n):
         abnormal = draw.random() < 0.5
         text = draw.choice(ABNORMAL if abnormal else NORMAL).format(draw.choice(FINDINGS))
-        found.append(LabelledSentence(text, abnormal, f"s{i // 4}"))
-    return found
+        sentences.append(LabelledSentence(text, abnormal, f"s{i // 4}"))
+    return sentences

@@ -22,9 +22,9 @@ TINY = {"epochs": 12, "lr": 3e-3, "batch": 4, "frozen": 0, "device": "cpu"}
 
 @pytest.fixture(scope="module")
 def learned(tiny_bert: Path):
-    made = sentence_classifiers.create("bert", model=str(tiny_bert), held_out=0, **TINY)
-    made.fit(labelled())
-    return made
+    classifier = sentence_classifiers.create("bert", model=str(tiny_bert), held_out=0, **TINY)
+    classifier.fit(labelled())
+    return classifier
 
 
 def test_a_tiny_transformer_learns_which_wording_is_abnormal(learned) -> None:
@@ -33,8 +33,8 @@ def test_a_tiny_transformer_learns_which_wording_is_abnormal(learned) -> None:
 
 
 def test_the_epoch_that_is_best_on_held_out_studies_is_taken(tiny_bert: Path) -> None:
-    made = sentence_classifiers.create("bert", model=str(tiny_bert), held_out=0.2, **TINY | {"epochs": 3})
-    chosen = made.fit(labelled(80))
+    classifier = sentence_classifiers.create("bert", model=str(tiny_bert), held_out=0.2, **TINY | {"epochs": 3})
+    chosen = classifier.fit(labelled(80))
     scores = chosen["F1 of held-out studies by epoch"]
     assert len(scores) == 3 and scores[chosen["epochs"] - 1] == max(scores)
 
@@ -43,24 +43,24 @@ def test_the_epoch_that_is_best_on_held_out_studies_is_taken(tiny_bert: Path) ->
 def test_a_saved_classifier_says_the_same_and_holds_no_pickle(
     name: str, tiny_bert: Path, learned, tmp_path: Path
 ) -> None:
-    made = learned if name == "bert" else sentence_classifiers.create(name)
+    classifier = learned if name == "bert" else sentence_classifiers.create(name)
     if name == "tfidf":
-        made.fit(labelled())
+        classifier.fit(labelled())
     texts = [s.text for s in labelled(40)]
-    folder = made.save(tmp_path / "c", about={"table": "t"})
+    folder = classifier.save(tmp_path / "c", about={"table": "t"})
     assert {p.suffix for p in folder.iterdir()} <= {".json", ".safetensors", ".txt"}
     again = load_classifier(folder)
-    assert type(again) is type(made)
-    np.testing.assert_allclose(again.probabilities(texts), made.probabilities(texts), atol=1e-6)
+    assert type(again) is type(classifier)
+    np.testing.assert_allclose(again.probabilities(texts), classifier.probabilities(texts), atol=1e-6)
     assert json.loads((folder / "classifier.json").read_text())["about"] == {"table": "t"}
 
 
 @pytest.fixture
 def voting(tiny_bert: Path):
     options = {"bert": {"model": str(tiny_bert), "held_out": 0, **TINY | {"epochs": 2}}}
-    made = sentence_classifiers.create("vote", options=options)
-    made.fit(labelled())
-    return made
+    classifier = sentence_classifiers.create("vote", options=options)
+    classifier.fit(labelled())
+    return classifier
 
 
 def test_a_vote_is_the_mean_of_what_its_members_say_also_when_it_is_loaded(voting, tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_a_saved_vote_is_not_trusted_with_names(of: object, tmp_path: Path) -> N
 
 
 def test_a_sentence_is_judged_alike_alone_and_among_others(learned) -> None:
-    made, texts = learned, [s.text for s in labelled(30)]
-    together = made.probabilities(texts)
-    np.testing.assert_allclose([made.probabilities([t])[0] for t in texts], together, atol=1e-5)
+    classifier, texts = learned, [s.text for s in labelled(30)]
+    together = classifier.probabilities(texts)
+    np.testing.assert_allclose([classifier.probabilities([t])[0] for t in texts], together, atol=1e-5)
 
 
 def test_case_spaces_and_the_closing_stop_do_not_matter(learned) -> None:
@@ -112,18 +112,18 @@ def test_the_same_seed_learns_the_same_weights_and_the_callers_random_state_stay
     for _ in range(2):
         torch.manual_seed(7), random.seed(7)
         before = torch.get_rng_state()
-        made = sentence_classifiers.create("bert", model=str(tiny_bert), **TINY | {"epochs": 1, "held_out": 0})
-        made.fit(labelled(40))
+        classifier = sentence_classifiers.create("bert", model=str(tiny_bert), **TINY | {"epochs": 1, "held_out": 0})
+        classifier.fit(labelled(40))
         assert torch.equal(before, torch.get_rng_state())
-        states.append(made.probabilities(["there is nodule ."])[0])
+        states.append(classifier.probabilities(["there is nodule ."])[0])
     assert states[0] == states[1]
 
 
 def test_a_sentence_is_learned_once_with_the_root_of_its_count_and_its_share() -> None:
     from reportgen_plugins.sentences.bert import once
 
-    said = [("A.", True), ("a", False), ("a", True), (" a .", True), ("b", False)]
-    texts, shares, weights = once([LabelledSentence(t, a, "s") for t, a in said])
+    labels = [("A.", True), ("a", False), ("a", True), (" a .", True), ("b", False)]
+    texts, shares, weights = once([LabelledSentence(t, a, "s") for t, a in labels])
     assert texts == ["a", "b"] and shares.tolist() == [0.75, 0]
     assert weights[0] == 2 * weights[1] and weights.mean() == pytest.approx(1)
 
@@ -131,9 +131,11 @@ def test_a_sentence_is_learned_once_with_the_root_of_its_count_and_its_share() -
 def test_frozen_layers_and_embeddings_stay_as_they_were(tiny_bert: Path) -> None:
     from safetensors.torch import load_file
 
-    made = sentence_classifiers.create("bert", model=str(tiny_bert), **TINY | {"epochs": 1, "frozen": 1, "held_out": 0})
-    made.fit(labelled(40))
-    ours, theirs = made._model.state_dict(), load_file(tiny_bert / "model.safetensors")
+    classifier = sentence_classifiers.create(
+        "bert", model=str(tiny_bert), **TINY | {"epochs": 1, "frozen": 1, "held_out": 0}
+    )
+    classifier.fit(labelled(40))
+    ours, theirs = classifier._model.state_dict(), load_file(tiny_bert / "model.safetensors")
     moved = {k for k, v in theirs.items() if not torch.equal(ours[f"bert.{k}"], v)}
     assert moved and not any(k.startswith(("embeddings", "encoder.layer.0")) for k in moved)
 
@@ -180,9 +182,9 @@ def test_a_score_is_that_of_hand_counting_and_its_interval_holds_it() -> None:
         LabelledSentence(t, a, f"s{i % 5}")
         for i, (t, a) in enumerate([("x", True)] * 6 + [("x", False), ("y", True), ("y", False), ("y", False)])
     ]
-    found = measure("says", Says(), dev)
-    assert (found.precision, found.recall, found.errors) == (6 / 7, 6 / 7, 2)
-    assert found.f1 == pytest.approx(6 / 7) and found.interval[0] <= found.f1 <= found.interval[1]
+    score = measure("says", Says(), dev)
+    assert (score.precision, score.recall, score.errors) == (6 / 7, 6 / 7, 2)
+    assert score.f1 == pytest.approx(6 / 7) and score.interval[0] <= score.f1 <= score.interval[1]
     assert f1([False], [False]) == 0
 
 
@@ -226,9 +228,9 @@ def test_a_folder_without_a_trained_layer_is_not_filled_at_random(learned, tmp_p
 def test_a_pickle_is_not_read_where_safetensors_are_missing(tiny_bert: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_bert, tmp_path / "b")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    made = sentence_classifiers.create("bert", model=str(folder))
+    classifier = sentence_classifiers.create("bert", model=str(folder))
     with pytest.raises(OptionError, match=r"has no model\.safetensors"):
-        made.fit(labelled(40))
+        classifier.fit(labelled(40))
 
 
 def test_a_model_that_is_nowhere_is_named() -> None:

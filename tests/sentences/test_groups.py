@@ -68,8 +68,8 @@ def test_the_papers_six_sentences_part_into_right_and_left() -> None:
     ],
 )
 def test_a_term_is_a_word_or_its_regular_inflection(sentence: str, terms: set[str]) -> None:
-    (found,) = group("kmeans-exclusive", [sentence], k=1).groups
-    assert set(found.terms) == terms
+    (single,) = group("kmeans-exclusive", [sentence], k=1).groups
+    assert set(single.terms) == terms
 
 
 def test_there_are_thirteen_terms_in_six_sets() -> None:
@@ -82,11 +82,11 @@ def test_there_are_thirteen_terms_in_six_sets() -> None:
 def test_every_group_shares_one_set_of_terms_and_every_sentence_is_in_one_group() -> None:
     words = ("right", "left", "small", "large", "mild", "effusion", "nodule", "scar")
     sentences = [f"{a} {b} {c}" for a in words for b in words for c in words]
-    made = group("kmeans-exclusive", sentences, k=8)
-    assert sorted(made.sentences) == sorted(set(sentences))
+    groups = group("kmeans-exclusive", sentences, k=8)
+    assert sorted(groups.sentences) == sorted(set(sentences))
     from reportgen_plugins.sentences.exclusive import one_hot
 
-    for g in made.groups:
+    for g in groups.groups:
         assert len(np.unique(one_hot(g.sentences), axis=0)) == 1
 
 
@@ -95,25 +95,25 @@ def test_clusters_are_as_tight_as_scikit_learns() -> None:
 
     random = np.random.default_rng(0)
     sentences = ["".join(chr(97 + i) for i in random.integers(0, 26, 12)) for _ in range(300)]
-    made = group("kmeans", sentences, k=12, redo=10)
-    vectors, owners = made.vectors, np.array(made.owners)
-    inertia = sum(((vectors[owners == g] - vectors[owners == g].mean(0)) ** 2).sum() for g in set(made.owners))
+    groups = group("kmeans", sentences, k=12, redo=10)
+    vectors, owners = groups.vectors, np.array(groups.owners)
+    inertia = sum(((vectors[owners == g] - vectors[owners == g].mean(0)) ** 2).sum() for g in set(groups.owners))
     theirs = Theirs(12, n_init=10, random_state=0).fit(vectors).inertia_
     assert inertia < 1.05 * theirs
 
 
 def test_the_central_sentence_is_nearest_to_the_mean_of_its_group() -> None:
-    made = group("kmeans", A1, k=2)
-    rows = Letters().encode(made.sentences)
-    np.testing.assert_allclose(made.vectors, rows)
-    for n, g in enumerate(made.groups):
-        own = rows[np.array(made.owners) == n]
+    groups = group("kmeans", A1, k=2)
+    rows = Letters().encode(groups.sentences)
+    np.testing.assert_allclose(groups.vectors, rows)
+    for n, g in enumerate(groups.groups):
+        own = rows[np.array(groups.owners) == n]
         assert g.central == g.sentences[int(((own - own.mean(0)) ** 2).sum(1).argmin())]
 
 
 def test_one_sentence_in_many_spellings_is_one_point_and_counts_as_often_as_it_occurs() -> None:
-    made = group("kmeans", ["Scar.", "scar", " SCAR .", "Scar.", "mass", "!"], k=2)
-    assert [(g.central, g.counts) for g in made.groups] == [("Scar.", (4,)), ("mass", (1,))]
+    groups = group("kmeans", ["Scar.", "scar", " SCAR .", "Scar.", "mass", "!"], k=2)
+    assert [(g.central, g.counts) for g in groups.groups] == [("Scar.", (4,)), ("mass", (1,))]
 
 
 def test_the_same_seed_makes_the_same_groups_in_any_order_of_sentences() -> None:
@@ -199,14 +199,14 @@ def test_vectors_are_the_mean_over_the_real_word_pieces(tiny_bert: Path) -> None
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    made = sentence_encoders.create("minilm", model=str(tiny_bert), device="cpu")
+    encoder = sentence_encoders.create("minilm", model=str(tiny_bert), device="cpu")
     sentences = ["there is mass .", "large mass in the left lung .", "scar"]
     model, tokenizer = AutoModel.from_pretrained(tiny_bert).eval(), AutoTokenizer.from_pretrained(tiny_bert)
     with torch.inference_mode():
         means = [model(**tokenizer(s, return_tensors="pt")).last_hidden_state[0].mean(0) for s in sentences]
     wanted = torch.nn.functional.normalize(torch.stack(means), dim=-1)
-    np.testing.assert_allclose(made.encode(sentences), wanted.numpy(), atol=1e-6)
-    assert made.encode([]).shape == (0, 32) and made.dim == 32
+    np.testing.assert_allclose(encoder.encode(sentences), wanted.numpy(), atol=1e-6)
+    assert encoder.encode([]).shape == (0, 32) and encoder.dim == 32
 
 
 def test_an_encoder_of_other_weights_has_another_fingerprint(tiny_bert: Path, tmp_path: Path) -> None:
@@ -224,17 +224,17 @@ def test_an_encoder_of_other_weights_has_another_fingerprint(tiny_bert: Path, tm
 
 def test_word_vectors_are_averaged_and_unknown_words_left_out(tmp_path: Path) -> None:
     (tmp_path / "v.txt").write_text("2 2\nmass 3 0\nleft 0 4\n")
-    made = sentence_encoders.create("word-vectors", file=str(tmp_path / "v.txt"))
+    encoder = sentence_encoders.create("word-vectors", file=str(tmp_path / "v.txt"))
     mean = np.array([1.5, 2.0]) / 2.5
-    np.testing.assert_allclose(made.encode(["Left mass, unseen", "unseen"]), [mean, [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(encoder.encode(["Left mass, unseen", "unseen"]), [mean, [0, 0]], atol=1e-6)
 
 
 def test_vectors_of_whole_sentences_are_looked_up_and_a_missing_one_is_named(tmp_path: Path) -> None:
     (tmp_path / "v.jsonl").write_text('{"sentence": "Left mass.", "vector": [3, 4]}\n')
-    made = sentence_encoders.create("word-vectors", file=str(tmp_path / "v.jsonl"))
-    np.testing.assert_allclose(made.encode(["left  mass"]), [[0.6, 0.8]], atol=1e-6)
+    encoder = sentence_encoders.create("word-vectors", file=str(tmp_path / "v.jsonl"))
+    np.testing.assert_allclose(encoder.encode(["left  mass"]), [[0.6, 0.8]], atol=1e-6)
     with pytest.raises(DataError, match="has no vector of the sentence 'scar'"):
-        made.encode(["scar"])
+        encoder.encode(["scar"])
 
 
 @pytest.mark.parametrize(

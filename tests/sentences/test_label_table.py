@@ -104,19 +104,19 @@ def test_flags_are_as_many_as_the_sentences_a_decoder_sees() -> None:
 
 def test_a_table_longer_than_a_block_keeps_its_order(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text("".join(json.dumps({"id": i, "text": f"mass {i}."}) + "\n" for i in range(1100)))
-    told = label_table(tmp_path / "t.jsonl", tmp_path / "l.jsonl", {"words": sentence_classifiers.create("words")})
+    summary = label_table(tmp_path / "t.jsonl", tmp_path / "l.jsonl", {"words": sentence_classifiers.create("words")})
     rows = [json.loads(x) for x in (tmp_path / "l.jsonl").read_text().splitlines()]
     assert [(r["id"], r["abnormal"]) for r in rows] == [(i, f"mass {i}.") for i in range(1100)]
-    assert (told.reports, told.with_abnormal, told.ratios[0].abnormal) == (1100, 1100, 1100)
+    assert (summary.reports, summary.with_abnormal, summary.ratios[0].abnormal) == (1100, 1100, 1100)
 
 
 def test_labels_may_be_a_row_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(
         "study,sentence,abnormal,split\n1,a,1,train\n2,b,0,val\n3,c,true,test\n4,d,,train\n"
     )
-    found = read_labelled(tmp_path / "t.csv")
-    assert found.train == (LabelledSentence("a", True, "1"),)
-    assert found.dev == (LabelledSentence("b", False, "2"),)
+    labelled = read_labelled(tmp_path / "t.csv")
+    assert labelled.train == (LabelledSentence("a", True, "1"),)
+    assert labelled.dev == (LabelledSentence("b", False, "2"),)
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -124,11 +124,11 @@ def test_a_labelled_table_teaches_again_what_it_says(nested: bool, tmp_path: Pat
     text, flags = {"findings": "No mass. There is edema."}, {"sentence_abnormal": [False, True]}
     row = {"id": 4, "split": "train", **({"sections": text, "extra": flags} if nested else text | flags)}
     (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(row | {"id": 5, "split": "val"}))
-    found = read_labelled(tmp_path / "t.jsonl")
-    assert [(s.text, s.abnormal) for s in found.train] == [("No mass", False), ("There is edema", True)]
-    assert {s.study for s in found.dev} == {"5"}
+    labelled = read_labelled(tmp_path / "t.jsonl")
+    assert [(s.text, s.abnormal) for s in labelled.train] == [("No mass", False), ("There is edema", True)]
+    assert {s.study for s in labelled.dev} == {"5"}
     with pytest.raises(
-        DataError, match=r"t\.jsonl: line 1: (sentence_abnormal wants as many|no impression and no text)"
+        DataError, match=r"t\.jsonl: line 1: (sentence_abnormal needs a true or false|no impression and no text)"
     ):
         read_labelled(tmp_path / "t.jsonl", sections=["impression"])
 
@@ -136,9 +136,9 @@ def test_a_labelled_table_teaches_again_what_it_says(nested: bool, tmp_path: Pat
 def test_without_a_split_a_tenth_of_the_reports_is_held_out(tmp_path: Path) -> None:
     rows = [{"study": s.study, "sentence": s.text, "abnormal": s.abnormal} for s in labelled()]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    found = read_labelled(tmp_path / "t.jsonl")
-    assert found.drawn and len({s.study for s in found.dev}) == 6
-    assert len(found.train) + len(found.dev) == 240
+    both = read_labelled(tmp_path / "t.jsonl")
+    assert both.drawn and len({s.study for s in both.dev}) == 6
+    assert len(both.train) + len(both.dev) == 240
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,10 @@ def test_without_a_split_a_tenth_of_the_reports_is_held_out(tmp_path: Path) -> N
     [
         ('{"id": 1, "text": "x"}', "has no labelled sentences: no field 'sentence_abnormal'"),
         ('{"sentence": "x", "abnormal": true}', "all 1 labelled sentences are abnormal"),
-        ('{"sentence_abnormal": {"sents": ["a", "b"], "abnormal": [true]}}', "line 1: sentence_abnormal wants as many"),
+        (
+            '{"sentence_abnormal": {"sents": ["a", "b"], "abnormal": [true]}}',
+            "line 1: sentence_abnormal needs a true or false",
+        ),
         ('{"sentence": "x", "abnormal": "perhaps"}', "line 1: abnormal is true or false, not 'perhaps'"),
         ("{", "line 1: no JSON"),
         ("[1]", "line 1: wants an object, is a list"),

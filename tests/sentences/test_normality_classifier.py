@@ -16,9 +16,9 @@ REFERENCES = [["There is mass."], ["No scar. No edema. Nodule is absent."]]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = sentence_classifiers.create("tfidf")
-    made.fit(labelled())
-    return made.save(tmp_path_factory.mktemp("c") / "tfidf")
+    classifier = sentence_classifiers.create("tfidf")
+    classifier.fit(labelled())
+    return classifier.save(tmp_path_factory.mktemp("c") / "tfidf")
 
 
 def test_a_trained_classifier_knows_a_normal_sentence_without_the_words_of_the_rule(folder: Path) -> None:

@@ -1,8 +1,7 @@
-"""`rg annotate`."""
+"""Run `rg annotate`."""
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,11 +13,12 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from reportgen_core import OptionError
-from reportgen_core.annotation.report_rows import Columns, read_rows
+from reportgen_core.annotation.report_rows import Columns, read_report_rows
 from reportgen_core.files.atomic import atomic_file, atomic_write
 from reportgen_core.files.json_files import write_json
+from reportgen_core.files.table_writer import CellWriter
 
-from ..options import FOLDER, device_option, pick_device, print_note
+from ..options import FOLDER, device_option, pick_device, print_note, raw_cells_option
 from ..render import table as draw
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class AnnotationRequest:
     model: str
     out: Path | None
     as_json: bool
+    raw_cells: bool
     text: str
     id: str
     image: str
@@ -91,6 +92,7 @@ class AnnotationRequest:
 @click.option("--model", required=True, metavar="NAME|DIR", help="A model of the zoo or a folder, as tienet.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help=".csv or .jsonl; without it, stdout.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of CSV on stdout.")
+@raw_cells_option()
 @click.option("--text", default="", metavar="COLUMN", help="The reports; else the model's sections, text or report.")
 @click.option("--id", default="", metavar="COLUMN", help="Without it id, study, uid ...; else the line.")
 @click.option("--image", default="", metavar="COLUMN", help="Image files, several joined by |.")
@@ -157,10 +159,10 @@ def label(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadR
 
     thresholds = load_thresholds(folder, model.findings)
     click.echo(_threshold_note(thresholds, folder), err=True)
-    rows = read_rows(request.table, request.columns(model), print_note)
+    rows = read_report_rows(request.table, request.columns(model), print_note)
     annotations = findings_of(model, rows, request.settings(), thresholds=thresholds, explain=request.explain)
     with writing(request.out) as file:
-        count = write_annotations(annotations, file, model.findings, request.json_lines, bad_rows)
+        count = write_annotations(annotations, file, model.findings, request, bad_rows)
     click.echo(f"{count} rows annotated", err=True)
 
 
@@ -169,7 +171,7 @@ def choose(request: AnnotationRequest, model: Model, folder: Path, bad_rows: Bad
     from reportgen_core.annotation.findings import tune
     from reportgen_core.annotation.thresholds import save_thresholds
 
-    rows = read_rows(request.table, request.columns(model), print_note)
+    rows = read_report_rows(request.table, request.columns(model), print_note)
     thresholds = tune(model, rows, request.table.name, request.settings(), on_bad_row=bad_rows)
     path = save_thresholds(folder, thresholds)
     cells = []
@@ -189,7 +191,7 @@ def compare(request: AnnotationRequest, model: Model, folder: Path, bad_rows: Ba
 
     table = request.table
     scores = evaluate_findings(
-        model, read_rows(table, request.columns(model), print_note), table.name, request.settings(),
+        model, read_report_rows(table, request.columns(model), print_note), table.name, request.settings(),
         resamples=request.resamples, on_bad_row=bad_rows,
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
@@ -238,25 +240,25 @@ def write_annotations(
     annotations: Iterable[Annotated | BadRow],
     file: IO[str],
     findings: tuple[str, ...],
-    json_lines: bool,
+    request: AnnotationRequest,
     on_bad_row: OnBadRow,
 ) -> int:
     """Write the annotations as CSV or JSON lines and return their number. Call `on_bad_row` for rows without one."""
     from reportgen_core.annotation.findings import BadRow
 
-    cells = csv.writer(file, lineterminator="\n")
-    if not json_lines:
-        cells.writerow(("id", *findings, "labels", "note"))
+    cells = CellWriter(file, raw_cells=request.raw_cells)
+    if not request.json_lines:
+        cells.write(("id", *findings, "labels", "note"))
     count = 0
     for row in annotations:
         if isinstance(row, BadRow):
             on_bad_row(row)
             continue
         count += 1
-        if json_lines:
+        if request.json_lines:
             file.write(json.dumps(_values(row), ensure_ascii=False) + "\n")
         else:
-            cells.writerow((row.id, *(f"{p:.6f}" for p in row.findings.values()), "|".join(row.labels), row.note))
+            cells.write((row.id, *(f"{p:.6f}" for p in row.findings.values()), "|".join(row.labels), row.note))
     return count
 
 

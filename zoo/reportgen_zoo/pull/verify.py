@@ -1,4 +1,4 @@
-"""Is a model what its record says? Hashes are computed again, and the probe is run."""
+"""Compare a model folder with its record: hashes are computed again, and the probe is run."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from ..manifest.records import File, Record, ZooError
 if TYPE_CHECKING:
     from reportgen_core import Model
 
-PROBE_CELLS = 16  # a side
+PROBE_CELLS = 16  # squares on each side of the image
 PROBE_TEXT = "The heart is enlarged. There is a small left pleural effusion. No pneumothorax."
 
 
 def verify(record: Record, folder: Path) -> Iterator[str]:
-    """A line for everything about the folder that is not as recorded: none where all is well."""
+    """Yield a line for each difference between the folder and the record."""
     broken = False
     for file in record.files:
         for problem in _wrong(file, folder / file.path):
             broken = True
             yield problem
     if record.probe is not None and not broken:  # weights that are not the record's are not run
-        wrote = probe(folder, record.probe.seed)
-        if wrote != record.probe.report:
-            yield f"probe {record.probe.seed}: wrote {wrote!r}, the record has {record.probe.report!r}"
+        text = probe(folder, record.probe.seed)
+        if text != record.probe.report:
+            yield f"probe {record.probe.seed}: wrote {text!r}, the record has {record.probe.report!r}"
 
 
 def _wrong(file: File, at: Path) -> Iterator[str]:
@@ -37,12 +37,12 @@ def _wrong(file: File, at: Path) -> Iterator[str]:
         yield f"{file.path} is missing"
     elif at.stat().st_size != file.bytes:
         yield f"{file.path} has {at.stat().st_size} bytes, the record has {file.bytes}"
-    elif (found := sha256_file(at)) != file.sha256:
-        yield f"{file.path} has sha256 {found[:16]}..., the record has {file.sha256[:16]}..."
+    elif (digest := sha256_file(at)) != file.sha256:
+        yield f"{file.path} has sha256 {digest[:16]}..., the record has {file.sha256[:16]}..."
 
 
 def files_of(folder: Path) -> tuple[File, ...]:
-    """The files of a model folder as a record names them. Raises ZooError for a link: it may lead anywhere."""
+    """Return the files of a model folder with their hashes. Raises ZooError for a link, which may lead anywhere."""
     for path in folder.rglob("*"):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ZooError(f"{path} is a link or no file; a model folder holds its files themselves")
@@ -51,9 +51,9 @@ def files_of(folder: Path) -> tuple[File, ...]:
 
 
 def probe(folder: Path, seed: int) -> str:
-    """What the model in `folder` writes for the seeded image, greedily, in fp32.
+    """Return the report that the model in `folder` writes for the seeded image, greedily, in fp32.
 
-    One that writes nothing and annotates, as tienet-r, says instead what it finds in a fixed report beside the image.
+    For a model that only annotates, as tienet-r, return the findings of the image with a fixed report.
     """
     from reportgen_core import CompositionError, load
     from reportgen_core.interfaces import Annotates
@@ -70,19 +70,21 @@ def probe(folder: Path, seed: int) -> str:
 
 
 def _annotated(model: Model, image: Path) -> str:
-    """The findings of the fixed report, with two digits."""
+    """Return the findings of the image with the fixed report, with two digits."""
     from reportgen_core import Study, View
-    from reportgen_core.annotation.findings import Annotated, Row, annotate
+    from reportgen_core.annotation.findings import Annotated, ReportRow, annotate
 
     study = Study("probe", (View(image),), {model.text.sections[0]: PROBE_TEXT})
-    (said,) = annotate(model, [Row(1, study)], precision="fp32")
-    if not isinstance(said, Annotated):
-        raise ZooError(f"the probe cannot be annotated: {said.why}")
-    return ", ".join(f"{name} {share:.2f}" for name, share in said.findings.items())
+    (annotation,) = annotate(model, [ReportRow(1, study)], precision="fp32")
+    if not isinstance(annotation, Annotated):
+        raise ZooError(f"the probe cannot be annotated: {annotation.why}")
+    return ", ".join(f"{name} {share:.2f}" for name, share in annotation.findings.items())
 
 
 def probe_image(path: Path, seed: int) -> Path:
-    """Write the seeded image: 16 × 16 squares whose greys are bytes of sha256, 256 px, the same on every machine."""
+    """Write the seeded image and return its path: 256 × 256 pixels, 16 × 16 squares with the grey values of sha256
+    bytes, the same on every machine.
+    """
     from PIL import Image
 
     greys = b"".join(hashlib.sha256(f"{seed}:{i}".encode()).digest() for i in range(PROBE_CELLS**2 // 32))

@@ -1,4 +1,4 @@
-"""`rg data abnormal` and `rg data groups`: which sentences of reports are abnormal, and which of them say the same."""
+"""Run `rg data abnormal` and `rg data groups`: find the abnormal sentences of reports, and group them by meaning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import DataError, OptionError
 from reportgen_core.registries import sentence_classifiers, sentence_encoders, sentence_groupers
 
-from ...options import FOLDER, part, print_note, values
+from ...options import FOLDER, part, print_note, raw_cells_option, values
 from ...render import table as draw
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reportgen_core.sentences.label_table import LabelSummary
 
 TABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
-BESIDE = ("tfidf", "words")  # what a trained classifier is shown beside
+COMPARED = ("tfidf", "words")  # classifiers that a trained one is compared with
 SECTIONS = ("findings",)
 
 
@@ -40,6 +40,7 @@ SECTIONS = ("findings",)
 @click.option("--section", "sections", multiple=True, help="Sections whose sentences are meant, in order: findings.")
 @click.option("--text", default="", metavar="COLUMN", help="The column of the reports, in place of sections.")
 @click.option("--only-abnormal", is_flag=True, help="Leave reports without an abnormal sentence out.")
+@raw_cells_option()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def abnormal(
     table: Path,
@@ -52,6 +53,7 @@ def abnormal(
     sections: tuple[str, ...],
     text: str,
     only_abnormal: bool,
+    raw_cells: bool,
     as_json: bool,
 ) -> None:
     """Find abnormal sentences: train a classifier, or label a table of reports with one.
@@ -72,19 +74,19 @@ def abnormal(
     if classifier or options:
         raise OptionError("--classifier and --option belong to --train; --model says what labels")
     assert model is not None
-    _label(table, out, model, sections or SECTIONS, text, only_abnormal, as_json)
+    _label(table, out, model, sections or SECTIONS, text, only_abnormal, raw_cells, as_json)
 
 
 def _learn(
     table: Path, out: Path, name: str, options: dict[str, Any], field: str, sections: tuple[str, ...], as_json: bool
 ) -> None:
-    """Fit the classifier asked for, with the plain ones beside it, and save it."""
-    from reportgen_core.sentences.classifiers import fit_beside, read_labelled
+    """Fit the requested classifier and the plain ones, save the requested one, and print how they compare."""
+    from reportgen_core.sentences.classifiers import fit_classifiers, read_labelled
 
     data = read_labelled(table, field, sections=sections, on_note=print_note)
-    fitted = {name: options} | {n: {} for n in BESIDE if n != name}
+    fitted = {name: options} | {n: {} for n in COMPARED if n != name}
     rows: list[ClassifierScore] = []
-    for made, measured, chosen in fit_beside(fitted, data, partial(click.echo, err=True)):
+    for trained, measured, chosen in fit_classifiers(fitted, data, partial(click.echo, err=True)):
         rows.append(measured)
         if measured.name == name:
             about: dict[str, Any] = {
@@ -94,7 +96,7 @@ def _learn(
                 "dev": asdict(measured),
             }
             about |= {"train_sentences": len(data.train), "dev_sentences": len(data.dev)}
-            made.save(out, about=about)
+            trained.save(out, about=about)
     if as_json:
         click.echo(json.dumps({"classifiers": [asdict(m) for m in rows], **about}, ensure_ascii=False))
         return
@@ -104,7 +106,7 @@ def _learn(
         [
             (
                 m.name, f"{m.f1:.4f}", f"{m.interval[0]:.3f}-{m.interval[1]:.3f}", f"{m.precision:.4f}",
-                f"{m.recall:.4f}", str(m.errors), f"{m.seconds:.0f}", _apart(m),
+                f"{m.recall:.4f}", str(m.errors), f"{m.seconds:.0f}", _difference(m),
             )
             for m in rows
         ],
@@ -112,7 +114,8 @@ def _learn(
     click.echo(f"{out}  " + ", ".join(f"{k} {v}" for k, v in about["chosen"].items()), err=True)
 
 
-def _apart(measured: ClassifierScore) -> str:
+def _difference(measured: ClassifierScore) -> str:
+    """Return the difference in F1 with its interval and p; a dash for the classifier itself."""
     d = measured.difference
     return f"{d.value:+.4f} ({d.low:+.3f} to {d.high:+.3f}), p = {d.p:.4f}" if d else "–"
 
@@ -128,30 +131,50 @@ def _counted(name: str, sentences: Sequence[LabelledSentence]) -> str:
 
 
 def _label(
-    table: Path, out: Path, model: Path, sections: tuple[str, ...], text: str, only_abnormal: bool, as_json: bool
+    table: Path,
+    out: Path,
+    model: Path,
+    sections: tuple[str, ...],
+    text: str,
+    only_abnormal: bool,
+    raw_cells: bool,
+    as_json: bool,
 ) -> None:
-    """Label a table, and say how many sentences are normal by the classifier and by the rule of words."""
+    """Label a table, and print how many sentences are normal by the classifier and by the rule of words."""
     from reportgen_core.sentences.classifiers import load_classifier
     from reportgen_core.sentences.label_table import label_table
 
     if out.resolve() == table.resolve():
         raise OptionError(f"--out {out} is the table itself; choose another place")
     by = {str(model): load_classifier(model), "words": sentence_classifiers.create("words")}
-    told = label_table(table, out, by, sections=sections, column=text, only_abnormal=only_abnormal, on_note=print_note)
+    summary = label_table(
+        table,
+        out,
+        by,
+        sections=sections,
+        column=text,
+        only_abnormal=only_abnormal,
+        raw_cells=raw_cells,
+        on_note=print_note,
+    )
     if as_json:
-        click.echo(json.dumps(asdict(told) | {"shares": {r.name: r.share for r in told.ratios}}, ensure_ascii=False))
+        click.echo(
+            json.dumps(asdict(summary) | {"shares": {r.name: r.share for r in summary.ratios}}, ensure_ascii=False)
+        )
     else:
-        _ratios(told)
+        _ratios(summary)
         click.echo(out)
 
 
-def _ratios(told: LabelSummary) -> None:
+def _ratios(summary: LabelSummary) -> None:
+    """Print the share of normal sentences by each labeller, and the number of reports."""
     draw(
         ("by", "normal", "abnormal", "share normal"),
-        [(r.name, str(r.normal), str(r.abnormal), f"{r.share:.4f}") for r in told.ratios],
+        [(r.name, str(r.normal), str(r.abnormal), f"{r.share:.4f}") for r in summary.ratios],
     )
     click.echo(
-        f"{told.reports} reports, {told.with_abnormal} with an abnormal sentence, {told.without_text} without text",
+        f"{summary.reports} reports, {summary.with_abnormal} with an abnormal sentence, "
+        f"{summary.without_text} without text",
         err=True,
     )
 
@@ -191,27 +214,29 @@ def groups(
 
     sentences = abnormal_sentences(table, split, print_note)
     vectors = sentence_encoders.create(encoder or "minilm", **parse_options(encoder_options))
-    made = sentence_groupers.create(grouper or "kmeans-exclusive", **parse_options(options)).group(sentences, vectors)
-    if not made.groups:
+    grouped = sentence_groupers.create(grouper or "kmeans-exclusive", **parse_options(options)).group(
+        sentences, vectors
+    )
+    if not grouped.groups:
         raise DataError(f"{table}: its sentences made no group")
-    save_groups(out, made.groups, made.vectors, encoder=made.encoder, settings=made.settings)
+    save_groups(out, grouped.groups, grouped.vectors, encoder=grouped.encoder, settings=grouped.settings)
     if as_json:
-        for group in made.groups:
+        for group in grouped.groups:
             click.echo(json.dumps(asdict(group), ensure_ascii=False))
         return
-    _groups(made, count, terms_only)
+    _groups(grouped, count, terms_only)
     click.echo(out)
 
 
-def _groups(made: Groups, count: int, terms_only: bool) -> None:
-    """Sizes, and the largest groups."""
+def _groups(grouped: Groups, count: int, terms_only: bool) -> None:
+    """Print the sizes of the groups, and the largest groups."""
     from reportgen_core.sentences.groups import common_words
 
-    sizes = sorted(len(g.sentences) for g in made.groups)
-    inside = Counter(g.cluster for g in made.groups)
+    sizes = sorted(len(g.sentences) for g in grouped.groups)
+    inside = Counter(g.cluster for g in grouped.groups)
     click.echo(
-        f"{sum(sum(g.counts) for g in made.groups)} sentences, {sum(sizes)} different: {len(inside)} clusters, "
-        f"{len(made.groups)} groups, {len(made.groups) / len(inside):.2f} a cluster; "
+        f"{sum(sum(g.counts) for g in grouped.groups)} sentences, {sum(sizes)} different: {len(inside)} clusters, "
+        f"{len(grouped.groups)} groups, {len(grouped.groups) / len(inside):.2f} a cluster; "
         f"a group has 1-{sizes[-1]} sentences, half of them at most {sizes[len(sizes) // 2]}"
     )
     shown = [
@@ -221,6 +246,6 @@ def _groups(made: Groups, count: int, terms_only: bool) -> None:
             ", ".join(g.terms) or "–",
             ", ".join(common_words(g)) if terms_only else g.central,
         )
-        for g in made.groups[:count]
+        for g in grouped.groups[:count]
     ]
     draw(("sentences", "in data", "terms", "words" if terms_only else "central"), shown)
