@@ -1,4 +1,4 @@
-"""Options that several commands take."""
+"""Define the options that several commands take."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JSON_VALUES = "K=V, where V is JSON or else text; may be given again."
 
 
 def completes(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """Shell completion with the registered names of a kind."""
+    """Return the shell completion with the registered names of a kind."""
 
     def names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(n, help=e.summary) for n, e in KINDS[kind].items() if n.startswith(incomplete)]
@@ -27,22 +27,22 @@ def completes(kind: str) -> Callable[[click.Context, click.Parameter, str], list
 
 
 def part(flag: str, kind: str, text: str) -> Callable[[Any], Any]:
-    """An option that names a registered part."""
+    """Return an option that names a registered part."""
     return click.option(flag, metavar="NAME", shell_complete=completes(kind), help=text)
 
 
 def values(flag: str, name: str, text: str) -> Callable[[Any], Any]:
-    """An option that is given as K=V, any number of times."""
+    """Return an option that is written K=V and may be given any number of times."""
     return click.option(flag, name, multiple=True, metavar="K=V", help=f"{text} {JSON_VALUES}")
 
 
 def print_note(note: str) -> None:
-    """Tell the user how a file was read."""
+    """Print a note on stderr about how a file was read."""
     click.echo(f"rg: {note}", err=True)
 
 
 def images_and_model(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Images, the model that reads them, and how it writes: what every command that writes reports takes."""
+    """Add the arguments of every command that writes reports: images, the model, `--study` and `--beams`."""
     for add in reversed(
         (
             click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE..."),
@@ -59,7 +59,14 @@ def images_and_model(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def raw_cells_option() -> Callable[[Any], Any]:
+    """Return the option `--raw-cells` of every command that writes CSV or TSV."""
+    text = "In CSV and TSV, write no ' in front of a text that a spreadsheet would run (=, +, -, @, tab)."
+    return click.option("--raw-cells", is_flag=True, help=text)
+
+
 def device_option() -> Callable[[Any], Any]:
+    """Return the option `--device`."""
     return click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda", "mps"]),
@@ -70,12 +77,12 @@ def device_option() -> Callable[[Any], Any]:
 
 
 def pick_device(name: str) -> str:
-    """The device that `auto` means on this machine. Raises OptionError for one that it has not."""
+    """Return the name of the device, for `auto` the best of this machine. Raises OptionError for one that it lacks."""
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return next(device for device, usable in there.items() if usable)
-    if not there[name]:
+        return next(device for device, present in usable.items() if present)
+    if not usable[name]:
         raise OptionError(f"--device {name}: torch finds no such device here; rg doctor says what there is")
     return name

@@ -17,11 +17,22 @@ SUFFIXES = (".jsonl", ".csv", ".tsv")
 LIST = "|"  # separates the values of one cell
 
 
+class _Lines:
+    r"""Ends each row of a csv.writer with \n. The writer must believe in \r\n, or it writes \r in a cell unquoted."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+
+    def write(self, row: str) -> None:
+        """Write one row, which ends with \\r\\n."""
+        self.file.write(row.removesuffix("\r\n") + "\n")
+
+
 class CellWriter:
     """Writes rows of cells as CSV or TSV. A text that a spreadsheet would run is guarded unless `raw_cells`."""
 
     def __init__(self, file: IO[str], *, delimiter: str = ",", raw_cells: bool = False) -> None:
-        self._writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        self._writer = csv.writer(_Lines(file), delimiter=delimiter, lineterminator="\r\n")
         self.raw_cells = raw_cells
 
     def write(self, cells: Iterable[Any]) -> None:

@@ -38,14 +38,19 @@ class SavedEvaluation:
     statistics: Mapping[str, Array]  # (n, k) by metric; {} if the folder has no file of them
 
 
-def save_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """Write the files of an evaluation into a folder, each whole or not at all."""
+def save_evaluation(evaluation: Evaluation, folder: Path, *, raw_cells: bool = False) -> None:
+    """Write the files of an evaluation into a folder, each whole or not at all.
+
+    Texts of scores.csv that a spreadsheet would run are guarded unless `raw_cells`.
+    """
     from safetensors.numpy import save
 
     folder.mkdir(parents=True, exist_ok=True)
     shown = tables(evaluation)
     atomic_write(folder / "scores.json", as_json(evaluation.to_json()))
-    atomic_write(folder / "scores.csv", as_csv(evaluation.card, evaluation.systems, evaluation.problems))
+    atomic_write(
+        folder / "scores.csv", as_csv(evaluation.card, evaluation.systems, evaluation.problems, raw_cells=raw_cells)
+    )
     atomic_write(folder / "scores.md", as_markdown(shown))
     atomic_write(folder / "scores.tex", as_latex(shown))
     rows = [

@@ -5,7 +5,6 @@ The arrow in a header says which way is better, and the foot of a table how its 
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..files.table_writer import CellWriter
 from ..types import ScoreLine
 from .diversity import Diversity
 from .evaluation import MAX_HEADLINES, Evaluation
@@ -221,13 +221,23 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in text)
 
 
-def as_csv(card: ScoreCard, systems: Sequence[System], problems: Mapping[str, str] | None = None) -> str:
-    """Return CSV with a row for each number and the fields of its card, and a row for each metric without a score."""
+def as_csv(
+    card: ScoreCard,
+    systems: Sequence[System],
+    problems: Mapping[str, str] | None = None,
+    *,
+    raw_cells: bool = False,
+) -> str:
+    """Return CSV with a row for each number and the fields of its card, and a row for each metric without a score.
+
+    Texts that a spreadsheet would run are guarded unless `raw_cells`.
+    """
     rows = flat_lines(card, systems, problems)
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]) if rows else ["system"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = CellWriter(out, raw_cells=raw_cells)
+    writer.write(rows[0] if rows else ["system"])
+    for row in rows:
+        writer.write(row.values())
     return out.getvalue()
 
 

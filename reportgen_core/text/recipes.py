@@ -1,13 +1,13 @@
-"""Text recipes: how a report is cut into sentences of words, and how words are written back (torch-free).
+"""Text recipes: how a report is cut into sentences of words, and how words become text again (torch-free).
 
 plain        lower case; words, numbers and punctuation signs; list numbers left out.
 jing         only alphabetic words. Jing et al., On the Automatic Generation of Medical Imaging Reports, 2018, §4.1.
 ditag        words, and <num> for each number. Park et al., Feature Difference Makes Sense, 2020, table 2.
-chinese      words as jieba finds them; a rare word is written <nou>, as in the DenseNet-LSTM paper of Nanjing.
+chinese      the words that jieba finds; a rare word is written <nou>, as in the DenseNet-LSTM paper of Nanjing.
 r2gen-iu, r2gen-mimic
-             Chen et al., Generating Radiology Reports via Memory-driven Transformer, 2020: the text their scores are
-             computed on, quirks included, because their tables cannot be met otherwise: a sentence that cleaning
-             empties leaves its full stop, and `- # $ ~ |` stay while `< = > @` go.
+             Chen et al., Generating Radiology Reports via Memory-driven Transformer, 2020: the text of their scores,
+             with its peculiarities, because their tables cannot be reproduced otherwise. A sentence without words
+             after cleaning keeps its full stop; `- # $ ~ |` stay and `< = > @` are removed.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 Sentences = list[list[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One way from text to words and back."""
+    """The functions from text to words and from words to text, and their settings."""
 
-    split: Callable[[str], Sentences]  # all sentences of a text, also those that cleaning emptied
+    split: Callable[[str], Sentences]  # all sentences of a text, also those without words after cleaning
     write: Callable[[Iterable[Sequence[str]]], str]
     mark: str = "."  # the word between the sentences of a report that is one row of words
     unknown: str = "<unk>"  # how an unknown word is written
-    alphabetical: bool = False  # the vocabulary's order; else the commonest first
-    flat: bool = False  # a report is one row of words: emptied sentences keep their mark, sentence limits do not cut
+    alphabetical: bool = False  # the order of the vocabulary; False: the commonest word first
+    flat: bool = False  # a report is one row of words: empty sentences keep their mark, sentence limits do not cut
 
 
 _ABBREVIATIONS = ("dr.", "mr.", "mrs.", "ms.", "vs.", "e.g.", "i.e.", "approx.", "a.m.", "p.m.", "cf.", "fig.", "ca.")
@@ -48,26 +50,32 @@ _WORD = re.compile(
 
 
 def _items(text: str) -> list[re.Match[str]]:
-    """The numbers of a list, 1 2 3 in this order: the first after a stop, the others after a stop if they can be."""
-    found: list[re.Match[str]] = []
+    """Return the numbers of a numbered list, 1 2 3 in this order.
+
+    The first number must follow a stop. Of several candidates for a later number, one after a stop is preferred.
+    """
+    items: list[re.Match[str]] = []
     numbers = list(_ITEM.finditer(text))
     while True:
-        after = found[-1].end() if found else 0
-        same = [m for m in numbers if int(m[1]) == len(found) + 1 and m.start() >= after]
+        after = items[-1].end() if items else 0
+        same = [m for m in numbers if int(m[1]) == len(items) + 1 and m.start() >= after]
         stopped = [m for m in same if text[: m.start()].rstrip()[-1:] in ("", *".!?:;")]
-        if not (chosen := stopped or (same if found else [])):
-            return found
-        found.append(chosen[0])
+        if not (candidates := stopped or (same if items else [])):
+            return items
+        items.append(candidates[0])
 
 
 def _abbreviated(text: str, stop: re.Match[str]) -> bool:
-    """Whether the stop belongs to an abbreviation."""
+    """Return whether the stop belongs to an abbreviation."""
     word = text[max(0, stop.start() - 12) : stop.end()].rsplit(maxsplit=1)[-1:]
     return bool(word) and word[0].lower().lstrip("(\"'") in _ABBREVIATIONS
 
 
 def split_sentences(text: str, keep_numbers: bool = False) -> list[str]:
-    """Cut at stops, but not inside 3.5, after `dr.` or `vs.`, nor after the number of a list item."""
+    """Cut a text at its stops, but not inside 3.5, after `dr.` or `vs.`, nor after the number of a list item.
+
+    `keep_numbers`: whether the numbers of list items stay in the sentences.
+    """
     items = _items(text)
     numbers = {m.end() for m in items}
     cuts = [(m.start(), m.start() if keep_numbers else m.end()) for m in items]
@@ -88,20 +96,20 @@ def _jing(text: str) -> Sentences:
 
 
 def _ditag(text: str) -> Sentences:
-    found = []
+    sentences = []
     for sentence in split_sentences(text, keep_numbers=True):
         words = (w.rstrip(".") for w in _WORD.findall(sentence.lower()) if w[0].isalnum() or (w[0] == "<" and w[1:]))
-        found.append(["<num>" if w[0].isdigit() and not any(c.isalpha() for c in w) else w for w in words])
-    return found
+        sentences.append(["<num>" if w[0].isdigit() and not any(c.isalpha() for c in w) else w for w in words])
+    return sentences
 
 
 def with_stop(sentence: str) -> str:
-    """Return the sentence with a full stop at its end if it ends in no mark of its own (`.`, `!`, `?` or `。`)."""
+    """Return the sentence with a full stop at its end, unless it ends with a mark (`.`, `!`, `?` or `。`)."""
     return sentence if sentence.endswith((".", "!", "?", "。")) else sentence + "."
 
 
 def _write_plain(sentences: Iterable[Sequence[str]]) -> str:
-    """Sentences end in ". "; signs stand where a writer puts them."""
+    """Join words to text: sentences end in ". ", and there is no space before a comma or inside brackets."""
     pieces = []
     for sentence in sentences:
         text = " ".join(sentence)
@@ -117,17 +125,35 @@ _CHINESE_END = re.compile(r"[。；！？!?;\n]+|(?<!\d)\.(?!\d)|\.(?=\s|$)")
 _CHINESE_ITEM = re.compile(r"^\s*[(（]?\d{1,2}[、.．)）](?!\d)\s*")
 
 
-def _chinese(text: str) -> Sentences:
-    import jieba  # builds its dictionary on the first use
+@cache
+def _chinese_tokenizer() -> Any:
+    """Return jieba's tokenizer with its dictionary, which is built from jieba's own file once a process.
 
-    jieba.setLogLevel("ERROR")  # it reports the building on stderr
+    jieba itself reads a marshal file from the shared temporary folder, where anybody may put one: neither that file nor
+    any other cache is read or written.
+    """
+    import jieba
+
+    tokenizer = jieba.Tokenizer()
+    with tokenizer.get_dict_file() as file:
+        tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(file)
+    tokenizer.initialized = True
+    return tokenizer
+
+
+def cut_chinese(text: str) -> list[str]:
+    """Return the words of a Chinese text as jieba finds them, white space and punctuation among them."""
+    return list(_chinese_tokenizer().lcut(text))
+
+
+def _chinese(text: str) -> Sentences:
     text = _CHINESE_ITEM.sub("", text.replace("；", "。").replace("\r", ""))
     pieces = [_CHINESE_ITEM.sub("", s) for s in _CHINESE_END.split(text)]
-    return [[w for w in jieba.lcut(s.lower()) if not w.isspace()] for s in pieces if s.strip()]
+    return [[w for w in cut_chinese(s.lower()) if not w.isspace()] for s in pieces if s.strip()]
 
 
 def _write_chinese(sentences: Iterable[Sequence[str]]) -> str:
-    """No spaces, but between two words of Latin letters."""
+    """Join words to text without spaces, except between two words of Latin letters."""
     pieces = []
     for sentence in sentences:
         text = re.sub(r"(?<=[a-z]) (?=[a-z0-9])", "\0", " ".join(sentence)).replace(" ", "").replace("\0", " ")
@@ -160,7 +186,7 @@ def _r2gen_mimic(text: str) -> Sentences:
 
 
 def _write_r2gen(sentences: Iterable[Sequence[str]]) -> str:
-    """All words and full stops joined by a space; a sentence that holds full stops of its own has all it needs."""
+    """Join all words and full stops by a space; a sentence gets a full stop unless it contains one."""
     return " ".join(" ".join(s if "." in s else (*s, ".")) for s in sentences)
 
 

@@ -14,7 +14,7 @@ from reportgen_core import Collection, DataError, GenerationSettings, OptionErro
 from reportgen_core.files.reports import read_text_file
 
 from ..dataset_input import ROOT_HELP, read_dataset
-from ..options import FOLDER, completes, device_option, print_note, values
+from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, values
 from ..render import print_tables
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class EvalOptions:
     out: Path | None
     images: Path | None
     output: str
+    raw_cells: bool
     beams: int
     n_best: int
     distinct: bool
@@ -121,6 +122,7 @@ class EvalOptions:
 @click.option("--out", type=FOLDER, help="Write scores, tables, statistics and report.html here.")
 @click.option("--images", type=FOLDER, help="Show the images that the files name, from this folder.")
 @click.option("--format", "output", type=click.Choice(["table", "json", "csv", "markdown", "latex"]), default="table")
+@raw_cells_option()
 @click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model.")
 @click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="With --model.")
 @click.option("--distinct", is_flag=True, help="With --model: leave out a sentence that the report has already.")
@@ -138,15 +140,15 @@ def eval_command(**options: Any) -> None:
     """
     given = EvalOptions(**options)
     evaluation = evaluate_given(given)
-    show(evaluation, given.output)
+    show(evaluation, given.output, given.raw_cells)
     if given.out:
-        write_folder(evaluation, given.out, given.images)
+        write_folder(evaluation, given.out, given.images, raw_cells=given.raw_cells)
         click.echo(f"{given.out / 'report.html'}", err=True)
     if evaluation.problems:
         click.get_current_context().exit(1)
 
 
-def write_folder(evaluation: Evaluation, out: Path, images: Path | None) -> None:
+def write_folder(evaluation: Evaluation, out: Path, images: Path | None, *, raw_cells: bool = False) -> None:
     """Write scores, tables, statistics and pages to the folder `out`. The page shows images of the folder `images`."""
     from reportgen_core.files.atomic import atomic_write
     from reportgen_core.scoring.evaluation_folder import save_evaluation
@@ -154,7 +156,7 @@ def write_folder(evaluation: Evaluation, out: Path, images: Path | None) -> None
     from ..pages.evaluation_page import page
     from ..pages.reliability import reliability_svg
 
-    save_evaluation(evaluation, out)
+    save_evaluation(evaluation, out, raw_cells=raw_cells)
     atomic_write(out / "report.html", page(evaluation, images))
     for metric, points in evaluation.curves.items():
         atomic_write(out / f"reliability-{metric}.svg", reliability_svg(metric, points))
@@ -259,13 +261,13 @@ def _features(path: Path | None) -> dict[str, Any]:
         raise DataError(f"{path}: no .npz of plain arrays by study id: {e}") from e
 
 
-def show(evaluation: Evaluation, output: str) -> None:
+def show(evaluation: Evaluation, output: str, raw_cells: bool = False) -> None:
     """Print the evaluation in the format `output`."""
     from reportgen_core.scoring import score_tables as tables
 
     others = {
         "json": lambda: tables.as_json(evaluation.to_json()),
-        "csv": lambda: tables.as_csv(evaluation.card, evaluation.systems, evaluation.problems),
+        "csv": lambda: tables.as_csv(evaluation.card, evaluation.systems, evaluation.problems, raw_cells=raw_cells),
     }
     print_tables(tables.tables(evaluation), output, others)
     for metric, why in evaluation.problems.items():

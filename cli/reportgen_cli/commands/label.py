@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,10 +13,11 @@ import click
 
 from reportgen_core import DataError, MetricError
 from reportgen_core.files.reports import read_texts
+from reportgen_core.files.table_writer import CellWriter
 from reportgen_core.files.tables import SUFFIXES
 from reportgen_core.registries import metrics
 
-from ..options import print_note
+from ..options import print_note, raw_cells_option
 from ..render import table
 
 ANSWERS = {1: "positive", 0: "negative", -1: "uncertain"}
@@ -45,9 +45,12 @@ class HasLabeler(Protocol):
 @click.option("--explain", is_flag=True, help="Every mention: which words, which rule, which sentence.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a report.")
 @click.option("--csv", "as_csv", is_flag=True, help="A row a report, a column a label; empty where not mentioned.")
+@raw_cells_option()
 @click.option("--lines", is_flag=True, help="A text file holds one report a line.")
 @click.option("--metric", default="chexpert-rules", show_default=True, help="The metric whose labeler reads.")
-def label(source: str, scheme: str, explain: bool, as_json: bool, as_csv: bool, lines: bool, metric: str) -> None:
+def label(
+    source: str, scheme: str, explain: bool, as_json: bool, as_csv: bool, raw_cells: bool, lines: bool, metric: str
+) -> None:
     """Find the findings that reports state.
 
     FILE is JSON, JSON lines, CSV or TSV of id and text, or a text file (.txt) with one report; - is standard input.
@@ -60,10 +63,10 @@ def label(source: str, scheme: str, explain: bool, as_json: bool, as_csv: bool, 
         for name, mentions in reports.items():
             click.echo(json.dumps(_plain(name, mentions, explain), ensure_ascii=False))
     elif as_csv:
-        write = csv.writer(sys.stdout, lineterminator="\n")
-        write.writerow(("id", *labeler.labels_of_scheme))
+        cells = CellWriter(sys.stdout, raw_cells=raw_cells)
+        cells.write(("id", *labeler.labels_of_scheme))
         for name, mentions in reports.items():
-            write.writerow((name, *(mentions[k][0].value if k in mentions else "" for k in labeler.labels_of_scheme)))
+            cells.write((name, *(mentions[k][0].value if k in mentions else "" for k in labeler.labels_of_scheme)))
     else:
         _draw(reports, explain)
 
@@ -99,7 +102,7 @@ def _plain(name: str, mentions: Mapping[str, Sequence[Any]], explain: bool) -> d
 
 
 def _draw(reports: Mapping[str, Mapping[str, Sequence[Any]]], explain: bool) -> None:
-    """Print one report with a row for each label, several with a row for each report; explained, a row for each mention."""
+    """Print a row for each label of one report, for each of several reports, or, explained, for each mention."""
     if explain or len(reports) == 1:
         header = ("label", "says", "words", "rule", "sentence")
         rows = [

@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 
 from reportgen_core import TextProtocol
+from reportgen_core.text.recipes import cut_chinese
 
 
 class Coco(TextProtocol):
@@ -62,9 +63,6 @@ class Chinese(TextProtocol):
     def reports(self, texts: Sequence[str]) -> list[str]:
         if self.characters:
             return [" ".join(_CHARACTER.findall(t.lower())) for t in texts]
-        import jieba
-
-        jieba.setLogLevel("ERROR")  # it reports the building of its dictionary on stderr
-        return [" ".join(w for w in jieba.lcut(t.lower()) if any(c.isalnum() for c in w)) for t in texts]
+        return [" ".join(w for w in cut_chinese(t.lower()) if any(c.isalnum() for c in w)) for t in texts]
 
     references = reports
