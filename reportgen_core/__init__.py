@@ -1,6 +1,6 @@
 """Define what the author of a plugin must know: values, interfaces, errors, hooks and registries. The functions that
-most programs call (`compose`, `load`, `save`, `train`, `evaluate`) live in the wings and are public here, too. `import
-reportgen_core` does not import torch; the first use of `Encoder`, `compose`, `load` and the like does.
+most programs call (`compose`, `load`, `save`, `train`, `evaluate`) are defined in the wings and are public here, too.
+`import reportgen_core` does not import torch. The first use of `Encoder`, `compose` or `load` does.
 """
 
 from __future__ import annotations
@@ -68,63 +68,13 @@ if TYPE_CHECKING:
     from .training import TrainSettings, train
 
 __all__ = [
-    "Annotation",
-    "Attention",
-    "Audit",
-    "Batch",
-    "Box",
-    "Candidate",
-    "CheckpointError",
-    "Collection",
-    "CompositionError",
-    "DataError",
-    "Dataset",
-    "Decoded",
-    "Decoder",
-    "Encoder",
-    "Entry",
-    "FeatureSpec",
-    "Features",
-    "Generated",
-    "GenerationSettings",
-    "Hit",
-    "ImageError",
-    "ImageSpec",
-    "Metric",
-    "MetricError",
-    "Model",
-    "OptionError",
-    "PluginError",
-    "Registry",
-    "Report",
-    "ReportgenError",
-    "Retriever",
-    "Score",
-    "ShapeError",
-    "Study",
-    "TargetSpec",
-    "Targets",
-    "TextProtocol",
-    "TrainSettings",
-    "UnknownName",
-    "View",
-    "__version__",
-    "compose",
-    "datasets",
-    "decoders",
-    "encoders",
-    "evaluate",
-    "hookimpl",
-    "load",
-    "metrics",
-    "presets",
-    "protocols",
-    "retrievers",
-    "save",
-    "sentence_classifiers",
-    "sentence_encoders",
-    "sentence_groupers",
-    "train",
+    "Annotation", "Attention", "Audit", "Batch", "Box", "Candidate", "CheckpointError", "Collection",
+    "CompositionError", "DataError", "Dataset", "Decoded", "Decoder", "Encoder", "Entry", "FeatureSpec", "Features",
+    "Generated", "GenerationSettings", "Hit", "ImageError", "ImageSpec", "Metric", "MetricError", "Model",
+    "OptionError", "PluginError", "Registry", "Report", "ReportgenError", "Retriever", "Score", "ShapeError", "Study",
+    "TargetSpec", "Targets", "TextProtocol", "TrainSettings", "UnknownName", "View", "__version__", "compose",
+    "datasets", "decoders", "encoders", "evaluate", "hookimpl", "load", "metrics", "presets", "protocols",
+    "retrievers", "save", "sentence_classifiers", "sentence_encoders", "sentence_groupers", "train",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(

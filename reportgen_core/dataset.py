@@ -1,4 +1,4 @@
-"""The interface of a dataset, apart from the others because it needs no torch: an audit must not wait for it."""
+"""The interface of a dataset. It has a file of its own because it needs no torch: an audit must not wait for torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .types import Collection
 class Dataset(ABC):
     """Reads studies as people have them on disk. Options are keyword-only."""
 
-    makes_files: ClassVar[bool] = False  # root is a folder that it fills itself
+    makes_files: ClassVar[bool] = False  # True: the dataset writes its own files into `root`
     part_config: dict[str, Any]  # name and options; set by the registry
     recipe = OLD_RECIPE
 
@@ -22,4 +22,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def read(self) -> Collection:
-        """All studies in a fixed order, and what was left out and why. Raises DataError naming the missing file."""
+        """Return all studies in a fixed order, with an audit of the studies that were left out.
+
+        Raises DataError that names a missing file.
+        """

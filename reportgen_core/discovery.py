@@ -1,4 +1,4 @@
-"""Finds plugins by entry point. A broken plugin is left out and its problem kept, for `rg plugins` to show."""
+"""Find plugins by entry point. A broken plugin is left out, and `rg plugins` shows its problem."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ GROUP = "reportgen"
 
 @dataclass(slots=True)
 class Plugin:
-    """One entry point of the group; `problem` is empty while all is well with it."""
+    """One entry point of the group. `problem` says why it is left out; "" if it is not."""
 
-    name: str  # the entry point's
+    name: str  # of the entry point
     distribution: str
     version: str
     problem: str = ""
 
     @property
     def id(self) -> str:
+        """Return the distribution and the name of the entry point: "reportgen:builtin"."""
         return f"{self.distribution}:{self.name}"
 
 
 @functools.cache
 def load_plugins() -> tuple[pluggy.PluginManager, dict[str, Plugin]]:
-    """Load every plugin once, ours first. REPORTGEN_PLUGINS, a comma list of names, keeps it to those."""
+    """Load every plugin once and return the manager and the plugins by id, ours first.
+
+    REPORTGEN_PLUGINS in the environment, names with commas between, leaves out all other plugins.
+    """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     only = os.environ.get("REPORTGEN_PLUGINS")
@@ -46,9 +50,9 @@ def load_plugins() -> tuple[pluggy.PluginManager, dict[str, Plugin]]:
         plugins[plugin.id] = plugin
         try:
             module = point.load()
-            asked = getattr(module, "reportgen_api", hookspecs.API_VERSION)
-            if asked != hookspecs.API_VERSION:
-                raise PluginError(f"made for plugin API {asked}; this reportgen has API {hookspecs.API_VERSION}")
+            api = getattr(module, "reportgen_api", hookspecs.API_VERSION)
+            if api != hookspecs.API_VERSION:
+                raise PluginError(f"made for plugin API {api}; this reportgen has API {hookspecs.API_VERSION}")
             manager.register(module, name=plugin.id)
             manager.check_pending()
         except Exception as e:  # whatever a plugin's import raises
@@ -59,15 +63,15 @@ def load_plugins() -> tuple[pluggy.PluginManager, dict[str, Plugin]]:
 
 
 def entries(hook: str) -> Iterator[tuple[str, Entry]]:
-    """(plugin id, entry) of every implementation of `hook`."""
+    """Yield the plugin's id and the entry for every entry that a plugin returns from `hook`."""
     manager, plugins = load_plugins()
     implementations = {i.plugin_name: i.function for i in getattr(manager.hook, hook).get_hookimpls()}
     for id, plugin in plugins.items():
         if id not in implementations:
             continue
         try:
-            found = list(implementations[id]())
+            returned = list(implementations[id]())
         except Exception as e:
             plugin.problem = f"{hook}: {type(e).__name__}: {e}"
         else:
-            yield from ((id, entry) for entry in found)
+            yield from ((id, entry) for entry in returned)

@@ -1,6 +1,6 @@
 """Errors that the command line shows as one line, without a traceback.
 
-Each message says what was asked, what is wrong, and what would work.
+Each message names the request, what is wrong with it, and what would work.
 """
 
 
@@ -9,11 +9,11 @@ class ReportgenError(Exception):
 
 
 class UnknownName(ReportgenError):
-    """A registry was asked for a name that nobody registered."""
+    """A name is not registered."""
 
 
 class PluginError(ReportgenError):
-    """A plugin registered something that cannot be loaded or breaks its interface."""
+    """A part of a plugin cannot be loaded or breaks its interface."""
 
 
 class OptionError(ReportgenError):
@@ -29,7 +29,7 @@ class ShapeError(ReportgenError):
 
 
 class DataError(ReportgenError):
-    """A dataset lacks a file, a column or a value that was asked for."""
+    """A dataset or a table lacks a file, a column or a value."""
 
 
 class ImageError(ReportgenError):

@@ -1,4 +1,4 @@
-"""The hooks a plugin may implement. Each returns entries; none is given anything to change."""
+"""The hooks that a plugin may implement. Each returns entries, names or a path, and changes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pluggy
 
 from .registry import Entry
 
-API_VERSION = 1  # a plugin may state `reportgen_api = 1`; another number than ours leaves it out
+API_VERSION = 1  # a plugin may set `reportgen_api = 1`; a plugin with another number is left out
 
 hookspec = pluggy.HookspecMarker("reportgen")
 hookimpl = pluggy.HookimplMarker("reportgen")
@@ -17,83 +17,83 @@ hookimpl = pluggy.HookimplMarker("reportgen")
 
 @hookspec
 def register_encoders() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.Encoder`."""
+    """Return subclasses of `reportgen_core.Encoder`."""
     raise NotImplementedError
 
 
 @hookspec
 def register_decoders() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.Decoder`."""
+    """Return subclasses of `reportgen_core.Decoder`."""
     raise NotImplementedError
 
 
 @hookspec
 def register_retrievers() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.Retriever`."""
+    """Return subclasses of `reportgen_core.Retriever`."""
     raise NotImplementedError
 
 
 @hookspec
 def register_metrics() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.Metric`."""
+    """Return subclasses of `reportgen_core.Metric`."""
     raise NotImplementedError
 
 
 @hookspec
 def register_protocols() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.protocol.TextProtocol`: how reports and references are prepared for scoring."""
+    """Return subclasses of `reportgen_core.protocol.TextProtocol`, which prepare texts for scoring."""
     raise NotImplementedError
 
 
 @hookspec
 def register_datasets() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.Dataset`."""
+    """Return subclasses of `reportgen_core.Dataset`."""
     raise NotImplementedError
 
 
 @hookspec
 def register_sentence_encoders() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.sentence_parts.SentenceEncoder`: sentences to vectors."""
+    """Return subclasses of `reportgen_core.sentence_parts.SentenceEncoder`: sentences to vectors."""
     raise NotImplementedError
 
 
 @hookspec
 def register_sentence_classifiers() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.sentence_parts.SentenceClassifier`: normal or abnormal."""
+    """Return subclasses of `reportgen_core.sentence_parts.SentenceClassifier`: normal or abnormal."""
     raise NotImplementedError
 
 
 @hookspec
 def register_sentence_groupers() -> Iterable[Entry]:
-    """Subclasses of `reportgen_core.sentence_parts.SentenceGrouper`: sentences that say the same."""
+    """Return subclasses of `reportgen_core.sentence_parts.SentenceGrouper`: sentences with the same meaning."""
     raise NotImplementedError
 
 
 @hookspec
 def register_presets() -> Iterable[Entry]:
-    """Published systems; `target` is "package:folder/file.json", a data file of an installed package."""
+    """Return published systems; `target` is "package:folder/file.json", a data file of an installed package."""
     raise NotImplementedError
 
 
 @hookspec
 def register_commands() -> Iterable[Entry]:
-    """Commands of `rg`; `target` is a `click.Command`."""
+    """Return commands of `rg`; `target` is a `click.Command`."""
     raise NotImplementedError
 
 
 @hookspec(firstresult=True)
 def find_model(name: str) -> Path | None:
-    """The local folder of the trained model `name`, fetched where need be; None where this plugin does not know it."""
+    """Return the local folder of the trained model `name`, downloaded if need be; None if it is not the plugin's."""
     raise NotImplementedError
 
 
 @hookspec
 def known_models() -> Iterable[str]:
-    """The names that `find_model` answers."""
+    """Return the names of the models that `find_model` finds."""
     raise NotImplementedError
 
 
 @hookspec
 def register_manifests() -> Iterable[str]:
-    """Manifests of trained models: URLs, paths, or "package:NAME/FILE", a data file of a package."""
+    """Return manifests of trained models: URLs, paths, or "package:NAME/FILE", a data file of a package."""
     raise NotImplementedError

@@ -1,10 +1,10 @@
 """The interfaces: Encoder, Decoder, Retriever, Metric, Dataset, and the optional abilities of a part.
 
-An author writes the abstract methods. Everybody else calls the object (`encoder(images, mask)`), which checks what
-goes in and what comes out, so that a wrong shape is reported where it is made.
+An author writes the abstract methods. Everybody else calls the object (`encoder(images, mask)`), which checks inputs
+and outputs, so that a wrong shape is reported by the part that made it.
 
-Constructor options are keyword-only JSON values: they are saved in config.json and replayed. The one exception is
-`pretrained`, where weights come from at the first building; a checkpoint has its own weights and does not replay it.
+Constructor options are keyword-only JSON values. They are saved in config.json, and a model that is loaded is built
+with them again. The one exception is `pretrained`, the source of the first weights: a checkpoint has its own weights.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -35,15 +35,12 @@ from .types import (
     TargetSpec,
 )
 
-if TYPE_CHECKING:
-    pass
-
 
 class Encoder(nn.Module, ABC):
-    """Turns the images of a study into features. `image` and `features` are set by __init__ and never change.
+    """Turns the images of a study into features. `__init__` sets `image` and `features`, and they never change.
 
-    `encode` sees single images; this class runs it over the views that are there and joins them: tokens side by side,
-    pooled vectors as the mean over the present views.
+    `encode` gets single images. This class calls it for the views that are present and joins the results: the tokens
+    of all views in one row, the pooled vectors as their mean over the present views.
     """
 
     image: ImageSpec
@@ -53,12 +50,12 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, images: Tensor) -> Features:
-        """Encode single images (n, C, H, W), normalised by `self.image`: tokens (n, N / views, D), pooled (n, P)."""
+        """Encode single images (n, C, H, W), normalised by `self.image`, to tokens (n, N / views, D), pooled (n, P)."""
 
     def forward(self, images: Tensor, mask: Tensor | None = None) -> Features:
         """Encode studies (B, V, C, H, W); mask (B, V) is True where there is an image. V may be under `image.views`.
 
-        Raises ShapeError where images or features are not what was promised.
+        Raises ShapeError if the images do not fit `image` or the result of `encode` does not fit `features`.
         """
         spec, name = self.image, type(self).__name__
         want = (spec.channels, spec.height, spec.width)
@@ -68,7 +65,7 @@ class Encoder(nn.Module, ABC):
             )
         if mask is None:
             mask = torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
-        one = self.encode(images[mask])  # only the views that are there
+        one = self.encode(images[mask])  # only the views that are present
         B, V = mask.shape
         per_view = self.features.tokens // spec.views
         if tuple(one.tokens.shape[1:]) != (per_view, self.features.dim):
@@ -96,18 +93,18 @@ class Encoder(nn.Module, ABC):
 
 
 def _per_study(values: Tensor, mask: Tensor) -> Tensor:
-    """Sum values (n, ...) of single images over the views (B, V) they belong to: (B, ...)."""
+    """Sum values (n, ...) of single images over the views of each study, by mask (B, V), to (B, ...)."""
     study = mask.nonzero()[:, 0]  # (n,)
     return values.new_zeros(len(mask), *values.shape[1:]).index_add(0, study, values)
 
 
 class Decoder(nn.Module, ABC):
-    """Writes reports. Built from what the encoder promises, so that any decoder takes any encoder.
+    """Generates reports. It is built for the encoder's FeatureSpec, so that any decoder takes any encoder.
 
-    __init__ raises CompositionError where features or targets lack what the decoder needs.
+    `__init__` raises CompositionError if features or targets lack what the decoder needs.
     """
 
-    needs: frozenset[str] = frozenset({"sentences"})  # fields of Targets it cannot train without
+    needs: frozenset[str] = frozenset({"sentences"})  # the fields of Targets that training needs
     part_config: dict[str, Any]  # name and options; set by the registry
     recipe = OLD_RECIPE
 
@@ -117,14 +114,14 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def decode(self, features: Features, targets: Targets) -> Decoded:
-        """Teacher forcing."""
+        """Return the losses and logits of one teacher-forced pass."""
 
     @abstractmethod
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """Write B reports. In eval mode the same features give the same report, alone or in any batch."""
+        """Generate B reports. In eval mode the same features give the same report, alone or in any batch."""
 
     def forward(self, features: Features, targets: Targets) -> Decoded:
-        """Check the shapes, then `decode`."""
+        """Check the shapes, then call `decode`. Raises ShapeError."""
         check_features(type(self).__name__, self.features, features)
         for need in self.needs:
             if getattr(targets, need) is None:
@@ -133,11 +130,11 @@ class Decoder(nn.Module, ABC):
 
 
 class Retriever(nn.Module, ABC):
-    """Finds texts for images among those it holds."""
+    """Finds the stored texts that fit an image."""
 
     needs: frozenset[str] = frozenset()
-    scores: frozenset[str] = frozenset()  # validation scores it logs in eval mode, higher is better: "recall@10"
-    sentences_per_report: int = 0  # a report is so many hits, a sentence each; 0: the best hit is a report
+    scores: frozenset[str] = frozenset()  # names of validation scores in `Decoded.log`, higher is better: "recall@10"
+    sentences_per_report: int = 0  # a report is that number of hits, each a sentence; 0: the best hit is a report
     part_config: dict[str, Any]  # name and options; set by the registry
     recipe = OLD_RECIPE
 
@@ -147,25 +144,27 @@ class Retriever(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, features: Features, targets: Targets) -> Decoded:
-        """Losses of the embedding; none where nothing is trained."""
+        """Return the losses of the embedding; no loss if the retriever does not learn."""
 
     @abstractmethod
     def index(self, ids: Sequence[str], texts: Sequence[str], features: Features | None = None) -> None:
-        """Hold these texts, and the features of their own images where they have some. Replaces what was held."""
+        """Store these texts, and the features of their images if given, in place of the texts stored before."""
 
     @abstractmethod
     def search(self, features: Features, k: int = 1) -> list[list[Hit]]:
-        """The `k` nearest of each of the B studies, nearest first; ties in the order of the texts. Fewer, if it has no
-        more."""
+        """Return the `k` nearest texts for each of the B studies, nearest first; fewer if fewer are stored.
+
+        Texts with equal scores are in the order in which they were stored.
+        """
 
     def forward(self, features: Features, targets: Targets) -> Decoded:
-        """Check the shapes, then `loss`."""
+        """Check the shapes, then call `loss`. Raises ShapeError."""
         check_features(type(self).__name__, self.features, features)
         return self.loss(features, targets)
 
 
 def check_features(name: str, spec: FeatureSpec, features: Features) -> None:
-    """Raise ShapeError unless features are what `spec` promises."""
+    """Raise ShapeError unless the features have the shapes of `spec`. `name` is the part in the message."""
     want = (len(features.tokens), spec.tokens, spec.dim)
     if tuple(features.tokens.shape) != want:
         raise ShapeError(f"{name} was built for tokens {want}, got {tuple(features.tokens.shape)}")
@@ -178,74 +177,74 @@ class HasFrozenParts(Protocol):
     """An encoder whose first stages do not learn."""
 
     def frozen(self) -> Sequence[nn.Module]:
-        """Modules whose parameters get no gradient and whose statistics stay: kept in eval mode while training."""
+        """Return the modules that stay in eval mode while training and whose parameters get no gradient."""
 
 
 @runtime_checkable
 class HasMaps(Protocol):
-    """An encoder whose option `maps` says how many of its feature maps it gives, as DiTag compares four of them."""
+    """An encoder with an option `maps`: how many feature maps it returns. DiTag compares four of them."""
 
-    map_widths: tuple[int, ...]  # channels of each, the nearest to the pixels first
+    map_widths: tuple[int, ...]  # channels of each map, the map nearest to the pixels first
 
     def feature_maps(self, images: Tensor) -> list[Tensor]:
-        """Single images (n, C, H, W) to maps (n, width, h, w), the nearest to the pixels first."""
+        """Return the maps (n, width, h, w) of single images (n, C, H, W), the map nearest to the pixels first."""
 
 
 @runtime_checkable
 class HasOwnLosses(Protocol):
-    """An encoder with losses of its own, as DiTag's tag classifiers at each depth."""
+    """An encoder with losses of its own, such as DiTag's tag classifiers at each depth."""
 
     def losses(self, features: Features, targets: Targets) -> Mapping[str, Tensor]:
-        """() each, by name, unweighted; they join the decoder's."""
+        """Return the encoder's losses by name, () each and unweighted. They are added to the decoder's losses."""
 
 
 @runtime_checkable
 class TakesTargets(Protocol):
-    """An encoder that must know what is predicted, for classifiers of its own. Called once, right after building."""
+    """An encoder with classifiers of its own, which must know the names that are predicted."""
 
     def attach(self, targets: TargetSpec) -> None:
-        """Build what depends on the number of tags; may set `features.tag_heads`."""
+        """Build the classifiers; may set `features.tag_heads`. It is called once, right after building."""
 
 
 @runtime_checkable
 class LearnsFromStudies(Protocol):
-    """A part that takes something from the training studies before training, as DiTag its normal study."""
+    """A part that learns from the training studies before training, as DiTag chooses its normal study."""
 
     def learn(self, studies: Collection) -> None:
-        """Set buffers; never parameters."""
+        """Set buffers from the training studies, never parameters."""
 
 
 @runtime_checkable
 class LearnsFromTexts(Protocol):
-    """A retriever that takes the sentences of the training reports before training, as CVSE groups them."""
+    """A retriever that learns from the sentences of the training reports before training, as CVSE groups them."""
 
     def learn_texts(self, reports: Mapping[str, Sequence[str]]) -> None:
-        """The sentences of each training study, by its id. Raises DataError where they are too few."""
+        """Learn from the sentences of each training study, by the study's id. Raises DataError for too few."""
 
 
 @runtime_checkable
 class KeepsFiles(Protocol):
     """A part that keeps files of its own in a model's folder: an index, thresholds, a tokenizer.
 
-    `model_digest` is the sha256 of the weights and config next to which the files are kept.
+    `model_digest` is the sha256 of the model's weights and config.
     """
 
     def write_files(self, folder: Path, model_digest: str) -> None:
-        """Write the part's own files into the model's folder, which has no such files yet."""
+        """Write the part's own files into the model's folder, which does not have them yet."""
 
     def read_files(self, folder: Path, model_digest: str) -> None:
-        """Read them again, if they are there. Raises CheckpointError for files of another model."""
+        """Read the part's own files if the folder has them. Raises CheckpointError for files of another model."""
 
     def drop_files(self) -> None:
-        """Forget what holds for the present weights only: they are about to be trained."""
+        """Forget all that is valid for the present weights only, because training will change them."""
 
 
 @runtime_checkable
 class Annotates(Protocol):
-    """A decoder that finds the findings of studies whose reports are given, as TieNet does."""
+    """A decoder that predicts the findings of a study from its images and its report, as TieNet does."""
 
     def annotate(self, features: Features, targets: Targets) -> Annotation:
-        """Read `targets.words`; in eval mode the same study gets the same probabilities, alone or in any batch.
+        """Predict findings from `targets.words`. A part that uses images alone takes `targets` without words.
 
-        A part that looks at images alone takes `targets` without words.
+        In eval mode the same study gets the same probabilities, alone or in any batch.
         """

@@ -1,4 +1,4 @@
-"""Public names of a package that are imported at their first use, so that naming the package loads no torch."""
+"""Public names of a package that are imported at their first use, so that importing the package loads no torch."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ def lazy_names(
     """Return `__getattr__` and `__dir__` for a package whose public names live in the modules of `homes`.
 
     `homes` maps the name of a module inside the package to the names that it defines; ".types" is the module `types`
-    of the package above. `dir()` and tab completion show the public names and no module; an unknown name raises
-    AttributeError, as usual.
+    of the package above. `dir()` and tab completion show the public names, but no module. An unknown name raises
+    AttributeError.
     """
-    where = {name: module for module, names in homes.items() for name in names}
+    module_of = {name: module for module, names in homes.items() for name in names}
 
     def get(name: str) -> object:
-        if name not in where:
+        if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f".{where[name]}", package), name)
+        value = getattr(importlib.import_module(f".{module_of[name]}", package), name)
         setattr(sys.modules[package], name, value)
         return value
 
     def names() -> list[str]:
         own = vars(sys.modules[package])
-        return sorted({*where, *own.get("__all__", ()), *(n for n in own if n.startswith("__"))})
+        return sorted({*module_of, *own.get("__all__", ()), *(n for n in own if n.startswith("__"))})
 
     return get, names

@@ -1,4 +1,4 @@
-"""The interface of a metric, apart from the others because it needs no torch: scoring texts must not wait for it."""
+"""The interface of a metric. It has a file of its own because it needs no torch: scoring texts must not wait for it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Metric(ABC):
     part_config: dict[str, Any]  # name and options; set by the registry
     recipe = OLD_RECIPE
     version: str = ""  # changes whenever the same texts would get another score
-    takes: ClassVar[Literal["text", "words"]] = "text"  # "words": the texts as the protocol cut them
+    takes: ClassVar[Literal["text", "words"]] = "text"  # "words": the words that the protocol made of the texts
     language: ClassVar[str] = ""  # the only language it can score; "": any
     higher_is_better: ClassVar[bool] = True
-    neutral_suffixes: ClassVar[tuple[str, ...]] = ()  # parts whose names end so are facts: neither way is better
+    neutral_suffixes: ClassVar[tuple[str, ...]] = ()  # a part whose name ends with one of them has no better direction
     per_study: ClassVar[bool] = True  # the statistics of a study do not depend on the other studies
-    own_process: ClassVar[bool] = False  # works in a process of its own: may run at the same time as the others
+    own_process: ClassVar[bool] = False  # computes in a process of its own, so it may run at the same time as others
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -53,7 +53,7 @@ class HasStatistics(Protocol):
     """
 
     def statistics(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
-        """Return the statistics of each study, (n, k) float. The sum of the rows has the statistics of the set."""
+        """Return the statistics of each study, (n, k) float. The sum of the rows is the statistics of the set."""
 
     def scores(self, totals: Array) -> Mapping[str, Array]:
         """Return the scores (...) of summed statistics (..., k) by name, the headline first."""
@@ -61,7 +61,7 @@ class HasStatistics(Protocol):
 
 @runtime_checkable
 class HasLabels(Protocol):
-    """A metric that reads findings off texts, for a page that shows which differ."""
+    """A metric that finds findings in texts, so that a page can show which findings differ."""
 
     def labels(self, texts: Sequence[str]) -> list[dict[str, float]]:
         """Return for each text its findings: 1 present, 0 absent, -1 uncertain. Findings not mentioned are left out."""
@@ -85,7 +85,7 @@ class StartsSlowly(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelOutputs:
-    """The reports of a model, the studies that they are on, and how to score them."""
+    """The reports of a model, their studies, and the settings of the scoring."""
 
     reports: Sequence[Report]
     studies: Sequence[Study]  # in the order of the reports
@@ -97,7 +97,7 @@ class ModelOutputs:
 
 @runtime_checkable
 class ScoresModelOutputs(Protocol):
-    """A metric of what a model gives next to its text: tags, findings, attention."""
+    """A metric of a model's other outputs: tags, findings, attention."""
 
     def score_outputs(self, outputs: ModelOutputs) -> list[ScoreLine]:
         """Return the scores of the reports on their studies; [] if there is nothing to compare them with."""
@@ -105,7 +105,7 @@ class ScoresModelOutputs(Protocol):
 
 @runtime_checkable
 class DrawsReliability(Protocol):
-    """A metric of probabilities that can compare them with how often they come true."""
+    """A metric of probabilities that can compare them with the shares of findings that are present."""
 
     def reliability(self, reports: Sequence[Report], studies: Sequence[Study]) -> list[tuple[float, float, int]]:
-        """Return for each bin: its mean probability, the share that came true, 0..1, and the number of predictions."""
+        """Return for each bin its mean probability, the share of findings present, and its number of predictions."""

@@ -1,6 +1,6 @@
-"""The interface of a scoring protocol: what is done to reports and references before words are counted (torch-free).
+"""The interface of a scoring protocol, which prepares reports and references before words are counted (torch-free).
 
-A protocol moves a score as much as a better model does, so it has a name and a version, and every score carries both.
+A protocol changes a score as much as a better model does. So it has a name and a version, and every score has both.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ class TextProtocol(ABC):
     part_config: dict[str, Any]  # name and options; set by the registry
     recipe = OLD_RECIPE
     version: ClassVar[str]  # changes whenever the same texts would be prepared otherwise
-    sections: tuple[str, ...] = ()  # what the paper scores; empty: it leaves that open
+    sections: tuple[str, ...] = ()  # the sections that the paper scores; (): the paper does not say
     language: str = "en"
 
     @abstractmethod
     def reports(self, texts: Sequence[str]) -> list[str]:
-        """What a model wrote, as words with single spaces between. Raises MetricError where that is impossible here."""
+        """Return generated reports as words with single spaces between. Raises MetricError if this machine cannot."""
 
     @abstractmethod
     def references(self, texts: Sequence[str]) -> list[str]:
-        """What the radiologist wrote, likewise."""
+        """Return the radiologists' reports as words with single spaces between. Raises MetricError likewise."""
 
 
 @runtime_checkable
 class LearnsFromTraining(Protocol):
-    """A protocol that may have to see the training reports before it prepares any, as for a vocabulary."""
+    """A protocol that may need the training reports before it prepares texts, for example for a vocabulary."""
 
-    learns: bool  # with its options it does
+    learns: bool  # whether it needs them with its present options
 
     def learn(self, training: Sequence[str]) -> None:
-        """Take from the training reports what is needed of them."""
+        """Learn from the training reports."""

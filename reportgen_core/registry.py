@@ -1,4 +1,4 @@
-"""Named entries per kind. Nothing here imports torch: an entry is a name and an import path."""
+"""Registries: one for each kind of part, with entries by name. An entry is a name and an import path (torch-free)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One registered thing."""
+    """One registered part, command or preset."""
 
-    name: str  # a trailing "*" matches any ending: "timm/*"
-    target: str  # "package.module:Name", imported when it is first used
+    name: str  # a "*" at the end matches any ending: "timm/*"
+    target: str  # "package.module:Name", imported at its first use
     summary: str
     paper: str = ""  # "arXiv:1409.1556"
-    extra: str = ""  # what to write in pip install 'reportgen[...]' when the import fails
-    options: Mapping[str, Any] = field(default_factory=dict)  # fixed for this name: {"backbone": "vgg16"}
-    tiny: Mapping[str, Any] = field(default_factory=dict)  # options of a variant that a test runs in a second
+    extra: str = ""  # the extra to install if the import fails: pip install 'reportgen[EXTRA]'
+    options: Mapping[str, Any] = field(default_factory=dict)  # options that are fixed for this name
+    tiny: Mapping[str, Any] = field(default_factory=dict)  # options of a small variant that runs in a second
 
 
 def resolve(target: str) -> Any:
@@ -34,11 +34,11 @@ def resolve(target: str) -> Any:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """`did you mean 'x'? there are: a, b`, for the end of an error message."""
-    known = sorted(names)
-    near = difflib.get_close_matches(name, known, n=1)
+    """Return the end of an error message: "did you mean 'x'? there are: a, b"."""
+    options = sorted(names)
+    near = difflib.get_close_matches(name, options, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}there are: {', '.join(known) or 'none'}"
+    return f"{hint}there are: {', '.join(options) or 'none'}"
 
 
 nearest = did_you_mean  # the old name, for one release
@@ -47,54 +47,55 @@ nearest = did_you_mean  # the old name, for one release
 def known_fields(
     kind: type[Any], values: Mapping[str, Any], what: str, error: type[ReportgenError] = OptionError
 ) -> dict[str, Any]:
-    """Return JSON values as arguments of the dataclass `kind`; a list becomes a tuple where the field is one.
+    """Return JSON values as arguments of the dataclass `kind`; a list becomes a tuple if the field is a tuple.
 
     `what` names the owner of the values in the message: "training has no setting 'epoch'". Raises `error` for a key
-    that is no field of `kind`.
+    that is not a field of `kind`.
     """
-    known = {f.name: str(f.type) for f in fields(kind)}
+    types = {f.name: str(f.type) for f in fields(kind)}
     for name in values:
-        if name not in known:
-            raise error(f"{what} has no setting {name!r}; {did_you_mean(name, known)}")
-    return {k: tuple(v) if isinstance(v, list) and known[k].startswith("tuple") else v for k, v in values.items()}
+        if name not in types:
+            raise error(f"{what} has no setting {name!r}; {did_you_mean(name, types)}")
+    return {k: tuple(v) if isinstance(v, list) and types[k].startswith("tuple") else v for k, v in values.items()}
 
 
 class Registry(Mapping[str, Entry], Generic[T]):
-    """The entries of one kind, asked of the plugins on the first look-up."""
+    """The entries of one kind. The plugins give them at the first use."""
 
     def __init__(self, kind: str, base: str, source: Callable[[], Iterable[tuple[str, Entry]]]) -> None:
         self.kind, self._base, self._source = kind, base, source
-        self._found: dict[str, tuple[str, Entry]] | None = None
-        self.problems: list[str] = []
+        self._by_name: dict[str, tuple[str, Entry]] | None = None
+        self.problems: list[str] = []  # a line for each entry that is left out
 
     def _entries(self) -> dict[str, tuple[str, Entry]]:
-        if self._found is None:
-            self._found = {}
+        """Return the owner and the entry of each name."""
+        if self._by_name is None:
+            self._by_name = {}
             for owner, entry in self._source():
                 try:
                     self.add(entry, owner=owner)
-                except PluginError as e:  # the first to register a name keeps it
+                except PluginError as e:  # the first plugin that registers a name has it
                     self.problems.append(str(e))
-        return self._found
+        return self._by_name
 
     def add(self, entry: Entry, *, owner: str = "this program") -> None:
-        """Register `entry` for the life of the process. Raises PluginError where the name is taken."""
-        found = self._entries()
-        if entry.name in found:
+        """Register `entry` for the life of the process. Raises PluginError if the name is taken."""
+        entries = self._entries()
+        if entry.name in entries:
             raise PluginError(
-                f"{self.kind} {entry.name!r} of {owner} is left out: {found[entry.name][0]} has that name"
+                f"{self.kind} {entry.name!r} of {owner} is left out: {entries[entry.name][0]} has that name"
             )
-        found[entry.name] = (owner, entry)
+        entries[entry.name] = (owner, entry)
 
     def _key(self, name: str) -> str:
-        """The registered name that serves `name`: itself, or the pattern that matches it."""
-        found = self._entries()
-        if name in found:
+        """Return the registered name for `name`: the same name, or the pattern that matches it. Raises UnknownName."""
+        entries = self._entries()
+        if name in entries:
             return name
-        for key in found:
+        for key in entries:
             if key.endswith("*") and name.startswith(key[:-1]) and len(name) >= len(key):
                 return key
-        raise UnknownName(f"no {self.kind} named {name!r}; {did_you_mean(name, found)}")
+        raise UnknownName(f"no {self.kind} named {name!r}; {did_you_mean(name, entries)}")
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries()[self._key(name)][1]
@@ -112,37 +113,37 @@ class Registry(Mapping[str, Entry], Generic[T]):
         return len(self._entries())
 
     def owner(self, name: str) -> str:
-        """The plugin that registered `name`."""
+        """Return the id of the plugin that registered `name`. Raises UnknownName."""
         return self._entries()[self._key(name)][0]
 
     def get_class(self, name: str) -> type[T]:
-        """Import the class behind `name`. Raises PluginError where that fails or it is no such part."""
+        """Import the class behind `name`. Raises PluginError if the import fails or it is not a class of this kind."""
         entry = self[name]
         try:
-            found = resolve(entry.target)
+            cls = resolve(entry.target)
         except (ImportError, AttributeError) as e:
             fix = f"; pip install 'reportgen[{entry.extra}]'" if entry.extra else ""
             raise PluginError(f"{self.kind} {name!r} of {self.owner(name)}: {e}{fix}") from e
-        if not (isinstance(found, type) and issubclass(found, resolve(self._base))):
+        if not (isinstance(cls, type) and issubclass(cls, resolve(self._base))):
             raise PluginError(f"{self.kind} {name!r} of {self.owner(name)}: {entry.target} is no {self.kind} class")
-        return cast(type[T], found)
+        return cast(type[T], cls)
 
     load = get_class  # the old name, for one release
 
     def options(self, name: str) -> dict[str, inspect.Parameter]:
-        """The options a user may set: the keyword-only arguments that the entry does not fix."""
+        """Return the options that a user may set: the keyword-only arguments that the entry does not fix."""
         arguments = inspect.signature(self.get_class(name)).parameters
         fixed = self._fixed(name)
         return {k: p for k, p in arguments.items() if p.kind is p.KEYWORD_ONLY and k not in fixed}
 
     def _fixed(self, name: str) -> dict[str, Any]:
-        """What the entry's own options and, for a pattern, the rest of the name say."""
+        """Return the options that the entry fixes; a pattern also fixes `name`, the part of the name after it."""
         entry = self[name]
         rest = {"name": name[len(entry.name) - 1 :]} if entry.name.endswith("*") else {}
         return {**entry.options, **rest}
 
     def create(self, name: str, *args: Any, **options: Any) -> T:
-        """Build the part `name`; its options are JSON values, and the part remembers them in `part_config`.
+        """Build the part `name`. Its options are JSON values and are stored in its `part_config`.
 
         Raises OptionError for an option that the part does not have.
         """
@@ -151,14 +152,14 @@ class Registry(Mapping[str, Entry], Generic[T]):
     def build(
         self, name: str, args: Sequence[Any], options: Mapping[str, Any], *, saved: Mapping[str, Any] | None = None
     ) -> T:
-        """Build the part `name` with `options`, and have it remember `saved` in their place where that is given.
+        """Build the part `name` with `options`, and store `saved` in its `part_config` if given, else `options`.
 
         A model that is loaded is built without `pretrained`, and saved again with it. Raises OptionError as `create`.
         """
-        known = self.options(name)
+        names = self.options(name)
         for option in options:
-            if option not in known:
-                raise OptionError(f"{self.kind} {name!r} has no option {option!r}; {did_you_mean(option, known)}")
+            if option not in names:
+                raise OptionError(f"{self.kind} {name!r} has no option {option!r}; {did_you_mean(option, names)}")
         part: Any = self.get_class(name)(*args, **self._fixed(name), **options)
         part.part_config = {"name": name, "options": dict(options if saved is None else saved)}
         return cast(T, part)

@@ -23,7 +23,7 @@ _CLOSING = re.compile(r"[\s.!?]+$")
 
 
 def sentence_key(sentence: str) -> str:
-    """What two spellings of one sentence share: lower case, single spaces, no stop at its end."""
+    """Return the sentence in lower case, with single spaces and no stop at its end, to compare spellings."""
     return _CLOSING.sub("", " ".join(sentence.lower().split()))
 
 
@@ -36,17 +36,17 @@ class SentenceEncoder(ABC):
 
     @abstractmethod
     def encode(self, sentences: Sequence[str]) -> Floats:
-        """(n, dim), of length 1; all zeros where a sentence holds nothing that is known."""
+        """Return the vectors (n, dim), each of length 1; a sentence without a known word gets zeros."""
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Changes whenever a sentence would get another vector: a sha256 of weights or file."""
+        """Return a sha256 of the weights or the file. It changes whenever a sentence would get another vector."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledSentence:
-    """One sentence, whether it is abnormal, and the study it is from, by which data are split."""
+    """One sentence, whether it is abnormal, and its study. Data are split by study."""
 
     text: str
     abnormal: bool
@@ -54,78 +54,78 @@ class LabelledSentence:
 
 
 class SentenceClassifier(ABC):
-    """Says whether sentences describe something abnormal."""
+    """Tells whether sentences describe something abnormal."""
 
-    name: ClassVar[str]  # the registered one: a saved folder names it
+    name: ClassVar[str]  # its registered name, which a saved folder contains
     part_config: dict[str, Any]  # name and options; set by the registry
     recipe = OLD_RECIPE
 
     @abstractmethod
     def fit(self, train: Sequence[LabelledSentence], watch: OnLine | None = None) -> Mapping[str, Any]:
-        """Learn; what was chosen on the way, as JSON values. `watch` gets a line after each step that takes long.
+        """Learn from sentences and return the settings that were chosen, as JSON values.
 
-        Raises DataError where only one class is there.
+        `watch` gets a line after each long step. Raises DataError if all sentences are of one class.
         """
 
     @abstractmethod
     def probabilities(self, sentences: Sequence[str]) -> Floats:
-        """(n,): how probably each sentence is abnormal."""
+        """Return for each sentence the probability (n,) that it is abnormal, 0..1."""
 
     @abstractmethod
     def save(self, folder: Path, *, about: Mapping[str, Any] | None = None) -> Path:
-        """Write what was learned as JSON and safetensors; `about` is kept with it."""
+        """Write the classifier as JSON and safetensors, with the facts `about` it, and return the folder."""
 
     @classmethod
     @abstractmethod
     def load(cls, folder: Path) -> SentenceClassifier:
-        """Read what `save` wrote. Raises CheckpointError for a folder that is none."""
+        """Read a classifier that `save` wrote. Raises CheckpointError for a folder without a classifier."""
 
     def abnormal(self, sentences: Sequence[str]) -> list[bool]:
-        """Whether each sentence is abnormal: its probability is at least one half."""
+        """Return whether each sentence is abnormal: its probability is at least 0.5."""
         return [bool(p >= 0.5) for p in self.probabilities(sentences)]
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Sentences that say the same finding."""
+    """Sentences that state the same finding."""
 
-    sentences: tuple[str, ...]  # the nearest to the centre first; each spelling once
-    central: str  # the most central of them, which stands for the group
-    terms: tuple[str, ...] = ()  # of the mutually exclusive ones, those that it has: "right", "small"
-    counts: tuple[int, ...] = ()  # how often each sentence is in the data; empty where that is not known
-    cluster: int = -1  # the cluster it was cut from
+    sentences: tuple[str, ...]  # the sentence nearest to the centre first; each spelling once
+    central: str  # the most central sentence, which represents the group
+    terms: tuple[str, ...] = ()  # the mutually exclusive terms in its sentences: "right", "small"
+    counts: tuple[int, ...] = ()  # how often each sentence is in the data; () if that is not known
+    cluster: int = -1  # the cluster that the group is a part of
 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """What a folder of groups holds."""
+    """The contents of a folder of groups."""
 
     groups: tuple[Group, ...]
-    vectors: Floats | None = None  # (Σ sentences, dim): those of group 0, those of group 1, ...
+    vectors: Floats | None = None  # (Σ sentences, dim): the sentences of group 0, then those of group 1, ...
     encoder: Mapping[str, Any] = field(default_factory=dict)  # name, options, fingerprint, dim
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """All sentences, in the order of the vectors."""
+        """Return all sentences, in the order of the vectors."""
         return tuple(s for g in self.groups for s in g.sentences)
 
     @property
     def owners(self) -> tuple[int, ...]:
-        """The index of the group of each of `sentences`."""
+        """Return the index of the group of each of `sentences`."""
         return tuple(n for n, g in enumerate(self.groups) for _ in g.sentences)
 
     def by_key(self) -> dict[str, int]:
-        """The group of each sentence, by `sentence_key`: which groups a report's abnormal sentences are of."""
+        """Return the index of the group of each sentence, by `sentence_key`."""
         return {sentence_key(s): n for n, g in enumerate(self.groups) for s in g.sentences}
 
 
 class SentenceGrouper(ABC):
-    """Puts sentences that say the same into one group."""
+    """Puts sentences with the same meaning into one group."""
 
     part_config: dict[str, Any]  # name and options; set by the registry
     recipe = OLD_RECIPE
 
     @abstractmethod
     def group(self, sentences: Sequence[str], encoder: SentenceEncoder) -> Groups:
-        """Groups of these sentences; one that comes twice counts twice. Raises DataError where they are too few."""
+        """Return groups of these sentences; a sentence that occurs twice counts twice. Raises DataError for too few."""

@@ -1,12 +1,12 @@
-"""What flows between the parts: frozen values, and nothing flows back.
+"""The frozen values that one part gives to the next; no part changes them.
 
     Study -ImageSpec-> images -Encoder-> Features -Decoder-> Generated -> Report -Metric-> Score
                                                  -Retriever-> Hit -> Report
 
 Shapes: B studies, V views, C H W image, N image tokens, D token width, P pooled width, S sentences of a report,
-W words of a sentence, T words of a report, K tags, L findings, M tags that are attended to.
+W words of a sentence, T words of a report, K tags, L findings, M tags with attention weights.
 
-This module imports no torch; tensors are named for type checkers only.
+This module imports no torch; tensors are imported for type checkers only.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-Projection = Literal["frontal", "lateral", ""]  # "" where nobody said
+Projection = Literal["frontal", "lateral", ""]  # "" if it is not known
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """The pixels an encoder wants. It is saved in config.json: preprocessing is data, not code."""
+    """The pixels that an encoder takes. It is saved in config.json: preprocessing is data, not code."""
 
     height: int = 224
     width: int = 224
@@ -36,41 +36,41 @@ class ImageSpec:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"  # bilinear | bicubic | nearest, antialiased
     equalize: bool = False  # histogram equalisation before resizing
-    views: int = 1  # V: at most so many images of a study are looked at, frontal first; 0: none, reports alone
+    views: int = 1  # V: the most images of a study that are used, frontal first; 0: no images, reports alone
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
-    """What an encoder promises about its features, known before any image is seen."""
+    """The shapes of an encoder's features, known before any image is read."""
 
     dim: int  # D
     pooled: int  # P
-    grid: tuple[int, int, int] | None = None  # (views, rows, columns) of the tokens; None: they have no place
-    count: int = 1  # N where there is no grid
-    tag_heads: int = 0  # Q: tag classifiers of the encoder's own, `Features.tags` (B, Q, K)
+    grid: tuple[int, int, int] | None = None  # (views, rows, columns) of the tokens; None: tokens have no position
+    count: int = 1  # N if there is no grid
+    tag_heads: int = 0  # Q: number of the encoder's own tag classifiers, `Features.tags` (B, Q, K)
 
     @property
     def tokens(self) -> int:
-        """N."""
+        """Return N, the number of tokens of a study."""
         return self.grid[0] * self.grid[1] * self.grid[2] if self.grid else self.count
 
 
 @dataclass(frozen=True, slots=True)
 class TargetSpec:
-    """What a decoder is to write: the names behind its outputs, and the limits its training text had."""
+    """The outputs of a decoder: the names behind them, and the limits of its training text."""
 
     words: tuple[str, ...]  # V entries, the special ones first (see reportgen_core.text.spec)
     tags: tuple[str, ...] = ()  # K
     findings: tuple[str, ...] = ()  # L
     max_sentences: int = 8  # S
-    max_words: int = 30  # W, the end mark not counted
-    max_length: int = 248  # T, the words of a whole report, its end mark not counted
-    positives: tuple[float, ...] = ()  # (L,) share of the training studies with each finding, where known
+    max_words: int = 30  # W, without the end mark
+    max_length: int = 248  # T, the words of a whole report, without its end mark
+    positives: tuple[float, ...] = ()  # (L,) share of the training studies with each finding, 0..1; () if not known
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where a finding is: corner and size as shares (0..1) of the image's width and height."""
+    """The place of a finding: corner and size as shares (0..1) of the image's width and height."""
 
     label: str
     left: float
@@ -90,32 +90,32 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One examination of one patient: its images, the sections of its report, and what is known about it."""
+    """One examination of one patient: its images, the sections of its report, its labels."""
 
     id: str
     views: tuple[View, ...] = ()
     sections: Mapping[str, str] = field(default_factory=dict)  # "findings", "impression", "indication", …
     tags: tuple[str, ...] = ()
-    labels: Mapping[str, float] = field(default_factory=dict)  # finding: 1 present, 0 absent, -1 uncertain; else unsaid
-    split: str = ""  # "train", "val", "test", or "" where the source has none
+    labels: Mapping[str, float] = field(default_factory=dict)  # 1 present, 0 absent, -1 uncertain; others not mentioned
+    split: str = ""  # "train", "val", "test"; "" if the source has no split
     patient: str = ""
     boxes: tuple[Box, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)  # what the source has beside: age, licence, sentence labels
+    extra: Mapping[str, Any] = field(default_factory=dict)  # further facts: age, licence, sentence labels
 
     def text(self, sections: Sequence[str]) -> str:
-        """The non-empty ones of these sections, in this order, joined by a space."""
+        """Return the sections of these names that are not empty, in this order, joined by a space."""
         return " ".join(s for name in sections if (s := self.sections.get(name, "").strip()))
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What a dataset kept, and what it left out and why: `dropped` maps a reason to the ids it struck."""
+    """The numbers of studies and images of a dataset, and the studies that it left out."""
 
     source: str
     studies: int
     images: int
-    dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()  # facts about what was kept: "446 studies have one view"
+    dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the ids left out, by reason
+    notes: tuple[str, ...] = ()  # facts about the studies: "446 studies have one view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,95 +126,95 @@ class Collection:
     audit: Audit
 
     def split(self, name: str) -> tuple[Study, ...]:
-        """The studies of one split, in order."""
+        """Return the studies of one split, in order."""
         return tuple(s for s in self.studies if s.split == name)
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What an encoder gives, and all that a decoder or retriever sees of the images."""
+    """The output of an encoder, which is the whole image input of a decoder or retriever."""
 
     tokens: Tensor  # (B, N, D) float
     pooled: Tensor  # (B, P) float
     mask: Tensor  # (B, N) bool, True where real: the tokens of absent views are False
-    tags: Tensor | None = None  # (B, Q, K) logits of the encoder's own tag classifiers
+    tags: Tensor | None = None  # (B, Q, K) logits of the encoder's own tag classifiers; None if it has none
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the report says, as tensors. A field is None where the data has none of it."""
+    """The reports and labels of studies, as tensors. A field is None if the data does not have it."""
 
-    words: Tensor | None = None  # (B, T) int64: BOS, the words, EOS, PAD after
-    sentences: Tensor | None = None  # (B, S, W) int64: the words, EOS, PAD after; absent sentences all PAD
+    words: Tensor | None = None  # (B, T) int64: BOS, the words, EOS, then PAD
+    sentences: Tensor | None = None  # (B, S, W) int64: the words, EOS, then PAD; absent sentences are all PAD
     tags: Tensor | None = None  # (B, K) float 0/1
-    findings: Tensor | None = None  # (B, L) float: 1, 0, -1 uncertain, nan unsaid
-    switches: Tensor | None = None  # (B, S) float: 1 abnormal, 0 normal, nan unsaid; of each sentence
+    findings: Tensor | None = None  # (B, L) float: 1 present, 0 absent, -1 uncertain, nan not mentioned
+    switches: Tensor | None = None  # (B, S) float, for each sentence: 1 abnormal, 0 normal, nan not known
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Studies as tensors. Pixels stay as bytes until they are on the model's device."""
+    """Studies as tensors. Pixels are bytes until they are on the model's device."""
 
     ids: tuple[str, ...]
     pixels: Tensor  # (B, V, H, W) uint8 grey
     mask: Tensor  # (B, V) bool, True where there is an image
     targets: Targets
-    views: tuple[tuple[View, ...], ...] = ()  # of each study those that were read, in the order of the pixels
-    pictures: tuple[tuple[Array, ...], ...] = ()  # of each view the grey image (h, w), 0..1, if asked for
+    views: tuple[tuple[View, ...], ...] = ()  # the views that were read, for each study, in the order of the pixels
+    pictures: tuple[tuple[Array, ...], ...] = ()  # the grey image (h, w), 0..1, of each of `views`, if requested
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One teacher-forced pass."""
+    """The result of one teacher-forced pass."""
 
     losses: Mapping[str, Tensor]  # () each, unweighted, means over the studies; their weighted sum is minimised
-    logits: Tensor  # (rows, V): one row a real target word, in the order of the targets
-    log: Mapping[str, Tensor] = field(default_factory=dict)  # () each, for the log only: "nats_per_word" and the like
+    logits: Tensor  # (rows, V): a row for each real target word, in the order of the targets
+    log: Mapping[str, Tensor] = field(default_factory=dict)  # () each, for the log only, such as "nats_per_word"
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationSettings:
-    """How to write. None: what the model was trained with."""
+    """How to generate a report. None: the limit that the model was trained with."""
 
-    beams: int = 1  # 1 is greedy
-    n_best: int = 1  # reports a study, best first; at most `beams` per sentence are weighed
+    beams: int = 1  # 1: greedy search
+    n_best: int = 1  # reports for each study, best first; at most `beams` per sentence are compared
     max_sentences: int | None = None
     max_words: int | None = None  # per sentence
-    attention: bool = True  # keep the attention weights
+    attention: bool = True  # return the attention weights
     distinct: bool = False  # leave out a sentence that the report has already
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Where a model looked, as data: one row of weights a sentence or a word. Rows sum to 1 over what is real."""
+    """The attention weights of a report: one row for each sentence or each word. A row sums to 1 over real columns."""
 
     per: Literal["sentence", "word"]
     regions: Tensor | None = None  # (rows, N)
     tags: Tensor | None = None  # (rows, M)
-    tag_ids: Tensor | None = None  # (M,) which tags the columns of `tags` are
+    tag_ids: Tensor | None = None  # (M,) the ids of the tags in the columns of `tags`
     words: Tensor | None = None  # (rows, T): weights over the words of the report
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What a part says about studies whose reports it reads."""
+    """The findings that a part predicts for studies with their reports."""
 
     findings: Tensor  # (B, L) probabilities
-    words: Tensor | None = None  # (B, rows, T): where it looked in each report; a row sums to 1, padding has 0
+    words: Tensor | None = None  # (B, rows, T): attention over the words of a report; a row sums to 1, padding has 0
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One written report as ids: a tuple of words for each sentence, without special words."""
+    """One generated report as ids: a tuple of words for each sentence, without special words."""
 
     sentences: tuple[tuple[int, ...], ...]
-    score: float  # mean log-probability a word, the end marks counted
+    score: float  # mean log-probability of a word, in nats; the end marks count as words
     attention: Attention | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What a decoder wrote for one study: the candidates, best first, and what it predicts beside them."""
+    """The output of a decoder for one study: candidates, best first, and predicted tags and findings."""
 
     candidates: tuple[Candidate, ...]
     tags: Tensor | None = None  # (K,) probabilities
@@ -233,46 +233,48 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a model says about one study. `problem` is empty unless the study could not be read."""
+    """The report of a model on one study. `problem` says why the study could not be read; "" if it could."""
 
     study: str
     text: str
     sentences: tuple[str, ...] = ()
     score: float = 0.0
-    tags: Mapping[str, float] = field(default_factory=dict)  # the likeliest first
+    tags: Mapping[str, float] = field(default_factory=dict)  # probabilities, the likeliest tag first
     findings: Mapping[str, float] = field(default_factory=dict)
-    alternatives: tuple[str, ...] = ()  # the rest of the n-best
+    alternatives: tuple[str, ...] = ()  # the texts of the other candidates, best first
     attention: Attention | None = None
     attended_tags: tuple[str, ...] = ()  # names of the M columns of attention.tags
-    views: tuple[str, ...] = ()  # the files that were looked at, in the order of the grid
+    views: tuple[str, ...] = ()  # the image files that were used, in the order of the grid
     words: tuple[
         str, ...
-    ] = ()  # as the model wrote them, sentence marks among them; where it looked by word, one a row
-    rows: tuple[tuple[int, int], ...] = ()  # of each sentence its first row of attention, and the one after its last
-    images: tuple[Array, ...] = field(default=(), repr=False, compare=False)  # (h, w) grey 0..1 of `views`, if kept
+    ] = ()  # the generated words with the marks between sentences; attention by word has a row each
+    rows: tuple[tuple[int, int], ...] = ()  # for each sentence its first row of attention and the row after its last
+    images: tuple[Array, ...] = field(default=(), repr=False, compare=False)  # (h, w) grey 0..1 of `views`, if stored
     problem: str = ""
-    note: str = ""  # what a reader should know of the images: no frontal view, say
+    note: str = ""  # a remark on the images for the reader, for example that there is no frontal view
 
-    def looks(self, sentence: int) -> range:
-        """The rows of attention that belong to a sentence; a report without `rows` has one a sentence."""
+    def attention_rows(self, sentence: int) -> range:
+        """Return the rows of attention of a sentence; a report without `rows` has one row for each sentence."""
         return range(*self.rows[sentence]) if self.rows else range(sentence, sentence + 1)
+
+    looks = attention_rows  # the old name, for one release
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric's answer."""
+    """The score of a set of reports by one metric."""
 
     name: str
     value: float
-    each: Sequence[float] = ()  # one per report, when the metric has one; the corpus value need not be their mean
+    each: Sequence[float] = ()  # a score for each report, if the metric has one; `value` need not be their mean
     parts: Mapping[str, float] = field(default_factory=dict)  # "bleu-1": …
     higher_is_better: bool = True
-    version: str = ""  # of the scorer
+    version: str = ""  # of the metric
 
 
 @dataclass(frozen=True, slots=True)
 class TextRow:
-    """One text that can be found, and the texts that it stands for."""
+    """One text that a retriever can find, and the texts that it represents."""
 
     id: str
     text: str
@@ -281,19 +283,19 @@ class TextRow:
 
 @dataclass(frozen=True, slots=True)
 class ScoreLine:
-    """One number. `low` and `high` are the ends of its 95 % interval, None where there is none."""
+    """One number. `low` and `high` are the ends of its 95 % interval, None if it has no interval."""
 
     name: str  # "bleu-4", "chexpert-rules micro-14 f1"
     value: float
     low: float | None = None
     high: float | None = None
-    higher_is_better: bool | None = True  # None: a count, neither way is better
-    metric: str = ""  # the registered name it comes from
-    version: str = ""  # the metric's
+    higher_is_better: bool | None = True  # None: a count, which has no better direction
+    metric: str = ""  # the registered name of its metric
+    version: str = ""  # of the metric
 
     @property
     def arrow(self) -> str:
-        """Which way is better."""
+        """Return an arrow in the better direction; "" if there is none."""
         return "" if self.higher_is_better is None else "↑" if self.higher_is_better else "↓"
 
 
@@ -302,10 +304,10 @@ Line = ScoreLine  # its name in earlier releases
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """The parts, by registered name, and their options. A preset has a decoder or a retriever."""
+    """The parts of a model by registered name, with their options: an encoder, and a decoder or a retriever."""
 
     encoder: str
     decoder: str | None = None
     retriever: str | None = None
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
-    decoder_options: Mapping[str, Any] = field(default_factory=dict)  # of the decoder or the retriever
+    decoder_options: Mapping[str, Any] = field(default_factory=dict)  # options of the decoder or the retriever

@@ -1,7 +1,7 @@
-"""Composition: parts named, checked against each other, and built.
+"""Compose a model: look up the parts by name, check that they fit together, and build them.
 
-The check builds the parts on torch's meta device, where a tensor has a shape and no memory: a misfit is found before
-anything is allocated, downloaded or read.
+The check builds the parts on torch's meta device, where a tensor has a shape and no memory. So parts that do not fit
+are found before anything is allocated, downloaded or read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .model import Model, attach, build_model, target_spec, without_pretrained
 
 @dataclass(frozen=True, slots=True)
 class PartSummary:
-    """One line of a plan: a part, what goes through it, and how large it is."""
+    """One line of a plan: a part, its inputs and outputs, and its size."""
 
     part: str  # "encoder", "decoder", …
     name: str
@@ -34,7 +34,7 @@ class PartSummary:
 
 @dataclass(frozen=True, slots=True)
 class CompositionPlan:
-    """A composition that fits, before it is built."""
+    """The description of a composition whose parts fit together."""
 
     rows: tuple[PartSummary, ...]
     notes: tuple[str, ...]
@@ -54,10 +54,11 @@ def compose(
     positives: Sequence[float] = (),
     seed: int = 0,
 ) -> Model:
-    """Build a model with random weights by `seed` (and an encoder's pretrained ones, where its options ask for them).
+    """Build a model with random weights by `seed`; the encoder has pretrained weights if its options request them.
 
-    Without a vocabulary the model has no words yet; `train` takes them, the tags and the findings from training data.
-    `decoder_options` are the retriever's where a retriever is named. Raises UnknownName, OptionError, CompositionError.
+    Without a vocabulary the model has no words yet; `train` takes words, tags and findings from the training data.
+    `decoder_options` are the options of the retriever if the model has one. Raises UnknownName, OptionError,
+    CompositionError.
     """
     text = text or TextSpec()
     targets = target_spec(text, vocabulary or Vocabulary(), tags, findings, positives)
@@ -78,7 +79,7 @@ def check_composition(
     text: TextSpec | None = None,
     targets: TargetSpec | None = None,
 ) -> CompositionPlan:
-    """Return what `compose` would build, with shapes and numbers of parameters. Nothing is allocated."""
+    """Return the shapes and numbers of parameters of the model that `compose` would build. Nothing is allocated."""
     text = text or TextSpec()
     parts = Composition(encoder, decoder, retriever, dict(encoder_options or {}), dict(decoder_options or {}))
     with torch.device("meta"):
@@ -87,7 +88,7 @@ def check_composition(
 
 
 def retarget(model: Model, targets: TargetSpec, text: TextSpec, seed: int = 0) -> Model:
-    """The same encoder, with a new head of the same recipe for other words, tags and findings."""
+    """Return a model of the same encoder and a new head, with the same options, for other words, tags and findings."""
     kind = decoders if model.decoder is not None else retrievers
     config = model.head.part_config
     with seeded(seed):
@@ -98,18 +99,18 @@ def retarget(model: Model, targets: TargetSpec, text: TextSpec, seed: int = 0) -
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's random state from `seed` inside, the caller's own afterwards."""
+    """Set torch's random state by `seed` inside the context, and restore the caller's state afterwards."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
 
 
 def plan(model: Model, *, starts_random: bool) -> CompositionPlan:
-    """Describe a model: what each part takes and gives, and its parameters."""
+    """Describe a model: the inputs, outputs and parameters of each part."""
     image, features, targets = model.encoder.image, model.encoder.features, model.targets
     views = f"{image.views} × " if image.views > 1 else ""
-    place = " = " + " × ".join(map(str, features.grid)) if features.grid else ""
-    tokens = f"{features.tokens}{place} tokens of {features.dim}, pooled {features.pooled}"
+    grid = " = " + " × ".join(map(str, features.grid)) if features.grid else ""
+    tokens = f"{features.tokens}{grid} tokens of {features.dim}, pooled {features.pooled}"
     kind = "decoder" if model.decoder is not None else "retriever"
     writes = f"{targets.max_sentences} sentences × {targets.max_words} words"
     rows = (

@@ -1,14 +1,14 @@
-"""A model is a folder: how to build it, its weights, its words, its tags, and a card for people.
+"""The folder of a model: its config, weights, words and tags, and a card for people.
 
     config.json         names and options of the parts, image and text recipe, plugin versions, format number
-    model.safetensors   weights; nothing of ours in its header, whose order is random: the same weights, the same bytes
+    model.safetensors   weights; its header has no metadata, so that the same weights give the same bytes
     vocabulary.json     words by id
     tags.json           tags by id
-    card.md             what it is, for a reader
-    (others)            files that a part of the model keeps: the texts of a retriever in index/, thresholds.json
+    card.md             a description for a reader
+    (others)            a part's own files: the texts of a retriever in index/, thresholds.json
 
-`Snapshot` is this folder as a value. Nothing here knows a model or a part. Nothing in a folder is trusted: no pickle,
-no code; header and shapes are compared with the config before any tensor is read.
+A `Snapshot` is this folder as a value. Nothing in this module knows a model or a part. Nothing in a folder is trusted:
+no pickle and no code is read, and header and shapes are compared with the config before any tensor is read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..registry import did_you_mean, known_fields
 from ..text.spec import SPECIAL, TextSpec
 
 FORMAT = 1
-MAX_HEADER = 64 * 2**20  # bytes; read no further into a file that claims more
+MAX_HEADER = 64 * 2**20  # bytes; a file whose header claims to be longer is refused
 CONFIG, WEIGHTS, WORDS, TAGS, CARD = "config.json", "model.safetensors", "vocabulary.json", "tags.json", "card.md"
 KEYS = {
     "format",
@@ -54,7 +54,7 @@ M = TypeVar("M", bound=torch.nn.Module)
 class Snapshot:
     """A model's folder as a value."""
 
-    config: Mapping[str, Any]  # as config.json has it
+    config: Mapping[str, Any]  # the contents of config.json
     words: tuple[str, ...]  # V entries, the special ones first
     tags: tuple[str, ...]  # K
     tensors: Mapping[str, torch.Tensor]
@@ -62,12 +62,12 @@ class Snapshot:
 
     @cached_property
     def text(self) -> TextSpec:
-        """How reports become words. Raises CheckpointError for an option that is not known."""
+        """Return how reports become words. Raises CheckpointError for an unknown option."""
         return TextSpec(**known_fields(TextSpec, self.config["text"], f"{CONFIG}: text", CheckpointError))
 
 
 def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
-    """Write the files of a snapshot into a folder that is there. The same snapshot gives the same bytes."""
+    """Write the files of a snapshot into an existing folder. The same snapshot gives the same bytes."""
     save_file(dict(snapshot.tensors), folder / WEIGHTS)
     write_json(folder / WORDS, list(snapshot.words))
     write_json(folder / TAGS, list(snapshot.tags))
@@ -77,7 +77,7 @@ def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
 
 
 def read_snapshot(folder: Path) -> Snapshot:
-    """Read config, words and tags of a folder; its tensors are read when they are used. Raises CheckpointError."""
+    """Read config, words and tags of a folder; its tensors are read at their first use. Raises CheckpointError."""
     config = read_config(folder)
     words, tags = _names(folder / WORDS), _names(folder / TAGS)
     if words_digest(words) != config["vocabulary_sha256"]:
@@ -88,7 +88,7 @@ def read_snapshot(folder: Path) -> Snapshot:
 
 
 class StoredTensors(Mapping[str, torch.Tensor]):
-    """The tensors of a safetensors file, mapped from it when the first of them is used."""
+    """The tensors of a safetensors file, mapped into memory at the first use of any of them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -120,7 +120,7 @@ def words_digest(words: tuple[str, ...]) -> str:
 
 
 def unwrap(module: M) -> M:
-    """Return the module inside what torch.compile, DataParallel or DistributedDataParallel put around it."""
+    """Return the module inside the wrappers of torch.compile, DataParallel and DistributedDataParallel."""
     while (inner := _wrapped(module)) is not None:
         module = inner
     return module
@@ -129,13 +129,13 @@ def unwrap(module: M) -> M:
 def _wrapped(module: torch.nn.Module) -> Any:
     if isinstance(module, (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)):
         return module.module
-    return module._modules.get("_orig_mod")  # as torch.compile names it
+    return module._modules.get("_orig_mod")  # the name that torch.compile gives
 
 
 def plain_tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Return the state on the CPU under the names it has without wrappers, as safetensors wants it.
+    """Return the tensors of a model on the CPU, under their names without wrappers, as safetensors needs them.
 
-    Each tensor has memory of its own in the plain layout. Wrappers are those of `unwrap`, around any module inside.
+    Each tensor has memory of its own in the plain layout. The wrappers of `unwrap` are removed around any module.
     """
     model = unwrap(model)
     wrappers = [name for name, module in model.named_modules() if _wrapped(module) is not None]
@@ -150,7 +150,7 @@ def plain_tensors(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _without_wrappers(name: str, wrappers: list[str]) -> str:
-    """Return the name of a tensor without the step that each of these wrappers adds to it, the innermost first."""
+    """Return the name of a tensor without the component that each of these wrappers adds, the innermost first."""
     for wrapper in sorted(wrappers, key=len, reverse=True):
         if name.startswith(f"{wrapper}."):
             name = f"{wrapper}.{name[len(wrapper) + 1 :].partition('.')[2]}"
@@ -158,7 +158,7 @@ def _without_wrappers(name: str, wrappers: list[str]) -> str:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return the config of a folder, checked key by key. Raise CheckpointError."""
+    """Return the config of a folder, checked key by key. Raises CheckpointError."""
     path = folder / CONFIG
     config = read_json(path)
     if not isinstance(config, dict) or not isinstance(config.get("format"), int):
@@ -187,28 +187,28 @@ def _names(path: Path) -> tuple[str, ...]:
 
 
 def check_weights(path: Path, expected: Mapping[str, torch.Tensor]) -> None:
-    """Compare names, shapes and kinds in the header of a file with what the config builds, without reading a tensor.
+    """Compare names, shapes and types in the header of a file with the tensors that the config builds.
 
-    Raises CheckpointError that names the first tensor that is missing, differs, or is not expected.
+    No tensor is read. Raises CheckpointError that names the first tensor that is missing, differs, or is not expected.
     """
     _check_header(path)
     try:
         with safetensors.safe_open(path, "pt") as file:
-            found = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118 - no mapping
-            kinds = {k: file.get_slice(k).get_dtype() for k in found}
+            shapes = {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}  # noqa: SIM118 - no mapping
+            dtypes = {k: file.get_slice(k).get_dtype() for k in shapes}
     except (safetensors.SafetensorError, OSError) as e:
         raise CheckpointError(f"{path} is damaged: {e}") from e
     for name, tensor in expected.items():
-        if name not in found:
-            near = did_you_mean(name, list(found)[:20])
+        if name not in shapes:
+            near = did_you_mean(name, list(shapes)[:20])
             raise CheckpointError(f"{path} lacks {name}, which its config asks for; {near}")
-        if found[name] != tuple(tensor.shape):
+        if shapes[name] != tuple(tensor.shape):
             raise CheckpointError(
-                f"{path}: {name} has shape {found[name]}, but config and vocabulary ask for {tuple(tensor.shape)}"
+                f"{path}: {name} has shape {shapes[name]}, but config and vocabulary ask for {tuple(tensor.shape)}"
             )
-        if kinds[name].startswith(("F", "BF")) != tensor.is_floating_point():
-            raise CheckpointError(f"{path}: {name} is {kinds[name]}, but the config asks for {tensor.dtype}")
-    extra = sorted(set(found) - set(expected))
+        if dtypes[name].startswith(("F", "BF")) != tensor.is_floating_point():
+            raise CheckpointError(f"{path}: {name} is {dtypes[name]}, but the config asks for {tensor.dtype}")
+    extra = sorted(set(shapes) - set(expected))
     if extra:
         raise CheckpointError(f"{path} has {extra[0]}, which its config does not ask for")
 

@@ -1,7 +1,7 @@
-"""Models by name or folder: find one, build it and fill in its weights, or save it.
+"""Find a model by name or folder, load it, and save it.
 
-A folder appears whole or not at all: it is written under another name and renamed, and what was there survives a
-failure. What a part keeps of its own (`KeepsFiles`) it reads and writes itself.
+A folder is written whole or not at all: it is written under another name and then renamed, and an older folder
+survives a failure. A part with files of its own (`KeepsFiles`) reads and writes them itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .model import Model, from_snapshot
 
 
 def save(model: Model, folder: Path, *, card: str = "") -> Path:
-    """Write the folder; one that is there is replaced once the new one is whole. Raises CheckpointError.
+    """Write a model as a folder; an older folder is replaced once the new one is whole. Raises CheckpointError.
 
     A model inside torch.compile, DataParallel or DistributedDataParallel is saved as the model it is.
     """
@@ -33,31 +33,29 @@ def save(model: Model, folder: Path, *, card: str = "") -> Path:
 
 
 def find_model_folder(name_or_folder: str | Path) -> Path:
-    """Return the folder of a model: itself, the best of a training run, or what a plugin's `find_model` answers.
+    """Return the folder of a model: the folder itself, the best model of a training run, or a plugin's `find_model`.
 
     Raises UnknownName, and CheckpointError for a folder that is no model.
     """
-    given = Path(name_or_folder)
-    for folder in (given, given / "best"):
+    path = Path(name_or_folder)
+    for folder in (path, path / "best"):
         recover(folder)
         if (folder / CONFIG).is_file():
             return folder
-    folder = given
-    if folder.is_dir():
-        raise CheckpointError(f"{folder} is no model: it has no {CONFIG}; rg compose --out {folder} makes one")
-    hook = load_plugins()[0].hook
-    found: Path | None = hook.find_model(name=str(name_or_folder))
-    if found is None:
-        known = [n for names in hook.known_models() for n in names]
-        name = str(name_or_folder)
-        raise UnknownName(f"no model or model folder {name!r}; {did_you_mean(name, known)}")
-    return found
+    if path.is_dir():
+        raise CheckpointError(f"{path} is no model: it has no {CONFIG}; rg compose --out {path} makes one")
+    name, hook = str(name_or_folder), load_plugins()[0].hook
+    local: Path | None = hook.find_model(name=name)
+    if local is None:
+        models = [n for names in hook.known_models() for n in names]
+        raise UnknownName(f"no model or model folder {name!r}; {did_you_mean(name, models)}")
+    return local
 
 
 def load(name_or_folder: str | Path) -> Model:
-    """Build the model of a folder, or of a name that the zoo knows, and fill in its weights, in eval mode.
+    """Build the model of a folder, or of a name in the zoo, with its weights, in eval mode.
 
-    Raises UnknownName, or CheckpointError saying which file does not fit what.
+    Raises UnknownName, or CheckpointError that names the file that is wrong.
     """
     folder = find_model_folder(name_or_folder)
     snapshot = read_snapshot(folder)
@@ -74,12 +72,15 @@ def load(name_or_folder: str | Path) -> Model:
     except ReportgenError:
         raise
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as e:
-        # what a part raises for options that it cannot take
+        # the errors of a part with options that it cannot take
         raise CheckpointError(f"{folder / CONFIG} does not describe a model that can be built: {e}") from e
 
 
 def _fill(skeleton: Model, snapshot: Snapshot) -> Model:
-    """Put the weights, mapped from the file, into the skeleton. A part with tensors of its own is built anew."""
+    """Put the weights, mapped from the file, into the skeleton, and return the model.
+
+    If tensors of the skeleton are not in the file, the model is built again, with memory for them.
+    """
     weights = dict(snapshot.tensors)
     skeleton.load_state_dict(weights, assign=True)
     if not any(t.is_meta for t in (*skeleton.parameters(), *skeleton.buffers())):
@@ -90,7 +91,7 @@ def _fill(skeleton: Model, snapshot: Snapshot) -> Model:
 
 
 def _check_installed(folder: Path, config: Mapping[str, Any]) -> None:
-    """Raise CheckpointError naming the package that a part came from, where it is not installed."""
+    """Raise CheckpointError that names the package of a part if it is not installed."""
     for kind, registry in (("encoder", encoders), ("decoder", decoders), ("retriever", retrievers)):
         part = config.get(kind)
         if part is None:
@@ -104,7 +105,7 @@ def _check_installed(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _check_image(folder: Path, config: Mapping[str, Any], model: Model) -> None:
-    """The image recipe that was saved must be the one the encoder has now: other pixels, other reports."""
+    """Raise CheckpointError unless the saved image recipe is the encoder's present one: other pixels, other reports."""
     saved = ImageSpec(**known_fields(ImageSpec, config["image"], f"{folder / CONFIG}: image", CheckpointError))
     if saved != model.encoder.image:
         differ = [f.name for f in fields(ImageSpec) if getattr(saved, f.name) != getattr(model.encoder.image, f.name)]

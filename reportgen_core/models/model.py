@@ -1,4 +1,4 @@
-"""A model: an encoder and a decoder or retriever put together, with the text they speak. This is all the glue."""
+"""A model: an encoder and a decoder or retriever, with the text recipe and the names of their outputs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from .reports import ReportBuilder, from_hits
 
 
 class Model(nn.Module):
-    """What `compose` builds, `train` trains, `save` and `load` keep. It has a decoder or a retriever, never both."""
+    """A model that `compose` builds, `train` trains and `load` reads. It has a decoder or a retriever, never both."""
 
     decoder: Decoder | None
     retriever: Retriever | None
@@ -53,26 +53,26 @@ class Model(nn.Module):
 
     @property
     def head(self) -> Decoder | Retriever:
-        """The decoder, or the retriever."""
+        """Return the decoder or the retriever."""
         return cast("Decoder | Retriever", self.decoder or self.retriever)
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """K names."""
+        """Return the names of the K tags."""
         return self.targets.tags
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """L names."""
+        """Return the names of the L findings."""
         return self.targets.findings
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Return the device of the weights."""
         return next(self.parameters()).device
 
     def encode(self, batch: Batch) -> Features:
-        """Return the features of studies, whose pixels come as bytes, on the model's device."""
+        """Return the features of a batch of studies, on the model's device."""
         pixels = normalise(batch.pixels.to(self.device, non_blocking=True), self.encoder.image)
         features: Features = self.encoder(pixels, batch.mask.to(self.device))
         return features
@@ -92,9 +92,9 @@ class Model(nn.Module):
     pooled = pooled_features  # the old name, for one release
 
     def forward(self, batch: Batch, features: Features | None = None) -> Decoded:
-        """Do one teacher-forced pass; the encoder's own losses join the decoder's.
+        """Return the result of one teacher-forced pass; the encoder's own losses are added to the decoder's.
 
-        `features` are those of this batch, if the caller has them already; the encoder is not asked then.
+        `features` are the features of this batch if the caller has them already; then the encoder does not run.
         """
         if features is None:
             features = self.encode(batch)
@@ -149,16 +149,16 @@ class Model(nn.Module):
         *,
         batch_size: int = 32,
         precision: str = "auto",
-        workers: int = 0,
+        workers: int | None = 0,
         cache: Path | None = None,
         encode: Callable[[Batch], Features] | None = None,
         picture_side: int = 0,
     ) -> Iterator[Report]:
-        """Yield reports one after another; images are read ahead. A study that cannot be read has a `problem`.
+        """Yield a report for each study, in order; images are read ahead. An unreadable study has a `problem`.
 
-        `precision` is fp32, bf16, or auto: bf16 where this machine's arithmetic gains by it (`best_precision`).
-        `encode` computes the features of a batch: `Model.encode` unless it is given. With `picture_side` each report
-        has its `images`, their longer side at most so many pixels, from the same decoding as the model's pixels.
+        `precision` is fp32, bf16, or auto, which is bf16 if this machine is faster with it (`best_precision`).
+        `encode` computes the features of a batch in place of `Model.encode`. With `picture_side` each report has its
+        `images`, from the same decoding as the model's pixels; their longer side has at most that number of pixels.
         Raises CompositionError if the model has no words yet.
         """
         settings = settings or GenerationSettings()
@@ -187,10 +187,10 @@ class Model(nn.Module):
     def _write(self, features: Features, ids: Sequence[str], settings: GenerationSettings) -> list[Report]:
         if self.decoder is None:
             assert self.retriever is not None
-            usual = self.retriever.sentences_per_report
-            wanted = (settings.max_sentences or usual) if usual else settings.n_best
-            hits = self.retriever.search(features, wanted)
-            return [from_hits(id, some, by_sentence=bool(usual)) for id, some in zip(ids, hits, strict=True)]
+            sentences = self.retriever.sentences_per_report
+            k = (settings.max_sentences or sentences) if sentences else settings.n_best
+            hits_of = zip(ids, self.retriever.search(features, k), strict=True)
+            return [from_hits(id, hits, by_sentence=bool(sentences)) for id, hits in hits_of]
         builder = ReportBuilder(self.text, self.vocabulary, self.targets)
         generated = self.decoder.generate(features, settings)
         if settings.distinct:
@@ -198,14 +198,14 @@ class Model(nn.Module):
         return [builder.from_words(id, one) for id, one in zip(ids, generated, strict=True)]
 
     def snapshot(self, card: str = "") -> Snapshot:
-        """Return all that a folder keeps of this model: config, words, tags, tensors and the card."""
+        """Return the contents of this model's folder: config, words, tags, tensors and the card."""
         files = {CARD: (card or default_card(self)).encode()}
         return Snapshot(model_config(self), self.targets.words, self.tags, plain_tensors(self), files)
 
     def save(self, folder: str | Path, *, card: str = "") -> Path:
-        """Write the model as a folder; one that is there is replaced once the new one is whole.
+        """Write the model as a folder; an older folder is replaced once the new one is whole.
 
-        What was written is checked as `load` checks it. Raises CheckpointError if it could not be loaded again.
+        The files are checked as `load` checks them. Raises CheckpointError if `load` would refuse them.
         """
         folder, snapshot = Path(folder), self.snapshot(card)
         with replacing(folder, holds=CONFIG) as temporary:
@@ -222,7 +222,7 @@ class Model(nn.Module):
 def build_model(parts: Composition, text: TextSpec, targets: TargetSpec, *, saved: Composition | None = None) -> Model:
     """Build the parts on torch's current default device and put them together.
 
-    `saved` has the options that the parts report as theirs, where they differ from those they are built with.
+    `saved` has the options for the parts' `part_config`, if they differ from the options that the parts are built with.
     """
     if (parts.decoder is None) == (parts.retriever is None):
         raise CompositionError("a model has one decoder or one retriever: name one of the two")
@@ -259,13 +259,13 @@ def from_snapshot(snapshot: Snapshot) -> Model:
 
 
 def without_pretrained(parts: Composition) -> Composition:
-    """Return the same parts with nothing to read from a hub or a file."""
+    """Return the same parts without pretrained weights: nothing is read from a hub or a file."""
     options = (untrained(parts.encoder_options), untrained(parts.decoder_options))
     return replace(parts, encoder_options=options[0], decoder_options=options[1])
 
 
 def untrained(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a part without the one that says where its first weights come from."""
+    """Return the options of a part without `pretrained`, the source of its first weights."""
     return {k: v for k, v in options.items() if k != "pretrained"}
 
 
@@ -276,20 +276,20 @@ def target_spec(
     findings: Sequence[str] = (),
     positives: Sequence[float] = (),
 ) -> TargetSpec:
-    """Return the names and limits that a decoder is built for."""
+    """Return the names and limits of a decoder's outputs."""
     limits = (text.max_sentences, text.max_words, text.length)
     return TargetSpec(vocabulary.words, tuple(tags), tuple(findings), *limits, tuple(positives))
 
 
 def attach(encoder: Encoder, targets: TargetSpec) -> Encoder:
-    """Tell an encoder with classifiers of its own which names are predicted, and return it."""
+    """Give an encoder with classifiers of its own the names that are predicted, and return the encoder."""
     if isinstance(encoder, TakesTargets):
         encoder.attach(targets)
     return encoder
 
 
 def model_config(model: Model) -> dict[str, Any]:
-    """Return the config of a model, as config.json has it."""
+    """Return the config of a model, the contents of config.json."""
     kind, registry = ("decoder", decoders) if model.decoder is not None else ("retriever", retrievers)
     encoder, head = unwrap(model.encoder), unwrap(model.head)
     return {
@@ -306,7 +306,7 @@ def model_config(model: Model) -> dict[str, Any]:
 
 
 def _named_with_version(registry: Registry[Any], part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return name and options of a part with the package that registered it and that package's version."""
+    """Return name and options of a part, with the package that registered it and the version of that package."""
     distribution = registry.owner(part["name"]).partition(":")[0]
     try:
         version = metadata.version(distribution)
@@ -316,7 +316,7 @@ def _named_with_version(registry: Registry[Any], part: Mapping[str, Any]) -> dic
 
 
 def default_card(model: Model) -> str:
-    """Return a card that says what is known without a training run."""
+    """Return a card with the facts that are known without a training run."""
     kind = "decoder" if model.decoder is not None else "retriever"
     encoder, head = (unwrap(part).part_config["name"] for part in (model.encoder, model.head))
     return (

@@ -1,4 +1,4 @@
-"""Which arithmetic a model computes with: fp32, or bf16 where the machine gains by it."""
+"""The number format of a model's arithmetic: fp32, or bf16 if the machine is faster with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def best_precision(device: torch.device) -> str:
 
 
 def autocast_for(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Return the autocast context for `precision` on `device`. Raise CompositionError for an unknown precision."""
+    """Return the autocast context for `precision` on `device`. Raises CompositionError for an unknown precision."""
     if precision not in PRECISIONS:
         raise CompositionError(f"no precision {precision!r}; there are: {', '.join(PRECISIONS)}")
     chosen = best_precision(device) if precision == "auto" else precision
@@ -33,5 +33,5 @@ def autocast_for(device: torch.device, precision: str) -> AbstractContextManager
 
 
 def to_channels_last(module: nn.Module) -> None:
-    """Store convolution weights channels-last, where convolutions run faster; the values stay the same."""
+    """Store convolution weights in channels-last order, which is faster; the values stay the same."""
     module.to(memory_format=torch.channels_last)

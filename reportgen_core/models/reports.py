@@ -1,4 +1,4 @@
-"""Turn what a decoder or a retriever gave for one study into a Report."""
+"""Turn the output of a decoder or a retriever for one study into a Report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..text.spec import TextSpec, Vocabulary, join, recipe, spans
 from ..types import Attention, Candidate, Generated, Hit, Report, TargetSpec
 from .repeats import without_repeats
 
-SHOWN_TAGS = 20  # recall@20 is the widest that papers print
+MAX_TAGS = 20  # tags in a report; papers print recall@20 at most
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ReportBuilder:
             join(filter(None, rows), self.text),
             tuple(join([s], self.text) for s, _ in sentences),
             best.score,
-            _ranked(tags, generated.tags, SHOWN_TAGS),
+            _ranked(tags, generated.tags, MAX_TAGS),
             _ranked(findings, generated.findings, len(findings)),
             tuple(join(filter(None, self._rows(c)), self.text) for c in generated.candidates[1:]),
             attention,
@@ -45,17 +45,17 @@ class ReportBuilder:
         )
 
     def distinct(self, candidate: Candidate) -> Candidate:
-        """Return the candidate without sentences that occur in it already."""
+        """Return the candidate without repeated sentences."""
         mark = recipe(self.text).mark
         return without_repeats(candidate, self.vocabulary.encode([mark])[0] if mark in self.vocabulary.words else None)
 
     def _rows(self, candidate: Candidate) -> list[list[str]]:
-        """Return the words as the decoder gave them: one row a sentence, or one for the whole report."""
+        """Return the words in the decoder's rows: a row for each sentence, or one row for the whole report."""
         return [self.vocabulary.decode(ids) for ids in candidate.sentences]
 
 
 def from_hits(id: str, hits: Sequence[Hit], *, by_sentence: bool) -> Report:
-    """Return the report of retrieved texts: all hits as sentences, or the best hit and alternatives."""
+    """Return the report of retrieved texts: all hits as sentences, or the best hit with the others as alternatives."""
     if not hits:
         return Report(id, "")
     if by_sentence:
@@ -68,7 +68,7 @@ def from_hits(id: str, hits: Sequence[Hit], *, by_sentence: bool) -> Report:
 def _sentences(
     rows: Sequence[Sequence[str]], text: TextSpec, *, by_word: bool
 ) -> list[tuple[Sequence[str], tuple[int, int]]]:
-    """Return the sentences that have words, each with its rows of attention: its own, or those of its words."""
+    """Return the sentences that have words, each with its rows of attention: one, or one for each of its words."""
     sentences, before = [], 0
     for i, row in enumerate(rows):
         for start, end in spans(row, text):
@@ -78,7 +78,7 @@ def _sentences(
 
 
 def _join_hits(id: str, hits: Sequence[Hit]) -> Report:
-    """Return a report of retrieved sentences, each with the attention it was found by."""
+    """Return a report of retrieved sentences, with the attention of each hit."""
     regions = [h.attention.regions for h in hits if h.attention is not None and h.attention.regions is not None]
     attention = Attention("sentence", torch.cat(regions)) if len(regions) == len(hits) else None
     rows = tuple((i, i + 1) for i in range(len(hits))) if attention else ()
@@ -87,11 +87,11 @@ def _join_hits(id: str, hits: Sequence[Hit]) -> Report:
     return Report(id, " ".join(map(with_stop, texts)), texts, score, attention=attention, rows=rows)
 
 
-def _ranked(names: Sequence[str], probabilities: Tensor | None, most: int) -> Mapping[str, float]:
-    """Return the `most` likeliest names with their probabilities, the likeliest first."""
+def _ranked(names: Sequence[str], probabilities: Tensor | None, limit: int) -> Mapping[str, float]:
+    """Return the likeliest names, at most `limit`, with their probabilities, the likeliest first."""
     if probabilities is None or not names:
         return {}
-    best = probabilities.float().cpu().topk(min(most, len(names)))
+    best = probabilities.float().cpu().topk(min(limit, len(names)))
     return {names[i]: round(p, 6) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)}
 
 

@@ -1,6 +1,6 @@
 """Find stored texts for an image, and images for a text. An index holds texts and their vectors on disk, belongs to one
 model, and can grow and shrink. The wing builds and searches indexes, in two stages if the retriever has two, and
-computes recall, precision, MAP and median rank of what it found.
+computes recall, precision, MAP and median rank of the results.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .index import (
         FOLDER,
         KINDS,
-        Part,
+        IndexPart,
         TextIndex,
         add_texts,
         check_model,
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
         remove_texts,
         write_index,
     )
-    from .index_texts import read_rows
+    from .index_texts import read_index_texts
     from .kept_texts import read_texts, write_texts
     from .search import (
-        Finding,
+        SearchResult,
         build_index,
         extend_index,
         images_for_text,
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 __all__ = [
     "FOLDER",
     "KINDS",
-    "Finding",
+    "IndexPart",
     "KeepsTexts",
-    "Part",
     "ScoresPairs",
+    "SearchResult",
     "TextIndex",
     "add_texts",
     "build_index",
@@ -54,7 +54,7 @@ __all__ = [
     "extend_index",
     "images_for_text",
     "open_index",
-    "read_rows",
+    "read_index_texts",
     "read_texts",
     "remove_texts",
     "retrieval_lines",
@@ -73,7 +73,7 @@ __getattr__, __dir__ = lazy_names(
         "index": [
             "FOLDER",
             "KINDS",
-            "Part",
+            "IndexPart",
             "TextIndex",
             "add_texts",
             "check_model",
@@ -83,10 +83,10 @@ __getattr__, __dir__ = lazy_names(
             "remove_texts",
             "write_index",
         ],
-        "index_texts": ["read_rows"],
+        "index_texts": ["read_index_texts"],
         "kept_texts": ["read_texts", "write_texts"],
         "search": [
-            "Finding",
+            "SearchResult",
             "build_index",
             "extend_index",
             "images_for_text",

@@ -1,4 +1,4 @@
-"""What a retriever can do beyond `search`: small protocols that are asked for when they are needed."""
+"""Abilities that a retriever may have besides `search`, each a small protocol."""
 
 from __future__ import annotations
 
@@ -16,36 +16,43 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class KeepsTexts(Protocol):
-    """A retriever whose texts stand as vectors in a folder beside its weights (`reportgen_core.retrieval.index`)."""
+    """A retriever that stores its texts with their vectors in the model's folder (`reportgen_core.retrieval.index`)."""
 
     def texts_to_save(self) -> TextIndex | tuple[Sequence[TextRow], Tensor] | None:
-        """What it holds: an open index, or texts with their vectors (n, d) by the weights it has now."""
+        """Return its texts: an open index, or texts with their vectors (n, d) by its present weights. None: no text."""
 
     def use_index(self, index: TextIndex) -> None:
         """Search this index from now on."""
 
     def embed(self, texts: Sequence[str]) -> Tensor:
-        """(n, d): texts as they are searched. Raises CompositionError where it holds reports by their images."""
+        """Return the vectors (n, d) of texts. Raises CompositionError if it finds reports by their images."""
 
     def text_encoder(self) -> Mapping[str, Any]:
-        """What an index must have been made with: name, options and fingerprint of the sentence encoder."""
+        """Return name, options and fingerprint of the sentence encoder that an index must be built with."""
 
 
 @runtime_checkable
 class ScoresPairs(Protocol):
-    """A retriever that scores any image with any text, so that images are found for texts, too."""
+    """A retriever that scores any image with any text, so that it also finds images for texts."""
 
     def rank(self, features: Features, texts: Sequence[str]) -> Tensor:
-        """(B, A): how near each image is to each of these texts, higher is nearer."""
+        """Return the score (B, A) of each image with each of these texts, higher is nearer."""
 
     def stored_texts(self) -> Sequence[TextRow]:
-        """The n texts it finds, in order."""
+        """Return its n texts, in order."""
 
     def score_held(self, features: Features) -> Tensor:
-        """(B, n): how near each image is to each text it holds; exact, whatever the kind of its index."""
+        """Return the score (B, n) of each image with each stored text; exact for every kind of index."""
 
     def owners(self, texts: Sequence[str]) -> Sequence[int]:
-        """Which of the held texts says what each of these says: its group, or the nearest one."""
+        """Return for each of `texts` the index, 0..n-1, of the stored text with the same meaning.
+
+        It is the stored text whose group contains the text, else the one with the nearest vector.
+        """
 
     def stage_recall(self, features: Features, k: int) -> float | None:
-        """Of the k texts that the exact search finds the share that two stages find; None where there is one stage."""
+        """Return the recall@k, 0..1, of the two-stage search, the mean over all B studies.
+
+        It is the share of the k best texts by exact search that the two stages find, too. Return None if the index is
+        searched in one stage.
+        """

@@ -1,14 +1,13 @@
-"""A folder of texts with their vectors, which a retriever searches. It opens without being read.
+"""A folder of texts with their vectors, which a retriever searches. Opening it reads no text and no vector.
 
     index.json             {"format": 1, "kind", "dim", "model", "sentences", "parts": [...], "removed": [rows]}
     vectors-N.safetensors  "vectors" (rows, dim) float32, and "offsets" (rows + 1) int64 into the texts
-    texts-N.jsonl          {"id", "text", "members"}: a text, and the others that it stands for
+    texts-N.jsonl          {"id", "text", "members"}: a text, and the other texts that it represents
 
-`model` is the sha256 of the model whose embedding this is, `sentences` says which sentence encoder it read texts with;
-an index of another model is refused. A text that is added goes into a new part, one that is removed is a row number,
-so that neither rewrites what is there. index.json is written last and renamed: what a killed command left is not
-opened. A FAISS index is no part of the folder (its reader was not made for files of strangers): each machine builds
-its own from the vectors.
+`model` is the sha256 of the model that made the vectors, and `sentences` names its sentence encoder; the index of
+another model is refused. Added texts go into a new part, and a removed text is a row number in `removed`, so that no
+file is rewritten. index.json is written last and renamed, so that the files of a killed command are not opened. The
+folder has no FAISS index, because the reader of FAISS is not safe for files of strangers: each machine builds its own.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ _MAX_HEADER = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Rows that were written together."""
+class IndexPart:
+    """The files of rows that were written together."""
 
     vectors: str  # names of files in the folder
     texts: str
@@ -53,43 +52,43 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class TextIndex:
-    """An open index: vectors are mapped, texts are read one by one. Rows are counted over all parts."""
+    """An open index. Vectors are mapped into memory, texts are read one by one. Rows are numbered over all parts."""
 
     folder: Path
     kind: str
     dim: int
     model: str
     sentences: Mapping[str, Any]
-    parts: tuple[Part, ...]
+    parts: tuple[IndexPart, ...]
     removed: frozenset[int] = frozenset()
     _maps: tuple[tuple[Floats, Rows], ...] = field(default=(), repr=False, compare=False)
 
     @property
     def rows(self) -> int:
-        """Rows that were ever written; those that were removed keep their number."""
+        """Return the number of rows, removed rows included."""
         return sum(p.rows for p in self.parts)
 
     def __len__(self) -> int:
         return self.rows - len(self.removed)
 
     def vectors(self, rows: Rows) -> Floats:
-        """A copy of the vectors of these rows (n, dim)."""
+        """Return a copy of the vectors of these rows, (n, dim)."""
         import numpy as np
 
-        found = np.empty((len(rows), self.dim), np.float32)
+        copies = np.empty((len(rows), self.dim), np.float32)
         for start, (vectors, _) in zip(self._starts(), self._maps, strict=True):
-            here = (rows >= start) & (rows < start + len(vectors))
-            found[here] = vectors[rows[here] - start]
-        return found
+            in_part = (rows >= start) & (rows < start + len(vectors))
+            copies[in_part] = vectors[rows[in_part] - start]
+        return copies
 
     def blocks(self, size: int = 65536) -> Iterator[tuple[int, Floats]]:
-        """All vectors in turn, removed ones too: the number of the first row, and (≤ size, dim) mapped."""
+        """Yield all vectors, of removed rows too, as the number of a first row and mapped vectors (≤ size, dim)."""
         for start, (vectors, _) in zip(self._starts(), self._maps, strict=True):
             for at in range(0, len(vectors), size):
                 yield start + at, vectors[at : at + size]
 
     def row(self, number: int) -> TextRow:
-        """The text of a row."""
+        """Return the text of a row."""
         for start, part, (_, offsets) in zip(self._starts(), self.parts, self._maps, strict=True):
             if start <= number < start + part.rows:
                 first, end = int(offsets[number - start]), int(offsets[number - start + 1])
@@ -100,7 +99,7 @@ class TextIndex:
         raise IndexError(number)
 
     def texts(self) -> Iterator[tuple[int, TextRow]]:
-        """The rows that are there, with their numbers, in order."""
+        """Yield the rows that are not removed, with their numbers, in order."""
         number = 0
         for part in self.parts:
             path = self.folder / part.texts
@@ -126,9 +125,9 @@ def write_index(
     model: str,
     sentences: Mapping[str, Any],
 ) -> TextIndex:
-    """Write a folder; one that is there is replaced once this one is whole. `vectors` may come in blocks.
+    """Write an index; an older folder is replaced once the new one is whole. `vectors` may come in blocks.
 
-    Raises OptionError for a kind there is not, DataError where there is no text or two have one id.
+    Raises OptionError for an unknown kind, and DataError if there is no text or two texts have the same id.
     """
     from ..files.atomic import replacing
 
@@ -137,14 +136,14 @@ def write_index(
     if not rows:
         raise DataError("an index needs texts, and there is none")
     _check_ids(rows, set())
-    with replacing(folder, holds=INDEX) as beside:
-        part, dim = _write_part(beside, 0, rows, vectors)
-        _write_head(TextIndex(beside, kind, dim, model, sentences, (part,)))
+    with replacing(folder, holds=INDEX) as temporary:
+        part, dim = _write_part(temporary, 0, rows, vectors)
+        _write_head(TextIndex(temporary, kind, dim, model, sentences, (part,)))
     return open_index(folder)
 
 
 def copy_index(index: TextIndex, folder: Path, model: str) -> None:
-    """The same index, removed rows and all, in a new folder, for a model that was saved again."""
+    """Copy an index with its removed rows to a new folder, for a model that is saved again."""
     import shutil
 
     folder.mkdir()
@@ -155,7 +154,7 @@ def copy_index(index: TextIndex, folder: Path, model: str) -> None:
 
 
 def add_texts(index: TextIndex, rows: Sequence[TextRow], vectors: Floats) -> TextIndex:
-    """The index with a new part. Raises DataError for an id that is there: it must be removed first."""
+    """Add texts as a new part and return the index. Raises DataError for an id that the index has already."""
     if not rows:
         raise DataError("there is no text to add")
     _check_ids(rows, {row.id for _, row in index.texts()})
@@ -167,18 +166,18 @@ def add_texts(index: TextIndex, rows: Sequence[TextRow], vectors: Floats) -> Tex
 
 
 def remove_texts(index: TextIndex, ids: Iterable[str]) -> TextIndex:
-    """The index without these. Raises DataError for an id that is not there."""
+    """Remove texts by id and return the index. Raises DataError for an id that the index does not have."""
     numbers = {row.id: number for number, row in index.texts()}
-    wanted = list(ids)
-    for id in wanted:
+    removed = list(ids)
+    for id in removed:
         if id not in numbers:
             raise DataError(f"{index.folder} holds no text with id {id!r}; it has {len(numbers)}, {_some(numbers)}")
-    _write_head(replace(index, removed=index.removed | {numbers[id] for id in wanted}))
+    _write_head(replace(index, removed=index.removed | {numbers[id] for id in removed}))
     return open_index(index.folder)
 
 
 def open_index(folder: Path) -> TextIndex:
-    """Open a folder: sizes are checked, nothing but index.json is read. Raises CheckpointError saying what is wrong."""
+    """Open an index. Sizes are checked, and only index.json is read. Raises CheckpointError."""
     from ..files.atomic import recover
     from ..files.json_files import read_json
 
@@ -191,7 +190,7 @@ def open_index(folder: Path) -> TextIndex:
     if values["format"] != FORMAT:
         raise CheckpointError(f"{folder} is an index of format {values['format']}; this reportgen reads {FORMAT}")
     try:
-        parts = tuple(Part(**p) for p in values["parts"])
+        parts = tuple(IndexPart(**p) for p in values["parts"])
         _check_head(values, parts)
         maps = tuple(_map(folder, p, values["dim"]) for p in parts)
     except (TypeError, ValueError, KeyError) as e:
@@ -201,7 +200,7 @@ def open_index(folder: Path) -> TextIndex:
 
 
 def check_model(index: TextIndex, digest: str, sentences: Mapping[str, Any]) -> None:
-    """Raise CheckpointError where an index is of another model, or read its texts with another sentence encoder."""
+    """Raise CheckpointError if an index is of another model or was built with another sentence encoder."""
     again = "; rg index build MODEL --texts FILE makes one for this model"
     if index.model != digest:
         raise CheckpointError(
@@ -216,26 +215,27 @@ def check_model(index: TextIndex, digest: str, sentences: Mapping[str, Any]) -> 
 
 
 def check_vectors(index: TextIndex) -> None:
-    """Raise CheckpointError unless all vectors and texts are those that were written. Reads everything."""
+    """Raise CheckpointError unless all files have the sha256 in index.json. All files are read."""
     for part in index.parts:
         for name, digest in ((part.vectors, part.vectors_sha256), (part.texts, part.texts_sha256)):
             if sha256_file(index.folder / name) != digest:
                 raise CheckpointError(f"{index.folder / name} is not the file that {INDEX} was written with")
 
 
-def _check_ids(rows: Sequence[TextRow], known: set[str]) -> None:
-    seen = set(known)
+def _check_ids(rows: Sequence[TextRow], stored: set[str]) -> None:
+    """Raise DataError for an id that is stored already or occurs twice."""
+    seen = set(stored)
     for row in rows:
         if row.id in seen:
-            where = "is held already; remove it first (rg index remove)" if row.id in known else "comes twice"
-            raise DataError(f"the id {row.id!r} {where}")
+            problem = "is held already; remove it first (rg index remove)" if row.id in stored else "comes twice"
+            raise DataError(f"the id {row.id!r} {problem}")
         seen.add(row.id)
 
 
 def _write_part(
     folder: Path, number: int, rows: Sequence[TextRow], vectors: Floats | Iterable[Floats]
-) -> tuple[Part, int]:
-    """The files of a part, and the width of its vectors. They count once index.json names them."""
+) -> tuple[IndexPart, int]:
+    """Write the files of a part, and return it with the width of its vectors. index.json does not name it yet."""
     import numpy as np
 
     names = (f"vectors-{number}.safetensors", f"texts-{number}.jsonl")
@@ -248,11 +248,14 @@ def _write_part(
     blocks = [vectors] if isinstance(vectors, np.ndarray) else vectors
     dim = _write_vectors(folder / names[0], np.array(offsets, np.int64), len(rows), blocks)
     digests = [sha256_file(folder / name) for name in names]
-    return Part(*names, len(rows), *digests), dim
+    return IndexPart(*names, len(rows), *digests), dim
 
 
 def _write_vectors(path: Path, offsets: Rows, rows: int, blocks: Iterable[Floats]) -> int:
-    """A safetensors file, written block by block: a million vectors need no second copy in memory."""
+    """Write a safetensors file block by block, so that a million vectors need no second copy in memory.
+
+    Return the width of the vectors. Raises DataError if their number is not `rows`.
+    """
     import numpy as np
 
     dim, written = 0, 0
@@ -271,7 +274,7 @@ def _write_vectors(path: Path, offsets: Rows, rows: int, blocks: Iterable[Floats
 
 
 def _header(shapes: Mapping[str, tuple[int, ...]]) -> bytes:
-    """The head of a safetensors file with int64 offsets, then float32 vectors, aligned to 8 bytes."""
+    """Return the header of a safetensors file with int64 offsets, then float32 vectors, aligned to 8 bytes."""
     at, head = 0, {}
     for name, shape in shapes.items():
         kind, size = ("I64", 8) if name == "offsets" else ("F32", 4)
@@ -289,7 +292,7 @@ def _sync(file: Any) -> None:
 
 
 def _write_head(index: TextIndex) -> None:
-    """Write index.json, whole or not at all."""
+    """Write index.json whole or not at all."""
     from ..files.json_files import write_json
 
     values = {
@@ -304,7 +307,7 @@ def _write_head(index: TextIndex) -> None:
     write_json(index.folder / INDEX, values)
 
 
-def _check_head(values: Mapping[str, Any], parts: Sequence[Part]) -> None:
+def _check_head(values: Mapping[str, Any], parts: Sequence[IndexPart]) -> None:
     rows = sum(p.rows for p in parts)
     if values["kind"] not in KINDS or not isinstance(values["dim"], int) or not isinstance(values["model"], str):
         raise ValueError(f"kind {values['kind']!r}, dim {values['dim']!r}")
@@ -318,24 +321,26 @@ def _check_head(values: Mapping[str, Any], parts: Sequence[Part]) -> None:
             raise ValueError(f"part {number} is {part.vectors!r}, {part.texts!r}, {part.rows!r}")
 
 
-def _map(folder: Path, part: Part, dim: int) -> tuple[Floats, Rows]:
-    """The tensors of a part, mapped. Raises CheckpointError where the file is not the one that is described."""
+def _map(folder: Path, part: IndexPart, dim: int) -> tuple[Floats, Rows]:
+    """Return the vectors and offsets of a part, mapped into memory. Raises CheckpointError for files of other sizes."""
     import numpy as np
 
     path = folder / part.vectors
-    want = _header({"offsets": (part.rows + 1,), "vectors": (part.rows, dim)})
-    size = len(want) + 8 * (part.rows + 1) + 4 * part.rows * dim
+    expected = _header({"offsets": (part.rows + 1,), "vectors": (part.rows, dim)})
+    size = len(expected) + 8 * (part.rows + 1) + 4 * part.rows * dim
     try:
         with path.open("rb") as file:
-            head = file.read(min(len(want), _MAX_HEADER))
-        found = path.stat().st_size
+            head = file.read(min(len(expected), _MAX_HEADER))
+        actual = path.stat().st_size
         end = (folder / part.texts).stat().st_size
     except OSError as e:
         raise CheckpointError(f"cannot read {path}: {e.strerror}; build the index again") from e
-    if head != want or found != size:
-        raise CheckpointError(f"{path} has {found} bytes, and {part.rows} vectors of {dim} want {size}; build it again")
-    offsets: Rows = np.memmap(path, np.int64, "r", len(want), (part.rows + 1,))
-    vectors: Floats = np.memmap(path, np.float32, "r", len(want) + offsets.nbytes, (part.rows, dim))
+    if head != expected or actual != size:
+        raise CheckpointError(
+            f"{path} has {actual} bytes, and {part.rows} vectors of {dim} want {size}; build it again"
+        )
+    offsets: Rows = np.memmap(path, np.int64, "r", len(expected), (part.rows + 1,))
+    vectors: Floats = np.memmap(path, np.float32, "r", len(expected) + offsets.nbytes, (part.rows, dim))
     if int(offsets[-1]) != end:
         raise CheckpointError(f"{folder / part.texts} has {end} bytes, its index says {int(offsets[-1])}")
     return vectors, offsets

@@ -1,4 +1,4 @@
-"""Files of texts for a retriever to hold: tables, plain lines, or a folder of groups."""
+"""Read the texts of an index from a table, from plain lines, or from a folder of groups."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..files.tables import TABLES, Kind, OnNote, columns_of, id_of, kind_of, tab
 from ..types import TextRow
 
 
-def read_rows(path: Path, on_note: OnNote | None = None) -> list[TextRow]:
-    """Return the texts of a table, of a text file with one a line, or of a folder of groups (rg data groups).
+def read_index_texts(path: Path, on_note: OnNote | None = None) -> list[TextRow]:
+    """Return the texts of a table, of a text file with one text a line, or of a folder of groups (rg data groups).
 
-    A text without an id has its number, from 0. Raises DataError naming file and line, also for a row without a text.
+    A text without an id gets its number, from 0. Raises DataError with file and line, also for a row without a text.
     """
     if path.is_dir():
         from ..sentences.groups import load_groups

@@ -1,4 +1,4 @@
-"""What a retriever writes into its model's folder and reads from it: its texts, as an index."""
+"""Write the texts of a retriever into its model's folder as an index, and read them again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .index import FOLDER, TextIndex, check_model, copy_index, open_index, write
 
 
 def write_texts(part: KeepsTexts, folder: Path, model_digest: str) -> None:
-    """Write the texts of a retriever into its model's folder, with the vectors that its weights give them."""
+    """Write the texts of a retriever into its model's folder, with their vectors by its weights."""
     texts = part.texts_to_save()
     if isinstance(texts, TextIndex):
         copy_index(texts, folder / FOLDER, model_digest)
@@ -20,7 +20,7 @@ def write_texts(part: KeepsTexts, folder: Path, model_digest: str) -> None:
 
 
 def read_texts(part: KeepsTexts, folder: Path, model_digest: str) -> None:
-    """Let a retriever search the index in its model's folder, if there is one.
+    """Give a retriever the index in its model's folder to search, if the folder has an index.
 
     Raises CheckpointError for an index of another model.
     """

@@ -1,4 +1,4 @@
-"""Indexes of texts for a model: made, opened, changed, searched both ways, and scored."""
+"""Build, open, change and search the index of a model, for images and for texts, and score the search."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ..types import Features, Hit, ScoreLine, Study, TextRow
 from .abilities import KeepsTexts, ScoresPairs
 from .index import FOLDER, TextIndex, add_texts, check_model, open_index, remove_texts, write_index
 
-EMBEDDED = 4096  # texts whose vectors are made at a time
+BLOCK = 4096  # texts that are embedded at a time
 RECALLS = (1, 3, 5, 10)
-EACH_WAY = 100_000  # texts that both directions are scored among
+MAX_TEXTS_SCORED = 100_000  # the largest index whose both directions are scored
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found for one study."""
+class SearchResult:
+    """The texts found for one study. `problem` says why its images could not be read; "" if they could."""
 
     study: str
     hits: tuple[Hit, ...]
@@ -35,8 +35,8 @@ class Finding:
 
 
 def build_index(model: Model, folder: Path, rows: Sequence[TextRow], out: Path | None, kind: str) -> TextIndex:
-    """Embed these texts with the model of `folder` and write them to `out`, or into the model's own folder."""
-    head = _keeper(model)
+    """Embed texts with the model of `folder` and write them to `out`, or into the model's own folder if it is None."""
+    head = _text_keeper(model)
     return write_index(
         out or folder / FOLDER, rows, (v.numpy() for v in _embedded(head, rows)),
         kind=kind, model=digest(folder), sentences=head.text_encoder(),
@@ -44,32 +44,37 @@ def build_index(model: Model, folder: Path, rows: Sequence[TextRow], out: Path |
 
 
 def _embedded(head: KeepsTexts, rows: Sequence[TextRow]) -> Iterator[Tensor]:
-    for at in range(0, len(rows), EMBEDDED):
-        yield head.embed([r.text for r in rows[at : at + EMBEDDED]]).float().cpu()
+    """Yield the vectors of texts in blocks (≤ BLOCK, d)."""
+    for at in range(0, len(rows), BLOCK):
+        yield head.embed([r.text for r in rows[at : at + BLOCK]]).float().cpu()
 
 
 def use_index(model: Model, folder: Path, index: Path | None) -> TextIndex:
-    """Let the model of `folder` search this index, or the one in its folder. Raises CheckpointError for another's."""
-    head = _keeper(model)
-    found = open_index(index or folder / FOLDER)
-    check_model(found, digest(folder), head.text_encoder())
-    head.use_index(found)
-    return found
+    """Give the model of `folder` an index to search; None is the index in its folder. Return the open index.
+
+    Raises CheckpointError for the index of another model.
+    """
+    head = _text_keeper(model)
+    opened = open_index(index or folder / FOLDER)
+    check_model(opened, digest(folder), head.text_encoder())
+    head.use_index(opened)
+    return opened
 
 
 def extend_index(model: Model, folder: Path, index: Path | None, rows: Sequence[TextRow]) -> TextIndex:
-    """Add texts without touching those that are there."""
-    found = use_index(model, folder, index)
-    vectors = torch.cat(list(_embedded(_keeper(model), rows))) if rows else torch.empty(0, found.dim)
-    return add_texts(found, rows, vectors.numpy())
+    """Embed texts and add them to an index; the files of its other texts stay the same."""
+    opened = use_index(model, folder, index)
+    vectors = torch.cat(list(_embedded(_text_keeper(model), rows))) if rows else torch.empty(0, opened.dim)
+    return add_texts(opened, rows, vectors.numpy())
 
 
 def shrink_index(index: Path, ids: Sequence[str]) -> TextIndex:
-    """Remove texts by id."""
+    """Remove texts from an index by id."""
     return remove_texts(open_index(index), ids)
 
 
-def _keeper(model: Model) -> KeepsTexts:
+def _text_keeper(model: Model) -> KeepsTexts:
+    """Return the retriever of a model. Raises CompositionError if it stores no texts."""
     if not isinstance(model.head, KeepsTexts):
         raise CompositionError(
             f"{model.head.part_config['name']} keeps no texts: an index is for a retriever such as cvse "
@@ -78,37 +83,38 @@ def _keeper(model: Model) -> KeepsTexts:
     return model.head
 
 
-def _scorer(model: Model) -> ScoresPairs:
+def _pair_scorer(model: Model) -> ScoresPairs:
+    """Return the retriever of a model. Raises CompositionError if it cannot score images with texts."""
     if not isinstance(model.head, ScoresPairs):
         raise CompositionError(f"{model.head.part_config['name']} scores no texts against images; cvse does")
     return model.head
 
 
-def texts_for_images(model: Model, studies: Sequence[Study], k: int, batch_size: int = 32) -> Iterator[Finding]:
-    """The k texts nearest to each study. Raises OptionError where fewer are held."""
+def texts_for_images(model: Model, studies: Sequence[Study], k: int, batch_size: int = 32) -> Iterator[SearchResult]:
+    """Yield the k texts nearest to each study. Raises OptionError if the index has fewer than k."""
     assert model.retriever is not None
-    held = _size(model)
-    if k > held:
-        raise OptionError(f"--k {k} asks for more texts than the index holds; it has {held}")
+    size = _size(model)
+    if k > size:
+        raise OptionError(f"--k {k} asks for more texts than the index holds; it has {size}")
     for ids, features, problems in _features(model, studies, batch_size):
-        found = dict(zip(ids, model.retriever.search(features, k) if ids else [], strict=True))
+        hits_of = dict(zip(ids, model.retriever.search(features, k) if ids else [], strict=True))
         for id in dict.fromkeys((*ids, *problems)):
-            yield Finding(id, tuple(found.get(id, ())), problems.get(id, ""))
+            yield SearchResult(id, tuple(hits_of.get(id, ())), problems.get(id, ""))
 
 
 def images_for_text(model: Model, studies: Sequence[Study], text: str, batch_size: int = 32) -> list[tuple[str, float]]:
-    """The studies by how near they are to a text, nearest first, with their scores."""
-    scorer, found = _scorer(model), []
+    """Return the ids of studies with their scores for a text, nearest first. Raises DataError for an unreadable one."""
+    scorer, scores = _pair_scorer(model), []
     for ids, features, problems in _features(model, studies, batch_size):
         for problem in problems.values():
             raise DataError(problem)
-        found += list(zip(ids, scorer.rank(features, [text])[:, 0].tolist(), strict=True))
-    return sorted(found, key=lambda pair: -pair[1])
+        scores += list(zip(ids, scorer.rank(features, [text])[:, 0].tolist(), strict=True))
+    return sorted(scores, key=lambda pair: -pair[1])
 
 
 def stage_recall(model: Model, studies: Sequence[Study], k: int, batch_size: int = 32) -> tuple[float, int] | None:
-    """Recall@k of the two stages against exact search, and over how many studies; None for an index of one stage."""
-    scorer, total, count = _scorer(model), 0.0, 0
+    """Return the recall@k of the two-stage search, 0..1, and the number of studies; None for an index of one stage."""
+    scorer, total, count = _pair_scorer(model), 0.0, 0
     for ids, features, _ in _features(model, studies, batch_size):
         share = scorer.stage_recall(features, k) if ids else None
         if share is not None:
@@ -119,56 +125,62 @@ def stage_recall(model: Model, studies: Sequence[Study], k: int, batch_size: int
 def retrieval_lines(
     model: Model, studies: Sequence[Study], *, batch_size: int = 32, resamples: int = 1000, seed: int = 0
 ) -> list[ScoreLine]:
-    """Recall@1, 3, 5, 10, precision, MAP and median rank: texts found for studies, and studies found for texts.
+    """Return recall@1, 3, 5, 10, precision, MAP and median rank of texts found for studies and studies found for texts.
 
-    A study's texts are the groups of the sentences of its report; a sentence that no group has is of the nearest one.
-    Studies without a sentence, and texts that no study has, ask for nothing; as what may be found they stay.
+    The relevant texts of a study are the groups of the sentences of its report; a sentence in no group belongs to the
+    nearest group. A study without a sentence and a text without a study are no queries, but they can be found. Raises
+    OptionError for too large an index, and DataError if no study can be read or none has a sentence.
     """
-    scorer = _scorer(model)
-    held = scorer.stored_texts()
-    if len(held) > EACH_WAY:
-        raise OptionError(f"both directions are scored among {EACH_WAY:,} texts at most, the index has {len(held):,}")
+    scorer = _pair_scorer(model)
+    stored = scorer.stored_texts()
+    if len(stored) > MAX_TEXTS_SCORED:
+        raise OptionError(
+            f"both directions are scored among {MAX_TEXTS_SCORED:,} texts at most, the index has {len(stored):,}"
+        )
     rows = [(i, scorer.score_held(f).cpu()) for i, f, _ in _features(model, studies, batch_size) if i]
     if not rows:
         raise DataError("no study has an image that can be read")
-    ids = [id for some, _ in rows for id in some]
+    ids = [id for batch, _ in rows for id in batch]
     scores = torch.cat([s for _, s in rows])  # (studies, texts)
-    wanted = _wanted(model, scorer, {s.id: s for s in studies}, ids)
-    names = [row.id for row in held]
-    texts = [{names[n] for n in wanted[id]} for id in ids]
-    images = [{id for id in ids if n in wanted[id]} for n in range(len(held))]
+    relevant_rows = _relevant_rows(model, scorer, {s.id: s for s in studies}, ids)
+    names = [row.id for row in stored]
+    texts = [{names[n] for n in relevant_rows[id]} for id in ids]
+    images = [{id for id in ids if n in relevant_rows[id]} for n in range(len(stored))]
     if not any(texts):
         raise DataError(f"no study has a sentence in section {' or '.join(model.text.sections)}")
-    found = []
-    for name, table, of, relevant in (
+    lines = []
+    for name, table, candidates, relevant in (
         ("image-to-text", scores, names, texts), ("text-to-image", scores.T, ids, images),
     ):  # fmt: skip
         order = table.sort(dim=1, descending=True, stable=True).indices.tolist()
-        ranked = [[of[n] for n in row] for row in order]
-        found += ranking_lines(name, ranked, relevant, RECALLS, resamples=resamples, seed=seed)
-        found += median_rank_line(name, ranked, relevant, resamples=resamples, seed=seed)
-    return found
+        ranked = [[candidates[n] for n in row] for row in order]
+        lines += ranking_lines(name, ranked, relevant, RECALLS, resamples=resamples, seed=seed)
+        lines += median_rank_line(name, ranked, relevant, resamples=resamples, seed=seed)
+    return lines
 
 
-def _wanted(model: Model, scorer: ScoresPairs, studies: dict[str, Study], ids: Sequence[str]) -> dict[str, set[int]]:
-    """Which held texts each study's report says, all sentences read at one go."""
-    said = {id: recipe_sentences(studies[id], model.text) for id in ids}
-    distinct = sorted({s for sentences in said.values() for s in sentences})
+def _relevant_rows(
+    model: Model, scorer: ScoresPairs, studies: dict[str, Study], ids: Sequence[str]
+) -> dict[str, set[int]]:
+    """Return the rows of the stored texts with the meanings of each study's sentences; all sentences in one call."""
+    sentences_of = {id: recipe_sentences(studies[id], model.text) for id in ids}
+    distinct = sorted({s for sentences in sentences_of.values() for s in sentences})
     owners = dict(zip(distinct, scorer.owners(distinct) if distinct else [], strict=True))
-    return {id: {owners[s] for s in sentences} for id, sentences in said.items()}
+    return {id: {owners[s] for s in sentences} for id, sentences in sentences_of.items()}
 
 
 def _size(model: Model) -> int:
-    kept = _keeper(model).texts_to_save()
-    if kept is None:
+    """Return the number of texts that a model stores. Raises CheckpointError if it has none."""
+    texts = _text_keeper(model).texts_to_save()
+    if texts is None:
         raise CheckpointError("this model holds no texts; rg index build MODEL --texts FILE gives it some")
-    return len(kept) if isinstance(kept, TextIndex) else len(kept[0])
+    return len(texts) if isinstance(texts, TextIndex) else len(texts[0])
 
 
 def _features(
     model: Model, studies: Sequence[Study], batch_size: int
 ) -> Iterator[tuple[tuple[str, ...], Features, dict[str, str]]]:
-    """Features of studies in batches, and what is wrong with any."""
+    """Yield ids and features of readable studies in batches, and the problems of unreadable ones by id."""
     model.eval()
     with torch.inference_mode(), autocast_for(model.device, "fp32"):
         for batch, problems in read_batches(studies, model.encoder.image, batch_size):

@@ -1,10 +1,9 @@
-"""The conformance kit: what every encoder, decoder and retriever must keep. A third party's whole test file is
+"""The conformance kit: tests that every encoder, decoder and retriever must pass. A third party's whole test file is
 
     from reportgen_core.testing import check_encoder
     def test_hello(tmp_path): check_encoder("hello", tmp_path)
 
-Each check raises AssertionError with a sentence. Parts are built with their entry's `tiny` options unless others are
-given.
+Each check raises AssertionError with a sentence. Parts are built with the `tiny` options of their entry by default.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ FINDINGS = ("Cardiomegaly", "Effusion", "Nodule")
 
 
 def tiny(registry: Mapping[str, Any], name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The options of a variant that a test runs in a second."""
+    """Return the options of a small variant of a part, which a test runs in a second; `options` if given."""
     return dict(registry[name].tiny if options is None else options)
 
 
@@ -44,7 +43,7 @@ def tiny_model(
     encoder_options: Mapping[str, Any] | None = None,
     decoder_options: Mapping[str, Any] | None = None,
 ) -> Model:
-    """A composition of tiny parts that speaks of WORDS, TAGS and FINDINGS, seeded."""
+    """Return a seeded model of tiny parts for WORDS, TAGS and FINDINGS."""
     registry, name = (retrievers, retriever) if retriever else (decoders, decoder)
     assert name is not None
     model = compose(
@@ -60,13 +59,13 @@ def tiny_model(
         positives=(0.5, 0.25, 0.25),
     )
     with torch.no_grad():
-        for parameter in model.head.parameters():  # far enough from zero that studies differ in what is written of them
+        for parameter in model.head.parameters():  # so large that different studies get different reports
             parameter.mul_(4)
     return model
 
 
 def sample_batch(model: Model, studies: int = 3, seed: int = 1) -> Batch:
-    """A batch of noise with targets for every field: studies of 1..V views and of 1..3 sentences."""
+    """Return a batch of noise with all fields of Targets: studies of 1..V views and of 1..3 sentences."""
     draw = torch.Generator().manual_seed(seed)
 
     def integers(low: int, high: int, *shape: int) -> Tensor:
@@ -86,8 +85,8 @@ def sample_batch(model: Model, studies: int = 3, seed: int = 1) -> Batch:
             sentences[b, s, length + 1 :] = 0
     words = torch.zeros(studies, 18, dtype=torch.long)
     for b in range(studies):
-        said = sentences[b][(sentences[b] != 0) & (sentences[b] != EOS)]
-        row = torch.cat([torch.tensor([1]), said, torch.tensor([EOS])])
+        report = sentences[b][(sentences[b] != 0) & (sentences[b] != EOS)]
+        row = torch.cat([torch.tensor([1]), report, torch.tensor([EOS])])
         words[b, : len(row)] = row
     tags = integers(0, 2, studies, len(TAGS)).float()
     findings = integers(0, 2, studies, len(FINDINGS)).float()
@@ -97,9 +96,8 @@ def sample_batch(model: Model, studies: int = 3, seed: int = 1) -> Batch:
 
 
 def check_encoder(name: str, folder: Path, options: Mapping[str, Any] | None = None) -> None:
-    """Shapes as promised, gradients everywhere, no NaN, repeatable, a row alone as in a batch, save and load."""
-    made = tiny(encoders, name, options)
-    model = tiny_model(name, encoder_options=made)
+    """Check an encoder: shapes, gradients, no NaN, repeatable output, alone as in a batch, save and load."""
+    model = tiny_model(name, encoder_options=tiny(encoders, name, options))
     _check_features(model, sample_batch(model))
     _check_frozen_and_gradients(model)
     check_disk(model, folder)
@@ -108,7 +106,7 @@ def check_encoder(name: str, folder: Path, options: Mapping[str, Any] | None = N
 def check_decoder(
     name: str, folder: Path, options: Mapping[str, Any] | None = None, encoder: str = "densenet121"
 ) -> None:
-    """Losses finite and with gradients, generation repeatable and the same alone and in a batch, save and load."""
+    """Check a decoder: finite losses, gradients, repeatable reports, alone as in a batch, save and load."""
     model = tiny_model(encoder, name, decoder_options=tiny(decoders, name, options))
     _check_frozen_and_gradients(model)
     check_generation(model)
@@ -118,7 +116,7 @@ def check_decoder(
 def check_retriever(
     name: str, folder: Path, options: Mapping[str, Any] | None = None, encoder: str = "densenet121"
 ) -> None:
-    """Losses with gradients where it learns, the same hits alone and in a batch, best first, save and load."""
+    """Check a retriever: gradients if it learns, hits best first, alone as in a batch, save and load."""
     model = tiny_model(encoder, retriever=name, decoder_options=tiny(retrievers, name, options))
     if any(p.requires_grad for p in model.head.parameters()):
         _check_frozen_and_gradients(model)
@@ -129,28 +127,29 @@ def check_retriever(
         features = model.encode(batch)
         model.retriever.index(batch.ids, [f"{w} word{n + 3}" for n, w in enumerate(WORDS[:3])], features)
         _check_hits(model.retriever, features, len(batch.ids))
-        before = _said(model.retriever, features)
+        before = _hits(model.retriever, features)
     check_disk(model, folder)
     again = load(folder / "a")
     assert again.retriever is not None
     with torch.inference_mode():
-        assert _said(again.retriever, again.encode(batch)) == before, "the loaded model finds others"
+        assert _hits(again.retriever, again.encode(batch)) == before, "the loaded model finds other texts"
 
 
-def _check_hits(retriever: Retriever, features: Features, held: int) -> None:
-    found = retriever.search(features, held + 5)
-    assert [len(hits) for hits in found] == [held] * len(features.tokens), "all that is held is found, and no more"
-    for b, hits in enumerate(found):
+def _check_hits(retriever: Retriever, features: Features, stored: int) -> None:
+    hits_of = retriever.search(features, stored + 5)
+    assert [len(hits) for hits in hits_of] == [stored] * len(features.tokens), "not all stored texts are found"
+    for b, hits in enumerate(hits_of):
         scores = [h.score for h in hits]
         assert scores == sorted(scores, reverse=True), "hits are not best first"
         alone = retriever.search(_features(features, b), 2)[0]
-        assert [h.id for h in alone] == [h.id for h in hits[:2]], "a study alone finds others than in a batch"
+        assert [h.id for h in alone] == [h.id for h in hits[:2]], "a study alone finds other texts than in a batch"
         for hit in hits:
-            look = hit.attention.regions if hit.attention is not None else None
-            assert look is None or abs(float(look.sum()) - 1) < 1e-3, "the look of a hit does not sum to 1"
+            weights = hit.attention.regions if hit.attention is not None else None
+            assert weights is None or abs(float(weights.sum()) - 1) < 1e-3, "the attention of a hit does not sum to 1"
 
 
-def _said(retriever: Retriever, features: Features) -> list[list[tuple[str, str]]]:
+def _hits(retriever: Retriever, features: Features) -> list[list[tuple[str, str]]]:
+    """Return id and text of the two best hits of each study."""
     return [[(h.id, h.text) for h in hits] for hits in retriever.search(features, 2)]
 
 
@@ -171,13 +170,14 @@ def _check_features(model: Model, batch: Batch) -> None:
 
 
 def _rows(batch: Batch, rows: slice) -> Batch:
-    found = {f: getattr(batch.targets, f) for f in Targets.__slots__}
-    targets = Targets(**{k: None if v is None else v[rows] for k, v in found.items()})
+    """Return some studies of a batch."""
+    values = {f: getattr(batch.targets, f) for f in Targets.__slots__}
+    targets = Targets(**{k: None if v is None else v[rows] for k, v in values.items()})
     return replace(batch, ids=batch.ids[rows], pixels=batch.pixels[rows], mask=batch.mask[rows], targets=targets)
 
 
 def _check_frozen_and_gradients(model: Model) -> None:
-    """Every parameter that is not frozen gets a finite gradient from the sum of the losses, in train mode."""
+    """Check that the sum of the losses gives every parameter that is not frozen a finite gradient, in train mode."""
     model.train()
     frozen = model.encoder.frozen() if isinstance(model.encoder, HasFrozenParts) else []
     fixed = {id(p) for part in frozen for p in part.parameters()}
@@ -196,27 +196,27 @@ def _check_frozen_and_gradients(model: Model) -> None:
 
 
 def check_generation(model: Model) -> None:
-    """The same features give the same reports, in any batch, greedy and with beams; ids are words."""
+    """Check that the same features give the same reports, in any batch, greedy and with beams; ids are words."""
     assert model.decoder is not None
     model.eval()
     batch = sample_batch(model)
     with torch.inference_mode():
         features = model.encode(batch)
         for settings in (GenerationSettings(), GenerationSettings(beams=3, n_best=2)):
-            made = model.decoder.generate(features, settings)
-            assert len(made) == len(batch.ids), "one Generated a study is promised"
+            generated = model.decoder.generate(features, settings)
+            assert len(generated) == len(batch.ids), "generate must return one Generated for each study"
             again = model.decoder.generate(features, settings)
-            for b, one in enumerate(made):
-                said = [c.sentences for c in one.candidates]
-                assert said == [c.sentences for c in again[b].candidates], "the same features give another report"
+            for b, study in enumerate(generated):
+                reports = [c.sentences for c in study.candidates]
+                assert reports == [c.sentences for c in again[b].candidates], "the same features give another report"
                 alone = model.decoder.generate(_features(features, b), settings)[0]
-                assert said == [c.sentences for c in alone.candidates], (
+                assert reports == [c.sentences for c in alone.candidates], (
                     "a study alone gets another report than in a batch"
                 )
-                ids = [i for c in said for s in c for i in s]
+                ids = [i for c in reports for s in c for i in s]
                 assert all(3 <= i < len(model.vocabulary) for i in ids), "a special word or no word was written"
-                assert 1 <= len(said) <= settings.n_best, "more reports than n_best"
-                scores = [c.score for c in one.candidates]
+                assert 1 <= len(reports) <= settings.n_best, "more reports than n_best"
+                scores = [c.score for c in study.candidates]
                 assert all(x <= 0 for x in scores), "a score is no mean log-probability"
 
 
@@ -227,7 +227,7 @@ def _features(features: Features, row: int) -> Features:
 
 
 def check_disk(model: Model, folder: Path) -> None:
-    """Saved twice the same bytes; loaded again the same options, weights and outputs."""
+    """Check that a model saved twice gives the same bytes, and a loaded model the same options and outputs."""
     model.eval()
     save(model, folder / "a")
     again = load(folder / "a")
@@ -240,6 +240,8 @@ def check_disk(model: Model, folder: Path) -> None:
         before, after = model.encode(batch), again.encode(batch)
     assert torch.equal(before.tokens, after.tokens), "the loaded model gives other features"
     if model.decoder is not None and again.decoder is not None:
-        one = [g.candidates[0].sentences for g in model.decoder.generate(before, GenerationSettings())]
-        two = [g.candidates[0].sentences for g in again.decoder.generate(after, GenerationSettings())]
-        assert one == two, "the loaded model writes other reports"
+        reports, loaded = (
+            [g.candidates[0].sentences for g in decoder.generate(features, GenerationSettings())]
+            for decoder, features in ((model.decoder, before), (again.decoder, after))
+        )
+        assert reports == loaded, "the loaded model writes other reports"

@@ -1,6 +1,6 @@
-"""The conformance kit for what works on sentences: what every sentence encoder and classifier must keep.
+"""The conformance kit for parts that work on sentences: tests for every sentence encoder and classifier.
 
-Each check raises AssertionError with a sentence. A third party's test makes the part and hands it over.
+Each check raises AssertionError with a sentence. A third party's test builds the part and passes it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SENTENCES = ("there is opacity in the left lung", "no effusion", "a large nodule
 
 
 def check_sentence_encoder(encoder: SentenceEncoder) -> None:
-    """A sentence encoder keeps its interface: widths, lengths, repeatability, a sentence alone as in a list."""
+    """Check a sentence encoder: shapes, lengths of vectors, a sentence alone as in a list, its fingerprint."""
     vectors = encoder.encode(SENTENCES)
     assert vectors.shape == (len(SENTENCES), encoder.dim), f"wants ({len(SENTENCES)}, dim), gave {vectors.shape}"
     assert vectors.dtype == np.float32, f"vectors are float32, not {vectors.dtype}"
@@ -29,15 +29,15 @@ def check_sentence_encoder(encoder: SentenceEncoder) -> None:
 
 
 def check_sentence_classifier(classifier: SentenceClassifier, tmp_path: Path) -> None:
-    """A sentence classifier keeps its interface: it learns, says probabilities, and says the same once loaded."""
+    """Check a sentence classifier: it learns, gives probabilities, and gives the same after save and load."""
     classifier.fit([LabelledSentence(s, i % 2 == 0, str(i % 4)) for i, s in enumerate(SENTENCES * 4)])
-    said = classifier.probabilities(SENTENCES)
-    assert said.shape == (len(SENTENCES),), f"wants ({len(SENTENCES)},), gave {said.shape}"
-    assert all(0 <= p <= 1 for p in said), f"no probabilities: {said}"
+    probabilities = classifier.probabilities(SENTENCES)
+    assert probabilities.shape == (len(SENTENCES),), f"wants ({len(SENTENCES)},), gave {probabilities.shape}"
+    assert all(0 <= p <= 1 for p in probabilities), f"no probabilities: {probabilities}"
     assert len(classifier.probabilities([])) == 0, "no sentence gives no probability"
     folder = classifier.save(tmp_path / "classifier")
     pickled = [p.name for p in folder.rglob("*") if p.suffix in (".bin", ".pt", ".pth", ".pkl", ".joblib")]
     assert not pickled, f"a saved classifier holds {pickled}; weights are kept as safetensors"
-    assert np.allclose(load_classifier(folder).probabilities(SENTENCES), said, atol=1e-5), (
-        "it says otherwise once loaded"
+    assert np.allclose(load_classifier(folder).probabilities(SENTENCES), probabilities, atol=1e-5), (
+        "the loaded classifier gives other probabilities"
     )

@@ -1,4 +1,4 @@
-"""Text recipes, sentences and vocabularies (torch-free). The recipes themselves are in recipes.py."""
+"""From the text of a report to the words of a vocabulary, and back (torch-free). The recipes are in recipes.py."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 
 @dataclass(frozen=True, slots=True)
 class TextSpec:
-    """How reports become words: a named recipe and its limits. Saved with the model."""
+    """How reports become words: the name of a recipe, and limits. It is saved with the model."""
 
     recipe: str = "plain"
     sections: tuple[str, ...] = ("findings",)
-    min_count: int = 1  # rarer words become <unk>
-    max_vocabulary: int | None = None  # keep only the commonest
+    min_count: int = 1  # a word that occurs less often becomes <unk>
+    max_vocabulary: int | None = None  # the most words of the vocabulary, the commonest; None: no limit
     max_sentences: int = 8
-    max_words: int = 30  # per sentence, the end mark not counted
+    max_words: int = 30  # per sentence, without the end mark
     max_length: int | None = None  # words of a whole report; None: max_sentences × (max_words + 1)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TextSpec:
-        """The spec that `to_json` wrote. Raises DataError for an unknown key."""
+        """Return the spec that `to_json` wrote. Raises DataError for an unknown key."""
         spec = cls(**known_fields(cls, values, "a text spec", DataError))
         if not isinstance(spec.sections, tuple):
             raise DataError(f"sections {spec.sections!r} of a text spec must be a list, as {[spec.sections]}")
@@ -40,16 +40,17 @@ class TextSpec:
         return spec
 
     def to_json(self) -> dict[str, Any]:
+        """Return the spec as JSON values."""
         return {**asdict(self), "sections": list(self.sections)}
 
     @property
     def length(self) -> int:
-        """The limit of a report's words, sentence marks counted."""
+        """Return the most words of a report, sentence marks included."""
         return self.max_sentences * (self.max_words + 1) if self.max_length is None else self.max_length
 
 
 class Vocabulary:
-    """The words of a model, the special ones first. Word ids are positions."""
+    """The words of a model, the special ones first. The id of a word is its position."""
 
     def __init__(self, words: Iterable[str] = ()) -> None:
         self.words: tuple[str, ...] = (*SPECIAL, *words)
@@ -59,54 +60,56 @@ class Vocabulary:
         return len(self.words)
 
     def encode(self, words: Iterable[str]) -> list[int]:
+        """Return the ids of words; an unknown word gets the id of <unk>."""
         return [self._ids.get(w, UNK) for w in words]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
+        """Return the words of ids, without <pad>, <bos> and <eos>."""
         return [self.words[i] for i in ids if i not in (PAD, BOS, EOS)]
 
 
 def recipe(spec: TextSpec) -> Recipe:
-    """The recipe a spec names. Raises UnknownName."""
+    """Return the recipe of a spec. Raises UnknownName."""
     if spec.recipe not in RECIPES:
         raise UnknownName(f"no text recipe named {spec.recipe!r}; {did_you_mean(spec.recipe, RECIPES)}")
     return RECIPES[spec.recipe]
 
 
 def sentence_words(text: str, spec: TextSpec) -> list[list[str]]:
-    """The report as sentences of words, by the recipe, cut to the limits.
+    """Return a report as sentences of words, by the recipe of the spec, cut to its limits.
 
     Sentences without a word are left out; a report without words is [].
     """
-    found = [s[: spec.max_words] for s in recipe(spec).split(text) if _says_something(s)]
-    return found[: spec.max_sentences]
+    sentences = [s[: spec.max_words] for s in recipe(spec).split(text) if _has_word(s)]
+    return sentences[: spec.max_sentences]
 
 
 def report_words(text: str, spec: TextSpec) -> list[str]:
-    """The report as one row of words, each sentence with its mark after it, cut to `spec.length`.
+    """Return a report as one row of words, with a mark after each sentence, cut to `spec.length`.
 
-    For r2gen recipes this is exactly what R2Gen trains on and scores against: sentence limits do not cut, and
-    sentences that cleaning emptied keep their mark. A report without words is [].
+    For r2gen recipes these are exactly the words that R2Gen trains on and scores against: sentence limits do not cut,
+    and sentences without words after cleaning keep their mark. A report without words is [].
     """
-    how = recipe(spec)
-    if how.flat:
-        pieces = how.split(text)
-        pieces = pieces if any(map(_says_something, pieces)) else []
+    rules = recipe(spec)
+    if rules.flat:
+        sentences = rules.split(text)
+        sentences = sentences if any(map(_has_word, sentences)) else []
     else:
-        pieces = sentence_words(text, spec)
-    return [word for s in pieces for word in (*s, how.mark)][: spec.length]
+        sentences = sentence_words(text, spec)
+    return [word for s in sentences for word in (*s, rules.mark)][: spec.length]
 
 
 def count_cut_words(text: str, words: Sequence[str], spec: TextSpec) -> int:
-    """How many words the limits cut off a report, sentence marks counted; `words` are what `flat` left of it."""
-    long = max((b - a for a, b in spans(words, spec)), default=0)
-    if len(words) < spec.length and long < spec.max_words and words.count(recipe(spec).mark) < spec.max_sentences:
-        return 0  # at no limit, as nearly all reports are
-    endless = replace(spec, max_sentences=sys.maxsize, max_words=sys.maxsize, max_length=sys.maxsize)
-    return len(report_words(text, endless)) - len(words)
+    """Return how many words the limits cut off a report, marks included. `words` are its words by `report_words`."""
+    longest = max((b - a for a, b in spans(words, spec)), default=0)
+    if len(words) < spec.length and longest < spec.max_words and words.count(recipe(spec).mark) < spec.max_sentences:
+        return 0  # within all limits, as nearly all reports are
+    unlimited = replace(spec, max_sentences=sys.maxsize, max_words=sys.maxsize, max_length=sys.maxsize)
+    return len(report_words(text, unlimited)) - len(words)
 
 
 def cut_note(texts: Sequence[str], spec: TextSpec) -> str:
-    """How many of the reports to learn from the limits cut, as a sentence; empty where there is none."""
+    """Return a sentence on the number of training reports that the limits cut; "" if they cut none."""
     cut = sum(count_cut_words(text, report_words(text, spec), spec) > 0 for text in texts)
     whole = "" if spec.max_length is None else f" or {spec.max_length} words in all"
     limits = f"{spec.max_sentences} sentences of {spec.max_words} words{whole}"
@@ -114,49 +117,49 @@ def cut_note(texts: Sequence[str], spec: TextSpec) -> str:
 
 
 def spans(words: Sequence[str], spec: TextSpec) -> list[tuple[int, int]]:
-    """Where the sentences of a row of words begin and end, the marks between them left out."""
+    """Return the start and end of each sentence in a row of words, without the marks between sentences."""
     mark = recipe(spec).mark
     cuts = [-1, *(i for i, word in enumerate(words) if word == mark), len(words)]
     return [(a + 1, b) for a, b in pairwise(cuts) if b > a + 1]
 
 
 def unflatten(words: Iterable[str], spec: TextSpec) -> list[list[str]]:
-    """A row of words as sentences, cut at the marks; the mark itself is left out."""
+    """Return a row of words as sentences, cut at the marks and without them."""
     row = list(words)
     return [row[a:b] for a, b in spans(row, spec)]
 
 
 def join(sentences: Iterable[Sequence[str]], spec: TextSpec) -> str:
-    """Words back to text, as the recipe writes it. A sentence may be a whole row with marks of its own."""
-    how = recipe(spec)
-    return how.write([how.unknown if w == SPECIAL[UNK] else w for w in s] for s in sentences)
+    """Return the text of sentences of words, by the recipe. A sentence may be a row of sentences with their marks."""
+    rules = recipe(spec)
+    return rules.write([rules.unknown if w == SPECIAL[UNK] else w for w in s] for s in sentences)
 
 
 def build_vocabulary(texts: Iterable[str], spec: TextSpec) -> Vocabulary:
-    """The vocabulary of training texts, by `min_count` and `max_vocabulary`. Words are counted before any cut.
+    """Return the vocabulary of training texts, by `min_count` and `max_vocabulary`. Words are counted before any cut.
 
-    The recipe's sentence mark is always a word; only where it is a word like any other (r2gen) is it counted.
+    The recipe's sentence mark is always a word; it is counted only if it is a word like any other (r2gen).
     Order: the commonest first and equals by the alphabet, or all by the alphabet, as the recipe says.
     """
-    how = recipe(spec)
-    counts = Counter(w for text in texts for s in how.split(text) for w in (*s, how.mark))
-    for known in SPECIAL:
-        del counts[known]
-    marks = counts.pop(how.mark, 0)
-    if how.flat and marks:
-        counts[how.mark] = marks
+    rules = recipe(spec)
+    counts = Counter(w for text in texts for s in rules.split(text) for w in (*s, rules.mark))
+    for special in SPECIAL:
+        del counts[special]
+    marks = counts.pop(rules.mark, 0)
+    if rules.flat and marks:
+        counts[rules.mark] = marks
     common = sorted((w for w, n in counts.items() if n >= spec.min_count), key=lambda w: (-counts[w], w))
     common = common[: spec.max_vocabulary]
-    if how.flat:
-        return Vocabulary(sorted(common) if how.alphabetical else common)
-    return Vocabulary((how.mark, *(sorted(common) if how.alphabetical else common)))
+    if rules.flat:
+        return Vocabulary(sorted(common) if rules.alphabetical else common)
+    return Vocabulary((rules.mark, *(sorted(common) if rules.alphabetical else common)))
 
 
-def _says_something(words: Sequence[str]) -> bool:
-    """Whether there is a word among the signs."""
+def _has_word(words: Sequence[str]) -> bool:
+    """Return whether one of the words has a letter or a digit."""
     return any(c.isalnum() for w in words for c in w)
 
 
 def recipe_sentences(study: Study, text: TextSpec) -> list[str]:
-    """The sentences of a report as the text recipe writes them."""
+    """Return the sentences of a study's report, as the text recipe writes them."""
     return [join([s], text) for s in sentence_words(study.text(text.sections), text)]

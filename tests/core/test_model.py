@@ -154,7 +154,7 @@ def test_a_sentence_of_a_report_knows_its_rows_of_attention(studies, rows, per, 
     [report] = made.report_studies(studies[:1])
     assert (report.text, report.sentences, report.rows) == (text, sentences, where)
     assert report.words == tuple(" ".join(rows).split())
-    assert [list(report.looks(i)) for i in range(len(sentences))] == [list(range(*r)) for r in where]
+    assert [list(report.attention_rows(i)) for i in range(len(sentences))] == [list(range(*r)) for r in where]
 
 
 @pytest.mark.parametrize(

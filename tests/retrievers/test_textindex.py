@@ -24,7 +24,7 @@ from reportgen_core.retrieval.index import (
     remove_texts,
     write_index,
 )
-from reportgen_core.retrieval.index_texts import read_rows
+from reportgen_core.retrieval.index_texts import read_index_texts
 from reportgen_core.types import TextRow
 
 ROWS = [TextRow(f"t{n}", f"text {n} – ä", (f"text {n}", "another")) for n in range(6)]
@@ -214,9 +214,9 @@ def test_texts_are_read_from_lines_json_lines_and_groups(tmp_path: Path) -> None
     (tmp_path / "a.txt").write_text("\ufefffirst text\n\n second \n", encoding="utf-8")
     (tmp_path / "a.jsonl").write_text('{"text": "one\u2028line", "id": "x"}\n{"text": "two"}\n', encoding="utf-8")
     save_groups(tmp_path / "g", [Group(("a", "b"), "b")])
-    assert read_rows(tmp_path / "a.txt") == [TextRow("0", "first text"), TextRow("1", "second")]
-    assert read_rows(tmp_path / "a.jsonl") == [TextRow("x", "one\u2028line"), TextRow("1", "two")]
-    assert read_rows(tmp_path / "g") == [TextRow("g0", "b", ("a", "b"))]
+    assert read_index_texts(tmp_path / "a.txt") == [TextRow("0", "first text"), TextRow("1", "second")]
+    assert read_index_texts(tmp_path / "a.jsonl") == [TextRow("x", "one\u2028line"), TextRow("1", "two")]
+    assert read_index_texts(tmp_path / "g") == [TextRow("g0", "b", ("a", "b"))]
 
 
 @pytest.mark.parametrize(
@@ -231,5 +231,5 @@ def test_texts_are_read_from_lines_json_lines_and_groups(tmp_path: Path) -> None
 def test_a_file_that_holds_no_texts_is_refused_in_one_line(tmp_path: Path, name: str, data: bytes, says: str) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=says) as caught:
-        read_rows(tmp_path / name)
+        read_index_texts(tmp_path / name)
     assert "\n" not in str(caught.value)

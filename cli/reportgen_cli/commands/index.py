@@ -1,4 +1,4 @@
-"""`rg index`: the texts that a retriever finds, and search both ways."""
+"""Run `rg index`: build and change the texts that a retriever finds, and search them in both directions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from reportgen_cli.option_values import parse_options
 from reportgen_core import OptionError, Study
 from reportgen_core.retrieval.index import KINDS
-from reportgen_core.retrieval.index_texts import read_rows
+from reportgen_core.retrieval.index_texts import read_index_texts
 
 from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, pick_device, print_note, values
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from reportgen_core import Model
 
 TEXTS = click.Path(exists=True, path_type=Path)
-CHECKED = 8  # images that the two stages are measured on
-AFFORDED = 2_000_000  # texts × images that are scored exactly without being asked
+MAX_IMAGES_CHECKED = 8  # the recall of the two stages is measured on so many images
+MAX_PAIRS_SCORED = 2_000_000  # texts × images that are scored exactly without --check
 
 
 @click.group()
@@ -36,6 +36,7 @@ def index() -> None:
 
 
 def _model(name: str, device: str) -> tuple[Model, Path]:
+    """Return the model on its device, and its folder."""
     from reportgen_core import load
     from reportgen_core.models.loading import find_model_folder
 
@@ -63,7 +64,7 @@ def build(model: str, texts: Path, out: Path | None, kind: str, device: str) -> 
     """
     from reportgen_core.retrieval.search import build_index
 
-    rows = read_rows(texts, print_note)
+    rows = read_index_texts(texts, print_note)
     made, folder = _model(model, device)
     written = build_index(made, folder, rows, out, kind)
     click.echo(f"{len(written)} texts of {written.dim} numbers, kind {kind}: {written.folder}", err=True)
@@ -82,7 +83,7 @@ def add(model: str, texts: Path, place: Path | None, device: str) -> None:
     """
     from reportgen_core.retrieval.search import extend_index
 
-    rows = read_rows(texts, print_note)
+    rows = read_index_texts(texts, print_note)
     made, folder = _model(model, device)
     written = extend_index(made, folder, place, rows)
     click.echo(f"{len(rows)} texts added, {len(written)} in {written.folder}", err=True)
@@ -141,34 +142,36 @@ def search(
     if text is not None:
         _images_for_text(made, studies, text, k, as_json)
         return
-    held = len(use_index(made, folder, place))
+    texts = len(use_index(made, folder, place))
     good = _texts_for_images(made, studies, k, as_json)
-    if check or (check is None and held * min(len(studies), CHECKED) <= AFFORDED):
-        _measure(made, studies[:CHECKED], min(k, held))
+    if check or (check is None and texts * min(len(studies), MAX_IMAGES_CHECKED) <= MAX_PAIRS_SCORED):
+        _measure(made, studies[:MAX_IMAGES_CHECKED], min(k, texts))
     elif check is None:
-        click.echo(f"note: recall among {held:,} texts is measured with --check", err=True)
+        click.echo(f"note: recall among {texts:,} texts is measured with --check", err=True)
     if not good:
         click.get_current_context().exit(1)
 
 
 def _texts_for_images(model: Model, studies: Sequence[Study], k: int, as_json: bool) -> bool:
+    """Print the texts of each study. Return False if a study could not be read."""
     from reportgen_core.retrieval.search import texts_for_images
 
     good = True
-    for found in texts_for_images(model, studies, k):
-        if found.problem:
-            click.echo(f"rg: {found.problem}", err=True)
-            good = good and bool(found.hits)
+    for result in texts_for_images(model, studies, k):
+        if result.problem:
+            click.echo(f"rg: {result.problem}", err=True)
+            good = good and bool(result.hits)
         if as_json:
-            hits = [{"id": h.id, "text": h.text, "score": round(h.score, 6)} for h in found.hits]
-            click.echo(json.dumps({"study": found.study, "texts": hits}, ensure_ascii=False))
-        elif found.hits:
-            click.echo(f"# {found.study}")
-            table(("score", "id", "text"), [(f"{h.score:.4f}", h.id, h.text) for h in found.hits])
+            hits = [{"id": h.id, "text": h.text, "score": round(h.score, 6)} for h in result.hits]
+            click.echo(json.dumps({"study": result.study, "texts": hits}, ensure_ascii=False))
+        elif result.hits:
+            click.echo(f"# {result.study}")
+            table(("score", "id", "text"), [(f"{h.score:.4f}", h.id, h.text) for h in result.hits])
     return good
 
 
 def _images_for_text(model: Model, studies: Sequence[Study], text: str, k: int, as_json: bool) -> None:
+    """Print the k studies nearest to a text. Raises OptionError if there are fewer than k."""
     from reportgen_core.retrieval.search import images_for_text
 
     if k > len(studies):
@@ -182,12 +185,13 @@ def _images_for_text(model: Model, studies: Sequence[Study], text: str, k: int, 
 
 
 def _measure(model: Model, studies: Sequence[Study], k: int) -> None:
+    """Print the recall@k of the two-stage search on stderr; nothing if the index is searched in one stage."""
     from reportgen_core.retrieval.abilities import ScoresPairs
     from reportgen_core.retrieval.search import stage_recall
 
-    found = stage_recall(model, studies, k) if isinstance(model.head, ScoresPairs) else None
-    if found is not None:
-        share, count = found
+    recall = stage_recall(model, studies, k) if isinstance(model.head, ScoresPairs) else None
+    if recall is not None:
+        share, count = recall
         click.echo(f"recall@{k} of two stages against exact search: {share:.3f} over {count} studies", err=True)
 
 

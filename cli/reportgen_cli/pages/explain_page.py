@@ -1,13 +1,13 @@
-"""All that a model says about a study beside its text: where it looked, sentence by sentence or word by word, as files.
+"""Write files that explain a report: the attention of its sentences or words, its tags and its findings.
 
-    STUDY.html                  a page that works offline: the words, the look at the radiograph, tags, findings
-    STUDY/sentence-01.png …     the radiograph with the look of a sentence
-    STUDY/word-01.png …         where the model looked word by word: the look of each word
-    STUDY/tags.png              how much each sentence or word looked at each tag
+    STUDY.html                  a page that works offline: words, attention over the radiograph, tags, findings
+    STUDY/sentence-01.png …     the radiograph with the attention of one sentence
+    STUDY/word-01.png …         the radiograph with the attention of one word, if the model attends word by word
+    STUDY/tags.png              the attention of each sentence or word over the tags
     STUDY/attention.npz         the weights: regions (rows, views, rows, columns), tags (rows, M), words (r, T)
     STUDY/attention.json        the same as numbers with names
 
-Colours are those of `pictures`: how many times an even look a place gets.
+The colours are those of `pictures`: how many times even attention a region gets.
 """
 
 from __future__ import annotations
@@ -40,77 +40,81 @@ Grid = tuple[int, int, int]
 
 
 def explain_study(report: Report, grid: Grid | None, values: dict[str, Any], out: Path, name: str) -> None:
-    """Write all of it for one report. `grid` is the encoder's, None where its tokens have no place."""
+    """Write all files for one report. `grid` is the encoder's (views, rows, columns), None if it has no grid."""
     images = [_shrunk(image) for image in radiographs(report)]
-    looks = _looks(report, grid)
-    (out / f"{name}.html").write_text(page(report, grid, images, looks), encoding="utf-8")
+    weights = _weights(report, grid)
+    (out / f"{name}.html").write_text(page(report, grid, images, weights), encoding="utf-8")
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file, picture in pictures(report, images, looks):
+    for file, picture in pictures(report, images, weights):
         picture.save(folder / file)
     write_json(folder / "attention.json", {"grid": grid, **values}, sort=False)
     np.savez_compressed(folder / "attention.npz", **_arrays(report, grid))
 
 
 def _arrays(report: Report, grid: Grid | None) -> dict[str, Any]:
-    looked = report.attention
-    if looked is None:
+    """Return the attention of a report as arrays by name, regions (rows, V, r, c); {} without attention."""
+    attention = report.attention
+    if attention is None:
         return {}
-    found = {k: t.float().cpu().numpy() for k in ("regions", "tags", "words") if (t := getattr(looked, k)) is not None}
-    if "regions" in found and grid is not None:
-        found["regions"] = found["regions"].reshape(-1, *grid)
-    return found
+    names = ("regions", "tags", "words")
+    arrays = {k: t.float().cpu().numpy() for k in names if (t := getattr(attention, k)) is not None}
+    if "regions" in arrays and grid is not None:
+        arrays["regions"] = arrays["regions"].reshape(-1, *grid)
+    return arrays
 
 
-def _looks(report: Report, grid: Grid | None) -> Array | None:
-    """Where each sentence or word looked, in times of an even look among the views that there are: (rows, V, r, c)."""
-    looked = report.attention
-    if looked is None or looked.regions is None or grid is None:
+def _weights(report: Report, grid: Grid | None) -> Array | None:
+    """Return the attention (rows, V, r, c) of each sentence or word over the V views, in times of even attention."""
+    attention = report.attention
+    if attention is None or attention.regions is None or grid is None:
         return None
-    weights: Array = looked.regions.float().cpu().numpy().reshape(-1, *grid)[:, : len(report.views)]
+    weights: Array = attention.regions.float().cpu().numpy().reshape(-1, *grid)[:, : len(report.views)]
     return weights * (min(len(report.views), grid[0]) * grid[1] * grid[2])
 
 
 def _rows(report: Report) -> list[tuple[str, str, Sequence[int]]]:
-    """What is shown: the name of its file, what was said, and its rows of attention."""
-    looked = report.attention
-    if looked is None:
+    """Return the name of the file, the text, and the rows of attention of each sentence and word."""
+    attention = report.attention
+    if attention is None:
         return []
-    sentences = [(f"sentence-{i + 1:02d}", text, list(report.looks(i))) for i, text in enumerate(report.sentences)]
-    if looked.per == "sentence":
+    sentences = [
+        (f"sentence-{i + 1:02d}", text, list(report.attention_rows(i))) for i, text in enumerate(report.sentences)
+    ]
+    if attention.per == "sentence":
         return list(sentences)
     return [*sentences, *((f"word-{i + 1:02d}", word, [i]) for i, word in enumerate(report.words))]
 
 
-def pictures(report: Report, images: Sequence[Array], looks: Array | None) -> Iterator[tuple[str, Image.Image]]:
-    """Each sentence's and word's look over the radiographs, side by side, and the strip of tags."""
-    if looks is not None:
-        top = top_of(looks)
-        for name, said, rows in _rows(report):
-            rows = [r for r in rows if r < len(looks)]
+def pictures(report: Report, images: Sequence[Array], weights: Array | None) -> Iterator[tuple[str, Image.Image]]:
+    """Yield the file name and the picture of each sentence and word, views side by side, and that of the tags."""
+    if weights is not None:
+        top = top_of(weights)
+        for name, text, rows in _rows(report):
+            rows = [r for r in rows if r < len(weights)]
             if rows:
-                yield f"{name}.png", _framed(images, looks[rows].mean(0), said, top)
+                yield f"{name}.png", _framed(images, weights[rows].mean(0), text, top)
     if report.attention is not None and report.attention.tags is not None and report.attended_tags:
         yield "tags.png", strip(report)
 
 
-def top_of(looks: Array) -> float:
-    """The end of the colour scale."""
-    return max(SCALE, float(looks.max()))
+def top_of(weights: Array) -> float:
+    """Return the end of the colour scale, in times of even attention."""
+    return max(SCALE, float(weights.max()))
 
 
-def _framed(images: Sequence[Array], look: Array, said: str, top: float) -> Image.Image:
-    """The views with their look, what was said under them, and the colour scale."""
-    shown = [Image.fromarray(blend(image, cells, top)) for image, cells in zip(images, look, strict=False)]
+def _framed(images: Sequence[Array], weights: Array, text: str, top: float) -> Image.Image:
+    """Draw the views with their attention (V, r, c), the text under them, and the colour scale."""
+    shown = [Image.fromarray(blend(image, cells, top)) for image, cells in zip(images, weights, strict=False)]
     width = max(320, sum(s.width for s in shown) + 4 * (len(shown) - 1))
-    said, font = _caption(said, 15)
-    lines = _wrapped(said, font, width - 12)
+    text, font = _caption(text, 15)
+    lines = _wrapped(text, font, width - 12)
     height = max(s.height for s in shown)
     frame = Image.new("RGB", (width, height + 20 * len(lines) + BAND + 34), "white")
     x = 0
-    for one in shown:
-        frame.paste(one, (x, 0))
-        x += one.width + 4
+    for view in shown:
+        frame.paste(view, (x, 0))
+        x += view.width + 4
     draw = ImageDraw.Draw(frame)
     for i, line in enumerate(lines):
         draw.text((6, height + 4 + 20 * i), line, font=font, fill="black")
@@ -120,7 +124,7 @@ def _framed(images: Sequence[Array], look: Array, said: str, top: float) -> Imag
 
 
 def _scale(frame: Image.Image, draw: ImageDraw.ImageDraw, y: int, width: int, top: float) -> None:
-    """The colours over the grey of a lung's edge, with what their ends mean."""
+    """Draw the colours over a middle grey, with the meaning of their two ends."""
     steps = np.tile(np.linspace(1, top, width - 12), (BAND - 4, 1))
     frame.paste(Image.fromarray(_over(np.full(steps.shape, 0.45), steps, top)), (6, y))
     small = _font(12)
@@ -129,16 +133,17 @@ def _scale(frame: Image.Image, draw: ImageDraw.ImageDraw, y: int, width: int, to
     draw.text((width - 6 - draw.textlength(end, font=small), y + BAND - 2), end, font=small, fill="#5d6b7a")
 
 
-def blend(image: Array, look: Array, top: float) -> Array:
-    """A radiograph (H, W), 0..1, under its look (rows, columns), enlarged smoothly: (H, W, 3) bytes."""
+def blend(image: Array, weights: Array, top: float) -> Array:
+    """Draw attention (rows, columns) over a radiograph (H, W), 0..1. Return (H, W, 3) bytes."""
     height, width = image.shape
-    return _over(image, enlarge(look, (height, width)), top)
+    return _over(image, enlarge(weights, (height, width)), top)
 
 
-def _over(grey: Array, look: Array, top: float) -> Array:
+def _over(grey: Array, weights: Array, top: float) -> Array:
+    """Return the colours (H, W, 3) of weights (H, W), in times of even attention, over grey values (H, W), 0..1."""
     from matplotlib import colormaps
 
-    strength = np.clip((look - 1) / (top - 1), 0, 1)
+    strength = np.clip((weights - 1) / (top - 1), 0, 1)
     colour = colormaps["YlOrRd"](0.25 + 0.75 * strength)[..., :3]
     share = (OPACITY * np.sqrt(strength))[..., None]
     mixed: Array = (255 * (grey[..., None] * (1 - share) + colour * share)).round().astype(np.uint8)
@@ -152,7 +157,7 @@ def _font(size: int, name: str = "DejaVu Sans") -> Any:
 
 
 def _caption(text: str, size: int) -> tuple[str, Any]:
-    """The text with a font that has its letters; where this machine has none for Chinese, where to read it."""
+    """Return the text with a font that has its letters. If there is no font for Chinese, return a hint to the page."""
     if not any("\u2e80" <= c <= "\uffef" for c in text):
         return text, _font(size)
     for name in CHINESE:
@@ -175,7 +180,7 @@ def _wrapped(text: str, font: Any, width: int) -> list[str]:
 
 
 def strip(report: Report) -> Image.Image:
-    """How much each sentence or word looked at each tag, one row each, with its scale."""
+    """Draw the attention of each sentence or word over the tags, one row each, with its scale."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -198,27 +203,28 @@ def strip(report: Report) -> Image.Image:
 
 
 def _row_names(report: Report, rows: int) -> list[str]:
+    """Return the sentence or word of each row of attention; "" for a row without one."""
     assert report.attention is not None
     if report.attention.per == "word":
         return [report.words[i] if i < len(report.words) else "" for i in range(rows)]
-    said = {r: text for i, text in enumerate(report.sentences) for r in report.looks(i)}
-    return [said.get(i, "") for i in range(rows)]
+    texts = {r: text for i, text in enumerate(report.sentences) for r in report.attention_rows(i)}
+    return [texts.get(i, "") for i in range(rows)]
 
 
-def page(report: Report, grid: Grid | None, images: Sequence[Array], looks: Array | None) -> str:
-    """The page of one study, whole in itself."""
-    looked = report.attention
-    by_word = looked is not None and looked.per == "word" and bool(report.words)
-    tags = None if looked is None or looked.tags is None or not report.attended_tags else looked.tags.float().cpu()
-    reads = None if looked is None or looked.words is None else looked.words.float().cpu()[:, : len(report.words)]
-    times = [t for t in (looks, None if reads is None else reads.numpy() * len(report.words)) if t is not None]
+def page(report: Report, grid: Grid | None, images: Sequence[Array], weights: Array | None) -> str:
+    """Return the HTML page of one study. It loads no other file."""
+    given = report.attention
+    by_word = given is not None and given.per == "word" and bool(report.words)
+    tags = None if given is None or given.tags is None or not report.attended_tags else given.tags.float().cpu()
+    reads = None if given is None or given.words is None else given.words.float().cpu()[:, : len(report.words)]
+    times = [t for t in (weights, None if reads is None else reads.numpy() * len(report.words)) if t is not None]
     values = {
         "grid": grid,
         "top": max([SCALE, *(float(t.max()) for t in times if t.size)]),
         "byword": by_word,
         "words": report.words,
         "sentences": [_sentence(report, i, by_word) for i in range(len(report.sentences))],
-        "regions": None if looks is None else looks.reshape(len(looks), -1).round(3).tolist(),
+        "regions": None if weights is None else weights.reshape(len(weights), -1).round(3).tolist(),
         "tags": None if tags is None else tags.numpy().round(4).tolist(),
         "tagnames": report.attended_tags,
         "rownames": [] if tags is None else _row_names(report, len(tags)),
@@ -236,7 +242,7 @@ def page(report: Report, grid: Grid | None, images: Sequence[Array], looks: Arra
 
 
 def _sentence(report: Report, i: int, by_word: bool) -> dict[str, Any]:
-    rows = list(report.looks(i)) if report.attention is not None else []
+    rows = list(report.attention_rows(i)) if report.attention is not None else []
     return {"text": report.sentences[i], "rows": rows, "words": rows if by_word else []}
 
 

@@ -88,7 +88,7 @@ def peak(report: Report, label: str, grid: tuple[int, int, int], labeler: Labele
     if not mentions or attention is None or attention.regions is None:
         return None
     weights = attention.regions.float().cpu().numpy()  # (rows, N)
-    rows = [row for i in mentions for row in report.looks(i) if row < len(weights)]
+    rows = [row for i in mentions for row in report.attention_rows(i) if row < len(weights)]
     if not rows:
         return None
     best = int(weights[rows].mean(0).argmax())
