@@ -1,4 +1,4 @@
-"""A dataset as commands are asked for it: a name, the place of its files, and options."""
+"""Read the dataset that a command line names: its name, the folder of its files, and its options."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ ROOT_HELP = "Where its files are; a dataset that draws its own is kept in the ca
 
 
 def read_dataset(name: str, root: Path | None, options: Mapping[str, Any], flag: str = "--data-root") -> Collection:
-    """The studies. Only a dataset that makes its own files needs no root, or one that is there."""
-    return datasets.create(name, place(name, root, flag), **options).read()
+    """Return the studies of a dataset. Raises OptionError and DataError as `dataset_root` does."""
+    return datasets.create(name, dataset_root(name, root, flag), **options).read()
 
 
-def place(name: str, root: Path | None, flag: str = "--data-root") -> Path:
-    """Where the files of a dataset are, or are to be made. Raises OptionError, or DataError where nothing is."""
-    makes = datasets.get_class(name).makes_files
+def dataset_root(name: str, root: Path | None, flag: str = "--data-root") -> Path:
+    """Return the folder where the files of a dataset are, or where the dataset will make them.
+
+    Raises OptionError if no root was given and the dataset does not make its own files, and DataError if the root is
+    missing.
+    """
+    makes_files = datasets.get_class(name).makes_files
     if root is None:
-        if not makes:
+        if not makes_files:
             raise OptionError(f"--data {name} needs {flag}, the place of its files")
         from reportgen_core.data.images import default_cache
 
         return default_cache().parent / "datasets" / name
-    if not makes and not root.exists():
+    if not makes_files and not root.exists():
         raise DataError(f"{flag} {root}: there is no such file or folder; it is where the files of {name} are")
     return root

@@ -1,4 +1,4 @@
-"""What `rg info` says about a registered part, read off its class: options, defaults, paper, file, needs."""
+"""Describe a registered part for `rg info` by reading its class: options, defaults, paper, file, needs."""
 
 from __future__ import annotations
 
@@ -13,35 +13,38 @@ from reportgen_core import Entry, Registry
 
 
 def part(registry: Registry[Any], name: str, entry: Entry) -> Iterator[tuple[str, str]]:
-    """Lines about one registered part, as pairs of a word and what it says. Imports the part."""
+    """Yield the lines about one registered part as pairs (word, value). Import the part for it."""
     yield registry.kind, name
     yield "summary", entry.summary
     if entry.paper:
         yield "paper", entry.paper
     yield "from", registry.owner(name)
-    found = registry.get_class(name)
+    part_class = registry.get_class(name)
     yield "class", entry.target
-    yield "file", inspect.getsourcefile(found) or "?"
-    needs = sorted(getattr(found, "needs", ()))
+    yield "file", inspect.getsourcefile(part_class) or "?"
+    needs = sorted(getattr(part_class, "needs", ()))
     if needs:
         yield "trains on", ", ".join(needs)
     for fixed, value in entry.options.items():
         yield "fixed", f"{fixed}={value!r}"
-    said = arguments(found)
+    meanings = argument_docs(part_class)
     for option, parameter in registry.options(name).items():
         default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
-        yield "option", f"{option}: {_type(parameter)}{default}" + (f"  {said[option]}" if option in said else "")
+        yield (
+            "option",
+            f"{option}: {_type(parameter)}{default}" + (f"  {meanings[option]}" if option in meanings else ""),
+        )
 
 
 def about(registry: Registry[Any], name: str) -> str:
-    """The docstring of the module that a part lives in: the paper, and where we depart from it."""
+    """Return the docstring of the part's module: the paper, and where the part differs from it."""
     module = sys.modules[registry.get_class(name).__module__]
     return inspect.cleandoc(module.__doc__ or "")
 
 
-def arguments(found: type[Any]) -> dict[str, str]:
-    """What the class's docstring says of each argument under `Args:`."""
-    _, _, listed = (inspect.getdoc(found) or "").partition("\nArgs:\n")
+def argument_docs(part_class: type[Any]) -> dict[str, str]:
+    """Return what the docstring of a class says under `Args:`, by the name of the argument."""
+    _, _, listed = (inspect.getdoc(part_class) or "").partition("\nArgs:\n")
     lines: dict[str, str] = {}
     name = ""
     for line in listed.splitlines():
@@ -61,7 +64,7 @@ def _type(parameter: inspect.Parameter) -> str:
 
 
 def data_file(target: str) -> str:
-    """Where the data file "package:folder/file.json" lies."""
+    """Return the path of the data file "package:folder/file.json"; the text itself if the package is missing."""
     package, _, path = target.partition(":")
     spec = importlib.util.find_spec(package)
     return f"{spec.submodule_search_locations[0]}/{path}" if spec and spec.submodule_search_locations else target

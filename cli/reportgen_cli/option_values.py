@@ -1,4 +1,4 @@
-"""Options as they are written on a command line: `name=value`."""
+"""Read options that are written `name=value` on a command line."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from reportgen_core import OptionError
 
 
 def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
-    """`["depth=3", "name=x"]` as {"depth": 3, "name": "x"}: a value is JSON where it parses as that, else a string.
+    """Return `["depth=3", "name=x"]` as {"depth": 3, "name": "x"}: a value is read as JSON if it is JSON, else as text.
 
-    Raises OptionError for a pair without `=` or a name that is there twice.
+    Raises OptionError for a pair without `=` or a name that occurs twice.
     """
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         name = name.strip().replace("-", "_")
         if not sign or not name.isidentifier():
             raise OptionError(f"option {pair!r} is not written name=value, as in views=2")
-        if name in found:
+        if name in options:
             raise OptionError(f"option {name!r} is given twice")
         try:
-            found[name] = json.loads(value)
+            options[name] = json.loads(value)
         except ValueError:
-            found[name] = value
-    return found
+            options[name] = value
+    return options

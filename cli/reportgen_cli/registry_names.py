@@ -22,8 +22,8 @@ KINDS: dict[str, Registry[Any]] = {
 }
 
 
-def found(name: str) -> Iterator[tuple[Registry[Any], Entry]]:
-    """Every registered thing of this name, of whatever kind."""
+def entries_named(name: str) -> Iterator[tuple[Registry[Any], Entry]]:
+    """Yield every registered entry of this name with its registry, whatever its kind."""
     for registry in KINDS.values():
         try:
             yield registry, registry[name]

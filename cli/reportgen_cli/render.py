@@ -1,4 +1,4 @@
-"""Draws tables. The one module that imports rich, and only where somebody looks at a terminal."""
+"""Print tables and the progress of training. No other module imports rich, and it is imported only for a terminal."""
 
 from __future__ import annotations
 
@@ -13,61 +13,63 @@ if TYPE_CHECKING:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under a header: drawn on a terminal, else as plain aligned columns that a program can cut."""
+    """Print rows under a header: with lines on a terminal, else as plain aligned columns that a program can cut."""
     if sys.stdout.isatty():
-        _drawn(header, rows)
+        _draw(header, rows)
         return
     widths = [max(len(r[i]) for r in (header, *rows)) for i in range(len(header))]
     line = "  ".join(f"{{:<{width}}}" for width in widths)
-    click.echo("\n".join([line.format(*row).rstrip() for row in (header, *rows)]))  # at once: a line each is slow
+    click.echo(
+        "\n".join([line.format(*row).rstrip() for row in (header, *rows)])
+    )  # in one call: a call for each line is slow
 
 
 def print_tables(
     tables: Iterable[PrintedTable], format: str = "table", others: Mapping[str, Callable[[], str]] | None = None
 ) -> None:
-    """Print tables in a format: `table` draws them one below the other, `markdown` and `latex` write their source.
+    """Print tables in a format: `table` prints one below the other, `markdown` and `latex` print source text.
 
-    `others` gives the text of each further format, as of json and csv, when it is called.
+    `others` has a function for each further format, for example json and csv, that returns the text to print.
     """
     if format == "table":
-        for one in tables:
-            click.echo(one.title)
-            table(one.header, one.rows)
-            click.echo("".join(f"{line}\n" for line in one.foot))
+        for printed in tables:
+            click.echo(printed.title)
+            table(printed.header, printed.rows)
+            click.echo("".join(f"{line}\n" for line in printed.foot))
         return
     from reportgen_core.scoring.score_tables import as_latex, as_markdown
 
-    shown = list(tables)
-    writers = {"markdown": lambda: as_markdown(shown), "latex": lambda: as_latex(shown), **(others or {})}
+    all_tables = list(tables)
+    writers = {"markdown": lambda: as_markdown(all_tables), "latex": lambda: as_latex(all_tables), **(others or {})}
     click.echo(writers[format](), nl=False)
 
 
-def _drawn(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _draw(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(*header, box=box.SIMPLE_HEAD)
+    rich_table = Table(*header, box=box.SIMPLE_HEAD)
     for row in rows:
-        drawn.add_row(*(cell.replace("[", "\\[") for cell in row))
-    Console().print(drawn)
+        rich_table.add_row(*(cell.replace("[", "\\[") for cell in row))
+    Console().print(rich_table)
 
 
 def pairs(rows: Sequence[tuple[str, str]]) -> None:
-    """Print what belongs to what, a line each, the values under each other."""
+    """Print pairs of a name and a value, one pair a line, the values in one column."""
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
         click.echo(f"{name.ljust(width)}  {value}".rstrip())
 
 
-class Training:
-    """Shows the records of a training run on stderr: a bar on a terminal, elsewhere a line an epoch."""
+class TrainingProgress:
+    """The progress of a training run on stderr: a bar on a terminal, elsewhere one line for each epoch."""
 
     def __init__(self, shown: bool = True) -> None:
         self.shown, self.live = shown, shown and sys.stderr.isatty()
         self.bar: Any = None
 
-    def __enter__(self) -> Training:
+    def __enter__(self) -> TrainingProgress:
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -75,7 +77,7 @@ class Training:
             self.bar.stop()
 
     def __call__(self, record: Mapping[str, Any]) -> None:
-        """Take one record of the log."""
+        """Show one record of the log."""
         if not self.shown:
             return
         if record["kind"] == "step":
@@ -93,10 +95,10 @@ class Training:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            said = TextColumn("{task.description}")
+            text_column = TextColumn("{task.description}")
             console = Console(stderr=True)
             self.bar = Progress(
-                said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
+                text_column, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
             )
             self.task = self.bar.add_task("", total=record["batches"])
             self.bar.start()
@@ -105,7 +107,7 @@ class Training:
 
 
 def _epoch(record: Mapping[str, Any]) -> str:
-    """One line on an epoch."""
+    """Return the line for one epoch: its losses, and whether it is the best so far."""
     parts = [f"epoch {record['epoch'] + 1} of {record['epochs']}", f"training loss {record['train_loss']:.4f}"]
     for key, word in (("val_loss", "validation loss"), ("perplexity", "perplexity")):
         if record.get(key) is not None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from reportgen_cli.commands.compose import arguments
+from reportgen_cli.commands.compose import compose_arguments
 
 from reportgen_core import OptionError, load
 from reportgen_core.models.composition import check_composition
@@ -95,7 +95,7 @@ def test_what_does_not_exist_or_fit_is_one_line(rg, asked: list[str], says: str)
 
 
 def test_a_preset_is_what_its_file_says() -> None:
-    made = arguments("jing-visual-only", NONE, NO_OPTIONS, {})
+    made = compose_arguments("jing-visual-only", NONE, NO_OPTIONS, {})
     assert (made["encoder"], made["decoder"], made["retriever"]) == ("vgg19", "hier-lstm", None)
     assert made["decoder_options"]["attention"] == "visual"
     assert made["text"].max_vocabulary == 1000
@@ -103,7 +103,7 @@ def test_a_preset_is_what_its_file_says() -> None:
 
 
 def test_what_is_asked_beside_a_preset_replaces_its_own() -> None:
-    made = arguments(
+    made = compose_arguments(
         "jing-coattention", {**NONE, "encoder": "resnet50"}, {**NO_OPTIONS, "decoder_options": {"tags_used": 5}}, {"min_count": 2}
     )  # fmt: skip
     assert made["encoder"] == "resnet50"
@@ -114,10 +114,10 @@ def test_what_is_asked_beside_a_preset_replaces_its_own() -> None:
 
 
 def test_a_retriever_takes_the_place_of_a_presets_decoder() -> None:
-    made = arguments("jing-coattention", {**NONE, "retriever": "cvse"}, NO_OPTIONS, {})
+    made = compose_arguments("jing-coattention", {**NONE, "retriever": "cvse"}, NO_OPTIONS, {})
     assert (made["decoder"], made["retriever"], made["decoder_options"]) == (None, "cvse", {})
 
 
 def test_nothing_to_compose_is_told() -> None:
     with pytest.raises(OptionError):
-        arguments(None, NONE, NO_OPTIONS, {})
+        compose_arguments(None, NONE, NO_OPTIONS, {})

@@ -6,8 +6,8 @@ import json
 
 import pytest
 from reportgen_cli.commands.about import doctor
-from reportgen_cli.commands.about.doctor import Finding
-from reportgen_cli.describe import arguments
+from reportgen_cli.commands.about.doctor import CheckResult
+from reportgen_cli.describe import argument_docs
 from reportgen_cli.registry_names import KINDS
 
 import reportgen_core
@@ -41,7 +41,7 @@ def test_info_of_a_pattern_is_about_the_name_that_was_asked(rg) -> None:
 
 def test_info_of_an_encoder_says_what_its_docstring_says_of_each_option(rg) -> None:
     told = rg("info", "densenet121").out
-    said = arguments(reportgen_core.encoders.get_class("densenet121"))
+    said = argument_docs(reportgen_core.encoders.get_class("densenet121"))
     assert said["pretrained"][:20] in told
     assert "fixed" in told
     assert "densenet121.tv_in1k" in told
@@ -59,7 +59,7 @@ def test_the_docstring_of_arguments_is_read_over_several_lines() -> None:
         Afterwards.
         """
 
-    assert arguments(Part) == {"one": "the first, which goes on.", "two": "the second."}
+    assert argument_docs(Part) == {"one": "the first, which goes on.", "two": "the second."}
 
 
 def test_info_of_a_preset_has_composition_and_printed_figures(rg) -> None:
@@ -90,7 +90,7 @@ def test_doctor_says_a_line_a_thing_and_ends_well(rg) -> None:
 
 
 def test_doctor_ends_with_1_where_something_is_bad(rg, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad = lambda: iter([Finding("torch", "bad", "cannot be imported; pip install torch")])  # noqa: E731
+    bad = lambda: iter([CheckResult("torch", "bad", "cannot be imported; pip install torch")])  # noqa: E731
     monkeypatch.setattr(doctor, "CHECKS", (bad,))
     done = rg("doctor")
     assert done.code == 1

@@ -86,12 +86,12 @@ def test_a_picture_has_a_panel_a_view_and_a_sentence(views: tuple[str, str], mon
     regions[1, 6] = 1  # the side's lower left
     explain(report(views, regions), (2, 2, 2))
     assert [p.title for p in drawn] == ["front.png", "side.png", "sentence 1", "sentence 2"]
-    assert drawn[2].look is not None
-    assert drawn[3].look is not None
+    assert drawn[2].weights is not None
+    assert drawn[3].weights is not None
     assert drawn[2].image.mean() == pytest.approx(140 / 255, abs=0.01)
-    assert drawn[2].look.tolist() == [[0, 8], [0, 0]]  # one of eight regions: eight times an even look
+    assert drawn[2].weights.tolist() == [[0, 8], [0, 0]]  # one of eight regions: eight times an even look
     assert drawn[3].image.mean() == pytest.approx(90 / 255, abs=0.01)
-    assert drawn[3].look.tolist() == [[0, 0], [8, 0]]
+    assert drawn[3].weights.tolist() == [[0, 0], [8, 0]]
     assert drawn[2].detail == "looks at tags: b 0.50, a 0.50"
 
 
@@ -101,8 +101,8 @@ def test_one_view_of_a_model_for_two_is_shown_alone(views: tuple[str, str], monk
     regions = torch.zeros(1, 8)
     regions[0, 0] = 1
     explain(report(views[:1], regions), (2, 2, 2))
-    assert drawn[1].look is not None
-    assert drawn[1].look.max() == 4  # shared among the four regions that there are
+    assert drawn[1].weights is not None
+    assert drawn[1].weights.max() == 4  # shared among the four regions that there are
 
 
 def test_a_report_without_attention_shows_the_radiograph(views: tuple[str, str]) -> None:

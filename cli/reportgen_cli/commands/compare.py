@@ -1,4 +1,4 @@
-"""`rg compare`."""
+"""Run `rg compare`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rg compose`."""
+"""Run `rg compose`."""
 
 from __future__ import annotations
 
@@ -57,57 +57,60 @@ def compose(
     """
     parts = {"encoder": encoder, "decoder": decoder, "retriever": retriever}
     options = {"encoder_options": parse_options(encoder_options), "decoder_options": parse_options(decoder_options)}
-    asked = arguments(preset, parts, options, parse_options(text))
+    composition = compose_arguments(preset, parts, options, parse_options(text))
 
     from reportgen_core.models.composition import check_composition
     from reportgen_core.models.composition import compose as build
 
-    plan = check_composition(**asked)
+    plan = check_composition(**composition)
     _show(plan, as_json)
     if only_check:
         return
-    name = preset or f"{asked['encoder']}-{asked['decoder'] or asked['retriever']}".replace("/", "-")
+    name = preset or f"{composition['encoder']}-{composition['decoder'] or composition['retriever']}".replace("/", "-")
     folder = free_folder(out or Path(name), force)
-    build(**asked, seed=seed).save(folder)
+    build(**composition, seed=seed).save(folder)
     click.echo(f"wrote {folder}; next: rg train {folder} --data D --data-root DIR", err=True)
 
 
-def arguments(
+def compose_arguments(
     preset: str | None,
     parts: Mapping[str, str | None],
     options: Mapping[str, Mapping[str, Any]],
     text: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What `compose` takes, from a preset and what is asked for beside it. Raises OptionError without an encoder."""
+    """Return the arguments of `compose` from a preset and the options that replace its own.
+
+    Raises OptionError if there is no preset and the encoder or the head is missing.
+    """
     from reportgen_core.text.spec import TextSpec
 
-    asked: dict[str, Any] = {k: v for k, v in parts.items() if v is not None}
+    named: dict[str, Any] = {k: v for k, v in parts.items() if v is not None}
     if preset is None:
-        if "encoder" not in asked or not {"decoder", "retriever"} & set(asked):
+        if "encoder" not in named or not {"decoder", "retriever"} & set(named):
             raise OptionError("compose needs --encoder and --decoder (or --retriever), or --preset; see rg list")
         return {**parts, **options, "text": TextSpec.from_json(text)}
     from reportgen_zoo.reproduce.preset import load_preset
 
-    found = load_preset(preset)
-    theirs = {"encoder": found.compose.encoder, "decoder": found.compose.decoder, "retriever": found.compose.retriever}
-    if {"decoder", "retriever"} & set(asked):  # one replaces the other
+    loaded = load_preset(preset)
+    own = loaded.compose
+    theirs = {"encoder": own.encoder, "decoder": own.decoder, "retriever": own.retriever}
+    if {"decoder", "retriever"} & set(named):  # one replaces the other
         theirs |= {"decoder": None, "retriever": None}
-    made: dict[str, Any] = {**theirs, **asked}
-    made["encoder_options"] = _merged(
-        found.compose.encoder_options, theirs["encoder"] == made["encoder"], options["encoder_options"]
-    )
-    same_head = (found.compose.decoder, found.compose.retriever) == (made["decoder"], made["retriever"])
-    made["decoder_options"] = _merged(found.compose.decoder_options, same_head, options["decoder_options"])
-    return {**made, "text": TextSpec.from_json({**found.text, **text})}
+    merged: dict[str, Any] = {**theirs, **named}
+    same_encoder = own.encoder == merged["encoder"]
+    merged["encoder_options"] = _merged(own.encoder_options, same_encoder, options["encoder_options"])
+    same_head = (own.decoder, own.retriever) == (merged["decoder"], merged["retriever"])
+    merged["decoder_options"] = _merged(own.decoder_options, same_head, options["decoder_options"])
+    return {**merged, "text": TextSpec.from_json({**loaded.text, **text})}
 
 
-def _merged(theirs: Mapping[str, Any], same: bool, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """A preset's options hold only for the part that it names."""
-    return {**(theirs if same else {}), **asked}
+def _merged(preset: Mapping[str, Any], same_part: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a part. Those of the preset count only if it names the same part."""
+    return {**(preset if same_part else {}), **options}
 
 
 def free_folder(folder: Path, force: bool) -> Path:
-    """A folder that may be written: a new one, an empty one, or with `force` a model. Raises OptionError."""
+    """Return the folder if it is new or empty, or with `force` holds a model. Raises OptionError if it does not."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return folder
     if not (folder / "config.json").is_file():
@@ -118,6 +121,7 @@ def free_folder(folder: Path, force: bool) -> Path:
 
 
 def _show(plan: CompositionPlan, as_json: bool) -> None:
+    """Print the table of parts with shapes and numbers of parameters."""
     if as_json:
         click.echo(json.dumps(asdict(plan), indent=2))
         return

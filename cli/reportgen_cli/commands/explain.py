@@ -1,4 +1,4 @@
-"""`rg explain`."""
+"""Run `rg explain`."""
 
 from __future__ import annotations
 

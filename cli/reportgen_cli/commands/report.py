@@ -1,4 +1,4 @@
-"""`rg report`."""
+"""Run `rg report`."""
 
 from __future__ import annotations
 
@@ -69,25 +69,25 @@ def report(
     DICOM files of one examination are one study. An image that cannot be read is named on stderr and the rest go on;
     the exit code is then 1.
     """
-    pictures = explained(explain, out)
+    pictures = picture_folder(explain, out)
     from reportgen_core.data.images import default_cache
     from reportgen_core.data.study_files import group_files
 
     studies = [one_study(images)] if as_study else group_files(images)
-    made = ready(model, device, precision)
-    looks = attention or pictures is not None
-    settings = GenerationSettings(beams, n_best, max_sentences, attention=looks, distinct=distinct)
-    shown = Shown(as_json, attention, out, len(studies) > 1, pictures, made.encoder.features.grid)
-    kept = default_cache() if cache else None
-    how: dict[str, Any] = {"batch_size": batch_size, "precision": precision, "workers": workers, "cache": kept}
-    if pictures is not None:
-        how["picture_side"] = PICTURE_SIDE
-    if not shown.all(made.iter_reports(studies, settings, **how)):
+    loaded = load_model(model, device, precision)
+    needs_attention = attention or pictures is not None
+    settings = GenerationSettings(beams, n_best, max_sentences, attention=needs_attention, distinct=distinct)
+    writer = ReportWriter(as_json, attention, out, len(studies) > 1, pictures, loaded.encoder.features.grid)
+    reports = loaded.iter_reports(
+        studies, settings, batch_size=batch_size, precision=precision, workers=workers,
+        cache=default_cache() if cache else None, picture_side=0 if pictures is None else PICTURE_SIDE,
+    )  # fmt: skip
+    if not writer.write_all(reports):
         click.get_current_context().exit(1)
 
 
-def explained(explain: str | None, out: Path | None) -> Path | None:
-    """Where the pictures go; None where none are asked for."""
+def picture_folder(explain: str | None, out: Path | None) -> Path | None:
+    """Return the folder for the pictures; None without --explain. Raises OptionError if there is no folder."""
     if explain is None:
         return None
     if not explain and out is None:
@@ -100,7 +100,7 @@ def explained(explain: str | None, out: Path | None) -> Path | None:
 
 
 def one_study(images: tuple[Path, ...]) -> Study:
-    """All these files as one study."""
+    """Return all these files as the views of one study."""
     from reportgen_core.data.study_files import group_files
 
     views: list[View] = [v for s in group_files(images) for v in s.views]
@@ -108,7 +108,7 @@ def one_study(images: tuple[Path, ...]) -> Study:
 
 
 def default_model() -> str:
-    """The name of the model that is used where none is named. Raises OptionError where it does not ship inside."""
+    """Return the name of the model that ships with the package. Raises OptionError if this installation lacks it."""
     from reportgen_zoo.demo import MODEL
     from reportgen_zoo.pull.fetch import packaged
 
@@ -117,24 +117,24 @@ def default_model() -> str:
     raise OptionError(f"{MODEL} is not inside this installation; name a model with --model (rg zoo list)")
 
 
-def ready(name: str | None, device: str, precision: str) -> Model:
-    """The model on its device; says on stderr what was picked."""
+def load_model(name: str | None, device: str, precision: str) -> Model:
+    """Return the model on its device. Print the model, the device and the precision on stderr."""
     chosen = name or default_model()
-    known = manifests.catalogue().models.get(chosen.partition("@")[0])
+    record = None if Path(chosen).exists() else manifests.find_record(chosen.partition("@")[0])
 
     from reportgen_core import load
     from reportgen_core.models.precision import best_precision
 
-    place = pick_device(device)
-    model = load(chosen).to(place)
+    picked = pick_device(device)
+    model = load(chosen).to(picked)
     arithmetic = best_precision(model.device) if precision == "auto" else precision
-    demonstration = "; a demonstration, not for clinical use" if known and known.demonstration else ""
+    demonstration = "; a demonstration, not for clinical use" if record and record.demonstration else ""
     click.echo(f"model {chosen}, {model.device.type}, {arithmetic}{demonstration}", err=True)
     return model
 
 
-class Shown:
-    """Prints and writes reports one after another."""
+class ReportWriter:
+    """Prints reports and writes their files, one report after another."""
 
     def __init__(
         self,
@@ -148,8 +148,8 @@ class Shown:
         self.as_json, self.attention, self.out, self.headed = as_json, attention, out, headed
         self.pictures, self.grid = pictures, grid
 
-    def all(self, reports: Iterable[Report]) -> bool:
-        """Show every report; False where a study could not be read."""
+    def write_all(self, reports: Iterable[Report]) -> bool:
+        """Print and write every report. Return False if a study could not be read."""
         good = True
         lines = None
         if self.out is not None:
@@ -179,6 +179,7 @@ class Shown:
         return good
 
     def _explain(self, report: Report, out: Path) -> None:
+        """Write the page and the pictures of a report into the folder `out`."""
         from ..pages.explain_page import explain_study
         from ..pages.pictures import explain
         from ..pages.shading import shaded, shows_words
@@ -193,12 +194,12 @@ class Shown:
 
 
 def file_name(study: str) -> str:
-    """A study's id as the name of a file."""
+    """Return a study's id as the name of a file."""
     return re.sub(r"[^\w.+-]+", "_", study).strip("._") or "study"
 
 
 def as_text(report: Report, headed: bool, first: bool = True) -> str:
-    """A report for a reader: the text, what else it could have been, and the likeliest tags and findings."""
+    """Return a report for a reader: the text, the alternatives, and the likeliest tags and findings."""
     lines = [] if first else [""]
     if headed:
         lines.append(f"# {report.study}")
@@ -211,19 +212,19 @@ def as_text(report: Report, headed: bool, first: bool = True) -> str:
 
 
 def as_values(report: Report, attention: bool) -> dict[str, Any]:
-    """A report as JSON values."""
+    """Return a report as JSON values."""
     plain = ("study", "text", "sentences", "score", "tags", "findings", "alternatives", "views", "note", "problem")
     values: dict[str, Any] = {name: getattr(report, name) for name in plain}
-    looked = report.attention
-    if attention and looked is not None:
-        named = {"regions": looked.regions, "tags": looked.tags, "words": looked.words}
+    given = report.attention
+    if attention and given is not None:
+        named = {"regions": given.regions, "tags": given.tags, "words": given.words}
         rows = {name: [[round(v, 5) for v in row] for row in t.tolist()] for name, t in named.items() if t is not None}
-        written = {"written": report.words} if looked.per == "word" else {}  # a word is a row
+        words = {"written": report.words} if given.per == "word" else {}  # a word is a row
         values["attention"] = {
-            "per": looked.per,
+            "per": given.per,
             "tag_names": report.attended_tags,
             "sentences": report.rows,
-            **written,
+            **words,
             **rows,
         }
     return values

@@ -1,4 +1,4 @@
-"""`rg reproduce`."""
+"""Run `rg reproduce`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reportgen_core.registries import presets
 
 from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, pick_device, values
-from ..render import Training, print_tables
+from ..render import TrainingProgress, print_tables
 
 if TYPE_CHECKING:
     from reportgen_zoo.reproduce.record import Reproduction, ReproductionRequest
@@ -112,10 +112,10 @@ def _reproduce(preset: str, given: ReproduceOptions) -> Reproduction:
         click.echo(f"{preset} is finished in {out / preset}", err=True)
         return earlier
     collection = read_dataset(given.data, given.data_root, request.options)
-    with Training() as shown:
+    with TrainingProgress() as progress:
         return make(
             preset, collection, request, out=out, device=pick_device(given.device),
-            cache=default_cache() if given.cache else None, watch=shown,
+            cache=default_cache() if given.cache else None, watch=progress,
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`rg study`."""
+"""Run `rg study`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..render import table
 if TYPE_CHECKING:
     from ..study.score import Outcome
 
-PLACE = click.Path(path_type=Path)
+PATH = click.Path(path_type=Path)
 SECTIONS = {"findings": ("findings",), "impression": ("impression",), "both": ("findings", "impression")}
 
 
@@ -34,7 +34,7 @@ def study() -> None:
 
 
 @study.command()
-@click.option("--data", required=True, type=PLACE, help="The examinations: a table of images and reports, or a folder.")
+@click.option("--data", required=True, type=PATH, help="The examinations: a table of images and reports, or a folder.")
 @click.option("--dataset", default="table", show_default=True, shell_complete=completes("datasets"), help="Its format.")
 @values("--option", "options", "Of the dataset; rg info NAME lists them.")
 @click.option(
@@ -50,8 +50,8 @@ def study() -> None:
 @click.option("--as-written", is_flag=True, help="Do not write all texts alike; style may then give a source away.")
 @click.option("--whole", is_flag=True, help="Leave out human reports with de-identification gaps, XXXX or ___.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--out", required=True, type=PLACE, help="The folder for the readers.")
-@click.option("--key", type=PLACE, help="Where to keep who wrote what; without it, OUT.key.json beside OUT.")
+@click.option("--out", required=True, type=PATH, help="The folder for the readers.")
+@click.option("--key", type=PATH, help="Where to keep who wrote what; without it, OUT.key.json beside OUT.")
 def make(
     data: Path,
     dataset: str,
@@ -96,21 +96,22 @@ def make(
 
 
 def _predictions(given: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Read NAME=FILE pairs. Return the texts of each name by study id. Raises OptionError for another form."""
     from reportgen_core.files.reports import read_texts
 
-    found: dict[str, dict[str, str]] = {}
-    for one in given:
-        name, equals, file = one.partition("=")
+    texts: dict[str, dict[str, str]] = {}
+    for pair in given:
+        name, equals, file = pair.partition("=")
         if not (name and equals and file):
-            raise OptionError(f"--predictions {one!r}: wants NAME=FILE, as in ours=reports.jsonl")
-        if name in found:
+            raise OptionError(f"--predictions {pair!r}: wants NAME=FILE, as in ours=reports.jsonl")
+        if name in texts:
             raise OptionError(f"--predictions {name!r} is given twice; each source wants its own name")
-        found[name] = read_texts(Path(file), on_note=print_note)
-    return found
+        texts[name] = read_texts(Path(file), on_note=print_note)
+    return texts
 
 
 @study.command()
-@click.argument("folder", type=PLACE)
+@click.argument("folder", type=PATH)
 @click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 def serve(folder: Path, port: int, opens: bool) -> None:
@@ -135,9 +136,9 @@ def serve(folder: Path, port: int, opens: bool) -> None:
 
 
 @study.command("score")
-@click.argument("folder", type=PLACE)
-@click.option("--key", type=PLACE, help="Without it, FOLDER.key.json beside FOLDER.")
-@click.option("--picture", type=PLACE, help="Also draw the distributions: PNG, PDF or SVG.")
+@click.argument("folder", type=PATH)
+@click.option("--key", type=PATH, help="Without it, FOLDER.key.json beside FOLDER.")
+@click.option("--picture", type=PATH, help="Also draw the distributions: PNG, PDF or SVG.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--resamples", default=2000, show_default=True, type=click.IntRange(100), help="Of the bootstrap.")
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
@@ -152,9 +153,9 @@ def score_command(
     from ..study import score as scoring
     from ..study.folder import read_key, read_study
 
-    found = read_study(folder)
-    secret = read_key(key or folder.with_name(folder.name + ".key.json"), found)
-    outcome = scoring.score(found, secret, resamples=resamples, seed=seed)
+    reading_study = read_study(folder)
+    secret = read_key(key or folder.with_name(folder.name + ".key.json"), reading_study)
+    outcome = scoring.score(reading_study, secret, resamples=resamples, seed=seed)
     if picture:
         scoring.picture(outcome, picture)
     if as_json:
@@ -166,6 +167,7 @@ def score_command(
 
 
 def _print(outcome: Outcome) -> None:
+    """Print the scores by source, the progress of the readers, and their agreement."""
     line, scores = outcome.rubric.acceptable, outcome.rubric.scores
     header = ["source", "answers", *(str(s) for s in scores), "mean"]
     header += [f"{line} or more"] if line else []
@@ -198,7 +200,7 @@ def _percent(share: float) -> str:
 
 
 def _with(value: str, interval: tuple[float, float] | None, form: str) -> str:
-    """A value and its interval; a dash where there is none."""
+    """Return a value and its interval; a dash without an interval."""
     if interval is None or math.isnan(interval[0]):
         return "-"
     return f"{value} ({form.format(interval[0])} to {form.format(interval[1])})"

@@ -1,4 +1,4 @@
-"""`rg train`."""
+"""Run `rg train`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from reportgen_core.training.settings import TrainSettings
 
 from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, part, values
-from ..render import Training
-from .compose import arguments
+from ..render import TrainingProgress
+from .compose import compose_arguments
 
 if TYPE_CHECKING:
     from reportgen_core import Model
@@ -29,7 +29,7 @@ LABELS = "Where finding labels come from: data, mesh (Open-i's headings), or a m
 
 
 class TrainCommand(click.Command):
-    """Its help ends with every setting, its default and its meaning."""
+    """A command whose help ends with every setting, its default and its meaning."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Settings"):
@@ -88,10 +88,10 @@ def train(
     folder = out or Path(f"{Path(model or preset or '').name}-run")
     if (folder / "log.jsonl").exists() and not resume:
         raise OptionError(f"{folder} holds a run; --resume goes on with it, --out chooses another place")
-    begun = start(model, preset)
-    asked = DataRequest(data, data_root, parse_options(data_options), source, parse_options(label_options))
-    learn, held = asked.studies(begun, train_split, val_split)
-    run(begun, learn, held, RunRequest(folder, chosen, resume, cache))
+    start = starting_model(model, preset)
+    request = DataRequest(data, data_root, parse_options(data_options), source, parse_options(label_options))
+    learn, held_out = request.studies(start, train_split, val_split)
+    run(start, learn, held_out, RunRequest(folder, chosen, resume, cache))
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,18 @@ class DataRequest:
     label_options: dict[str, Any]
 
     def studies(self, model: Model, train_split: str, val_split: str) -> tuple[Sequence[Study], Sequence[Study]]:
-        """Return the studies to learn from and those held back. Raises DataError if there are none to learn from."""
+        """Return the studies to train on and to validate on. Raises DataError if there are none to train on."""
         from reportgen_core.data.labels import relabel
 
         options = self.options
         if model.encoder.image.views == 0 and "require_images" in datasets.options(self.name):
             options = {"require_images": False, **options}
         collection = read_dataset(self.name, self.root, options)
-        learn, held = split(collection, train_split, self.name), collection.split(val_split)
+        learn, held_out = split(collection, train_split, self.name), collection.split(val_split)
         sections = model.text.sections
         return (
             relabel(learn, self.labels, sections, self.label_options),
-            relabel(held, self.labels, sections, self.label_options) if held else (),
+            relabel(held_out, self.labels, sections, self.label_options) if held_out else (),
         )
 
 
@@ -130,28 +130,28 @@ class RunRequest:
     cache: bool
 
 
-def run(model: Model, learn: Sequence[Study], held: Sequence[Study], request: RunRequest) -> None:
-    """Train a model, with a bar and what is worth knowing on stderr, and print the folder of the best epoch."""
+def run(model: Model, learn: Sequence[Study], held_out: Sequence[Study], request: RunRequest) -> None:
+    """Train a model, with its progress and notes on stderr, and print the folder of the best epoch."""
     from reportgen_core import train as learn_from
     from reportgen_core.data.images import default_cache
 
     main_process = os.environ.get("RANK", "0") == "0"
     if main_process:
-        click.echo(f"{len(learn)} studies to learn from, {len(held)} held back, run in {request.folder}", err=True)
+        click.echo(f"{len(learn)} studies to learn from, {len(held_out)} held back, run in {request.folder}", err=True)
         texts = [s.text(model.text.sections) for s in learn] if model.decoder else []
         if cut := cut_note(texts, model.text):
             click.echo(cut, err=True)
-    with Training(main_process) as shown:
+    with TrainingProgress(main_process) as progress:
         learn_from(
-            model, learn, held, out=request.folder, settings=request.settings, resume=request.resume,
-            cache=default_cache() if request.cache else None, watch=shown,
+            model, learn, held_out, out=request.folder, settings=request.settings, resume=request.resume,
+            cache=default_cache() if request.cache else None, watch=progress,
         )  # fmt: skip
     if main_process:
         click.echo(str(request.folder / "best"))
 
 
-def start(model: str | None, preset: str | None) -> Model:
-    """The model to train: a folder, a name, or what a preset composes."""
+def starting_model(model: str | None, preset: str | None) -> Model:
+    """Return the model to train: of a folder, of a name, or composed by a preset."""
     if model is not None:
         from reportgen_core import load
 
@@ -159,26 +159,26 @@ def start(model: str | None, preset: str | None) -> Model:
     from reportgen_core import compose
 
     none = {"encoder": None, "decoder": None, "retriever": None}
-    return compose(**arguments(preset, none, {"encoder_options": {}, "decoder_options": {}}, {}))
+    return compose(**compose_arguments(preset, none, {"encoder_options": {}, "decoder_options": {}}, {}))
 
 
-def settings_of(preset: str | None, asked: dict[str, Any], epochs: int | None) -> TrainSettings:
-    """A preset's settings, replaced by those that are asked for."""
-    theirs: dict[str, Any] = {}
+def settings_of(preset: str | None, options: dict[str, Any], epochs: int | None) -> TrainSettings:
+    """Return the settings of a preset, replaced by the options that were given."""
+    defaults: dict[str, Any] = {}
     if preset is not None:
         from reportgen_zoo.reproduce.preset import load_preset
 
-        theirs = dict(load_preset(preset).train)
-    return TrainSettings.of({**theirs, **asked, **({"epochs": epochs} if epochs is not None else {})})
+        defaults = dict(load_preset(preset).train)
+    return TrainSettings.of({**defaults, **options, **({"epochs": epochs} if epochs is not None else {})})
 
 
 def split(collection: Collection, name: str, data: str) -> tuple[Study, ...]:
-    """The studies of a split. Raises DataError saying which there are."""
-    found = collection.split(name)
-    if not found:
-        there = sorted({s.split for s in collection.studies})
+    """Return the studies of a split. Raises DataError, which lists the splits, if there are none."""
+    studies = collection.split(name)
+    if not studies:
+        splits = sorted({s.split for s in collection.studies})
         raise DataError(
-            f"{data} has no studies in split {name!r}; there are: {', '.join(map(repr, there)) or 'no studies at all'} "
-            f"(--train-split, --val-split; rg data audit says what was left out)"
+            f"{data} has no studies in split {name!r}; there are: {', '.join(map(repr, splits)) or 'no studies at all'}"
+            f" (--train-split, --val-split; rg data audit says what was left out)"
         )
-    return found
+    return studies

@@ -1,7 +1,7 @@
-"""One page for a browser: the tables of an evaluation, and its studies to sort and filter.
+"""Write one page for a browser: the tables of an evaluation, and its studies to sort and filter.
 
-It loads nothing from elsewhere. Texts reach it as JSON and are set as text, never as markup; images are small copies
-inside the page.
+The page loads nothing from elsewhere. Texts reach it as JSON and are shown as text, never as markup. Images are small
+copies inside the page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HERE = Path(__file__).parent / "page"
 
 
 def page(evaluation: Evaluation, images: Path | None = None) -> str:
-    """The page. With `images`, only images inside this folder are shown; images that cannot be read are left out."""
+    """Return the page as HTML. Show only images that can be read and lie in the folder `images`, if it is given."""
     columns = [
         line.name
         for line in headlines(evaluation.systems[0].lines)
@@ -53,7 +53,7 @@ def _file(name: str) -> str:
 
 
 def _study(study: StudyRow, columns: Sequence[str], images: Path | None) -> dict[str, Any]:
-    """One row. A finding that one side denies and the other does not mention is no difference to look at."""
+    """Return the row of one study. If one side denies a finding that the other does not mention, they do not differ."""
     scores = {c: study.scores.get(c) for c in columns}
     return {
         "id": study.id,
@@ -67,7 +67,7 @@ def _study(study: StudyRow, columns: Sequence[str], images: Path | None) -> dict
 
 
 def thumbnail(paths: Sequence[str], folder: Path | None) -> str:
-    """The first image that can be read, as a small JPEG in a data address; empty where there is none."""
+    """Return the first image that can be read, as a small JPEG in a data address; "" if there is none."""
     for named in paths:
         path = Path(named) if folder is None else folder / named
         if not path.is_file() or (folder and not path.resolve().is_relative_to(folder.resolve())):
@@ -92,14 +92,14 @@ def _small(path: Path) -> str:
 
 
 def _summary(evaluation: Evaluation) -> str:
-    """The notes and the tables as markup."""
-    told = set(evaluation.diversity.warnings)
+    """Return the notes and the tables as HTML."""
+    warnings = set(evaluation.diversity.warnings)
     parts = [f'<p class="warning">{escape(w)}</p>' for w in evaluation.diversity.warnings]
     for table in tables(evaluation):
         parts.append(f"<h2>{escape(table.title)}</h2>")
         parts.append(_table(table))
         parts += [
-            f'<p class="dim">{escape(line)}</p>' for line in table.foot if line.removeprefix("note: ") not in told
+            f'<p class="dim">{escape(line)}</p>' for line in table.foot if line.removeprefix("note: ") not in warnings
         ]
     return "\n".join(parts)
 

@@ -1,8 +1,8 @@
-"""Pictures of where a model looked: region attention, enlarged smoothly, over the radiograph, a panel a sentence.
+"""Draw the attention over the regions of a radiograph, enlarged smoothly: one panel for each sentence.
 
-The colour says how many times an even look a place gets: attention weights sum to 1 over the regions, so a weight times
-the number of regions is 1 everywhere when a model looks nowhere in particular. All panels of a picture share one scale.
-What gets an even look or less stays grey.
+Attention weights sum to 1 over the regions. A weight times the number of regions is therefore 1 everywhere if the
+attention is even, and the colour shows this number. All panels of a picture share one scale. Regions with even
+attention or less stay grey.
 
 matplotlib draws, without pyplot and without a display; it is imported when a picture is drawn.
 """
@@ -31,31 +31,31 @@ GAP, TITLE, HEAD, LEGEND = 0.2, 0.2, 0.18, 0.75  # inches: between panels, above
 LINE = 52  # characters of a caption's line
 DPI = 130
 OPACITY = 0.62  # of the strongest attention
-SCALE = 3.0  # the scale reaches at least this many times an even look, so that an even look does not seem pointed
+SCALE = 3.0  # times even attention: the scale reaches at least this far, so that even attention does not seem pointed
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One radiograph with a look: weights (rows, columns) in times of an even look, and what was said."""
+    """One radiograph, its attention weights (rows, columns) in times of even attention, and its sentence."""
 
     image: Array  # (H, W) float 0..1
-    look: Array | None  # None: the radiograph alone
+    weights: Array | None  # None: the radiograph alone
     title: str
     text: str = ""
     detail: str = ""  # in small grey under the text
 
 
 def overlay(image: Array, weights: Array, text: str) -> Image.Image:
-    """One radiograph (H, W), 0..1, with region weights (rows, columns) that sum to 1 over it, and the text under it."""
+    """Draw a radiograph (H, W), 0..1, with attention (rows, columns), which sums to 1, over it and a text under it."""
     panel = Panel(small(image), np.asarray(weights, np.float64) * np.asarray(weights).size, "", text)
     return draw([panel], columns=1, size=5.0)
 
 
 def explain(report: Report, grid: tuple[int, int, int], title: str = "") -> Image.Image:
-    """All sentences of a report in one picture: the radiographs, then for each sentence where the model looked.
+    """Draw all sentences of a report in one picture: the radiographs, then the attention of each sentence.
 
-    `grid` is the encoder's (views, rows, columns). A study of several views shows, at each sentence, the view that got
-    most of the look. Raises ImageError where a file cannot be read.
+    `grid` is the encoder's (views, rows, columns). If a study has several views, each sentence shows the view with the
+    most attention. Raises ImageError if a file cannot be read.
     """
     images = radiographs(report)
     panels = [Panel(image, None, name) for image, name in zip(images, _names(report), strict=True)]
@@ -69,7 +69,7 @@ def explain(report: Report, grid: tuple[int, int, int], title: str = "") -> Imag
 
 
 def _real_regions(views: int, grid: tuple[int, int, int]) -> int:
-    """Among how many regions the look is shared: absent views get none."""
+    """Return the number of regions that share the attention; views that are absent get none."""
     return min(views, grid[0]) * grid[1] * grid[2]
 
 
@@ -84,37 +84,37 @@ def _headline(report: Report) -> str:
 
 
 def _caption(report: Report, row: int) -> tuple[str, str, str]:
-    """Title, text and detail of one sentence or word."""
+    """Return the title, the text and the detail of one sentence or word."""
     assert report.attention is not None
     if report.attention.per == "word":
         words = report.text.split()
         return f"word {row + 1}", words[row] if row < len(words) else "(end)", ""
     title = f"sentence {row + 1}"
-    said = report.sentences[row] if row < len(report.sentences) else ""
+    sentence = report.sentences[row] if row < len(report.sentences) else ""
     shares = report.attention.tags
     if shares is None or not report.attended_tags:
-        return title, said, ""
+        return title, sentence, ""
     ranked = sorted(zip(shares[row].tolist(), report.attended_tags, strict=True), reverse=True)
-    return title, said, "looks at tags: " + ", ".join(f"{name} {share:.2f}" for share, name in ranked[:3])
+    return title, sentence, "looks at tags: " + ", ".join(f"{name} {share:.2f}" for share, name in ranked[:3])
 
 
 def draw(panels: Sequence[Panel], *, columns: int = 0, title: str = "", size: float = PANEL) -> Image.Image:
-    """Panels in a grid with one colour scale; `size` is the width of a panel in inches."""
+    """Draw panels in a grid with one colour scale. `size` is the width of a panel in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     columns = columns or min(4, len(panels))
     line = round(LINE * size / PANEL)
     rows = [panels[at : at + columns] for at in range(0, len(panels), columns)]
-    head = [part for said in title.splitlines() for part in textwrap.wrap(said, line * columns)]
-    looks = [p.look for p in panels if p.look is not None]
+    head = [part for long in title.splitlines() for part in textwrap.wrap(long, line * columns)]
+    weights = [p.weights for p in panels if p.weights is not None]
     width = GAP + columns * (size + GAP)
     above = GAP + HEAD * len(head)
-    height = above + sum(_row_height(row, size, line) for row in rows) + (LEGEND if looks else 0.0)
+    height = above + sum(_row_height(row, size, line) for row in rows) + (LEGEND if weights else 0.0)
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
     figure.text(GAP / width, 1 - GAP / 2 / height, "\n".join(head), fontsize=9, va="top", linespacing=1.3)
-    top = max([SCALE, *(float(look.max()) for look in looks)])
+    top = max([SCALE, *(float(w.max()) for w in weights)])
     down = above
     for row in rows:
         for i, panel in enumerate(row):
@@ -123,7 +123,7 @@ def draw(panels: Sequence[Panel], *, columns: int = 0, title: str = "", size: fl
             axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
             draw_panel(axes, panel, top, line)
         down += _row_height(row, size, line)
-    if looks:
+    if weights:
         long = min(0.6 * width, 6.0)
         _legend(figure, ((width - long) / 2 / width, 0.45 / height, long / width, 0.09 / height), top)
     canvas.draw()
@@ -131,7 +131,7 @@ def draw(panels: Sequence[Panel], *, columns: int = 0, title: str = "", size: fl
 
 
 def _row_height(row: Sequence[Panel], size: float, line: int) -> float:
-    """Inches that a row of panels takes: titles, the tallest radiograph, the longest text under one."""
+    """Return the height of a row of panels in inches: its title, its tallest radiograph and its longest text."""
     tall: float = max(size * p.image.shape[0] / p.image.shape[1] for p in row)
     return TITLE + tall + max(0.17 * _lines(p.text, line) + 0.15 * _lines(p.detail, line + 5) for p in row) + GAP
 
@@ -141,11 +141,12 @@ def _lines(text: str, width: int) -> int:
 
 
 def draw_panel(axes: Any, panel: Panel, top: float, line: int) -> None:
+    """Draw one panel. `top` is the end of the colour scale, `line` the length of a line of text in characters."""
     height, width = panel.image.shape
     axes.set_axis_off()
     axes.imshow(panel.image, cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0))
-    if panel.look is not None:
-        smooth = enlarge(panel.look, (height, width))
+    if panel.weights is not None:
+        smooth = enlarge(panel.weights, (height, width))
         axes.imshow(smooth, cmap=_colours(top), vmin=0, vmax=top, extent=(0, width, height, 0))
     axes.set_title(panel.title, fontsize=8, loc="left", pad=3, color="0.35")
     below = {"xy": (0, 0), "xycoords": "axes fraction", "textcoords": "offset points", "va": "top", "linespacing": 1.2}
@@ -154,15 +155,15 @@ def draw_panel(axes: Any, panel: Panel, top: float, line: int) -> None:
     axes.annotate(textwrap.fill(panel.detail, line + 5), xytext=(0, under), fontsize=7.5, color="0.4", **below)
 
 
-def enlarge(look: Array, size: tuple[int, int]) -> Array:
-    """Weights (rows, columns) at (H, W), bicubic, never negative."""
-    image = Image.fromarray(np.asarray(look, np.float32))
+def enlarge(weights: Array, size: tuple[int, int]) -> Array:
+    """Return weights (rows, columns) enlarged to `size` (H, W): bicubic, never negative."""
+    image = Image.fromarray(np.asarray(weights, np.float32))
     smooth: Array = np.maximum(np.asarray(image.resize((size[1], size[0]), Image.Resampling.BICUBIC)), 0)
     return smooth
 
 
 def _colours(top: float) -> Any:
-    """Transparent up to an even look, then yellow to red, more opaque the stronger."""
+    """Return the colours: transparent up to even attention, then yellow to red and more and more opaque."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
@@ -174,7 +175,7 @@ def _colours(top: float) -> Any:
 
 
 def _legend(figure: Any, box: tuple[float, float, float, float], top: float) -> None:
-    """The colour scale, over the mid grey of a lung's edge, as it looks on a radiograph."""
+    """Draw the colour scale over a middle grey, as the colours look on a radiograph."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 

@@ -1,4 +1,4 @@
-"""A picture of calibration: how often what is predicted with a probability is there."""
+"""Draw calibration: the share of findings that are present, for each predicted probability."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 
 def reliability_svg(name: str, points: Sequence[tuple[float, float, int]]) -> bytes:
-    """The curve over the diagonal, a dot's area its number of cases. No time stamp: the same points, the same bytes."""
+    """Return the curve as SVG, over the diagonal. `points` are (probability 0..1, share 0..1, number of cases).
+
+    The area of a dot shows its number of cases. There is no time stamp: the same points give the same bytes.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

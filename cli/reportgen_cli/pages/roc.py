@@ -1,4 +1,4 @@
-"""ROC curves as one picture: a panel for each finding, with its band, its area and the interval of the area."""
+"""Draw ROC curves as one picture: a panel for each finding, with its band, its area and the interval of the area."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg") -> by
     with rc_context({"svg.hashsalt": "reportgen", "font.size": 8}):
         figure = Figure(figsize=(columns * SIZE, rows * (SIZE + 0.25) + 0.6), layout="constrained", facecolor="white")
         panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-        for axes, one in zip(panels.flat, scores.curves, strict=False):
-            _panel(axes, one)
+        for axes, curve in zip(panels.flat, scores.curves, strict=False):
+            _panel(axes, curve)
         for axes in panels.flat[len(scores.curves) :]:
             axes.set_axis_off()
         figure.suptitle("\n".join(_heading(scores, title)), fontsize=9, x=0.01, ha="left")
@@ -36,25 +36,27 @@ def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg") -> by
     return out.getvalue()
 
 
-def _panel(axes: Any, one: Curve) -> None:
+def _panel(axes: Any, curve: Curve) -> None:
+    """Draw the panel of one finding; only its counts if it has no area."""
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
     axes.set_aspect("equal")
     axes.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
-    axes.set_title(one.name, fontsize=8, loc="left", pad=3)
-    count = f"{one.positives} of {one.positives + one.negatives}"
-    if one.area is None:
-        lacks = "no positive" if not one.positives else "no negative"
+    axes.set_title(curve.name, fontsize=8, loc="left", pad=3)
+    count = f"{curve.positives} of {curve.positives + curve.negatives}"
+    if curve.area is None:
+        lacks = "no positive" if not curve.positives else "no negative"
         axes.text(0.5, 0.5, f"{lacks} ({count}):\nleft out of the means", ha="center", va="center", color=GREY)
         return
-    if one.band:
-        x, low, high = zip(*one.band, strict=True)
+    if curve.band:
+        x, low, high = zip(*curve.band, strict=True)
         axes.fill_between(x, low, high, color=BLUE, alpha=0.18, linewidth=0)
-    axes.plot(*zip(*one.points, strict=True), color=BLUE, linewidth=1.2)
-    interval = "" if one.low is None or one.high is None else f"\n{one.low:.3f}–{one.high:.3f}"
-    axes.text(0.97, 0.04, f"AUC {one.area:.3f}{interval}\n{count}", ha="right", va="bottom", fontsize=7.5)
+    axes.plot(*zip(*curve.points, strict=True), color=BLUE, linewidth=1.2)
+    interval = "" if curve.low is None or curve.high is None else f"\n{curve.low:.3f}–{curve.high:.3f}"
+    axes.text(0.97, 0.04, f"AUC {curve.area:.3f}{interval}\n{count}", ha="right", va="bottom", fontsize=7.5)
 
 
 def _heading(scores: FindingCurves, title: str) -> list[str]:
+    """Return the lines above the panels: the title and the mean areas."""
     lines = [title] if title else []
     for name, label in (("findings mean auc", "mean AUC"), ("findings weighted-mean auc", "weighted by positives")):
         for line in scores.lines:

@@ -1,9 +1,9 @@
-"""A picture of which words of its report a model looked at: the words shaded, beside the radiograph.
+"""Draw the attention of a model over the words of its report: shaded words next to the radiograph.
 
-TieNet reads what it wrote with r attentions over the words, the rows of G. The large text is shaded by the largest
-weight that any row gives a word (the saliency g of its section 3.3), the small ones below by each row. The radiograph
-has the spatial attention of the words summed by their saliency (equation 4). The colours say how many times an even
-look a word or a place gets, as in `pictures`.
+TieNet reads its own report with r attentions over the words, the rows of G. The large text is shaded by the largest
+weight that any row gives a word (the saliency g of section 3.3), and the small texts below it by one row each. The
+radiograph shows the spatial attention of the words, weighted by their saliency (equation 4). A colour shows how many
+times even attention a word or a region gets, as in `pictures`.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from reportgen_core.types import Array
 
 WIDTH, IMAGE, MARGIN = 9.5, 3.4, 0.15  # inches: of the picture, of the radiograph, around it
-LARGE, SMALL = 10.12, 7.36  # points: a sign is 11 or 8 whole pixels wide
-CELL = 0.602  # width of a sign of DejaVu Sans Mono, in its size
-LINE = 1.75  # height of a line, in the size of its signs
-TOP = 5.0  # times an even look at which a word has the full colour, at least
+LARGE, SMALL = 10.12, 7.36  # points: a character is 11 or 8 whole pixels wide
+CELL = 0.602  # width of a character of DejaVu Sans Mono, as a share of its size
+LINE = 1.75  # height of a line, in times of the size of its characters
+TOP = 5.0  # times even attention at which a word has the full colour, at least
 
 
 def shows_words(report: Report) -> bool:
-    """Whether the report says at which of its words the model looked."""
-    looked = report.attention
-    return looked is not None and looked.words is not None and bool(report.words)
+    """Whether the report has attention over its words."""
+    attention = report.attention
+    return attention is not None and attention.words is not None and bool(report.words)
 
 
 def shaded(report: Report, grid: tuple[int, int, int]) -> Image.Image:
-    """The picture. `grid` is the encoder's (views, rows, columns). Raises ImageError where a file cannot be read."""
+    """Draw the picture. `grid` is the encoder's (views, rows, columns). Raises ImageError if a file cannot be read."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -53,9 +53,9 @@ def shaded(report: Report, grid: tuple[int, int, int]) -> Image.Image:
     axes = figure.add_axes((MARGIN / WIDTH, 1 - (IMAGE + 0.4) / height, IMAGE / WIDTH, IMAGE / height))
     axes.set_axis_off()
     image = radiographs(report)[0]
-    look = _salient(report, grid)
-    top = max(TOP, float(rows.max()), 0.0 if look is None else float(look.max()))
-    draw_panel(axes, Panel(image, look, Path(report.views[0]).name), top, 52)
+    salient = _salient(report, grid)
+    top = max(TOP, float(rows.max()), 0.0 if salient is None else float(salient.max()))
+    draw_panel(axes, Panel(image, salient, Path(report.views[0]).name), top, 52)
     page = figure.add_axes((0, 0, 1, 1))
     page.set_axis_off()
     page.set(xlim=(0, WIDTH), ylim=(height, 0))
@@ -69,12 +69,12 @@ def shaded(report: Report, grid: tuple[int, int, int]) -> Image.Image:
 
 
 def _salient(report: Report, grid: tuple[int, int, int]) -> Array | None:
-    """Equation 4 for the first view, in times of an even look: (rows, columns)."""
-    looked = report.attention
-    if looked is None or looked.regions is None or looked.words is None:
+    """Return equation 4 for the first view, in times of even attention: (rows, columns); None without attention."""
+    attention = report.attention
+    if attention is None or attention.regions is None or attention.words is None:
         return None
-    regions = looked.regions.float().cpu().numpy()  # (T, N)
-    saliency = looked.words.float().cpu().numpy().max(0)[: len(regions)]
+    regions = attention.regions.float().cpu().numpy()  # (T, N)
+    saliency = attention.words.float().cpu().numpy().max(0)[: len(regions)]
     weights = saliency @ regions[: len(saliency)] / max(float(saliency.sum()), 1e-12)
     views = min(len(report.views), grid[0])
     first: Array = weights.reshape(grid)[0] * views * grid[1] * grid[2]
@@ -82,16 +82,16 @@ def _salient(report: Report, grid: tuple[int, int, int]) -> Array | None:
 
 
 def _heading(page: Any, report: Report, height: float) -> None:
-    """The findings above, and below the radiograph what the colours mean."""
-    said = [f"{name} {share:.2f}" for name, share in report.findings.items() if share >= 0.5]
-    likely = said or [f"{name} {share:.2f}" for name, share in list(report.findings.items())[:3]]
-    page.text(MARGIN, 0.2, ("findings: " if said else "none above 0.5; likeliest: ") + ", ".join(likely), fontsize=9)
+    """Write the findings at the top, and the meaning of the colours under the radiograph."""
+    present = [f"{name} {share:.2f}" for name, share in report.findings.items() if share >= 0.5]
+    likely = present or [f"{name} {share:.2f}" for name, share in list(report.findings.items())[:3]]
+    page.text(MARGIN, 0.2, ("findings: " if present else "none above 0.5; likeliest: ") + ", ".join(likely), fontsize=9)
     note = "words by the largest look of any row, then row by row;\nimage: where they looked, by the same"
     page.text(MARGIN, IMAGE + 0.5, note, fontsize=7, color="0.35", va="top")
 
 
 def _placed(words: tuple[str, ...], size: float, room: float) -> list[tuple[float, int]]:
-    """Where each word begins, in signs from the left, and its line."""
+    """Return where each word begins, in characters from the left, and the number of its line."""
     most = int(room * 72 / (size * CELL))
     out, at, line = [], 0, 0
     for word in words:
@@ -110,7 +110,7 @@ def _block(
     page: Any, words: tuple[str, ...], weights: Array, corner: tuple[float, float], size: float, room: float,
     top: float, name: str,
 ) -> None:  # fmt: skip
-    """One copy of the text with its words shaded."""
+    """Draw one copy of the text with its words shaded by `weights`."""
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 

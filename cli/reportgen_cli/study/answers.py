@@ -1,4 +1,4 @@
-"""A reader's answers: a log that is only appended to, each line on disk before the reader sees it accepted."""
+"""Keep the answers of a reader in a log. Each line is on disk before the reader sees that it was accepted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reportgen_core import DataError
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a reader said about a case."""
+    """The answer of a reader to one case."""
 
     case: str
     score: int
@@ -24,29 +24,31 @@ class Answer:
 
 
 def read_answers(path: Path) -> dict[str, Answer]:
-    """The answers that stand, in the order they were given: a later one replaces, an undo takes back.
+    """Return the valid answers by case, in the order they were given.
 
-    A last line without its end was cut off by a crash before it was accepted, and does not count.
+    A later answer replaces an earlier one, and an undo removes the last one.
+    A last line without a line end was cut off by a crash before it was accepted, and is ignored. Raises DataError for
+    any other line that cannot be read.
     """
     if not path.exists():
         return {}
-    standing: dict[str, Answer] = {}
+    answers: dict[str, Answer] = {}
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-            standing.pop(row.get("undo") or row["case"], None)
+            answers.pop(row.get("undo") or row["case"], None)
             if "undo" not in row:
                 answer = Answer(str(row["case"]), int(row["score"]), str(row["comment"]), float(row["seconds"]))
-                standing[answer.case] = answer
+                answers[answer.case] = answer
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             raise DataError(f"{path}: line {number} is no answer; mend or remove it") from e
-    return standing
+    return answers
 
 
 def add(path: Path, answer: Answer) -> None:
-    """Append an answer; it is on the disk when this returns."""
+    """Append an answer. It is on the disk when this returns."""
     _append(
         path,
         {"case": answer.case, "score": answer.score, "comment": answer.comment, "seconds": round(answer.seconds, 1)},
@@ -54,17 +56,17 @@ def add(path: Path, answer: Answer) -> None:
 
 
 def undo(path: Path) -> str | None:
-    """Take back the last answer that stands, and say which; None where there is none."""
-    standing = read_answers(path)
-    if not standing:
+    """Take back the last valid answer and return its case; None if there is no answer."""
+    answers = read_answers(path)
+    if not answers:
         return None
-    case = list(standing)[-1]
+    case = list(answers)[-1]
     _append(path, {"undo": case})
     return case
 
 
 def _append(path: Path, row: Mapping[str, Any]) -> None:
-    """One line in one write. What a crash left unfinished is cut off first, so that lines do not run together."""
+    """Append one line in one write. Cut off an unfinished line of a crash first, so that lines do not run together."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps({**row, "time": round(time.time(), 3)}, ensure_ascii=False).encode() + b"\n"
     with path.open("ab") as file:
@@ -77,6 +79,6 @@ def _append(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def _whole(path: Path) -> int:
-    """Bytes up to the end of the last whole line."""
+    """Return the number of bytes up to the end of the last complete line."""
     content = path.read_bytes()
     return content.rfind(b"\n") + 1

@@ -1,12 +1,12 @@
-"""What lies on disk: a folder for the readers, and a key that stays with whoever made the study.
+"""Read and write a reading study on disk: a folder for the readers, and a key for the person who made the study.
 
-    STUDY/study.json     rubric, cases (id, text, images) in blocks, the key's SHA-256; nothing says who wrote a text
+    STUDY/study.json     rubric, cases (id, text, images) in blocks, the key's SHA-256; no source of a text
     STUDY/images/        radiographs as PNG, named by case
     STUDY/answers/       one JSON lines file a reader, appended to, never rewritten
     STUDY.key.json       case -> study and source
 
-The digest in study.json shows afterwards that the key was not changed; a random salt in the key keeps it from being
-guessed back.
+The digest in study.json proves later that the key was not changed. A random salt in the key prevents that somebody
+guesses the key from the digest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ READER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One text beside one examination, as a reader sees it."""
+    """One text and the images of one examination, as a reader sees them."""
 
     id: str
     text: str
@@ -39,7 +39,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class ReadingStudy:
-    """A study folder."""
+    """The folder of a reading study."""
 
     root: Path
     rubric: Rubric
@@ -52,26 +52,26 @@ class ReadingStudy:
         return {c.id: c for block in self.blocks for c in block}
 
     def order(self, reader: str) -> list[Case]:
-        """The cases as this reader sees them: blocks, and cases in a block, shuffled anew for each reader."""
+        """Return the cases in the order of one reader: blocks, and cases in a block, are shuffled for each reader."""
         rng = random.Random(f"{self.key_sha256}:{reader}")
         blocks = [rng.sample(block, len(block)) for block in self.blocks]
         rng.shuffle(blocks)
         return [case for block in blocks for case in block]
 
     def answers_of(self, reader: str) -> Path:
-        """The file of a reader's answers. Raises DataError for a name that is no plain word."""
+        """Return the file of a reader's answers. Raises DataError for a name that is no plain word."""
         if not READER.fullmatch(reader):
             raise DataError(f"reader {reader[:60]!r}: a name is 1 to 40 letters, digits, dots, dashes or underscores")
         return self.root / "answers" / f"{reader}.jsonl"
 
     def readers(self) -> list[str]:
-        """Those who have answered at least once."""
+        """Return the names of the readers who have answered at least once."""
         return sorted(p.stem for p in (self.root / "answers").glob("*.jsonl") if READER.fullmatch(p.stem))
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Who wrote what."""
+    """The source of each text."""
 
     cases: Mapping[str, tuple[str, str]]  # case: (study, source)
     sources: tuple[str, ...]  # the human one first
@@ -79,7 +79,7 @@ class Key:
 
 
 def read_study(root: Path) -> ReadingStudy:
-    """Read study.json. Raises DataError where it is missing or not of this format."""
+    """Read study.json. Raises DataError if it is missing or not of this format."""
     path = root / "study.json"
     row = _load(path, "rg study make writes one")
     try:
@@ -94,7 +94,7 @@ def read_study(root: Path) -> ReadingStudy:
 
 
 def read_key(path: Path, study: ReadingStudy) -> Key:
-    """Read the key of this study. Raises DataError for another study's, or a changed one."""
+    """Read the key of this study. Raises DataError for the key of another study, or a key that was changed."""
     row = _load(path, "it was written when the study was made")
     if sha256_file(path) != study.key_sha256:
         raise DataError(f"{path}: is not the key that {study.root} was made with, or was changed since")
@@ -103,6 +103,7 @@ def read_key(path: Path, study: ReadingStudy) -> Key:
 
 
 def _load(path: Path, hint: str) -> dict[str, Any]:
+    """Read a JSON object of this format. Raises DataError."""
     row = read_json(path, DataError, hint=hint)
     if not isinstance(row, dict) or row.get("format") != FORMAT:
         raise DataError(f"{path}: is not of format {FORMAT}; {hint}")
@@ -110,5 +111,5 @@ def _load(path: Path, hint: str) -> dict[str, Any]:
 
 
 def blocks_json(blocks: Sequence[Sequence[Case]]) -> list[list[dict[str, Any]]]:
-    """Blocks as study.json has them."""
+    """Return blocks as JSON values for study.json."""
     return [[{"id": c.id, "text": c.text, "images": list(c.images)} for c in block] for block in blocks]

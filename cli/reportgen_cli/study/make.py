@@ -1,11 +1,11 @@
-"""Draws a study: which reports are shown, beside which images, in which order, and who wrote them, kept apart.
+"""Draw a reading study: choose reports and images, shuffle them, and write the sources of the texts to a separate key.
 
-Two designs. `split`, as the DenseNet-LSTM paper has it: every examination is shown once, with the text of one source;
-the sources have equally many. `crossed`, as CVSE has it: every examination is shown with the text of each source, in
-rounds that show it once each, so that sources are compared on the same images.
+There are two designs. In `split`, the design of the DenseNet-LSTM paper, every examination is shown once with the text
+of one source, and every source has the same number. In `crossed`, the design of CVSE, every examination is shown with
+the text of each source, once in each round, so that the sources are compared on the same images.
 
-Texts are shown `alike` unless asked otherwise: a model that writes in lower case with spaces before full stops would be
-known at sight, so all texts are written in lower case with a capital after each full stop.
+Texts are shown `alike` by default: a reader would recognise a model that writes in lower case with spaces before full
+stops. Therefore all texts are written in lower case with a capital after each full stop.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .folder import FORMAT, Case, blocks_json
 from .rubrics import RUBRICS
 
 HUMAN = "human"
-LONG_SIDE = 2048  # pixels of a radiograph as it is shown
+LONG_SIDE = 2048  # pixels of the longer side of a radiograph in the study
 GAPS = re.compile(r"xxxx|_{3,}", re.IGNORECASE)
 
 
@@ -71,9 +71,9 @@ def eligible(
 
     Raises DataError for predictions of unknown studies.
     """
-    known = {s.id: s for s in studies}
+    ids = {s.id for s in studies}
     for name, predicted in texts.items():
-        if unknown := [k for k in predicted if k not in known]:
+        if unknown := [k for k in predicted if k not in ids]:
             raise DataError(f"{name} has {len(unknown)} texts for studies that the data has not: {_some(unknown)}")
     rows: dict[str, dict[str, str]] = {}
     for study in studies:
@@ -118,11 +118,11 @@ def make(
         raise OptionError(f"{HUMAN!r} is the name of the reference reports; give the predictions another")
     rows = eligible(studies, texts, design)
     blocks = draw(list(rows), [HUMAN, *texts], design)
-    known = {s.id: s for s in studies}
+    by_id = {s.id: s for s in studies}
     with replacing(out, holds="study.json") as folder:
         (folder / "images").mkdir()
         (folder / "answers").mkdir()
-        cases, owners = _cases(blocks, rows, known, design.alike, folder / "images")
+        cases, owners = _cases(blocks, rows, by_id, design.alike, folder / "images")
         facts = {"design": design.design, "seed": design.seed, "sections": design.sections, "alike": design.alike}
         secret = {"format": FORMAT, "salt": secrets.token_hex(16), "sources": [HUMAN, *texts], **facts, "cases": owners}
         written = json.dumps(secret, ensure_ascii=False, indent=1).encode()
@@ -154,6 +154,7 @@ def _cases(
 
 
 def _check_places(out: Path, key: Path) -> None:
+    """Raise OptionError if the key would lie inside the study, and DataError if one of the two exists."""
     if out.resolve() in key.resolve().parents:
         raise OptionError(f"--key {key} lies inside {out}, where readers look; choose a place apart")
     for path in (out, key):
@@ -181,4 +182,5 @@ def _images(study: Study, case: str, folder: Path) -> tuple[str, ...]:
 
 
 def _some(ids: Sequence[str]) -> str:
+    """Return the first three ids for a message."""
     return ", ".join(ids[:3]) + (" …" if len(ids) > 3 else "")

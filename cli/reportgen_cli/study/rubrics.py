@@ -1,4 +1,4 @@
-"""The scales of two papers that had radiologists score reports.
+"""Define the scales of two papers in which radiologists scored reports.
 
 `densenet-lstm`: the five grades of the paper behind the preset of that name, "Blind evaluation" (its Figure 6): two
 radiologists, 100 reports of the model and 100 of radiologists on 200 other scans, shuffled. 4 and above is acceptable.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rubric:
-    """A scale: what is asked, and what each score means, the highest first."""
+    """A scale: the question to the reader, and the meaning of each score, the highest first."""
 
     name: str
     question: str
@@ -23,7 +23,7 @@ class Rubric:
 
     @property
     def scores(self) -> tuple[int, ...]:
-        """From the lowest to the highest."""
+        """The scores from the lowest to the highest."""
         return tuple(sorted(score for score, _ in self.grades))
 
 

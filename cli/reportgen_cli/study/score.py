@@ -1,8 +1,8 @@
-"""What the readers said, by source: distributions, differences, agreement, intervals, and a picture.
+"""Compare the scores of the readers by source: distributions, differences, agreement, intervals, and a picture.
 
-Intervals are percentile bootstraps over examinations: an examination's answers, of all readers and sources, stay
-together. Readers are not resampled; the intervals speak of other images, not of other readers. Agreement is Cohen's
-kappa with quadratic weights (scikit-learn's) over the cases that both readers have scored.
+Intervals are percentile bootstraps over examinations: all answers for one examination, of all readers and sources, are
+drawn together. Readers are not resampled, so an interval holds for other images and not for other readers. Agreement
+is Cohen's kappa with quadratic weights (scikit-learn's) over the cases that both readers have scored.
 """
 
 from __future__ import annotations
@@ -30,25 +30,26 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class SourceScores:
-    """What one source got."""
+    """The scores of one source."""
 
     source: str
     counts: Mapping[int, int]  # score: answers
     mean: float
     mean_interval: Interval
-    acceptable: float | None  # share at the rubric's line or above; None where it has no line
+    acceptable: float | None  # share 0..1 at the rubric's line or above; None if it has no line
     acceptable_interval: Interval | None
-    less_human: float | None  # mean less that of the human reports; None for these themselves
+    less_human: float | None  # mean minus the mean of the human reports; None for the human reports
     less_human_interval: Interval | None
 
     @property
     def n(self) -> int:
+        """The number of answers."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """How far two readers agree. kappa is nan where both gave one and the same score throughout."""
+class ReaderAgreement:
+    """The agreement of two readers. kappa is nan if both gave the same single score to every case."""
 
     readers: tuple[str, str]
     n: int
@@ -59,11 +60,11 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A study's result."""
+    """The result of a reading study."""
 
     rubric: Rubric
     sources: tuple[SourceScores, ...]
-    agreement: tuple[Agreement, ...]
+    agreement: tuple[ReaderAgreement, ...]
     answered: Mapping[str, int]  # by reader
     cases: int
     resamples: int
@@ -71,7 +72,7 @@ class Outcome:
 
 
 def score(study: ReadingStudy, key: Key, *, resamples: int = 2000, seed: int = 0) -> Outcome:
-    """Read all answers and compare the sources. Raises DataError where nobody has answered."""
+    """Read all answers and compare the sources. Raises DataError if nobody has answered."""
     given = {r: {c: a.score for c, a in read_answers(study.answers_of(r)).items()} for r in study.readers()}
     if not any(given.values()):
         raise DataError(f"{study.root}: nobody has answered yet; rg study serve {study.root}")
@@ -89,6 +90,7 @@ def score(study: ReadingStudy, key: Key, *, resamples: int = 2000, seed: int = 0
 
 
 def _check(study: ReadingStudy, key: Key, given: Mapping[str, Mapping[str, int]]) -> None:
+    """Raise DataError for an answer whose case or score does not belong to the study."""
     for reader, answers in given.items():
         for case, value in answers.items():
             if case not in key.cases or value not in study.rubric.scores:
@@ -96,13 +98,14 @@ def _check(study: ReadingStudy, key: Key, given: Mapping[str, Mapping[str, int]]
 
 
 def _draws(examinations: int, resamples: int, rng: np.random.Generator) -> Array:
-    """How often each examination is drawn, (resamples, examinations)."""
+    """Return how often each examination is drawn: (resamples, examinations)."""
     return rng.multinomial(examinations, np.full(examinations, 1 / examinations), size=resamples).astype(float)
 
 
 def _sources(
     rubric: Rubric, key: Key, given: Mapping[str, Mapping[str, int]], resamples: int, rng: np.random.Generator
 ) -> tuple[SourceScores, ...]:
+    """Return the scores of every source with their intervals, the human reports first."""
     scores, examinations = rubric.scores, sorted({study for study, _ in key.cases.values()})
     place = {study: i for i, study in enumerate(examinations)}
     table = np.zeros((len(key.sources), len(examinations), len(scores)))  # answers by source, examination and score
@@ -117,10 +120,10 @@ def _sources(
     means, drawn_means = _share(whole, points), _share(drawn, points)
     good = np.array([rubric.acceptable is not None and s >= rubric.acceptable for s in scores], float)
     accepted, drawn_accepted = _share(whole, good), _share(drawn, good)
-    found = []
+    sources = []
     for i, source in enumerate(key.sources):
         other = i > 0
-        found.append(
+        sources.append(
             SourceScores(
                 source,
                 {s: int(n) for s, n in zip(scores, whole[i], strict=True)},
@@ -132,18 +135,18 @@ def _sources(
                 _interval(drawn_means[i] - drawn_means[0]) if other else None,
             )
         )
-    return tuple(found)
+    return tuple(sources)
 
 
 def _share(counts: Array, weights: Array) -> Array:
-    """Mean of `weights` over counts (..., scores); nan where there are none."""
+    """Return the mean of `weights` over counts (..., scores); nan where all counts are 0."""
     n = counts.sum(-1)
     share: Array = np.divide(counts @ weights, n, out=np.full(n.shape, math.nan), where=n > 0)
     return share
 
 
 def _interval(values: Array) -> Interval:
-    """The middle 95 % of the resamples that have a value."""
+    """Return the middle 95 % of the resamples that have a value; (nan, nan) if none has."""
     real = values[~np.isnan(values)]
     if not len(real):
         return math.nan, math.nan
@@ -159,10 +162,11 @@ def _agreement(
     rubric: Rubric,
     resamples: int,
     rng: np.random.Generator,
-) -> Agreement:
+) -> ReaderAgreement:
+    """Return the agreement of readers `a` and `b` on the cases that both have scored."""
     shared = [c for c in given[a] if c in given[b]]
     if not shared:
-        return Agreement((a, b), 0, math.nan, (math.nan, math.nan), math.nan)
+        return ReaderAgreement((a, b), 0, math.nan, (math.nan, math.nan), math.nan)
     first, second = ([given[r][c] for c in shared] for r in (a, b))
     examinations = sorted({key.cases[c][0] for c in shared})
     size = len(rubric.scores)
@@ -171,10 +175,11 @@ def _agreement(
         tables[examinations.index(key.cases[c][0]), rubric.scores.index(x), rubric.scores.index(y)] += 1
     drawn = np.tensordot(_draws(len(examinations), resamples, rng), tables, 1)  # (resamples, size, size)
     same = sum(x == y for x, y in zip(first, second, strict=True)) / len(shared)
-    return Agreement((a, b), len(shared), _kappa(first, second, rubric.scores), _interval(kappas(drawn)), same)
+    return ReaderAgreement((a, b), len(shared), _kappa(first, second, rubric.scores), _interval(kappas(drawn)), same)
 
 
 def _kappa(first: Sequence[int], second: Sequence[int], scores: Sequence[int]) -> float:
+    """Return the quadratic kappa, -1..1; nan if there is only one score."""
     if len({*first, *second}) == 1:
         return math.nan
     from sklearn.metrics import cohen_kappa_score
@@ -183,7 +188,7 @@ def _kappa(first: Sequence[int], second: Sequence[int], scores: Sequence[int]) -
 
 
 def kappas(tables: Array) -> Array:
-    """Quadratic kappas of many tables (n, K, K) at once, for the resamples; nan where there is but one score."""
+    """Return the quadratic kappas (n,) of n resampled tables (n, K, K); nan for a table with only one score."""
     size = tables.shape[-1]
     away = (np.arange(size)[:, None] - np.arange(size)) ** 2
     n = tables.sum((1, 2))
@@ -195,7 +200,7 @@ def kappas(tables: Array) -> Array:
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
-    """The result as JSON has it; what is not defined is null."""
+    """Return the result as JSON values; a number that is not defined is None."""
     return {
         "rubric": outcome.rubric.name,
         "cases": outcome.cases,
@@ -238,7 +243,10 @@ def _reals(interval: Interval | None) -> list[float] | None:
 
 
 def picture(outcome: Outcome, path: Path) -> None:
-    """Shares of the scores by source as grouped bars, as Figure 6 of the DenseNet-LSTM paper; PNG, PDF or SVG."""
+    """Draw the shares of the scores by source as grouped bars, as Figure 6 of the DenseNet-LSTM paper does.
+
+    The suffix of `path` chooses PNG, PDF or SVG.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,7 +1,8 @@
-"""The local page where readers score. Standard library only; it listens on 127.0.0.1 and nowhere else.
+"""Serve the local page on which readers score. It uses the standard library only and listens on 127.0.0.1 only.
 
-Every address begins with a random token, made anew for each start, and the Host header must be this machine's, so that
-no other page in the browser can ask. The server does not know the key: it cannot give away who wrote a text.
+Every address begins with a random token, which is new at each start, and the Host header must name this machine, so
+that no other page in the browser can send requests. The server does not know the key: it cannot show the source of a
+text.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import hmac
 import json
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -24,6 +27,7 @@ from .folder import ReadingStudy
 
 MAX_BODY = 1 << 16  # bytes of an answer
 MAX_COMMENT = 4000  # characters
+Response = tuple[str, bytes, dict[str, str]]  # content type, body, further headers
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -33,27 +37,27 @@ HEADERS = {
 
 
 class Refused(Exception):
-    """A request that gets an error as its answer."""
+    """A request that is answered with an error."""
 
     def __init__(self, status: HTTPStatus, why: str) -> None:
         super().__init__(why)
         self.status = status
 
 
-class Desk:
-    """What the page may ask for."""
+class PageBackend:
+    """The requests that the page may send."""
 
     def __init__(self, study: ReadingStudy) -> None:
         self.study, self.lock = study, threading.Lock()
 
     def facts(self) -> dict[str, Any]:
-        """The rubric and the number of cases."""
+        """Return the rubric and the number of cases."""
         rubric = self.study.rubric
         grades = [{"score": score, "text": text} for score, text in rubric.grades]
         return {"question": rubric.question, "grades": grades, "total": len(self.study.cases)}
 
     def next(self, reader: str) -> dict[str, Any]:
-        """The first case that this reader has not answered, the images of the one after it, and how far they are."""
+        """Return the first case that this reader has not answered, the images of the next one, and the progress."""
         answered = read_answers(self._file(reader))
         order = self.study.order(reader)
         left = [c for c in order if c.id not in answered]
@@ -67,7 +71,7 @@ class Desk:
         }
 
     def answer(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Keep an answer, and give the next case."""
+        """Save an answer, and return the next case."""
         reader, case, score = row.get("reader"), row.get("case"), row.get("score")
         comment, seconds = row.get("comment", ""), row.get("seconds", 0)
         if not isinstance(case, str) or case not in self.study.cases:
@@ -81,15 +85,15 @@ class Desk:
         return self.next(str(reader))
 
     def undo(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Take back the reader's last answer, and give its case again, with what was said."""
+        """Take back the reader's last answer, and return its case again with the score and the comment."""
         file = self._file(row.get("reader"))
         with self.lock:
-            standing = read_answers(file)
+            answers = read_answers(file)
             case = undo(file)
         again = self.next(str(row["reader"]))
         if case is None or case not in self.study.cases:
             return again
-        taken = standing[case]
+        taken = answers[case]
         return {
             **again,
             "case": asdict(self.study.cases[case]),
@@ -97,12 +101,13 @@ class Desk:
         }
 
     def image(self, name: str) -> bytes:
-        """A radiograph of the study, by a name that study.json has."""
+        """Return a radiograph of the study as PNG, by a file name that study.json has."""
         if not any(name in c.images for c in self.study.cases.values()):
             raise Refused(HTTPStatus.NOT_FOUND, "no such image")
         return (self.study.root / "images" / name).read_bytes()
 
-    def _file(self, reader: Any) -> Any:
+    def _file(self, reader: Any) -> Path:
+        """Return the file of a reader's answers. Raises Refused for a name that is no plain word."""
         try:
             return self.study.answers_of(str(reader or ""))
         except DataError as e:
@@ -110,30 +115,30 @@ class Desk:
 
 
 def page(nonce: str) -> tuple[str, str]:
-    """The page and the policy under which it runs: its own script and style, nothing from elsewhere."""
+    """Return the page and its security policy: its own script and style, nothing from elsewhere."""
     html = files(__package__).joinpath("page.html").read_text(encoding="utf-8").replace("NONCE", nonce)
     policy = "default-src 'none'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     return html, policy + f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'"
 
 
 class Server(ThreadingHTTPServer):
-    """The study's page at `url`."""
+    """The server of the study's page at `url`."""
 
     daemon_threads = True
 
     def __init__(self, study: ReadingStudy, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
-        self.desk, self.token = Desk(study), secrets.token_urlsafe(16)
+        self.backend, self.token = PageBackend(study), secrets.token_urlsafe(16)
         self.hosts = {f"127.0.0.1:{self.server_port}", f"localhost:{self.server_port}"}
 
     @property
     def url(self) -> str:
-        """Where readers begin. Whoever has it on this machine may answer."""
+        """The address where readers begin. Everybody on this machine who has it may answer."""
         return f"http://127.0.0.1:{self.server_port}/{self.token}/"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request."""
+    """The handler of one request."""
 
     server: Server
     server_version, sys_version = "reportgen", ""
@@ -146,15 +151,16 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(self._post)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep the token, which stands in every address, out of the terminal."""
+        """Print nothing: every address has the token, which must not reach the terminal."""
 
-    def _answer(self, ask: Any) -> None:
+    def _answer(self, respond: Callable[[str], Response]) -> None:
+        """Send what `respond` returns for the path; an error as plain text with its status."""
         try:
-            kind, body, more = ask(self._path())
+            kind, body, more = respond(self._path())
             status = HTTPStatus.OK
         except Refused as e:
             kind, body, more, status = "text/plain; charset=utf-8", str(e).encode(), {}, e.status
-        except (OSError, DataError) as e:  # the disk is full, a file was taken away: the page must know
+        except (OSError, DataError) as e:  # the disk is full, a file is gone: the page shows it
             kind, body, more = "text/plain; charset=utf-8", str(e).encode(), {}
             status = HTTPStatus.INTERNAL_SERVER_ERROR
         self.send_response(status)
@@ -164,7 +170,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _path(self) -> str:
-        """The part of the address after the token."""
+        """Return the part of the address after the token. Raises Refused for another host or a wrong token."""
         if self.headers.get("Host") not in self.server.hosts:
             raise Refused(HTTPStatus.FORBIDDEN, "this page is for this machine only")
         _, token, rest = [*urlsplit(self.path).path.split("/", 2), "", ""][:3]
@@ -172,22 +178,23 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.NOT_FOUND, "the address is not complete; rg study serve prints it")
         return unquote(rest)
 
-    def _get(self, path: str) -> tuple[str, bytes, dict[str, str]]:
-        desk = self.server.desk
+    def _get(self, path: str) -> Response:
+        backend = self.server.backend
         if path == "":
             html, policy = page(secrets.token_urlsafe(16))
             return "text/html; charset=utf-8", html.encode(), {"Content-Security-Policy": policy}
         if path == "study":
-            return _json(desk.facts())
+            return _json(backend.facts())
         if path == "next":
-            return _json(desk.next(parse_qs(urlsplit(self.path).query).get("reader", [""])[0]))
+            return _json(backend.next(parse_qs(urlsplit(self.path).query).get("reader", [""])[0]))
         if path.startswith("image/"):
-            return "image/png", desk.image(path.removeprefix("image/")), {"Cache-Control": "private, max-age=3600"}
+            return "image/png", backend.image(path.removeprefix("image/")), {"Cache-Control": "private, max-age=3600"}
         raise Refused(HTTPStatus.NOT_FOUND, "no such page")
 
-    def _post(self, path: str) -> tuple[str, bytes, dict[str, str]]:
-        ask = {"answer": self.server.desk.answer, "undo": self.server.desk.undo}.get(path)
-        if ask is None:
+    def _post(self, path: str) -> Response:
+        backend = self.server.backend
+        method = {"answer": backend.answer, "undo": backend.undo}.get(path)
+        if method is None:
             raise Refused(HTTPStatus.NOT_FOUND, "no such page")
         if self.headers.get_content_type() != "application/json":
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wants application/json")
@@ -200,8 +207,8 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.BAD_REQUEST, "is no JSON") from e
         if not isinstance(row, dict):
             raise Refused(HTTPStatus.BAD_REQUEST, "wants a JSON object")
-        return _json(ask(row))
+        return _json(method(row))
 
 
-def _json(row: dict[str, Any]) -> tuple[str, bytes, dict[str, str]]:
+def _json(row: dict[str, Any]) -> Response:
     return "application/json; charset=utf-8", json.dumps(row, ensure_ascii=False).encode(), {}

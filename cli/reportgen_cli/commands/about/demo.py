@@ -1,4 +1,4 @@
-"""`rg demo`."""
+"""Run `rg demo`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reportgen_zoo import demo as packaged
 from reportgen_core import GenerationSettings
 
 from ...options import FOLDER
-from ..report import as_text, as_values, ready
+from ..report import as_text, as_values, load_model
 
 
 @click.command()
@@ -28,7 +28,7 @@ def demo(out: Path) -> None:
     from ...pages.pictures import explain
 
     image = packaged.image()
-    model = ready(None, "cpu", "auto")
+    model = load_model(None, "cpu", "auto")
     report = model.report([image], settings=GenerationSettings(attention=True))[0]
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.txt").write_text(report.text + "\n", encoding="utf-8")

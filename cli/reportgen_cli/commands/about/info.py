@@ -1,4 +1,4 @@
-"""`rg info`."""
+"""Run `rg info`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reportgen_core.discovery import load_plugins
 from reportgen_core.registry import did_you_mean
 
 from ... import describe
-from ...registry_names import KINDS, found
+from ...registry_names import KINDS, entries_named
 from ...render import pairs
 
 
@@ -43,16 +43,18 @@ def info(name: str, as_json: bool) -> None:
 
 
 def _things(name: str) -> Iterator[tuple[list[tuple[str, str]], str]]:
-    """Lines and a text about everything that has this name."""
-    for registry, entry in found(name):
+    """Yield the lines and a text about every part, preset and model of this name."""
+    entries = list(entries_named(name))
+    for registry, entry in entries:
         if registry.kind == "preset":
             yield list(preset(entry, load_preset(entry.name))), ""
         else:
             yield list(describe.part(registry, name, entry)), describe.about(registry, name)
-    known = manifests.catalogue()
-    if name.partition("@")[0] in known.models:
+    if entries:  # the network is asked only about a name that is no part
+        return
+    if manifests.find_record(name.partition("@")[0]) is not None:
         record = manifests.record(name)
-        yield list(model(record, known.models.origin(record.name))), ""
+        yield list(model(record, manifests.origin(record.name))), ""
     elif name in _models():
         yield [("model", name), ("from", "a plugin's find_model")], ""
 
@@ -65,57 +67,57 @@ def _names() -> set[str]:
     return {n for registry in KINDS.values() for n in registry} | _models()
 
 
-def preset(entry: Entry, found: Preset) -> Iterator[tuple[str, str]]:
-    """Lines about a preset."""
-    yield "preset", found.name
-    yield "summary", found.summary
-    yield "paper", found.paper
+def preset(entry: Entry, loaded: Preset) -> Iterator[tuple[str, str]]:
+    """Yield the lines about a preset as pairs (word, value)."""
+    yield "preset", loaded.name
+    yield "summary", loaded.summary
+    yield "paper", loaded.paper
     yield "file", describe.data_file(entry.target)
-    made = found.compose
-    yield "encoder", _with_options(made.encoder, dict(made.encoder_options))
-    head = ("decoder", made.decoder) if made.decoder else ("retriever", made.retriever or "")
-    yield head[0], _with_options(head[1], dict(made.decoder_options))
-    if found.text:
-        yield "text", _options(dict(found.text))
-    if found.train:
-        yield "training", _options(dict(found.train))
-    yield "data", f"{_with_options(found.data.dataset, dict(found.data.options))}; {found.data.split}"
-    for row in found.numbers:
+    parts = loaded.compose
+    yield "encoder", _with_options(parts.encoder, dict(parts.encoder_options))
+    head = ("decoder", parts.decoder) if parts.decoder else ("retriever", parts.retriever or "")
+    yield head[0], _with_options(head[1], dict(parts.decoder_options))
+    if loaded.text:
+        yield "text", _options(dict(loaded.text))
+    if loaded.train:
+        yield "training", _options(dict(loaded.train))
+    yield "data", f"{_with_options(loaded.data.dataset, dict(loaded.data.options))}; {loaded.data.split}"
+    for row in loaded.numbers:
         yield "printed", f"{row.data}, {row.table}: {_options(dict(row.values))}"
-    for note in found.notes:
+    for note in loaded.notes:
         yield "note", note
 
 
-def model(found: Record, origin: str) -> Iterator[tuple[str, str]]:
-    """Lines about a trained model."""
-    yield "model", found.name + ("  (a demonstration, not for clinical use)" if found.demonstration else "")
-    yield "summary", found.summary
-    yield from found.parts.items()
-    yield "licence", found.licence
-    if found.terms:
-        yield "terms", found.terms
-    yield "size", f"{found.bytes / 2**20:.1f} MiB in {len(found.files)} files"
-    yield "pin", f"{found.name}@sha256:{found.digest[:16]}"
+def model(record: Record, origin: str) -> Iterator[tuple[str, str]]:
+    """Yield the lines about a trained model as pairs (word, value)."""
+    yield "model", record.name + ("  (a demonstration, not for clinical use)" if record.demonstration else "")
+    yield "summary", record.summary
+    yield from record.parts.items()
+    yield "licence", record.licence
+    if record.terms:
+        yield "terms", record.terms
+    yield "size", f"{record.bytes / 2**20:.1f} MiB in {len(record.files)} files"
+    yield "pin", f"{record.name}@sha256:{record.digest[:16]}"
     yield "manifest", origin
-    for source in found.sources:
+    for source in record.sources:
         yield "source", source
-    for distribution in found.requires:
+    for distribution in record.requires:
         yield "needs", f"pip install {distribution}"
-    if found.paper:
-        yield "paper", found.paper
-    if found.training:
-        yield "trained on", f"{found.training.data}; {found.training.split}".rstrip("; ")
-        yield "trained by", found.training.command
-    for scores in found.scores:
+    if record.paper:
+        yield "paper", record.paper
+    if record.training:
+        yield "trained on", f"{record.training.data}; {record.training.split}".rstrip("; ")
+        yield "trained by", record.training.command
+    for scores in record.scores:
         yield from _scores(scores)
 
 
-def _scores(found: Scores) -> Iterator[tuple[str, str]]:
-    yield "scores on", f"{found.data}, {found.studies} studies, protocol {found.protocol}"
-    for metric, value in found.values.items():
-        low_high = found.intervals.get(metric)
+def _scores(scores: Scores) -> Iterator[tuple[str, str]]:
+    yield "scores on", f"{scores.data}, {scores.studies} studies, protocol {scores.protocol}"
+    for metric, value in scores.values.items():
+        low_high = scores.intervals.get(metric)
         interval = f" ({low_high[0]:.3f} to {low_high[1]:.3f})" if low_high else ""
-        constant = f", a constant report {found.constant[metric]:.3f}" if metric in found.constant else ""
+        constant = f", a constant report {scores.constant[metric]:.3f}" if metric in scores.constant else ""
         yield "", f"{metric} {value:.3f}{interval}{constant}"
 
 

@@ -1,4 +1,4 @@
-"""`rg list`."""
+"""Run `rg list`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rg plugins`."""
+"""Run `rg plugins`."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def plugins(as_json: bool) -> None:
 
     REPORTGEN_PLUGINS=builtin,zoo in the environment keeps reportgen to the named plugins.
     """
-    taken = commands_left_out()
+    left_out = commands_left_out()
     for registry in KINDS.values():
         list(registry)  # asks the plugins
-        taken += registry.problems
-    found = list(load_plugins()[1].values())
+        left_out += registry.problems
+    records = list(load_plugins()[1].values())
     if as_json:
-        click.echo(json.dumps({"plugins": [asdict(p) for p in found], "left_out": taken}, indent=2))
+        click.echo(json.dumps({"plugins": [asdict(p) for p in records], "left_out": left_out}, indent=2))
         return
-    rows = [(p.name, p.distribution, p.version, p.problem or "ok") for p in found]
+    rows = [(p.name, p.distribution, p.version, p.problem or "ok") for p in records]
     table(("plugin", "distribution", "version", "state"), rows)
-    for problem in taken:
+    for problem in left_out:
         click.echo(problem)
     click.echo(f"plugin API {hookspecs.API_VERSION}, entry-point group 'reportgen'", err=True)
 
 
 def commands_left_out() -> list[str]:
-    """A line for every command of a plugin whose name was taken."""
+    """Return a line for every command of a plugin that is left out because its name was taken."""
     from ...main import BUILTIN
 
     owners = {e.name: "reportgen" for e in BUILTIN}

@@ -1,4 +1,4 @@
-"""`rg data`: what a dataset has, what is dropped and why, and the whole of it as one table."""
+"""Run `rg data`: show what a dataset has, what is dropped and why, and write the whole dataset as one table."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from reportgen_core.files.atomic import atomic_file
 from reportgen_core.files.json_files import write_json
 from reportgen_core.files.study_json import study_to_json
 
-from ...dataset_input import ROOT_HELP, place, read_dataset
+from ...dataset_input import ROOT_HELP, dataset_root, read_dataset
 from ...options import completes, values
 from .sentences import abnormal, groups
 
-SHOWN = 5  # ids of a reason that are printed; --json has all
+MAX_IDS_SHOWN = 5  # of each reason; --json has all
 
 
 @click.group()
@@ -36,7 +36,7 @@ data.add_command(groups)
 
 
 def _of_a_dataset(command: Callable[..., None]) -> Callable[..., None]:
-    """The arguments that choose a dataset and its options."""
+    """Add the arguments that choose a dataset and its options."""
     for add in (
         values("--option", "options", "Of the dataset; rg info NAME lists them."),
         click.option("--root", type=click.Path(path_type=Path), help=ROOT_HELP),
@@ -59,11 +59,11 @@ def audit(name: str, root: Path | None, options: tuple[str, ...], as_json: bool)
     \b
     Example: rg data audit iu-xray --root NLMCXR --option protocol=r2gen
     """
-    found = _read(name, root, options).audit
+    result = _read(name, root, options).audit
     if as_json:
-        click.echo(json.dumps(_audit_json(found), ensure_ascii=False, indent=1))
+        click.echo(json.dumps(_audit_json(result), ensure_ascii=False, indent=1))
     else:
-        _print_audit(found)
+        _print_audit(result)
 
 
 @data.command()
@@ -109,12 +109,12 @@ def show(
     """
     studies = [s for s in _read(name, root, options).studies if split in ("", s.split)]
     if ids:
-        there = {s.id: s for s in studies}
+        by_id = {s.id: s for s in studies}
         for id in ids:
-            if id not in there:
+            if id not in by_id:
                 raise DataError(f"{name} has no study {id!r} among the {len(studies)} that are kept")
-        studies = [there[id] for id in ids]
-    folder = place(name, root, "--root").absolute()
+        studies = [by_id[id] for id in ids]
+    folder = dataset_root(name, root, "--root").absolute()
     for study in studies if ids else studies[:count]:
         if as_json:
             click.echo(json.dumps(study_to_json(study, folder), ensure_ascii=False))
@@ -136,8 +136,8 @@ def _print_audit(audit: Audit, err: bool = False) -> None:
     click.echo(audit.source, err=err)
     click.echo(f"kept     {audit.studies} studies, {audit.images} images", err=err)
     for reason, ids in audit.dropped.items():
-        more = ", …" if len(ids) > SHOWN else ""
-        click.echo(f"dropped  {len(ids)}: {reason} ({', '.join(ids[:SHOWN])}{more})", err=err)
+        more = ", …" if len(ids) > MAX_IDS_SHOWN else ""
+        click.echo(f"dropped  {len(ids)}: {reason} ({', '.join(ids[:MAX_IDS_SHOWN])}{more})", err=err)
     for note in audit.notes:
         click.echo(f"note     {note}", err=err)
 

@@ -1,4 +1,4 @@
-"""`rg zoo verify`, `remove`, `prune` and `du`: the models on this machine."""
+"""Run `rg zoo verify`, `remove`, `prune` and `du`: check and delete the models on this machine."""
 
 from __future__ import annotations
 
@@ -91,6 +91,6 @@ def du() -> None:
     from reportgen_zoo.pull import cache
     from reportgen_zoo.pull.housekeeping import items
 
-    found = sorted(items(), key=lambda item: -item.bytes)
-    table(("size", "what", "name"), [(f"{i.bytes / 2**20:.1f} MiB", i.kind, i.name) for i in found])
-    click.echo(f"{sum(i.bytes for i in found) / 2**20:.1f} MiB in {cache.folder()}", err=True)
+    largest_first = sorted(items(), key=lambda item: -item.bytes)
+    table(("size", "what", "name"), [(f"{i.bytes / 2**20:.1f} MiB", i.kind, i.name) for i in largest_first])
+    click.echo(f"{sum(i.bytes for i in largest_first) / 2**20:.1f} MiB in {cache.folder()}", err=True)

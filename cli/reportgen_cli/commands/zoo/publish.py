@@ -1,4 +1,4 @@
-"""`rg zoo push`, `mirror` and `convert`: models for others, and from elsewhere."""
+"""Run `rg zoo push`, `mirror` and `convert`: publish models, copy them, and take over weights of other programs."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ def push(
     from reportgen_zoo.publish import facts as reproduced
     from reportgen_zoo.publish import push as packing
 
-    said = _facts(facts) | ({"licence": licence} if licence else {})
+    stated = _facts(facts) | ({"licence": licence} if licence else {})
     if reproduced.is_reproduction(model):
-        said = reproduced.facts_of(model) | said
+        stated = reproduced.facts_of(model) | stated
         model = model / reproduced.BEST
-    if missing := [key for key in ("summary", "licence") if key not in said]:
+    if missing := [key for key in ("summary", "licence") if key not in stated]:
         raise OptionError(f"{name} needs {' and '.join(missing)}: --facts FILE is a JSON object that says them")
-    record = packing.make_record(model, name, said, probe_seed)
+    record = packing.make_record(model, name, stated, probe_seed)
     if place.startswith("hf://"):
         from reportgen_zoo.publish.hub import push_to_hub
 
         click.echo(push_to_hub(model, record, place, key))
     else:
-        click.echo(str(packing.push(model, record, _made(Path(place)), key)))
+        click.echo(str(packing.push(model, record, _new_folder(Path(place)), key)))
     click.echo(f"pin: {record.name}@sha256:{record.digest[:16]}", err=True)
-    _tell(key)
+    _print_public_key(key)
 
 
 @click.command()
@@ -76,26 +76,29 @@ def mirror(names: tuple[str, ...], place: Path, key: Path | None) -> None:
     from reportgen_zoo.pull import fetch
 
     records = [manifests.record(name) for name in names or list(manifests.catalogue().models)]
-    for _, folder in mirrored(records, _made(place), fetch.quiet, key):
+    for _, folder in mirrored(records, _new_folder(place), fetch.quiet, key):
         click.echo(str(folder))
-    _tell(key)
+    _print_public_key(key)
 
 
 def _facts(path: Path | None) -> dict[str, Any]:
+    """Read the facts of a model; {} without a file. Raises OptionError if the file is no JSON object."""
     from reportgen_zoo.manifest.schema import parse
 
-    said = {} if path is None else parse(path.read_bytes(), str(path))
-    if not isinstance(said, dict):
+    stated = {} if path is None else parse(path.read_bytes(), str(path))
+    if not isinstance(stated, dict):
         raise OptionError(f"{path}: wants a JSON object with summary and licence")
-    return said
+    return stated
 
 
-def _made(zoo: Path) -> Path:
+def _new_folder(zoo: Path) -> Path:
+    """Make the folder if it is missing, and return it."""
     zoo.mkdir(parents=True, exist_ok=True)
     return zoo
 
 
-def _tell(key: Path | None) -> None:
+def _print_public_key(key: Path | None) -> None:
+    """Print the public key that readers of the manifest should pin; nothing without a key."""
     if key is not None:
         from reportgen_zoo.manifest.signing import public_key
 

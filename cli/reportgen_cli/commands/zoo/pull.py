@@ -40,7 +40,8 @@ def _listed(names: Sequence[str], as_json: bool) -> None:
 
     catalogue = manifests.catalogue()
     if as_json:
-        click.echo(json.dumps([plain(catalogue.models[name]) for name in names], indent=2))
+        records = [record for name in names if (record := catalogue.models.find(name)) is not None]
+        click.echo(json.dumps([plain(record) for record in records], indent=2))
     else:
         with manifests.no_collection():
             here = present_names(catalogue.models)
@@ -95,7 +96,7 @@ def info(name: str, as_card: bool) -> None:
 
         click.echo(card(record), nl=False)
         return
-    pairs(list(model(record, manifests.catalogue().models.origin(record.name))))
+    pairs(list(model(record, manifests.origin(record.name))))
 
 
 @zoo.command()
