@@ -20,15 +20,15 @@ LONG = " ".join(f"Sentence {i} says that nothing of note is seen in zone {i}." f
 
 
 def studies(folder: Path) -> list[Study]:
-    draw, made = np.random.default_rng(0), []
+    draw, rows = np.random.default_rng(0), []
     reports = ("Clear.", LONG, "The heart is large. " + "very " * 60 + "large.", "No effusion.")
     for i, report in enumerate(reports):
         Image.fromarray(draw.integers(0, 256, (40, 40), dtype=np.uint8)).save(folder / f"{i}.png")
         tags = () if i == 1 else ("normal",) if i % 2 == 0 else ("effusion",)
         view = View(folder / f"{i}.png", "frontal")
         extra = {"sentence_abnormal": [True, False], "normal": i == 0}
-        made.append(Study(f"s{i}", (view,), {"findings": report}, tags, {"Effusion": float(i == 3)}, extra=extra))
-    return made
+        rows.append(Study(f"s{i}", (view,), {"findings": report}, tags, {"Effusion": float(i == 3)}, extra=extra))
+    return rows
 
 
 @pytest.mark.parametrize(

@@ -58,16 +58,16 @@ def test_chinese_reports_come_back_word_for_word(trained: tuple) -> None:
 
 def test_scores_by_word_and_by_character_are_named_and_differ(trained: tuple) -> None:
     _, reports = trained
-    said, want = [r.text for r in reports], list(TEXTS)
-    said[0] = "双肺纹理增粗。心影增大。"  # one character is wrong, and with it one word
+    texts, want = [r.text for r in reports], list(TEXTS)
+    texts[0] = "双肺纹理增粗。心影增大。"  # one character is wrong, and with it one word
     bleu = metrics.create("bleu")
-    found = {}
+    scores = {}
     for name in ("chinese-words", "chinese-characters"):
         protocol = protocols.create(name)
-        found[name] = bleu.compute(protocol.reports(said), [[r] for r in protocol.references(want)]).parts["bleu-1"]
+        scores[name] = bleu.compute(protocol.reports(texts), [[r] for r in protocol.references(want)]).parts["bleu-1"]
     characters = sum(len(t.replace("。", "").replace("，", "")) for t in TEXTS)
-    assert found["chinese-characters"] == pytest.approx((characters - 1) / characters, abs=1e-6)
-    assert found["chinese-words"] < found["chinese-characters"] < 1
+    assert scores["chinese-characters"] == pytest.approx((characters - 1) / characters, abs=1e-6)
+    assert scores["chinese-words"] < scores["chinese-characters"] < 1
 
 
 def test_a_rare_word_is_written_nou() -> None:

@@ -38,9 +38,9 @@ def test_any_encoder_with_any_generator(encoder: str, options: dict | None, gene
         one, two = model.encode(batch), again.encode(batch)
         assert torch.equal(one.tokens, two.tokens)
         settings = GenerationSettings(max_sentences=2, max_words=3)
-        said, same = (m.decoder.generate(f, settings) for m, f in ((model, one), (again, two)))
-    assert len(said) == len(batch.ids)
-    assert [g.candidates[0].sentences for g in said] == [g.candidates[0].sentences for g in same]
+        generated, same = (m.decoder.generate(f, settings) for m, f in ((model, one), (again, two)))
+    assert len(generated) == len(batch.ids)
+    assert [g.candidates[0].sentences for g in generated] == [g.candidates[0].sentences for g in same]
 
 
 def test_every_family_of_encoders_is_paired() -> None:

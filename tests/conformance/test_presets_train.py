@@ -39,7 +39,7 @@ ENGLISH = (
 
 def studies(folder: Path, texts: tuple[str, ...]) -> list[Study]:
     """Four studies of two views with all that any preset asks for."""
-    draw, made = np.random.default_rng(1), []
+    draw, rows = np.random.default_rng(1), []
     for i, text in enumerate(texts):
         for side in ("frontal", "lateral"):
             Image.fromarray(draw.integers(0, 256, (48, 48), dtype=np.uint8)).save(folder / f"{i}{side}.png")
@@ -47,7 +47,7 @@ def studies(folder: Path, texts: tuple[str, ...]) -> list[Study]:
         sections = {"findings": text, "impression": text, "abnormal": text}
         tags = ("normal",) if i % 2 else ("nodule", "opacity")
         flags = [not i % 2] * 4
-        made.append(
+        rows.append(
             Study(
                 f"s{i}",
                 views,
@@ -58,25 +58,25 @@ def studies(folder: Path, texts: tuple[str, ...]) -> list[Study]:
                 extra={"sentence_abnormal": flags},
             )
         )
-    return made
+    return rows
 
 
 def small(options: Mapping[str, Any], tiny: Mapping[str, Any]) -> dict[str, Any]:
     """The preset's options with the sizes of the tiny variant and no weights from anywhere."""
-    kept = {k: v for k, v in options.items() if k not in ("pretrained", "size")}
-    return {**kept, **tiny}
+    others = {k: v for k, v in options.items() if k not in ("pretrained", "size")}
+    return {**others, **tiny}
 
 
 def tiny_parts(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    made = load_preset(name).compose
-    assert made.decoder is not None
-    encoder = small(made.encoder_options, encoders[made.encoder].tiny)
-    if made.encoder == "ditag":
+    parts = load_preset(name).compose
+    assert parts.decoder is not None
+    encoder = small(parts.encoder_options, encoders[parts.encoder].tiny)
+    if parts.encoder == "ditag":
         encoder["width"] = 8
-    known = decoders.options(made.decoder)
+    options = decoders.options(parts.decoder)
     return encoder, {
-        **made.decoder_options,
-        **{k: v for k, v in SMALL.items() if k in made.decoder_options and k in known},
+        **parts.decoder_options,
+        **{k: v for k, v in SMALL.items() if k in parts.decoder_options and k in options},
     }
 
 
@@ -98,9 +98,9 @@ def test_a_preset_trains_and_writes_at_tiny_size(name: str, tmp_path: Path) -> N
     assert set(settings.weights) <= set(losses), "a λ of the preset belongs to no loss"
     assert {name for step in settings.steps for name in step} <= set(losses)
     assert next(r for r in seen if r["kind"] == "epoch")["score"] > 0
-    made = trained.report_studies(data, settings=GenerationSettings(**preset.generation))
-    assert [r.study for r in made] == [s.id for s in data]
-    assert not any(r.problem for r in made)
+    reports = trained.report_studies(data, settings=GenerationSettings(**preset.generation))
+    assert [r.study for r in reports] == [s.id for s in data]
+    assert not any(r.problem for r in reports)
     assert os.path.exists(tmp_path / "run" / "best" / "config.json")
 
 

@@ -29,26 +29,26 @@ from reportgen_core.text.spec import Vocabulary
 
 @pytest.fixture
 def studies(tmp_path):
-    made = []
+    rows = []
     for i in range(7):
         views = []
         for v in range(1 + i % 2):
             path = tmp_path / f"{i}-{v}.png"
             Image.fromarray(np.random.default_rng(10 * i + v).integers(0, 256, (90, 80)).astype(np.uint8)).save(path)
             views.append(View(path, ("frontal", "lateral")[v]))
-        made.append(Study(f"study{i}", tuple(views)))
-    return made
+        rows.append(Study(f"study{i}", tuple(views)))
+    return rows
 
 
 @pytest.fixture
 def two_views():
-    made = tiny_model(
+    model = tiny_model(
         encoder_options={"size": 64, "model_args": {"growth_rate": 4, "block_config": [1, 1, 1, 1]}, "views": 2}
     )
     with torch.no_grad():
-        made.decoder.context.weight.mul_(40)  # random encoders tell images little apart: let that little matter
-        made.decoder.visual.key.weight.mul_(40)
-    return made
+        model.decoder.context.weight.mul_(40)  # random encoders tell images little apart: let that little matter
+        model.decoder.visual.key.weight.mul_(40)
+    return model
 
 
 @pytest.mark.parametrize("settings", [GenerationSettings(), GenerationSettings(beams=3, n_best=2)])
@@ -74,9 +74,9 @@ def test_attention_of_a_study_without_its_second_view_stays_on_the_first(studies
 def test_a_bad_image_is_named_and_the_others_are_reported(studies, tmp_path):
     (tmp_path / "0-0.png").write_bytes(b"no image")
     good = tiny_model().report_studies(studies[1:])
-    made = tiny_model().report_studies(studies, batch_size=3)
-    assert "0-0.png" in made[0].problem and not made[0].text
-    assert [r.text for r in made[1:]] == [r.text for r in good]
+    reports = tiny_model().report_studies(studies, batch_size=3)
+    assert "0-0.png" in reports[0].problem and not reports[0].text
+    assert [r.text for r in reports[1:]] == [r.text for r in good]
 
 
 def test_a_model_without_words_says_to_train_it(studies):
@@ -103,10 +103,10 @@ def test_a_plan_counts_what_composing_builds_without_building_it():
     ]
     assert any("no words" in note for note in plan.notes)
     assert any("weights are random" in note for note in plan.notes)
-    told = check_composition(
+    plan = check_composition(
         encoder="densenet121", decoder="hier-lstm", encoder_options={**options, "pretrained": True}
     )
-    assert not any("random" in note for note in told.notes)
+    assert not any("random" in note for note in plan.notes)
 
 
 def test_the_same_seed_builds_the_same_weights():
@@ -132,10 +132,10 @@ class Says(Decoder):
 
     def generate(self, features, settings):
         ids = {w: i for i, w in enumerate(self.targets.words)}
-        said = tuple(tuple(ids[w] for w in row.split()) for row in self.rows)
-        count = len(said) if self.per == "sentence" else sum(map(len, said))
-        looked = Attention(self.per, torch.full((count, self.features.tokens), 1 / self.features.tokens))
-        return [Generated((Candidate(said, 0.0, looked),))] * len(features.pooled)
+        sentences = tuple(tuple(ids[w] for w in row.split()) for row in self.rows)
+        count = len(sentences) if self.per == "sentence" else sum(map(len, sentences))
+        attention = Attention(self.per, torch.full((count, self.features.tokens), 1 / self.features.tokens))
+        return [Generated((Candidate(sentences, 0.0, attention),))] * len(features.pooled)
 
 
 @pytest.mark.parametrize(

@@ -12,22 +12,22 @@ MARK = 4
 
 
 def test_a_sentence_said_before_goes_with_its_look():
-    looked = Attention("sentence", torch.eye(4), torch.eye(4)[:, :2], torch.tensor([7, 8]))
-    made = without_repeats(Candidate(((5, 6), (7,), (5, 6), (8, 9)), -0.5, looked), MARK)
-    assert made.sentences == ((5, 6), (7,), (8, 9))
-    assert made.score == -0.5
-    assert made.attention.regions.argmax(1).tolist() == [0, 1, 3]
-    assert made.attention.tags.shape == (3, 2)
-    assert made.attention.tag_ids.tolist() == [7, 8]
+    attention = Attention("sentence", torch.eye(4), torch.eye(4)[:, :2], torch.tensor([7, 8]))
+    shorter = without_repeats(Candidate(((5, 6), (7,), (5, 6), (8, 9)), -0.5, attention), MARK)
+    assert shorter.sentences == ((5, 6), (7,), (8, 9))
+    assert shorter.score == -0.5
+    assert shorter.attention.regions.argmax(1).tolist() == [0, 1, 3]
+    assert shorter.attention.tags.shape == (3, 2)
+    assert shorter.attention.tag_ids.tolist() == [7, 8]
 
 
 def test_within_a_row_a_sentence_goes_with_its_mark_and_the_looks_of_its_words():
     row = (5, 6, MARK, 7, MARK, 5, 6, MARK, 8)
-    looked = Attention("word", torch.eye(9), words=torch.eye(9)[:2])
-    made = without_repeats(Candidate((row,), 0.0, looked), MARK)
-    assert made.sentences == ((5, 6, MARK, 7, MARK, 8),)
-    assert made.attention.regions.argmax(1).tolist() == [0, 1, 2, 3, 4, 8]
-    assert made.attention.words.shape == (2, 6)
+    attention = Attention("word", torch.eye(9), words=torch.eye(9)[:2])
+    shorter = without_repeats(Candidate((row,), 0.0, attention), MARK)
+    assert shorter.sentences == ((5, 6, MARK, 7, MARK, 8),)
+    assert shorter.attention.regions.argmax(1).tolist() == [0, 1, 2, 3, 4, 8]
+    assert shorter.attention.words.shape == (2, 6)
 
 
 @pytest.mark.parametrize("sentences", [

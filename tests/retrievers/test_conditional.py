@@ -11,7 +11,7 @@ from reportgen_plugins.retrievers.triplets import draw, hinge, images_without, n
 from reportgen_core import Features, OptionError
 
 
-def made(form: str = "tanh", views: int = 2, seed: int = 0) -> tuple[Conditional, Features, torch.Tensor]:
+def sample(form: str = "tanh", views: int = 2, seed: int = 0) -> tuple[Conditional, Features, torch.Tensor]:
     torch.manual_seed(seed)
     module = Conditional(5, 7, joint=6, units=4, form=form, views=views)
     mask = torch.ones(3, views * 4, dtype=torch.bool)
@@ -25,7 +25,7 @@ def by_hand(module: Conditional, features: Features, text: np.ndarray, b: int) -
     p = {k: v.detach().double().numpy() for k, v in module.named_parameters()}
     v = p["text.weight"] @ text + p["text.bias"]
     v = v / np.linalg.norm(v)
-    scores, look = [], np.zeros(features.mask.shape[1])
+    scores, weights = [], np.zeros(features.mask.shape[1])
     for view in range(module.views):
         here = [j for j in range(view * 4, view * 4 + 4) if features.mask[b, j]]
         if not here:
@@ -41,27 +41,27 @@ def by_hand(module: Conditional, features: Features, text: np.ndarray, b: int) -
             near.append(((m - v) ** 2).sum())
         a = np.exp(logits) / np.exp(logits).sum()
         scores.append(-(a * near).sum())
-        look[here] = a
-    return float(np.mean(scores)), look / len(scores)
+        weights[here] = a
+    return float(np.mean(scores)), weights / len(scores)
 
 
 @pytest.mark.parametrize("form", ["tanh", "linear"])
-def test_scores_and_looks_are_those_of_the_equations(form: str) -> None:
-    module, features, texts = made(form)
+def test_scores_and_attention_are_those_of_the_equations(form: str) -> None:
+    module, features, texts = sample(form)
     with torch.no_grad():
         regions, vectors = module.regions(features), module.texts(texts)
         scores = module.scores(regions, vectors)
-        looks = module.looks(regions, vectors.expand(3, -1, -1))
+        attention = module.attention_weights(regions, vectors.expand(3, -1, -1))
     for b in range(3):
         for a in range(9):
-            score, look = by_hand(module, features, texts[a].double().numpy(), b)
+            score, weights = by_hand(module, features, texts[a].double().numpy(), b)
             assert scores[b, a].item() == pytest.approx(score, abs=1e-5)
-            np.testing.assert_allclose(looks[b, a].numpy(), look, atol=1e-5)
+            np.testing.assert_allclose(attention[b, a].numpy(), weights, atol=1e-5)
     assert float(scores.min()) >= -4 and float(scores.max()) <= 0
 
 
 def test_pairs_score_as_the_whole_table_does() -> None:
-    module, features, texts = made()
+    module, features, texts = sample()
     regions, vectors = module.regions(features), module.texts(texts)
     image, text = torch.tensor([0, 2, 1, 2]), torch.tensor([8, 0, 3, 3])
     paired = module.pairs(regions, vectors, image, text)
@@ -69,7 +69,7 @@ def test_pairs_score_as_the_whole_table_does() -> None:
 
 
 def test_texts_of_its_own_for_each_image_score_as_shared_ones_do() -> None:
-    module, features, texts = made()
+    module, features, texts = sample()
     with torch.no_grad():
         regions, vectors = module.regions(features), module.texts(texts)
         own = torch.stack([vectors[:4], vectors[3:7], vectors[5:]])
@@ -79,21 +79,21 @@ def test_texts_of_its_own_for_each_image_score_as_shared_ones_do() -> None:
 
 
 def test_blocks_do_not_change_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, features, texts = made()
+    module, features, texts = sample()
     with torch.no_grad():
         regions, vectors = module.regions(features), module.texts(texts)
         whole = module.scores(regions, vectors)
-        monkeypatch.setattr("reportgen_plugins.retrievers.conditional.CACHED", 64)
-        monkeypatch.setattr("reportgen_plugins.retrievers.conditional.HELD", 32)
+        monkeypatch.setattr("reportgen_plugins.retrievers.conditional.MAX_INNER_CPU", 64)
+        monkeypatch.setattr("reportgen_plugins.retrievers.conditional.MAX_SCORES", 32)
         torch.testing.assert_close(module.scores(regions, vectors), whole)
 
 
 def test_only_the_tanh_makes_attention_depend_on_the_finding() -> None:
     for form, same in (("linear", True), ("tanh", False)):
-        module, features, texts = made(form)
+        module, features, texts = sample(form)
         with torch.no_grad():
-            looks = module.looks(module.regions(features), (5 * module.texts(texts)).expand(3, -1, -1))
-        assert torch.allclose(looks[:, 0], looks[:, 1], atol=1e-6) is same
+            weights = module.attention_weights(module.regions(features), (5 * module.texts(texts)).expand(3, -1, -1))
+        assert torch.allclose(weights[:, 0], weights[:, 1], atol=1e-6) is same
 
 
 def test_an_unknown_form_is_refused() -> None:

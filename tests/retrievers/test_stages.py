@@ -21,8 +21,8 @@ STAGED = [k for k in KINDS if k != "exact"]
 
 
 def vectors(count: int, seed: int = 0) -> np.ndarray:
-    made = np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
-    return made / np.linalg.norm(made, axis=1, keepdims=True)
+    vectors = np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def build(folder: Path, kind: str, count: int = 600) -> TextIndex:
@@ -31,7 +31,7 @@ def build(folder: Path, kind: str, count: int = 600) -> TextIndex:
 
 
 @pytest.fixture
-def asked() -> tuple[Conditional, object]:
+def query() -> tuple[Conditional, object]:
     torch.manual_seed(0)
     module = Conditional(8, 5, joint=16, units=4, form="tanh", views=2)
     mask = torch.ones(3, 18, dtype=torch.bool)
@@ -41,18 +41,18 @@ def asked() -> tuple[Conditional, object]:
 
 
 @pytest.mark.parametrize("kind", STAGED)
-def test_every_first_stage_proposes_what_is_best(kind: str, asked: tuple, tmp_path: Path) -> None:
-    module, regions = asked
+def test_every_first_stage_proposes_what_is_best(kind: str, query: tuple, tmp_path: Path) -> None:
+    module, regions = query
     index = build(tmp_path, kind)
-    found = search_proposed(module, regions, Stages(index, Proposer(index, cache=tmp_path / "c")), 10, 200)
+    hits = search_proposed(module, regions, Stages(index, Proposer(index, cache=tmp_path / "c")), 10, 200)
     exact = search_exactly(module, regions, index, 10)
-    assert recall_of(found[1], exact[1]) >= 0.9
-    same = found[1] == exact[1]
-    torch.testing.assert_close(found[0][same], exact[0][same])
+    assert recall_of(hits[1], exact[1]) >= 0.9
+    same = hits[1] == exact[1]
+    torch.testing.assert_close(hits[0][same], exact[0][same])
 
 
-def test_exact_search_is_the_best_of_all_scores_over_any_blocks(asked: tuple, tmp_path: Path) -> None:
-    module, regions = asked
+def test_exact_search_is_the_best_of_all_scores_over_any_blocks(query: tuple, tmp_path: Path) -> None:
+    module, regions = query
     index = remove_texts(build(tmp_path, "exact"), ["t7"])
     scores, numbers = search_exactly(module, regions, index, 5)
     whole = module.scores(regions, torch.from_numpy(vectors(600)))
@@ -62,15 +62,15 @@ def test_exact_search_is_the_best_of_all_scores_over_any_blocks(asked: tuple, tm
     torch.testing.assert_close(scores, best.values[:, :5])
 
 
-def test_everything_proposed_is_everything_ranked(asked: tuple, tmp_path: Path) -> None:
-    module, regions = asked
+def test_everything_proposed_is_everything_ranked(query: tuple, tmp_path: Path) -> None:
+    module, regions = query
     index = remove_texts(build(tmp_path, "flat", 40), ["t3", "t4"])
     stages = Stages(index, Proposer(index, cache=tmp_path / "c"))
-    found = stages.search(module, regions, 99, 40)
+    hits = stages.search(module, regions, 99, 40)
     exact = search_exactly(module, regions, index, 38)
-    assert [[r.id for r in row] for row in found.rows] == [[index.row(n).id for n in row] for row in exact[1].tolist()]
-    assert found.vectors.shape == (3, 38, 16)
-    assert not {"t3", "t4"} & {r.id for row in found.rows for r in row}
+    assert [[r.id for r in row] for row in hits.rows] == [[index.row(n).id for n in row] for row in exact[1].tolist()]
+    assert hits.vectors.shape == (3, 38, 16)
+    assert not {"t3", "t4"} & {r.id for row in hits.rows for r in row}
 
 
 def test_equal_scores_come_in_the_order_of_the_texts() -> None:

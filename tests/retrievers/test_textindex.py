@@ -45,10 +45,10 @@ def test_rows_and_vectors_come_back(index: TextIndex) -> None:
 
 
 def test_the_vectors_are_a_safetensors_file_that_others_read(index: TextIndex) -> None:
-    found = load_file(index.folder / "vectors-0.safetensors")
+    tensors = load_file(index.folder / "vectors-0.safetensors")
     assert (
-        np.array_equal(found["vectors"], VECTORS)
-        and found["offsets"][-1] == (index.folder / "texts-0.jsonl").stat().st_size
+        np.array_equal(tensors["vectors"], VECTORS)
+        and tensors["offsets"][-1] == (index.folder / "texts-0.jsonl").stat().st_size
     )
 
 
