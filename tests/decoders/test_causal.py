@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from reportgen_plugins.decoders import causal
-from reportgen_plugins.decoders.causal import CausalDecoder, build
+from reportgen_plugins.decoders.causal import CausalDecoder, build_transformer
 from row_case import LIMIT, WORDS, features, make, one, reports, targets
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -57,7 +57,7 @@ def test_the_loss_is_that_of_reading_each_prefix_anew():
 @pytest.mark.parametrize("room", [2, 16])
 @pytest.mark.parametrize("beams", [1, 3])
 def test_words_and_attention_are_those_of_reading_each_prefix_anew(beams, room, monkeypatch):
-    monkeypatch.setattr(causal._Room, "MORE", room)  # 9 words outgrow a room of 2
+    monkeypatch.setattr(causal._GrowingLayer, "BLOCK", room)  # 9 words outgrow a room of 2
     decoder, f = gpt2(), features(6, 8)
     for b, made in enumerate(decoder.generate(f, GenerationSettings(beams=beams))):
         best, said = made.candidates[0], []
@@ -189,7 +189,7 @@ def test_densenet121_with_gpt2_as_published_composes_without_memory():
 
 
 def test_gelu_in_one_call_is_the_published_one():
-    ours = build("gpt2", {"n_layer": 1, "n_head": 2, "n_embd": 8}, 20)
+    ours = build_transformer("gpt2", {"n_layer": 1, "n_head": 2, "n_embd": 8}, 20)
     x = torch.linspace(-6, 6, 101)
     published = 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
     assert not isinstance(ours.transformer.h[0].mlp.act, type(ACT2FN["gelu_new"]))

@@ -275,7 +275,7 @@ def test_word_dropout_hides_words_in_training_alone():
         torch.manual_seed(0)
         gone = torch.rand(t.words[:, :-1].shape) < 0.6
         hidden = torch.where(gone & (t.words[:, :-1] > UNK), UNK, t.words[:, :-1])  # marks stay
-        logits, _ = plain.classify(plain.read(plain.see(f), hidden), t.words[:, :-1])
+        logits, _ = plain.classify(plain.read(plain.start(f), hidden), t.words[:, :-1])
     assert float(found.losses["finding"]) == pytest.approx(float(plain.loss(logits, t.findings)), rel=1e-5)
     assert (hidden == UNK).any()
 

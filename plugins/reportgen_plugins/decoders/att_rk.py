@@ -1,4 +1,4 @@
-"""att-rk: an LSTM that attends to predicted tags, beside the word it reads and beside the state it writes from.
+"""att-rk: an LSTM that attends to predicted tags twice, at the word that it reads and at the state that it writes from.
 
 You, Jin, Wang, Fang, Luo: Image Captioning with Semantic Attention, CVPR 2016, arXiv:1603.03925. The report is
 written as one row. The letters at the equations are ours:
@@ -10,9 +10,10 @@ written as one row. The letters at the equations are ours:
 - (f) the regulariser g(α) + g(β), g(α) = [Σ_i (Σ_t α_ti)^p]^(1/p) + Σ_t [Σ_i α_ti^q]^(1/q), p > 1, 0 < q < 1, is loss
   attention; the paper gives no p, q or weight: 2 and 0.5 here, the weight is the training setting `weights`.
 
-We depart where a tag is no word: tags of several words have an embedding a_i of their own instead of the words' E. And
-the tags come from the classifier that the other decoders here use (`tags.py`, trained along, loss tag) instead of a
-network trained before with a ranking loss, which RK stands for. The attention that is kept with a report is β.
+We depart from the paper in two points. A tag is not always one word, so tags have embeddings a_i of their own instead
+of the words' E. The tags come from the classifier of the other decoders here (`tags.py`, loss tag), which learns
+together with the decoder, instead of a network trained before with a ranking loss (the RK). The attention of a
+generated report is β.
 
 Letters: B studies, R rows of a search, M tags used, E embedding and hidden, T words, V vocabulary.
 """
@@ -31,13 +32,13 @@ from reportgen_core.errors import OptionError
 from reportgen_core.text.spec import PAD
 
 from .blocks.lstm_step import StepCell
-from .blocks.report_words import Held, most_words, taught, word_loss, written
+from .blocks.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
 from .blocks.search import State, search
 from .blocks.tags import TagPredictor, probabilities, tag_loss
 
 
 class SemanticAttentionLSTM(Decoder):
-    """ATT. The options' defaults are those of Jing et al. 2018, who compare with it: 512, and 10 tags."""
+    """ATT. The options' defaults are those of Jing et al. 2018, who compare with it: width 512, and 10 tags."""
 
     needs = frozenset({"words", "tags"})
 
@@ -69,8 +70,8 @@ class SemanticAttentionLSTM(Decoder):
         self.dropout = nn.Dropout(dropout)
 
     def remember(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
-        """Tag logits (B, Q, K), embeddings a (B, M, E) of the likeliest, and which they are (B, M)."""
-        if self.tags is None:  # composed before any data was seen: there is no tag to look at
+        """Return tag logits (B, Q, K), and the embeddings a (B, M, E) and ids (B, M) of the likeliest tags."""
+        if self.tags is None:  # composed before any data was read: there are no tags
             none = features.pooled.new_zeros(len(features.pooled), 0, self.embedding.embedding_dim)
             return none[..., 0][:, None], none, none[..., 0].long()
         logits = self.tags.logits(features)
@@ -78,42 +79,42 @@ class SemanticAttentionLSTM(Decoder):
         return logits, embedded, ids
 
     def start(self, features: Features) -> tuple[Tensor, Tensor]:
-        """h and c after reading the image (B, H), (a)."""
+        """Return h and c (B, H) after reading the image, (a)."""
         state: tuple[Tensor, Tensor] = self.cell(self.image(features.pooled))
         return state
 
-    def look(self, tags: Tensor) -> Looked:
-        """What does not change from word to word of the tags (B, M, E)."""
-        felt = torch.tanh(tags)
-        return Looked(tags, self.before(tags), felt, self.after(felt))
+    def tag_memory(self, tags: Tensor) -> TagMemory:
+        """Return the projections of the tags (B, M, E) that are the same for all words."""
+        activated = torch.tanh(tags)
+        return TagMemory(tags, self.before(tags), activated, self.after(activated))
 
-    def read(self, embedded: Tensor, looked: Looked) -> tuple[Tensor, Tensor]:
-        """(b), (c): embedded words (…, E) with … = B·T or B·K -> x (…, E), α (…, M)."""
-        seen, weights = _attend(embedded, looked.before, looked.tags)
-        x: Tensor = self.word(embedded + self.before_scale * seen)
+    def read(self, embedded: Tensor, memory: TagMemory) -> tuple[Tensor, Tensor]:
+        """Return x (…, E) and α (…, M) of embedded words (…, E), where … = B·T or B·K: (b) and (c)."""
+        attended, weights = _attend(embedded, memory.before, memory.tags)
+        x: Tensor = self.word(embedded + self.before_scale * attended)
         return x, weights
 
-    def write(self, hidden: Tensor, looked: Looked) -> tuple[Tensor, Tensor]:
-        """(d), (e): states (…, H) -> what is compared with E (…, E), β (…, M)."""
-        seen, weights = _attend(hidden, looked.after, looked.felt)
-        said: Tensor = self.out(self.dropout(hidden + self.after_scale * seen))
-        return said, weights
+    def write(self, hidden: Tensor, memory: TagMemory) -> tuple[Tensor, Tensor]:
+        """Return the vectors (…, E) that are multiplied with E, and β (…, M), at states (…, H): (d) and (e)."""
+        attended, weights = _attend(hidden, memory.after, memory.activated)
+        output: Tensor = self.out(self.dropout(hidden + self.after_scale * attended))
+        return output, weights
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
-        """Losses word, tag and attention (f), teacher forced."""
+        """Return the losses word, tag and attention (f), with teacher forcing."""
         assert targets.words is not None
-        read, wanted, real = taught(targets.words)
+        inputs, wanted, real = shift_targets(targets.words)
         tag_logits, tags, _ = self.remember(features)
-        looked = self.look(tags)
-        B, T = read.shape
-        x, alpha = self.read(self.dropout(self.embedding(read)).flatten(0, 1), looked)  # (B·T, E), (B·T, M)
+        memory = self.tag_memory(tags)
+        B, T = inputs.shape
+        x, alpha = self.read(self.dropout(self.embedding(inputs)).flatten(0, 1), memory)  # (B·T, E), (B·T, M)
         hidden, cell = self.start(features)
         states = []
         for step in x.view(B, T, -1).unbind(1):
             hidden, cell = self.cell(step, (hidden, cell))
             states.append(hidden)
-        said, beta = self.write(torch.stack(states, 1).flatten(0, 1), looked)  # (B·T, E), (B·T, M)
-        out = word_loss(F.linear(said[real.flatten()], self.embedding.weight), wanted, real)
+        output, beta = self.write(torch.stack(states, 1).flatten(0, 1), memory)  # (B·T, E), (B·T, M)
+        out = word_loss(F.linear(output[real.flatten()], self.embedding.weight), wanted, real)
         losses = dict(out.losses)
         losses["attention"] = self._spread(alpha.view(B, T, -1), real) + self._spread(beta.view(B, T, -1), real)
         if targets.tags is not None and not self.features.tag_heads:
@@ -121,7 +122,10 @@ class SemanticAttentionLSTM(Decoder):
         return replace(out, losses=losses)
 
     def _spread(self, weights: Tensor, real: Tensor) -> Tensor:
-        """g of weights (B, T, M) over the words that count, mean over the studies. A tiny number keeps roots smooth."""
+        """Return g of weights (B, T, M) over the words that count, mean over the studies.
+
+        Sums are at least 1e-12, so that the roots have finite gradients.
+        """
         weights = weights * real[..., None]
         over = (weights.sum(1).clamp(min=1e-12) ** self.p).sum(-1) ** (1 / self.p)  # (B,)
         within = (weights.clamp(min=1e-12) ** self.q).sum(-1) ** (1 / self.q)  # (B, T)
@@ -129,36 +133,39 @@ class SemanticAttentionLSTM(Decoder):
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """All reports are written together."""
+        """Write the reports of all studies together."""
         tag_logits, tags, ids = self.remember(features)
-        held = Held(*self.look(tags))
+        memory = StudyMemory(*self.tag_memory(tags))
 
         def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
-            hidden, cell, who = state
-            looked = Looked(*held.of(who))
-            x, _ = self.read(self.embedding(words), looked)
+            hidden, cell, studies = state
+            current = TagMemory(*memory.of(studies))
+            x, _ = self.read(self.embedding(words), current)
             hidden, cell = self.cell(x, (hidden, cell))
-            said, beta = self.write(hidden, looked)
-            return F.linear(said, self.embedding.weight).float(), (hidden, cell, who), beta
+            output, beta = self.write(hidden, current)
+            return F.linear(output, self.embedding.weight).float(), (hidden, cell, studies), beta
 
         hidden, cell = self.start(features)
         B, length = len(hidden), most_words(self.targets, settings)
         state = (hidden, cell, torch.arange(B, device=hidden.device))
-        found = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
-        return written(found, settings, tags=probabilities(tag_logits), tag_ids=ids)
+        result = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
+        return to_generated(result, settings, tags=probabilities(tag_logits), tag_ids=ids)
 
 
-class Looked(NamedTuple):
-    """The tags of B studies, and their shares of what each word asks of them, all (B, M, E)."""
+class TagMemory(NamedTuple):
+    """The tags of B studies, as keys and values of the two attentions, all (B, M, E)."""
 
     tags: Tensor  # a
     before: Tensor  # U a, (b)
-    felt: Tensor  # tanh a
+    activated: Tensor  # tanh a
     after: Tensor  # V tanh a, (d)
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax of queries (B·n, E) by keys (B, M, E), n to a study: Σ weights · values (B·n, E), and the weights."""
-    asked = queries.unflatten(0, (len(keys), -1))  # (B, n, E)
-    weights = torch.bmm(asked, keys.transpose(1, 2)).float().softmax(-1)  # (B, n, M)
+    """Return Σ weights · values (B·n, E) and the weights (B·n, M), the softmax of queries · keys.
+
+    `queries` is (B·n, E), n for each study; `keys` and `values` are (B, M, E).
+    """
+    grouped = queries.unflatten(0, (len(keys), -1))  # (B, n, E)
+    weights = torch.bmm(grouped, keys.transpose(1, 2)).float().softmax(-1)  # (B, n, M)
     return torch.bmm(weights.to(values.dtype), values).flatten(0, 1), weights.flatten(0, 1)

@@ -6,11 +6,11 @@ subwords), so that it composes, trains and is scored like the other decoders. On
 tokens to the width of the model; cross-attention does the rest.
 
 - The model is built from transformers' configuration of that name, changed by `config`; input and output embeddings are
-  two. `pretrained` is a local folder as transformers saves it: the body starts from its weights, a word's embeddings as
-  the mean of its pieces' where the folder has the tokenizer, and cross-attention at random.
-- The keys and values of what was read are kept (the key-value cache); those of the image are computed once a study.
-- The attention that is kept with a report is the mean over all layers and heads. So attention is computed in full
-  ("eager"), always, for reports that do not depend on whether somebody wants to see it.
+  not shared. `pretrained` is a local folder in the format of transformers. The body starts from its weights, each
+  word's embeddings from the mean of its pieces' if the folder has the tokenizer, cross-attention from random weights.
+- The keys and values of the words are stored (the key-value cache); those of the image are computed once a study.
+- The attention of a generated report is the mean over all layers and heads. So attention is always computed in full
+  ("eager"), and a report does not depend on whether its attention is returned.
 - The loss is the sum over the words of a study, mean over studies.
 
 Letters: B studies, R rows of a search, K beams, N regions, T words, V vocabulary, H width.
@@ -34,7 +34,7 @@ from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, G
 from reportgen_core.errors import OptionError
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL
 
-from .blocks.report_words import Held, most_words, taught, word_loss, written
+from .blocks.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
 from .blocks.search import State, search
 
 
@@ -42,8 +42,8 @@ class CausalDecoder(Decoder):
     """A causal language model that reads the image by cross-attention.
 
     Args:
-        name: what transformers calls the architecture: gpt2, bert, bart, …
-        config: settings of that architecture, as {"n_layer": 6}.
+        name: name of the architecture in transformers: gpt2, bert, bart, …
+        config: settings of that architecture, for example {"n_layer": 6}.
         pretrained: false, or a local folder with the weights of such a model.
     """
 
@@ -59,10 +59,9 @@ class CausalDecoder(Decoder):
         pretrained: bool | str = False,
     ) -> None:
         super().__init__(features, targets)
-        self.model = build(name, dict(config or {}), len(targets.words))
-        self.positions: int = (
-            getattr(self.model.config, "max_position_embeddings", 1 << 20) - 2
-        )  # some leave two unused
+        self.model = build_transformer(name, dict(config or {}), len(targets.words))
+        positions: int = getattr(self.model.config, "max_position_embeddings", 1 << 20)
+        self.positions = positions - 2  # some architectures leave two unused
         if self.positions < targets.max_length + 1:
             raise OptionError(
                 f"{name} has {self.positions} places, and a report here up to {targets.max_length} words and its end; "
@@ -71,18 +70,18 @@ class CausalDecoder(Decoder):
         if pretrained is not False and torch.empty(0).device.type != "meta":
             start_from(self.model, name, dict(config or {}), pretrained, targets.words)
         parameters = dict(self.model.named_parameters())
-        for key in parameters:  # BERT's kin keep a bias twice and read the one of the decoder
+        for key in parameters:  # BERT and its relatives have a bias twice and read the decoder's
             if key.endswith(".bias") and f"{key.removesuffix('bias')}decoder.bias" in parameters:
                 parameters[key].requires_grad_(False)
         self.bridge = nn.Linear(features.dim, int(self.model.config.hidden_size))
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
-        """Loss word, teacher forced."""
+        """Return loss word, with teacher forcing."""
         assert targets.words is not None
-        read, wanted, real = taught(targets.words)
+        inputs, wanted, real = shift_targets(targets.words)
         out = self.model(
-            input_ids=read,
-            attention_mask=(read != PAD).long(),
+            input_ids=inputs,
+            attention_mask=(inputs != PAD).long(),
             encoder_hidden_states=self.bridge(features.tokens),
             encoder_attention_mask=features.mask.long(),
             use_cache=False,
@@ -91,43 +90,43 @@ class CausalDecoder(Decoder):
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """All reports are written together."""
+        """Write the reports of all studies together."""
         step = _Step(self.model, self.bridge(features.tokens), features.mask, settings.attention)
         B, device = len(features.tokens), features.tokens.device
         length = min(most_words(self.targets, settings), self.positions)
         state = (torch.arange(B, device=device),)
-        found = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
-        return written(found, settings)
+        result = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
+        return to_generated(result, settings)
 
 
-class _Room(DynamicLayer):
-    """One layer's keys and values (R, heads, T, ·), with room behind them: a word is written, what is there stays."""
+class _GrowingLayer(DynamicLayer):
+    """Keys and values (R, heads, T, ·) of a layer, with free space after them, so that a new word copies no old one."""
 
-    MORE = 16  # words that room is made for at a time
+    BLOCK = 16  # words by which the space grows
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)  # type: ignore[no-untyped-call]  # theirs
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]  # of transformers
         self.used = 0
-        self.room: tuple[Tensor, Tensor] | None = None  # (R, heads, room, ·) each
+        self.space: tuple[Tensor, Tensor] | None = None  # (R, heads, space, ·) each
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        """Write the keys and values of a word (R, heads, 1, ·); those of all words that were read, as views."""
+        """Store the keys and values of a word (R, heads, 1, ·), and return views of those of all words so far."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        if self.room is None:
-            self.room = key_states[:, :, :0], value_states[:, :, :0]
-        if self.used == self.room[0].shape[2]:
-            self.room = _widened(self.room[0], self.MORE), _widened(self.room[1], self.MORE)
+        if self.space is None:
+            self.space = key_states[:, :, :0], value_states[:, :, :0]
+        if self.used == self.space[0].shape[2]:
+            self.space = _extend(self.space[0], self.BLOCK), _extend(self.space[1], self.BLOCK)
         end = self.used + key_states.shape[2]
-        for room, one in zip(self.room, (key_states, value_states), strict=True):
-            room[:, :, self.used : end] = one
+        for space, new in zip(self.space, (key_states, value_states), strict=True):
+            space[:, :, self.used : end] = new
         self.used = end
-        self.keys, self.values = (room[:, :, :end] for room in self.room)
+        self.keys, self.values = (space[:, :, :end] for space in self.space)
         return self.keys, self.values
 
 
-def _widened(tensor: Tensor, more: int) -> Tensor:
-    """(R, heads, T, ·) -> (R, heads, T + more, ·), not filled behind T."""
+def _extend(tensor: Tensor, more: int) -> Tensor:
+    """Copy (R, heads, T, ·) to (R, heads, T + more, ·). The new positions are not initialised."""
     R, heads, T, width = tensor.shape
     wide = tensor.new_empty(R, heads, T + more, width)
     wide[:, :, :T] = tensor
@@ -135,53 +134,57 @@ def _widened(tensor: Tensor, more: int) -> Tensor:
 
 
 class _Step:
-    """One word further. The state is the study of each row, then the rooms of keys and values of each layer."""
+    """The step of a search. The state is the study of each row, then the keys and the values of each layer."""
 
     def __init__(self, model: Any, image: Tensor, mask: Tensor, attention: bool) -> None:
         self.model, self.attention = model, attention
         self.image, self.mask = image, mask.long()
-        self.read: Any = Cache(layer_class_to_replicate=_Room)
-        self.held: Held | None = None  # mask, then keys and values of the image, layer by layer
-        self.seen: Any = DynamicCache()  # the same, once for each beam
-        self.rows, self.beams = 0, self.mask  # (R, N); no rows yet: what is held is not laid out for them
+        self.words: Any = Cache(layer_class_to_replicate=_GrowingLayer)
+        self.memory: StudyMemory | None = None  # mask, then keys and values of the image, layer by layer
+        self.image_cache: Any = DynamicCache()  # keys and values of the image, repeated for each beam
+        self.rows, self.row_mask = 0, self.mask  # (R, N), repeated for each beam, once there are rows
 
     def __call__(self, words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
-        who, *rooms = state
+        studies, *spaces = state
         image = self.image
-        if self.held is not None:
-            for layer, keys, values in zip(self.read.layers, rooms[::2], rooms[1::2], strict=True):
-                layer.room = keys, values
-            self._look(self.held.of(who), len(who))
-            image = image.new_zeros(1).expand(len(who), *image.shape[1:])  # is not read again
+        if self.memory is not None:
+            for layer, keys, values in zip(self.words.layers, spaces[::2], spaces[1::2], strict=True):
+                layer.space = keys, values
+            self._repeat(self.memory.of(studies), len(studies))
+            image = image.new_zeros(1).expand(len(studies), *image.shape[1:])  # is not read again
         out = self.model(
             input_ids=words[:, None],
-            past_key_values=EncoderDecoderCache(self.read, self.seen),
+            past_key_values=EncoderDecoderCache(self.words, self.image_cache),
             encoder_hidden_states=image,
-            encoder_attention_mask=self.beams,
+            encoder_attention_mask=self.row_mask,
             use_cache=True,
             output_attentions=self.attention,
         )
-        if self.held is None:
-            self.held = Held(self.mask, *(t for layer in self.seen.layers for t in (layer.keys, layer.values)))
-        kept = tuple(t for layer in self.read.layers for t in layer.room)
-        looked = torch.stack(out.cross_attentions).mean((0, 2))[:, 0].float() if self.attention else None  # (R, N)
-        return out.logits[:, -1].float(), (who, *kept), looked
+        if self.memory is None:
+            cached = (t for layer in self.image_cache.layers for t in (layer.keys, layer.values))
+            self.memory = StudyMemory(self.mask, *cached)
+        spaces = [t for layer in self.words.layers for t in layer.space]
+        weights = torch.stack(out.cross_attentions).mean((0, 2))[:, 0].float() if self.attention else None  # (R, N)
+        return out.logits[:, -1].float(), (studies, *spaces), weights
 
-    def _look(self, held: tuple[Tensor, ...], rows: int) -> None:
-        """What is held of each study, for each of its beams; made anew only when there are other rows."""
+    def _repeat(self, memory: tuple[Tensor, ...], rows: int) -> None:
+        """Repeat the mask, keys and values of each study for its beams, if the number of rows has changed."""
         if self.rows == rows:
             return
         self.rows = rows
-        each = rows // len(held[0])
-        self.beams, *image = held if each == 1 else tuple(t.repeat_interleave(each, 0) for t in held)
-        self.seen = DynamicCache()
+        beams = rows // len(memory[0])
+        self.row_mask, *image = memory if beams == 1 else tuple(t.repeat_interleave(beams, 0) for t in memory)
+        self.image_cache = DynamicCache()
         for layer in range(len(image) // 2):
-            self.seen.update(image[2 * layer], image[2 * layer + 1], layer)
+            self.image_cache.update(image[2 * layer], image[2 * layer + 1], layer)
 
 
-def build(name: str, config: dict[str, Any], words: int, *, cross: bool = True) -> Any:
-    """The architecture with random weights, for so many words. Raises OptionError where there is no such decoder."""
-    ours = {
+def build_transformer(name: str, config: dict[str, Any], words: int, *, cross: bool = True) -> Any:
+    """Build an architecture of transformers with random weights, for a vocabulary of `words` words.
+
+    Raises OptionError if transformers has no such decoder or setting, or the decoder has no cross-attention.
+    """
+    fixed = {
         "vocab_size": words,
         "bos_token_id": BOS,
         "eos_token_id": EOS,
@@ -193,15 +196,16 @@ def build(name: str, config: dict[str, Any], words: int, *, cross: bool = True) 
         "tie_word_embeddings": False,
     }
     for key in config:
-        if key in ours:
+        if key in fixed:
             raise OptionError(f"{name}: config cannot set {key!r}, which the data and the encoder decide")
     try:
-        made = AutoConfig.for_model(name, **config, **ours)
+        settings = AutoConfig.for_model(name, **config, **fixed)
         for key in ("activation_function", "hidden_act"):
-            if getattr(made, key, None) == "gelu_new":
-                setattr(made, key, "gelu_pytorch_tanh")  # the same function, in one call for eight
-        known = set(type(made)().to_dict()) | set(type(made).attribute_map)
-        model = AutoModelForCausalLM.from_config(made, attn_implementation="eager")  # type: ignore[no-untyped-call]  # theirs
+            if getattr(settings, key, None) == "gelu_new":
+                setattr(settings, key, "gelu_pytorch_tanh")  # the same function, in one call instead of eight
+        known = set(type(settings)().to_dict()) | set(type(settings).attribute_map)
+        factory: Any = AutoModelForCausalLM  # transformers has no types for it
+        model = factory.from_config(settings, attn_implementation="eager")
     except (ValueError, KeyError, TypeError, ImportError) as e:
         raise OptionError(
             f"transformers builds no causal decoder {name!r} with {config}: {str(e).splitlines()[0][:200]}"
@@ -209,7 +213,7 @@ def build(name: str, config: dict[str, Any], words: int, *, cross: bool = True) 
     for key in config:
         if key not in known:
             raise OptionError(
-                f"{name} has no setting {key!r}; there are: {', '.join(sorted(known - ours.keys())[:40])}, …"
+                f"{name} has no setting {key!r}; there are: {', '.join(sorted(known - fixed.keys())[:40])}, …"
             )
     if "encoder_hidden_states" not in inspect.signature(model.forward).parameters:
         raise OptionError(
@@ -219,44 +223,47 @@ def build(name: str, config: dict[str, Any], words: int, *, cross: bool = True) 
 
 
 def start_from(model: Any, name: str, config: dict[str, Any], pretrained: bool | str, words: tuple[str, ...]) -> None:
-    """Fill the body with the weights of a folder, and the words with the means of their pieces. Raises OptionError."""
+    """Copy the weights of a folder into the model, and each word's embeddings from the mean of its pieces'.
+
+    Raises OptionError if the folder has no weights that fit.
+    """
     folder = Path(str(pretrained)).expanduser()
     file = folder / "model.safetensors"
     if pretrained is True or not file.is_file():
         raise OptionError(f"pretrained={pretrained!r}: give a local folder that holds model.safetensors, or false")
     try:
-        found = load_file(file)
+        weights = load_file(file)
     except (SafetensorError, OSError) as e:
         raise OptionError(f"pretrained={pretrained!r}: {file} cannot be read: {e}") from e
     prefix = f"{model.base_model_prefix}."
-    found |= {prefix + key: value for key, value in found.items() if not key.startswith(prefix)}
+    weights |= {prefix + key: value for key, value in weights.items() if not key.startswith(prefix)}
     ends = {id(part.weight) for part in (model.get_input_embeddings(), model.get_output_embeddings())}
     state = model.state_dict(keep_vars=True)
     with torch.device("meta"):
-        body = build(name, config, len(words), cross=False).state_dict()
+        body = build_transformer(name, config, len(words), cross=False).state_dict()
     with torch.no_grad():
         for key, value in state.items():
             if id(value) in ends or key.endswith((".position_ids", "lm_head.bias", "predictions.bias")):
                 continue
-            if key in found and found[key].shape == value.shape:
-                value.copy_(found[key])
+            if key in weights and weights[key].shape == value.shape:
+                value.copy_(weights[key])
             elif key in body:
-                there = f"is {tuple(found[key].shape)}" if key in found else "is missing"
+                problem = f"is {tuple(weights[key].shape)}" if key in weights else "is missing"
                 raise OptionError(
-                    f"pretrained={pretrained!r} does not fit {name}: {key} {there} and should be {tuple(value.shape)}; "
-                    "say in config what its config.json says"
+                    f"pretrained={pretrained!r} does not fit {name}: {key} {problem} and should be "
+                    f"{tuple(value.shape)}; say in config what its config.json says"
                 )
-        _spell(model, folder, found, words)
+        _start_words(model, folder, weights, words)
 
 
-def _spell(model: Any, folder: Path, found: Mapping[str, Tensor], words: tuple[str, ...]) -> None:
-    """Start each word's embeddings at the mean of its pieces', where the folder holds the tokenizer."""
+def _start_words(model: Any, folder: Path, weights: Mapping[str, Tensor], words: tuple[str, ...]) -> None:
+    """Set each word's embeddings to the mean of its pieces', if the folder has the tokenizer."""
     if not (folder / "tokenizer.json").is_file():
         return
     key = next(k for k, v in model.state_dict(keep_vars=True).items() if v is model.get_input_embeddings().weight)
     tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     for i, word in enumerate(words[len(SPECIAL) :], len(SPECIAL)):
         pieces = tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
-        if pieces and key in found:
+        if pieces and key in weights:
             for part in (model.get_input_embeddings(), model.get_output_embeddings()):
-                part.weight[i] = found[key][pieces].mean(0)
+                part.weight[i] = weights[key][pieces].mean(0)

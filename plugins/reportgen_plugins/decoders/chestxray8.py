@@ -1,13 +1,13 @@
-"""chestxray8: an image classifier that writes nothing, the one TieNet is compared with.
+"""chestxray8: an image classifier that writes no report. TieNet is compared with it.
 
 Wang et al.: ChestX-ray8: Hospital-scale Chest X-ray Database and Benchmarks on Weakly-Supervised Classification and
 Localization of Common Thorax Diseases, CVPR 2017, arXiv:1705.02315, section 4.1: transition layer, global pooling,
 prediction layer.
 
 - Pooling is Log-Sum-Exp with sharpness r, eq. 1; `pooling` may be mean or max, its limits.
-- Without a transition layer (`transition=0`) the tokens themselves are pooled: an encoder that pools alike gives
-  decoders the very vector that named the findings.
-- The transition layer is the one of `tienet`, and the loss is TieNet's, eq. 6: the two differ in the text alone.
+- Without a transition layer (`transition=0`) the tokens themselves are pooled. An encoder with the same pooling then
+  gives decoders the same vector from which the findings were predicted.
+- The transition layer and the loss, eq. 6, are those of `tienet`, so that the two models differ in the text alone.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from reportgen_core import (
 )
 from reportgen_core.annotation.thresholds import THRESHOLDS
 
-from ..pooling import check_pooling, pooled
+from ..pooling import check_pooling, pool_tokens
 from .blocks.balance import BalancedLoss
 from .blocks.kept_file import KeptFile
 
 
 class ImageClassifier(Decoder):
-    """Findings of an image; its reports are empty."""
+    """Predict the findings of an image. Its reports are empty."""
 
     needs = frozenset({"findings"})
 
@@ -67,42 +67,42 @@ class ImageClassifier(Decoder):
         self.loss = BalancedLoss(targets.findings, unsaid=unsaid, balanced=balanced)
 
     def learn(self, studies: Collection) -> None:
-        """Take the weights of eq. 6 from the training studies."""
+        """Set the weights β and λ of eq. 6 from the training studies."""
         self.loss.learn(studies.studies)
 
     def logits(self, features: Features) -> Tensor:
-        """(B, L)."""
+        """Return the logits of the findings (B, L)."""
         tokens = features.tokens if self.transition is None else self.transition(features.tokens).relu()
-        seen = pooled(tokens, features.mask, self.pooling, self.sharpness)
-        found: Tensor = self.findings(self.dropout(seen))
-        return found[:, : len(self.targets.findings)]
+        vector = pool_tokens(tokens, features.mask, self.pooling, self.sharpness)
+        logits: Tensor = self.findings(self.dropout(vector))
+        return logits[:, : len(self.targets.findings)]
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
-        """Loss finding, eq. 6."""
+        """Return loss finding, eq. 6."""
         assert targets.findings is not None
         logits = self.logits(features)
         loss = self.loss(logits, targets.findings)
         return Decoded({"finding": loss}, logits.new_zeros(0, len(self.targets.words)))
 
-    @torch.inference_mode()
     def write_files(self, folder: Path, model_digest: str) -> None:
-        """Write the thresholds that were chosen for these weights."""
+        """Write the thresholds that were chosen for these weights, if there are any."""
         self._thresholds.write(folder)
 
     def read_files(self, folder: Path, model_digest: str) -> None:
-        """Keep the thresholds that stand in the model's folder."""
+        """Read the thresholds from the model's folder, if it has them."""
         self._thresholds.read(folder)
 
     def drop_files(self) -> None:
-        """Forget the thresholds: they do not hold for the weights to come."""
+        """Forget the thresholds: they do not fit the weights after training."""
         self._thresholds.content = None
 
+    @torch.inference_mode()
     def annotate(self, features: Features, targets: Targets) -> Annotation:
-        """Findings of the images; reports are not read."""
+        """Return the probabilities of the findings of the images. Reports are not read."""
         return Annotation(self.logits(features).float().sigmoid())
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """Empty reports with findings."""
+        """Return empty reports with the probabilities of the findings."""
         empty = (Candidate(((),), 0.0),)
         return [Generated(empty, findings=p) for p in self.logits(features).float().sigmoid()]

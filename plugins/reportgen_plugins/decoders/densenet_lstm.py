@@ -3,13 +3,14 @@
 The paper is the one of Nanjing Drum Tower Hospital, where a DenseNet-121, an LSTM and soft attention write the Chinese
 impressions of chest radiographs. Equations 1-3, the gates, are lost in its text; 4-7 are as printed:
 
-- Gates: W_y E y_(t-1) + W_h h_(t-1) + W_v V_gav in all four, without biases, from zero states. V_gav is explained with
-  the gates and eq. 4 needs h_t, so that attention comes after the cell.
-- Eq. 4: α_t = softmax(W_p,h h_t + W_1,c V): W_p,h gives one number to each position, so that the number of positions,
+- Gates: W_y E y_(t-1) + W_h h_(t-1) + W_v V_gav in all four, without biases, from zero states. The paper explains V_gav
+  with the gates, and eq. 4 needs h_t; so attention comes after the cell.
+- Eq. 4: α_t = softmax(W_p,h h_t + W_1,c V): W_p,h gives one number to each position. So the number of positions,
   and with it the size of the image, is part of the model. No tanh and no common hidden layer, unlike Xu et al.
 - Eq. 5: C_t = Σ_n α_t,n V_n. Eq. 6: p_t ∝ exp(W_e,h h_t + W_e,c C_t).
 - Eq. 7: -(1/l) Σ log p, l words and the end mark; mean over the studies. (The minus is lost in the text.)
-- "e is the vocabulary size", yet E y is to have the embedding's 256: two sizes, E (m, e) and W_e,h (e, h).
+- "e is the vocabulary size", but E y should have the embedding's 256 numbers. So there are two sizes, E (m, e) and
+  W_e,h (e, h).
 
 The fixed dense blocks, histogram equalisation and the size of the images are options of the encoder; the recipe
 `chinese` writes rare words <nou>; beam 3 is a setting of generation.
@@ -29,8 +30,8 @@ from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, G
 from reportgen_core.text.spec import PAD
 
 from .blocks.attention import attend
-from .blocks.lstm_step import Kept, WordCell, gate_order
-from .blocks.report_words import Held, most_words, taught, written
+from .blocks.lstm_step import WeightCache, WordCell, gate_order
+from .blocks.report_words import StudyMemory, most_words, shift_targets, to_generated
 from .blocks.search import State, search
 
 
@@ -48,60 +49,64 @@ class PooledGateLSTM(Decoder):
         self.region = nn.Linear(features.dim, 1, bias=False)  # W_1,c
         self.from_hidden = nn.Linear(hidden, V, bias=False)  # W_e,h
         self.from_context = nn.Linear(features.dim, V, bias=False)  # W_e,c
-        self._laid: Kept[WordCell] = Kept()
+        self._step_weights: WeightCache[WordCell] = WeightCache()
 
-    def look(self, hidden: Tensor, tokens: Tensor, mask: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
-        """Eq. 4-5: states (B·n, H), n to a study, W_1,c V as shares (B, N) -> C_t (B·n, D), α_t (B·n, N)."""
-        scores = self.place(hidden).unflatten(0, (len(tokens), -1)) + shares[:, None]  # (B, n, N)
+    def attend(self, hidden: Tensor, tokens: Tensor, mask: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Return C_t (B·n, D) and α_t (B·n, N), eq. 4-5, of states (B·n, H), n for each study.
+
+        `scores` (B, N) are W_1,c V.
+        """
+        scores = self.place(hidden).unflatten(0, (len(tokens), -1)) + scores[:, None]  # (B, n, N)
         weights = scores.float().masked_fill(~mask[:, None], -torch.inf).softmax(-1)
         weights = weights.flatten(0, 1)
         return attend(weights, tokens), weights
 
-    def shares(self, features: Features) -> Tensor:
-        """W_1,c V (B, N)."""
-        found: Tensor = self.region(features.tokens).squeeze(-1)
-        return found
+    def region_scores(self, features: Features) -> Tensor:
+        """Return W_1,c V (B, N)."""
+        scores: Tensor = self.region(features.tokens).squeeze(-1)
+        return scores
 
     def logits(self, hidden: Tensor, context: Tensor) -> Tensor:
-        """Eq. 6 before the softmax."""
-        said: Tensor = self.from_hidden(hidden) + self.from_context(context)
-        return said
+        """Return eq. 6 before the softmax."""
+        logits: Tensor = self.from_hidden(hidden) + self.from_context(context)
+        return logits
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
-        """Loss word, eq. 7, teacher forced."""
+        """Return loss word, eq. 7, with teacher forcing."""
         assert targets.words is not None
-        read, wanted, real = taught(targets.words)
-        image = features.pooled[:, None].expand(-1, read.shape[1], -1)  # (B, T, P)
-        states, _ = self.lstm(torch.cat([self.embedding(read), image], -1))  # what follows a report's end is dropped
-        context, _ = self.look(states.flatten(0, 1), features.tokens, features.mask, self.shares(features))
-        at = real.flatten()
-        logits = self.logits(states.flatten(0, 1)[at], context[at])  # (Σ T, V)
+        inputs, wanted, real = shift_targets(targets.words)
+        image = features.pooled[:, None].expand(-1, inputs.shape[1], -1)  # (B, T, P)
+        states, _ = self.lstm(torch.cat([self.embedding(inputs), image], -1))  # states after the end are dropped
+        scores = self.region_scores(features)
+        context, _ = self.attend(states.flatten(0, 1), features.tokens, features.mask, scores)
+        counts = real.flatten()
+        logits = self.logits(states.flatten(0, 1)[counts], context[counts])  # (Σ T, V)
         nats = F.cross_entropy(logits.float(), wanted[real], reduction="none")
-        each = real.sum(1, keepdim=True).expand_as(real)[real]  # l of the study of each word
+        lengths = real.sum(1, keepdim=True).expand_as(real)[real]  # l of the study of each word
         log = {"nats_per_word": (nats.sum() / max(len(nats), 1)).detach()}
-        return Decoded({"word": (nats / each).sum() / len(real)}, logits, log)
+        return Decoded({"word": (nats / lengths).sum() / len(real)}, logits, log)
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """All reports are written together; the words' share of the gates is folded into a table first."""
-        held = Held(features.tokens, features.mask, self.shares(features))
+        """Write the reports of all studies together. The words' part of the gates is computed once, as a table."""
+        memory = StudyMemory(features.tokens, features.mask, self.region_scores(features))
         E = self.embedding.embedding_dim
         weight, recurrent = (cast(Tensor, getattr(self.lstm, f"weight_{n}_l0")) for n in ("ih", "hh"))  # torch's names
-        further = self._laid.of(
+        cell_step = self._step_weights.of(
             [self.embedding.weight, weight, recurrent],
-            lambda dtype: WordCell.lay(self.embedding.weight, weight[:, :E], recurrent, None, dtype),
+            lambda dtype: WordCell.build(self.embedding.weight, weight[:, :E], recurrent, None, dtype),
         )
         image = gate_order(F.linear(features.pooled, weight[:, E:]))  # (B, 4H)
 
         def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
-            hidden, cell, image, who = state
-            hidden, cell = further(words, hidden, cell, gates=image)
-            context, weights = self.look(hidden, *held.of(who))
-            return self.logits(hidden, context).float(), (hidden, cell, image, who), weights
+            hidden, cell, image, studies = state
+            hidden, cell = cell_step(words, hidden, cell, gates=image)
+            context, weights = self.attend(hidden, *memory.of(studies))
+            return self.logits(hidden, context).float(), (hidden, cell, image, studies), weights
 
         B = len(features.pooled)
         zero = features.pooled.new_zeros(B, self.lstm.hidden_size, dtype=torch.float32)
         state = (zero, zero, image, torch.arange(B, device=zero.device))
         length = most_words(self.targets, settings)
-        found = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
-        return written(found, settings)
+        result = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
+        return to_generated(result, settings)

@@ -4,17 +4,16 @@ Harzig, Chen, Chen, Lienhart: Addressing Data Bias Problems for Chest X-ray Imag
 arXiv:1908.02123, as Ni et al. 2020 (arXiv:2010.02467, section 4.1) compare with it: the model predicts whether the next
 sentence is a normal or an abnormal finding, and the word LSTM of that kind writes it. The rest is `hier_lstm.py`.
 
-- The switch is a linear layer on the topic, which is what both word LSTMs get: two logits, index 1 is abnormal.
-- In training a sentence is written by the word LSTM of its label; one without a label by the LSTM that the switch
-  picks, and it has no switch loss. In use the switch picks.
+- The switch is a linear layer on the topic, which both word LSTMs read: two logits, index 1 is abnormal.
+- In training the label of a sentence picks its word LSTM. Without a label the switch picks, and the sentence has no
+  switch loss. In generation the switch picks.
 - Loss switch: cross entropy, summed over the labelled sentences of a study, mean over the studies, as the stop loss is.
-- The sentences' labels are `Targets.switches`: a data column, a labeler's or a classifier's.
+- The sentences' labels are `Targets.switches`. They come from a data column, a labeler or a classifier.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +23,8 @@ from reportgen_core import Decoded, Features, FeatureSpec, Generated, Generation
 from reportgen_core.text.spec import PAD
 
 from .blocks.order import shuffled
-from .blocks.search import Found
-from .blocks.word_lstm import WordLSTM
-from .hier_lstm import HierLSTM
+from .blocks.search import BeamResult
+from .hier_lstm import HierLSTM, HierOptions
 
 
 class DualHierLSTM(HierLSTM):
@@ -47,62 +45,64 @@ class DualHierLSTM(HierLSTM):
         bias: bool = False,
         shuffle: bool = False,
     ) -> None:
-        sizes: dict[str, Any] = {"hidden": hidden, "embedding": embedding, "tags_used": tags_used}
-        super().__init__(
-            features, targets, **sizes, attention=attention, word_layers=word_layers, topic=topic,
-            stop_threshold=stop_threshold, bias=bias, shuffle=shuffle,
-        )  # fmt: skip
+        options = HierOptions(
+            hidden, embedding, tags_used, attention, word_layers, topic, stop_threshold, bias, shuffle
+        )
+        super().__init__(features, targets, **asdict(options))
         self.needs = self.needs | {"switches"}
-        self.abnormal = WordLSTM(len(targets.words), embedding, hidden, word_layers, embedding * (topic == "every"))
+        self.abnormal = options.word_lstm(len(targets.words))
         self.switch = nn.Linear(embedding, 2)
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
-        """The losses of hier-lstm, and loss switch."""
-        if self.shuffle and self.training:
+        """Return the losses of hier-lstm, and loss switch."""
+        if self.options.shuffle and self.training:
             targets = shuffled(targets)
         sentences, labels = targets.sentences, targets.switches
         assert sentences is not None
         assert labels is not None
         memory, real = self.remember(features), sentences[..., 0] != PAD  # (B, S)
-        said = self.unroll(memory, sentences.shape[1])
-        topics, rows = said.topics[real], sentences[real]
-        chosen = self.switch(topics)  # (R, 2)
+        topics = self.unroll(memory, sentences.shape[1])
+        topic, rows = topics.topics[real], sentences[real]
+        switch = self.switch(topic)  # (R, 2)
         label = labels[real]
-        known = ~label.isnan()
-        abnormal = torch.where(known, label > 0.5, chosen.argmax(-1) == 1)
-        logits, words = self._spell_both(topics, rows, abnormal)
-        out = self.weigh(memory, said, real, logits, words, targets)
-        nats = F.cross_entropy(chosen[known].float(), (label[known] > 0.5).long(), reduction="sum")
+        labelled = ~label.isnan()
+        abnormal = torch.where(labelled, label > 0.5, switch.argmax(-1) == 1)
+        logits, words = self._word_logits_of_both(topic, rows, abnormal)
+        out = self.losses_of(memory, topics, real, logits, words, targets)
+        nats = F.cross_entropy(switch[labelled].float(), (label[labelled] > 0.5).long(), reduction="sum")
         return replace(out, losses={**out.losses, "switch": nats / len(real)})
 
-    def _spell_both(self, topics: Tensor, rows: Tensor, abnormal: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (Σ W, V) and words (Σ W,) of sentences (R, W), each by its own word LSTM, in the order of the rows."""
+    def _word_logits_of_both(self, topics: Tensor, rows: Tensor, abnormal: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (Σ W, V) and words (Σ W,) of sentences (R, W), in the order of the rows.
+
+        `abnormal` (R,) says which word LSTM writes a sentence.
+        """
         lengths = (rows != PAD).sum(1)
-        whose = abnormal.repeat_interleave(lengths)  # (Σ W,)
-        normal, _ = self.spell(self.words, topics[~abnormal], rows[~abnormal])
-        other, _ = self.spell(self.abnormal, topics[abnormal], rows[abnormal])
-        logits = normal.new_empty(len(whose), normal.shape[-1])
-        logits[~whose], logits[whose] = normal, other.to(normal.dtype)
+        is_abnormal = abnormal.repeat_interleave(lengths)  # (Σ W,)
+        normal, _ = self.word_logits(self.words, topics[~abnormal], rows[~abnormal])
+        other, _ = self.word_logits(self.abnormal, topics[abnormal], rows[abnormal])
+        logits = normal.new_empty(len(is_abnormal), normal.shape[-1])
+        logits[~is_abnormal], logits[is_abnormal] = normal, other.to(normal.dtype)
         return logits, rows[rows != PAD]
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """All normal sentences of all studies are written together, and all abnormal ones."""
-        memory, said, real = self.plan(features, settings)
-        topics = said.topics[real]
-        abnormal = self.switch(topics).argmax(-1) == 1
-        parts = [(~abnormal, self.words), (abnormal, self.abnormal)]
-        found = [(rows, self.write(speaker, topics[rows], settings)) for rows, speaker in parts if bool(rows.any())]
-        return self.gather(memory, said, real, _joined(found, len(topics)), settings)
+        """Write all normal sentences of all studies together, and all abnormal ones together."""
+        memory, topics, real = self.plan(features, settings)
+        topic = topics.topics[real]
+        abnormal = self.switch(topic).argmax(-1) == 1
+        kinds = [(~abnormal, self.words), (abnormal, self.abnormal)]
+        parts = [(rows, self.write(words, topic[rows], settings)) for rows, words in kinds if bool(rows.any())]
+        return self.reports(memory, topics, real, _join_results(parts, len(topic)), settings)
 
 
-def _joined(parts: list[tuple[Tensor, Found]], rows: int) -> Found:
-    """What was found for some rows each, as found for all."""
-    longest = max(found.words.shape[-1] for _, found in parts)
+def _join_results(parts: list[tuple[Tensor, BeamResult]], rows: int) -> BeamResult:
+    """Join the search results of two sets of rows, each with its mask (rows,), into one result for all rows."""
+    longest = max(result.words.shape[-1] for _, result in parts)
     beams = parts[0][1].words.shape[1]
     words = parts[0][1].words.new_full((rows, beams, longest), PAD)
     scores = parts[0][1].scores.new_zeros(rows, beams)
-    for at, found in parts:
-        words[at, :, : found.words.shape[-1]] = found.words
-        scores[at] = found.scores
-    return Found(words, scores, None)
+    for mask, result in parts:
+        words[mask, :, : result.words.shape[-1]] = result.words
+        scores[mask] = result.scores
+    return BeamResult(words, scores, None)

@@ -1,12 +1,12 @@
-"""lrcn: one LSTM that is shown the image beside every word and writes the whole report as one row.
+"""lrcn: one LSTM that reads the image together with every word and writes the whole report as one row.
 
 Donahue et al.: Long-term Recurrent Convolutional Networks for Visual Recognition and Description, CVPR 2015,
 arXiv:1411.4389, image description: at every step the LSTM reads the image features and the previous word. Of the
-paper's variants these are LRCN-1u and, with `layers` 2, LRCN-2u; the factored LRCN-2f, where the image enters at the
-second layer alone, is not built. The loss is -Σ log p_t.
+paper's variants these are LRCN-1u and, with `layers` 2, LRCN-2u; the factored LRCN-2f, where only the second layer
+reads the image, is left out. The loss is -Σ log p_t.
 
-The image vector is the encoder's pooled one as it comes; its share of the gates is computed once a report. There is no
-bias in the output layer, as elsewhere in this package.
+The image vector is the encoder's pooled one, unchanged; its part of the gates is computed once for each report. The
+output layer has no bias, as elsewhere in this package.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import nn
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 
-from .blocks.report_words import check_layers, most_words, taught, word_loss, written
+from .blocks.report_words import check_layers, most_words, shift_targets, to_generated, word_loss
 from .blocks.search import search
 from .blocks.word_lstm import WordLSTM
 
@@ -38,23 +38,23 @@ class ImageEveryStepLSTM(Decoder):
     ) -> None:
         super().__init__(features, targets)
         check_layers("lrcn", layers)
-        self.words = WordLSTM(len(targets.words), embedding, hidden, layers, beside=features.pooled)
+        self.words = WordLSTM(len(targets.words), embedding, hidden, layers, extra=features.pooled)
         self.dropout = nn.Dropout(dropout)
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
-        """Loss word, teacher forced."""
+        """Return loss word, with teacher forcing."""
         assert targets.words is not None
-        read, wanted, real = taught(targets.words)
-        image = features.pooled[:, None].expand(-1, read.shape[1], -1)  # (B, T, P)
-        inputs = self.dropout(torch.cat([image, self.words.embedding(read)], -1))  # (B, T, P + E)
+        inputs, wanted, real = shift_targets(targets.words)
+        image = features.pooled[:, None].expand(-1, inputs.shape[1], -1)  # (B, T, P)
+        vectors = self.dropout(torch.cat([image, self.words.embedding(inputs)], -1))  # (B, T, P + E)
         lengths = real.sum(1).clamp(min=1)
-        states = self.words(inputs, lengths)[real[:, 0].repeat_interleave(lengths)]  # (Σ T, H)
+        states = self.words(vectors, lengths)[real[:, 0].repeat_interleave(lengths)]  # (Σ T, H)
         return word_loss(self.words.out(self.dropout(states)), wanted, real)
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """All reports are written together."""
+        """Write the reports of all studies together."""
         B = len(features.pooled)
-        state = self.words.start(B, beside=features.pooled)
+        state = self.words.start(B, extra=features.pooled)
         length = most_words(self.targets, settings)
-        return written(search(self.words.step, state, rows=B, beams=settings.beams, max_words=length), settings)
+        return to_generated(search(self.words.step, state, rows=B, beams=settings.beams, max_words=length), settings)

@@ -1,10 +1,11 @@
-"""lstm: one LSTM that sees the image once, before the first word, and writes the whole report as one row.
+"""lstm: one LSTM that reads the image once, before the first word, and writes the whole report as one row.
 
 Vinyals, Toshev, Bengio, Erhan: Show and Tell: A Neural Image Caption Generator, CVPR 2015, arXiv:1411.4555, equations
 10-13: x_(-1) = CNN(I), x_t = W_e S_t, p_(t+1) = LSTM(x_t), loss -Σ log p_t(S_t). It is the CNN-RNN of Jing et al. 2018.
 
-The image vector is the encoder's pooled one, mapped linearly to the width of the words. What follows the image predicts
-nothing. The output layer has no bias, as elsewhere in this package. The paper's beam of 20 is a setting of generation.
+The image vector is the encoder's pooled one, mapped linearly to the width of the words. The output at the image
+predicts no word. The output layer has no bias, as elsewhere in this package. The paper's beam of 20 is a setting of
+generation.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import nn
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 
-from .blocks.report_words import check_layers, most_words, taught, word_loss, written
+from .blocks.report_words import check_layers, most_words, shift_targets, to_generated, word_loss
 from .blocks.search import search
 from .blocks.word_lstm import WordLSTM
 
@@ -41,21 +42,21 @@ class ImageFirstLSTM(Decoder):
         self.dropout = nn.Dropout(dropout)
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
-        """Loss word, eq. 13, teacher forced."""
+        """Return loss word, eq. 13, with teacher forcing."""
         assert targets.words is not None
-        read, wanted, real = taught(targets.words)
+        inputs, wanted, real = shift_targets(targets.words)
         image = self.image(features.pooled)[:, None]  # (B, 1, E)
-        inputs = self.dropout(torch.cat([image, self.words.embedding(read)], 1))  # (B, 1 + T, E)
+        vectors = self.dropout(torch.cat([image, self.words.embedding(inputs)], 1))  # (B, 1 + T, E)
         lengths = real.sum(1) + 1
-        states = self.words(inputs, lengths)  # (Σ lengths, H)
+        states = self.words(vectors, lengths)  # (Σ lengths, H)
         predicts = torch.ones(len(states), dtype=torch.bool, device=states.device)
-        predicts[lengths.cumsum(0) - lengths] = False  # what follows the image
+        predicts[lengths.cumsum(0) - lengths] = False  # the output at the image
         return word_loss(self.words.out(self.dropout(states[predicts])), wanted, real)
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """All reports are written together."""
+        """Write the reports of all studies together."""
         B = len(features.pooled)
         state = self.words.start(B, first=self.image(features.pooled))
         length = most_words(self.targets, settings)
-        return written(search(self.words.step, state, rows=B, beams=settings.beams, max_words=length), settings)
+        return to_generated(search(self.words.step, state, rows=B, beams=settings.beams, max_words=length), settings)

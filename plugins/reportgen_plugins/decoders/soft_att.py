@@ -1,11 +1,11 @@
-"""soft-att: an LSTM that looks at the regions of the image anew for every word and writes the report as one row.
+"""soft-att: an LSTM that attends to the regions of the image again for every word and writes the report as one row.
 
 Xu et al.: Show, Attend and Tell: Neural Image Caption Generation with Visual Attention, ICML 2015, arXiv:1502.03044,
 the deterministic "soft" attention; equation numbers are the paper's.
 
 - f_att of eq. 4 is the additive one, w · tanh(W a_i + U h_(t-1)) (Bahdanau et al.).
 - f_init,h and f_init,c are one layer with tanh each on the mean of the regions (section 3.1.2).
-- The gate β_t = σ(f_β(h_(t-1))) of section 4.2.1 is one number a step, on z_t = β_t Σ α_i a_i.
+- The gate β_t = σ(f_β(h_(t-1))) of section 4.2.1 is one number for each step, on z_t = β_t Σ α_i a_i.
 - Eq. 7: p ∝ exp(L_o (E y_(t-1) + L_h h_t + L_z z_t)). The L have no biases, as printed.
 - Eq. 14's term Σ_i (1 - Σ_t α_ti)² is loss attention, over real regions; its λ is the training setting `weights`.
 - The loss is the sum over the words of a study, mean over studies.
@@ -25,24 +25,24 @@ from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, G
 from reportgen_core.text.spec import PAD
 
 from .blocks.attention import AdditiveAttention, attend
-from .blocks.lstm_step import Kept, WordCell, few_rows, joined
-from .blocks.report_words import Held, most_words, taught, word_loss, written
+from .blocks.lstm_step import WeightCache, WordCell, few_rows, joined
+from .blocks.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
 from .blocks.search import State, search
 
 
 @dataclass(frozen=True, slots=True)
-class _Laid:
-    """The weights as generation takes them."""
+class _StepWeights:
+    """The weights of one generation step."""
 
     cell: WordCell  # eq. 1-3
-    asks: Tensor  # (H + 1, H): U of eq. 4 and f_β
+    queries: Tensor  # (H + 1, H): U of eq. 4 and f_β
     words: Tensor  # (V, E)
     deep: Tensor  # (E, H + D): L_h and L_z
     out: Tensor  # (V, E): L_o
 
 
 class SoftAttentionLSTM(Decoder):
-    """Show, Attend and Tell, soft."""
+    """Show, Attend and Tell with soft attention."""
 
     needs = frozenset({"words"})
 
@@ -66,37 +66,37 @@ class SoftAttentionLSTM(Decoder):
         self.from_context = nn.Linear(D, embedding, bias=False)  # L_z
         self.out = nn.Linear(embedding, V, bias=False)  # L_o
         self.dropout = nn.Dropout(dropout)
-        self._laid: Kept[_Laid] = Kept()
+        self._step_weights: WeightCache[_StepWeights] = WeightCache()
 
     def start(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
-        """h_0 and c_0 (B, H), and the regions' share of eq. 4 (B, N, H)."""
+        """Return h_0 and c_0 (B, H), and W a_i of eq. 4 (B, N, H)."""
         share = features.mask / features.mask.sum(1, keepdim=True).clamp(min=1)  # (B, N)
         mean = torch.einsum("bn,bnd->bd", share.to(features.tokens.dtype), features.tokens)
         hidden, cell = torch.tanh(self.first_hidden(mean)), torch.tanh(self.first_cell(mean))
         return hidden, cell, self.attention.keys(features.tokens)
 
     def context(self, tokens: Tensor, mask: Tensor, keys: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """z_t (R, D) and α_t (R, N) at h_(t-1) (R, H), for R / B rows of each study."""
+        """Return z_t (R, D) and α_t (R, N) at h_(t-1) (R, H), for R / B rows of each study."""
         weights = self.attention(keys, hidden, mask)  # eq. 4-5
         return self.gate(hidden).sigmoid() * attend(weights, tokens), weights
 
     def logits(self, embedded: Tensor, hidden: Tensor, context: Tensor) -> Tensor:
-        """Eq. 7, deep output."""
-        said: Tensor = self.out(self.dropout(embedded + self.from_hidden(hidden) + self.from_context(context)))
-        return said
+        """Return eq. 7, the deep output, before the softmax."""
+        logits: Tensor = self.out(self.dropout(embedded + self.from_hidden(hidden) + self.from_context(context)))
+        return logits
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
-        """Losses word and attention, eq. 14, teacher forced."""
+        """Return the losses word and attention, eq. 14, with teacher forcing."""
         assert targets.words is not None
-        read, wanted, real = taught(targets.words)
-        embedded = self.dropout(self.embedding(read))  # (B, T, E)
+        inputs, wanted, real = shift_targets(targets.words)
+        embedded = self.dropout(self.embedding(inputs))  # (B, T, E)
         hidden, cell, keys = self.start(features)
         states, contexts, alphas = [], [], []
         for t in range(max(int(real.sum(1).max()), 1)):
-            seen, alpha = self.context(features.tokens, features.mask, keys, hidden)
-            hidden, cell = self.cell(torch.cat([embedded[:, t], seen], -1), (hidden, cell))
+            context, alpha = self.context(features.tokens, features.mask, keys, hidden)
+            hidden, cell = self.cell(torch.cat([embedded[:, t], context], -1), (hidden, cell))
             states.append(hidden)
-            contexts.append(seen)
+            contexts.append(context)
             alphas.append(alpha)
         real = real[:, : len(states)]
         wanted, embedded = wanted[:, : len(states)], embedded[:, : len(states)]
@@ -109,36 +109,36 @@ class SoftAttentionLSTM(Decoder):
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """All reports are written together, with the weights laid out for it."""
+        """Write the reports of all studies together, with weights that are rearranged for it."""
         hidden, cell, keys = self.start(features)
-        held, laid, bias = Held(features.tokens, features.mask, keys), self._lay(), self.gate.bias
+        memory, weights = StudyMemory(features.tokens, features.mask, keys), self._weights()
 
         def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
-            hidden, cell, who = state
-            tokens, mask, keys = held.of(who)
-            asked = few_rows(hidden.to(laid.asks.dtype), laid.asks)
-            alpha = self.attention.weigh(keys, asked[:, :-1], mask)  # eq. 4-5
-            seen = (asked[:, -1:] + bias).sigmoid() * attend(alpha, tokens)
-            hidden, cell = laid.cell(words, hidden, cell, seen)
-            said = F.embedding(words, laid.words)
-            said += few_rows(joined(hidden, seen, laid.deep.dtype), laid.deep)
-            return few_rows(said, laid.out).float(), (hidden, cell, who), alpha  # eq. 7
+            hidden, cell, studies = state
+            tokens, mask, keys = memory.of(studies)
+            queries = few_rows(hidden.to(weights.queries.dtype), weights.queries)
+            alpha = self.attention.weigh(keys, queries[:, :-1], mask)  # eq. 4-5
+            context = (queries[:, -1:] + self.gate.bias).sigmoid() * attend(alpha, tokens)
+            hidden, cell = weights.cell(words, hidden, cell, context)
+            deep = F.embedding(words, weights.words)
+            deep += few_rows(joined(hidden, context, weights.deep.dtype), weights.deep)
+            return few_rows(deep, weights.out).float(), (hidden, cell, studies), alpha  # eq. 7
 
         state = (hidden, cell, torch.arange(len(hidden), device=hidden.device))
         length = most_words(self.targets, settings)
-        found = search(
+        result = search(
             step, state, rows=len(hidden), beams=settings.beams, max_words=length, attention=settings.attention
         )
-        return written(found, settings)
+        return to_generated(result, settings)
 
-    def _lay(self) -> _Laid:
-        """The weights laid out, in autocast's dtype where that is on."""
+    def _weights(self) -> _StepWeights:
+        """Return the weights of a generation step, in autocast's dtype if autocast is on."""
         cell, words = self.cell, self.embedding.weight
 
-        def lay(dtype: torch.dtype) -> _Laid:
-            asks = torch.cat([self.attention.query.weight, self.gate.weight])
+        def build(dtype: torch.dtype) -> _StepWeights:
+            queries = torch.cat([self.attention.query.weight, self.gate.weight])
             deep = torch.cat([self.from_hidden.weight, self.from_context.weight], 1)
-            further = WordCell.lay(words, cell.weight_ih, cell.weight_hh, cell.bias_ih + cell.bias_hh, dtype)
-            return _Laid(further, *(w.to(dtype) for w in (asks, words, deep, self.out.weight)))
+            step_cell = WordCell.build(words, cell.weight_ih, cell.weight_hh, cell.bias_ih + cell.bias_hh, dtype)
+            return _StepWeights(step_cell, *(w.to(dtype) for w in (queries, words, deep, self.out.weight)))
 
-        return self._laid.of(list(self.parameters()), lay)
+        return self._step_weights.of(list(self.parameters()), build)

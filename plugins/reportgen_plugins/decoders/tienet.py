@@ -1,23 +1,25 @@
-"""tienet: reads a report, an image, or both, says which findings there are, and writes reports.
+"""tienet: predict findings from a report, an image, or both, and write reports.
 
 Xiaosong Wang, Yifan Peng, Le Lu, Zhiyong Lu, Ronald M. Summers: TieNet: Text-Image Embedding Network for Common Thorax
 Disease Classification and Reporting in Chest X-rays, CVPR 2018, arXiv:1801.04334. Equation numbers are the paper's. One
 network in three uses: report only (the encoder `none`, which has no token: no image path is built), image and report
 (`writes=false`: no word is predicted, section 3.5), image and the report it writes itself (section 3.6).
 
-- X: tokens through the transition layer, a 1 × 1 convolution to C channels with ReLU (its kernel is silent), any grid.
-- h_0 = φ(mean of X), with a map of its own for the cell state, both with tanh (silent); zeros without an image.
+- X: tokens through the transition layer, a 1 × 1 convolution to C channels with ReLU (the paper names no kernel size),
+  for any grid.
+- h_0 = φ(mean of X), with another linear map for the cell state, both with tanh (the paper names no activation); zeros
+  without an image.
 - Eq. 2: the LSTM reads [w_t; Σ a_t(x,y) X(x,y)], Xu et al.'s soft attention (arXiv:1502.03044), a_t by an MLP of
   h_(t-1) and X. h_t, a_t and g_t belong to the input w_t; h_t predicts w_(t+1).
-- Text attention runs over the words of the report, not over START; in a report without words over START alone.
-- Eq. 4-5: Σ_(x,y) Σ_t a_t(x,y) g_t X(x,y) = Σ_t g_t Σ_(x,y) a_t(x,y) X(x,y): the vectors that eq. 2 reads, summed by
-  saliency. The weights add up to Σ g_t, not to 1, as printed.
+- Text attention is over the words of the report, not over START; in a report without words it is over START alone.
+- Eq. 4-5: Σ_(x,y) Σ_t a_t(x,y) g_t X(x,y) = Σ_t g_t Σ_(x,y) a_t(x,y) X(x,y): the vectors that eq. 2 reads, weighted
+  by saliency and summed. The weights add up to Σ g_t, not to 1, as printed.
 - Losses, means over studies: `finding` is L_C, eq. 6; `word` is L_R, summed over a report's words; `penalty` is the
-  attention's. Eq. 7's α is the training setting weights: {"finding": α, "word": 1 - α}; the penalty stands outside it.
-  `doubly` adds Xu et al.'s (1 - Σ_t a_t)² to L_R. Dropout stands before the last layer ("on the MLP").
-- `word_dropout` is the share of words that training reads as unknown: section 3.5 asks to drop part of the
-  "easy-to-learn" data, the text, and does not say how. It is 0 unless asked for.
-- In use, a written report is read again and classified as any other: the two agree to the last digit.
+  attention's. Eq. 7's α is the training setting weights: {"finding": α, "word": 1 - α}; the penalty is not in it.
+  `doubly` adds Xu et al.'s (1 - Σ_t a_t)² to L_R. Dropout is before the last layer ("on the MLP").
+- `word_dropout` is the share of words that training reads as unknown: section 3.5 drops part of the
+  "easy-to-learn" data, the text, and does not say how. It is 0 by default.
+- In generation, a written report is read again and classified like any other, so both ways give exactly the same.
 
 Letters: B studies, R rows of a search, N regions, C channels, H hidden, E embedding, T words, L findings, r rows of G.
 """
@@ -56,19 +58,19 @@ from .blocks.aete import AttentionEncodedText, penalty, saliency
 from .blocks.attention import AdditiveAttention, attend
 from .blocks.balance import BalancedLoss
 from .blocks.kept_file import KeptFile
-from .blocks.lstm_step import Kept, WordCell
-from .blocks.report_words import Held, most_words, taught, word_loss, written
+from .blocks.lstm_step import WeightCache, WordCell
+from .blocks.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
 from .blocks.search import State, Step, search
 from .blocks.vectors import set_vectors
 
-Further = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # word t, h, c, the attended image -> h, c
+LstmStep = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # word t, h, c, the attended image -> h, c
 
-ALIKE = 0.75  # a CPU reads reports together in training that are not shorter than this share of the longest of them
+SIMILAR = 0.75  # in training on a CPU, reports of at least this share of the longest length are read together
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """The state before the first word, and the image where there is one."""
+class StartState:
+    """The state before the first word, and the image, or None if the model reads no image."""
 
     hidden: Tensor  # (B, H)
     cell: Tensor  # (B, H)
@@ -76,16 +78,16 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """A report as read word by word."""
+class ReadReport:
+    """The states after each word of a report."""
 
     hidden: Tensor  # (B, T, H)
     context: Tensor | None = None  # (B, T, C) the attended image
-    looked: Tensor | None = None  # (B, T, N) a_t
+    weights: Tensor | None = None  # (B, T, N) a_t
 
 
 class TieNet(Decoder):
-    """TieNet. `vectors` is a file of word2vec vectors, read when the model is first built for its words."""
+    """TieNet. `vectors` is a file of word2vec vectors, read only when a new model is built."""
 
     needs = frozenset({"words", "findings"})
 
@@ -121,208 +123,212 @@ class TieNet(Decoder):
             self.first_hidden, self.first_cell = nn.Linear(C, hidden), nn.Linear(C, hidden)  # φ
             self.attention = AdditiveAttention(C, hidden, hidden)
         self.text = AttentionEncodedText(hidden, attention_units, attention_rows)
-        self.findings = nn.Linear(hidden + C, max(L, 1))  # a model that is not trained yet may know no finding
+        self.findings = nn.Linear(hidden + C, max(L, 1))  # an untrained model may have no findings
         self.out = nn.Linear(hidden, V) if writes else None
         self.dropout = nn.Dropout(dropout)
-        self._laid: Kept[WordCell] = Kept()
+        self._step_weights: WeightCache[WordCell] = WeightCache()
         self.loss = BalancedLoss(targets.findings, unsaid=unsaid, balanced=balanced)
         if vectors:
             set_vectors(self.embedding, targets.words, vectors)
 
     def learn(self, studies: Collection) -> None:
-        """Take the weights of eq. 6 from the training studies."""
+        """Set the weights β and λ of eq. 6 from the training studies."""
         self.loss.learn(studies.studies)
 
-    def see(self, features: Features) -> Seen:
-        """The image before the first word."""
+    def start(self, features: Features) -> StartState:
+        """Return the state before the first word."""
         if not self.features.tokens:
             zero = self.embedding.weight.new_zeros(len(features.pooled), self.hidden)
-            return Seen(zero, zero)
+            return StartState(zero, zero)
         tokens = self.transition(features.tokens).relu()  # X
         share = features.mask / features.mask.sum(1, keepdim=True).clamp(min=1)  # (B, N)
         mean = torch.einsum("bn,bnc->bc", share.to(tokens.dtype), tokens)
         hidden, cell = self.first_hidden(mean).tanh(), self.first_cell(mean).tanh()
-        return Seen(hidden, cell, (tokens, features.mask, self.attention.keys(tokens)))
+        return StartState(hidden, cell, (tokens, features.mask, self.attention.keys(tokens)))
 
-    def read(self, seen: Seen, words: Tensor) -> Read:
-        """Eq. 2 over words (B, T), START first."""
-        if seen.image is None:
-            return Read(self._states(words))
-        hidden, cell = seen.hidden, seen.cell
-        further = self._taught(words) if torch.is_grad_enabled() else self._stepped(words)
-        states, contexts, looks = [], [], []
+    def read(self, start: StartState, words: Tensor) -> ReadReport:
+        """Read words (B, T), START first, by eq. 2."""
+        if start.image is None:
+            return ReadReport(self._states(words))
+        hidden, cell = start.hidden, start.cell
+        step = self._training_step(words) if torch.is_grad_enabled() else self._inference_step(words)
+        states, contexts, weights = [], [], []
         for t in range(words.shape[1]):
-            context, looked = self._look(seen.image, hidden)
-            hidden, cell = further(t, hidden, cell, context)
+            context, alpha = self._attend(start.image, hidden)
+            hidden, cell = step(t, hidden, cell, context)
             states.append(hidden)
             contexts.append(context)
-            looks.append(looked)
-        return Read(torch.stack(states, 1), torch.stack(contexts, 1), torch.stack(looks, 1))
+            weights.append(alpha)
+        return ReadReport(torch.stack(states, 1), torch.stack(contexts, 1), torch.stack(weights, 1))
 
     def _states(self, words: Tensor) -> Tensor:
-        """The LSTM alone, from zeros: (B, T) -> (B, T, H).
+        """Return the states (B, T, H) of the LSTM without an image, from zeros, after words (B, T).
 
-        Trained on a CPU, reports of like length run together: less padding is computed, a third of the time is saved.
+        In training on a CPU, reports of similar length are read together. This computes less padding and saves a third
+        of the time.
         """
         if words.device.type == "cpu" and not torch.is_grad_enabled():
-            return self._unrolled(words)
+            return self._unroll(words)
         embedded = self.embedding(words)
         if words.device.type != "cpu":
             states: Tensor = self.lstm(embedded)[0]
             return states
         lengths, T = (words != PAD).sum(1), words.shape[1]
         order = lengths.argsort(descending=True)
-        runs = [
-            self.lstm(embedded[some, : int(lengths[some].max())])[0] for some in order.split(_alike(lengths[order]))
-        ]
+        groups = order.split(_group_sizes(lengths[order]))
+        runs = [self.lstm(embedded[rows, : int(lengths[rows].max())])[0] for rows in groups]
         padded = torch.cat([F.pad(run, (0, 0, 0, T - run.shape[1])) for run in runs])
         return padded[order.argsort()]
 
-    def _unrolled(self, words: Tensor) -> Tensor:
-        """The same without gradients, with the input weights multiplied into the table of words once."""
-        further = self._further()
+    def _unroll(self, words: Tensor) -> Tensor:
+        """Return the same states (B, T, H) without gradients, by a table of the words' parts of the gates."""
+        step = self._word_cell()
         hidden = self.embedding.weight.new_zeros(len(words), self.hidden)
         cell, states = hidden.float(), []
         for word in words.t():
-            hidden, cell = further(word, hidden, cell)
+            hidden, cell = step(word, hidden, cell)
             states.append(hidden)
         return torch.stack(states, 1)
 
-    def _taught(self, words: Tensor) -> Further:
-        """One step of the LSTM, eq. 2, for training; the words' share of the gates comes first, for all."""
+    def _training_step(self, words: Tensor) -> LstmStep:
+        """Return one step of the LSTM, eq. 2, with gradients. The words' part of the gates is computed at once."""
         E = self.embedding.embedding_dim
         inputs, recurrent, bias, more = (cast(Tensor, w) for w in self.lstm.parameters())
-        said = F.linear(self.embedding(words), inputs[:, :E], bias + more)  # (B, T, 4H)
+        word_gates = F.linear(self.embedding(words), inputs[:, :E], bias + more)  # (B, T, 4H)
 
-        def further(t: int, hidden: Tensor, cell: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-            gates = said[:, t] + F.linear(context, inputs[:, E:]) + F.linear(hidden, recurrent)
+        def step(t: int, hidden: Tensor, cell: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+            gates = word_gates[:, t] + F.linear(context, inputs[:, E:]) + F.linear(hidden, recurrent)
             i, f, g, o = gates.chunk(4, -1)
             cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
             return o.sigmoid() * cell.tanh(), cell
 
-        return further
+        return step
 
-    def _stepped(self, words: Tensor) -> Further:
-        """The same without gradients."""
-        laid = self._further()
-        return lambda t, hidden, cell, context: laid(words[:, t], hidden, cell, context)
+    def _inference_step(self, words: Tensor) -> LstmStep:
+        """Return one step of the LSTM, eq. 2, without gradients."""
+        cell_step = self._word_cell()
+        return lambda t, hidden, cell, context: cell_step(words[:, t], hidden, cell, context)
 
-    def _further(self) -> WordCell:
-        """The LSTM as it steps without gradients."""
+    def _word_cell(self) -> WordCell:
+        """Return the weights of one step of the LSTM without gradients."""
         words, weights = self.embedding.weight, [cast(Tensor, w) for w in self.lstm.parameters()]
         inputs, recurrent, bias, more = weights
-        return self._laid.of([words, *weights], lambda kind: WordCell.lay(words, inputs, recurrent, bias + more, kind))
+        return self._step_weights.of(
+            [words, *weights], lambda dtype: WordCell.build(words, inputs, recurrent, bias + more, dtype)
+        )
 
-    def _look(self, image: tuple[Tensor, ...], hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """The attended image (R, C) and a_t (R, N) at states (R, H), for R / B rows of each study."""
+    def _attend(self, image: tuple[Tensor, ...], hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the attended image (R, C) and a_t (R, N) at states (R, H), for R / B rows of each study."""
         tokens, mask, keys = image
-        looked = self.attention(keys, hidden, mask)
-        return attend(looked, tokens), looked
+        weights = self.attention(keys, hidden, mask)
+        return attend(weights, tokens), weights
 
-    def classify(self, read: Read, words: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the findings (B, L) and G (B, r, T) over the words that were read (B, T)."""
+    def classify(self, report: ReadReport, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits of the findings (B, L), and G (B, r, T) over the words of the report (B, T)."""
         real = (words != PAD) & (words != BOS) & (words != EOS)
         real[:, 0] = ~real.any(1)  # a report without words
-        weights = self.text.weights(read.hidden, real)
-        joint = self.text.embed(weights, read.hidden)  # (B, H)
-        if read.context is not None:  # eq. 4-5
-            salient = torch.bmm(saliency(weights)[:, None].to(read.context.dtype), read.context).squeeze(1)  # (B, C)
+        weights = self.text.weights(report.hidden, real)
+        joint = self.text.embed(weights, report.hidden)  # (B, H)
+        if report.context is not None:  # eq. 4-5
+            salient = torch.bmm(saliency(weights)[:, None].to(report.context.dtype), report.context).squeeze(
+                1
+            )  # (B, C)
             joint = torch.cat([joint, salient], -1)
         logits: Tensor = self.findings(self.dropout(joint))
         return logits[:, : len(self.targets.findings)], weights
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
-        """Losses finding, penalty and, where it writes, word."""
+        """Return the losses finding and penalty, and loss word if the model writes reports."""
         assert targets.words is not None
         assert targets.findings is not None
-        words, wanted, real = taught(targets.words)
-        heard = self._forgetful(words) if self.training and self.word_dropout else words
-        read = self.read(self.see(features), heard)
-        logits, weights = self.classify(read, words)
+        words, wanted, real = shift_targets(targets.words)
+        inputs = self._drop_words(words) if self.training and self.word_dropout else words
+        report = self.read(self.start(features), inputs)
+        logits, weights = self.classify(report, words)
         losses = {"finding": self.loss(logits, targets.findings), "penalty": penalty(weights).mean()}
         if self.out is None:
             return Decoded(losses, logits.new_zeros(0, len(self.targets.words)))
-        out = word_loss(self.out(read.hidden[real]), wanted, real)
+        out = word_loss(self.out(report.hidden[real]), wanted, real)
         losses |= out.losses
-        if self.doubly and read.looked is not None:
-            lack = 1 - (read.looked * real[..., None]).sum(1)  # (B, N)
+        if self.doubly and report.weights is not None:
+            lack = 1 - (report.weights * real[..., None]).sum(1)  # (B, N)
             losses["word"] = losses["word"] + ((lack.square() * features.mask).sum(1) * real[:, 0]).mean()
         return replace(out, losses=losses)
 
-    def _forgetful(self, words: Tensor) -> Tensor:
-        """The words with some of them unknown; marks stay."""
-        gone = (torch.rand(words.shape, device=words.device) < self.word_dropout) & (words >= len(SPECIAL))
-        return words.masked_fill(gone, UNK)
+    def _drop_words(self, words: Tensor) -> Tensor:
+        """Replace a random share of the words by the unknown word. Marks stay."""
+        dropped = (torch.rand(words.shape, device=words.device) < self.word_dropout) & (words >= len(SPECIAL))
+        return words.masked_fill(dropped, UNK)
 
-    @torch.inference_mode()
     def write_files(self, folder: Path, model_digest: str) -> None:
-        """Write the thresholds that were chosen for these weights."""
+        """Write the thresholds that were chosen for these weights, if there are any."""
         self._thresholds.write(folder)
 
     def read_files(self, folder: Path, model_digest: str) -> None:
-        """Keep the thresholds that stand in the model's folder."""
+        """Read the thresholds from the model's folder, if it has them."""
         self._thresholds.read(folder)
 
     def drop_files(self) -> None:
-        """Forget the thresholds: they do not hold for the weights to come."""
+        """Forget the thresholds: they do not fit the weights after training."""
         self._thresholds.content = None
 
+    @torch.inference_mode()
     def annotate(self, features: Features, targets: Targets) -> Annotation:
-        """Findings of studies whose reports are given, and the rows of G over `targets.words[:, 1:]`."""
+        """Return the probabilities of the findings of studies with reports, and G over `targets.words[:, 1:]`."""
         assert targets.words is not None
         words = targets.words
-        logits, weights = self.classify(self.read(self.see(features), words), words)
+        logits, weights = self.classify(self.read(self.start(features), words), words)
         return Annotation(logits.float().sigmoid(), weights[..., 1:])
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
-        """Write, then read what was written: image + generated report."""
+        """Write reports, then classify the image with the written report. Raises CompositionError if it writes none."""
         if self.out is None:
             raise CompositionError(
                 "this tienet reads reports and writes none (writes=false); rg annotate uses it, --evaluate judges it"
             )
-        seen = self.see(features)
+        start = self.start(features)
         length = most_words(self.targets, settings)
-        found = search(
-            *self._stepping(seen, self.out),
-            rows=len(seen.hidden), beams=settings.beams, max_words=length, attention=settings.attention,
+        result = search(
+            *self._search_step(start, self.out),
+            rows=len(start.hidden), beams=settings.beams, max_words=length, attention=settings.attention,
         )  # fmt: skip
-        made = written(found, settings)
-        return self._classified(seen, made, settings.attention)
+        return self._add_findings(start, to_generated(result, settings), settings.attention)
 
-    def _stepping(self, seen: Seen, out: nn.Linear) -> tuple[Step, State]:
-        """What a search needs: one word further for every row, and the state in front of START."""
-        further = self._further()
-        held = None if seen.image is None else Held(*seen.image)
+    def _search_step(self, start: StartState, out: nn.Linear) -> tuple[Step, State]:
+        """Return the step of a search, and the state before START."""
+        cell_step = self._word_cell()
+        memory = None if start.image is None else StudyMemory(*start.image)
 
         def step(words: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
-            hidden, cell, who = state
-            context, looked = (None, None) if held is None else self._look(held.of(who), hidden)
-            hidden, cell = further(words, hidden, cell, context)
-            return out(hidden).float(), (hidden, cell, who), looked
+            hidden, cell, studies = state
+            context, weights = (None, None) if memory is None else self._attend(memory.of(studies), hidden)
+            hidden, cell = cell_step(words, hidden, cell, context)
+            return out(hidden).float(), (hidden, cell, studies), weights
 
-        return step, (seen.hidden, seen.cell, torch.arange(len(seen.hidden), device=seen.hidden.device))
+        return step, (start.hidden, start.cell, torch.arange(len(start.hidden), device=start.hidden.device))
 
-    def _classified(self, seen: Seen, made: list[Generated], attention: bool) -> list[Generated]:
-        """The findings of the best report of each study, with its text attention beside the spatial one."""
-        said = [g.candidates[0].sentences[0] for g in made]
-        words = pad_words([[BOS, *ids] for ids in said]).to(seen.hidden.device)
-        logits, weights = self.classify(self.read(seen, words), words)
-        out = []
-        for g, ids, findings, rows in zip(made, said, logits.float().sigmoid(), weights.float().cpu(), strict=True):
-            best = g.candidates[0]
+    def _add_findings(self, start: StartState, reports: list[Generated], attention: bool) -> list[Generated]:
+        """Add the findings of each study's best report, and with `attention` its text attention to the spatial one."""
+        texts = [report.candidates[0].sentences[0] for report in reports]
+        words = pad_words([[BOS, *ids] for ids in texts]).to(start.hidden.device)
+        logits, weights = self.classify(self.read(start, words), words)
+        findings, weights = logits.float().sigmoid(), weights.float().cpu()
+        classified = []
+        for report, ids, of_study, rows in zip(reports, texts, findings, weights, strict=True):
+            best = report.candidates[0]
             if attention:
-                looked = best.attention or Attention("word")
-                best = replace(best, attention=replace(looked, words=rows[:, 1 : 1 + len(ids)].clone()))
-            out.append(replace(g, candidates=(best, *g.candidates[1:]), findings=findings))
-        return out
+                spatial = best.attention or Attention("word")
+                best = replace(best, attention=replace(spatial, words=rows[:, 1 : 1 + len(ids)].clone()))
+            classified.append(replace(report, candidates=(best, *report.candidates[1:]), findings=of_study))
+        return classified
 
 
-def _alike(lengths: Tensor) -> list[int]:
-    """How many of the reports, the longest first, are read together."""
+def _group_sizes(lengths: Tensor) -> list[int]:
+    """Divide reports, sorted by `lengths` with the longest first, into groups of similar length; return their sizes."""
     counts, longest = [0], int(lengths[0])
     for length in lengths.tolist():
-        if length < ALIKE * longest:
+        if length < SIMILAR * longest:
             counts.append(0)
             longest = length
         counts[-1] += 1

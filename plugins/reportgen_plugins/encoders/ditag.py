@@ -1,16 +1,17 @@
-"""ditag: what differs between a patient's image and a normal one, with the features of any other encoder.
+"""ditag: the difference between the features of a patient's image and those of a normal one, by any other encoder.
 
 Park et al.: Feature Difference Makes Sense: A Medical Image Captioning Model Exploiting Feature Difference and Tag
 Information, ACL 2020 Student Research Workshop: the models DiTag, cDiTag and mDiTag.
 
 - The difference is that of pooled vectors, patient - normal. So N = 1 and the attention over it is constantly 1; at
-  four depths N = 4. The normal studies are kept as images, so that the difference stays right while the inner encoder
-  learns; a batch and the normal images go through it together, once.
-- Which image is normal, and how many, the paper does not say: one study by id (`normal`), or the mean over the first
-  `normals` normal ones by id. Normal is what `Study.extra["normal"]`, the tags or the labels say.
+  four depths N = 4. The normal studies are stored as images, so that the difference stays right while the inner encoder
+  learns. A batch and the normal images go through it together, once.
+- The paper does not say which image is normal, or how many are used. Here it is one study by id (`normal`), or the mean
+  over the first `normals` normal studies, sorted by id. `Study.extra["normal"]`, the tags or the labels decide which
+  studies are normal.
 - `mode="concat"` is cDiTag: [patient; difference], along features.
-- mDiTag takes the ends of four stages (`depths=4`). They are of different widths, and how they are made equal is not
-  said: one linear map for each depth without bias, after the difference, to `width`.
+- mDiTag takes the ends of four stages (`depths=4`). They have different widths, and the paper does not say how
+  they are made equal. Here one linear map for each depth, without bias, takes the difference to `width`.
 - `tags=true` is mDiTag(+) and (s): "new visual feature vectors by sending the visual feature vectors of each layer into
   four different MLCs" is read as the hidden layer (ReLU) of a tag classifier for each depth, on the difference. Their
   losses are tag_1 to tag_4, the nearest to the pixels first; "backpropagated based on the previous four tag losses and
@@ -39,14 +40,16 @@ MODES = ("difference", "concat")
 
 
 class DiTagEncoder(Encoder):
-    """Any encoder, seen as the difference from normal.
+    """Give the difference between the features of an image and those of normal images, by any other encoder.
 
     Args:
         inner: the name of the encoder whose features are compared.
-        inner_options: its options; `pretrained` is given here and not among them.
-        depths: 1, or so many of its feature maps up to the deepest: the paper has 4.
-        tags: tag classifiers at each depth, whose hidden layers are the tokens.
-        width: of the tokens where depths are made equal or classifiers have hidden layers.
+        inner_options: its options, without `pretrained`, which is an option of ditag itself.
+        depths: number of its feature maps that are compared, up to the deepest; the paper has 4.
+        tags: whether each depth has a tag classifier, whose hidden layer is the token.
+        width: width of the tokens, if there are several depths or tag classifiers.
+        normals: number of normal studies whose mean is compared with.
+        normal: id of the one normal study; empty: the first `normals` normal studies by id.
     """
 
     def __init__(
@@ -82,28 +85,28 @@ class DiTagEncoder(Encoder):
         self.normal: Tensor
 
     def attach(self, targets: TargetSpec) -> None:
-        """Build the tag classifiers for these tags; none while no tag is known."""
+        """Build one tag classifier for each depth, or none if no tag is known."""
         if self.has_tags:
             heads = self.depths if targets.tags else 0
             self.classifiers = nn.ModuleList(nn.Linear(self.features.dim, len(targets.tags)) for _ in range(heads))
 
     def encode(self, images: Tensor) -> Features:
         """Compare images (n, C, H, W) with the normal ones, depth by depth."""
-        found = []
+        vectors = []
         for both in self._vectors(torch.cat([images, self._normal_images(images)])):
             patient, normal = both[: len(images)], both[len(images) :].mean(0)
             difference = patient - normal
-            found.append(torch.cat([patient, difference], -1) if self.mode == "concat" else difference)
+            vectors.append(torch.cat([patient, difference], -1) if self.mode == "concat" else difference)
         if self.project is not None:
-            found = [project(v) for project, v in zip(self.project, found, strict=True)]
+            vectors = [project(v) for project, v in zip(self.project, vectors, strict=True)]
         if self.has_tags:
-            found = [v.relu() for v in found]
-        tokens = torch.stack(found, 1)  # (n, depths, D)
+            vectors = [v.relu() for v in vectors]
+        tokens = torch.stack(vectors, 1)  # (n, depths, D)
         mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-        return Features(tokens, tokens.mean(1), mask, self._tags(found))
+        return Features(tokens, tokens.mean(1), mask, self._tags(vectors))
 
     def _tags(self, hidden: Sequence[Tensor]) -> Tensor | None:
-        """Logits (n, depths, K) of the classifiers, where there are some."""
+        """Return the logits (n, depths, K) of the tag classifiers, or None if the option `tags` is off."""
         if not self.has_tags:
             return None
         if not len(self.classifiers):
@@ -111,28 +114,31 @@ class DiTagEncoder(Encoder):
         return torch.stack([head(v) for head, v in zip(self.classifiers, hidden, strict=True)], 1).float()
 
     def _normal_images(self, like: Tensor) -> Tensor:
-        """The normal studies as the inner encoder wants them, (normals, C, H, W)."""
+        """Return the normal images as the inner encoder takes them, (normals, C, H, W), in the dtype of `like`."""
         return normalise(self.normal[None], self.image, like.dtype)[0]
 
     def _vectors(self, images: Tensor) -> list[Tensor]:
-        """The inner encoder's pooled vectors (n, D) at each depth."""
+        """Return the inner encoder's pooled vectors (n, D), one tensor for each depth."""
         if self.depths == 1:
             return [self.inner.encode(images).pooled]
         assert isinstance(self.inner, HasMaps)
-        return [found.mean((2, 3)) for found in self.inner.feature_maps(images)]
+        return [feature_map.mean((2, 3)) for feature_map in self.inner.feature_maps(images)]
 
     def losses(self, features: Features, targets: Targets) -> Mapping[str, Tensor]:
-        """The tag loss of each depth, tag_1 the nearest to the pixels."""
+        """Return the tag loss of each depth in nats, tag_1 nearest to the pixels; {} without classifiers or tags."""
         if not self.has_tags or features.tags is None or targets.tags is None:
             return {}
         return {f"tag_{d + 1}": tag_loss(features.tags[:, d], targets.tags) for d in range(self.depths)}
 
     def frozen(self) -> Sequence[nn.Module]:
-        """What the inner encoder keeps fixed."""
+        """Return the modules that the inner encoder does not train."""
         return self.inner.frozen() if isinstance(self.inner, HasFrozenParts) else []
 
     def learn(self, studies: Collection) -> None:
-        """Take the normal images. Raises DataError where the studies have none, or no tags for the classifiers."""
+        """Take the normal images from the training studies.
+
+        Raises DataError if too few of them are normal, or none has tags for the classifiers.
+        """
         if self.has_tags and not any(s.tags for s in studies.studies):
             raise DataError("ditag's tag classifiers need tags (a column of tags, MeSH or MTI terms): no study has any")
         reader, images = StudyReader(self.image), []
@@ -147,20 +153,26 @@ class DiTagEncoder(Encoder):
         )
 
     def _candidates(self, studies: Sequence[Study]) -> list[Study]:
-        """The study asked for, or the normal ones by id."""
+        """Return the study that `normal` names, or all normal studies with a frontal view, sorted by id.
+
+        Raises DataError if no study has the id that `normal` names.
+        """
         if self.normal_id:
-            found = [s for s in studies if s.id == self.normal_id]
-            if not found:
+            named = [s for s in studies if s.id == self.normal_id]
+            if not named:
                 raise DataError(f"ditag is to compare with study {self.normal_id!r}, which no training study is called")
-            return found
-        found = [
+            return named
+        normal = [
             s for s in studies if is_normal(s) and any(v.projection != "lateral" for v in choose_views(s, self.image))
         ]
-        return sorted(found, key=lambda s: s.id)
+        return sorted(normal, key=lambda s: s.id)
 
 
 def is_normal(study: Study) -> bool:
-    """Whether the source says so, else its tags, else its labels: no finding, or every one of them absent."""
+    """Return whether a study is normal, by its source, else by its tags, else by its labels.
+
+    By its labels a study is normal if every finding except "No Finding" is absent. A study without any of these is not.
+    """
     if "normal" in study.extra:
         return bool(study.extra["normal"])
     if study.tags:
@@ -183,17 +195,16 @@ def _check(mode: str, depths: int, normals: int, normal: str, options: Mapping[s
 
 
 def _inner(name: str, options: dict[str, Any], pretrained: bool | str, depths: int) -> Encoder:
-    """The inner encoder, giving as many feature maps as are compared."""
-    known = encoders.options(name)
+    """Build the inner encoder with `depths` feature maps. Raises OptionError if it has none, or several views."""
     if depths > 1:
-        if "maps" not in known:
+        if "maps" not in encoders.options(name):
             raise OptionError(
                 f"ditag with depths={depths} needs an encoder with feature maps, as resnet152; {name} has one"
             )
         options["maps"] = depths
     if pretrained is not False:
         options["pretrained"] = pretrained
-    made = encoders.create(name, **options)
-    if made.image.views != 1:
-        raise OptionError(f"ditag compares one frontal view; give the inner encoder views=1, not {made.image.views}")
-    return made
+    encoder = encoders.create(name, **options)
+    if encoder.image.views != 1:
+        raise OptionError(f"ditag compares one frontal view; give the inner encoder views=1, not {encoder.image.views}")
+    return encoder

@@ -1,7 +1,7 @@
 """none: no image at all, so that a decoder that reads reports alone is composed like any other.
 
-It promises no token and looks at no view. The pooled vector is one zero a study, which says how many studies there are
-and nothing else; a decoder that wants a pooled vector becomes a model of language alone.
+It gives no tokens and reads no view. The pooled vector of a study is a single zero: its only information is the number
+of studies. A decoder that takes a pooled vector becomes a model of language alone.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ class NoImage(Encoder):
         self.features = FeatureSpec(dim=1, pooled=1, count=0)
 
     def encode(self, images: Tensor) -> Features:
-        """Single images (n, C, H, W), whatever they show."""
-        return _nothing(len(images), images.device)
+        """Return features without tokens for single images (n, C, H, W). The pixels are not read."""
+        return _empty_features(len(images), images.device)
 
     def forward(self, images: Tensor, mask: Tensor | None = None) -> Features:
-        """Studies (B, V, C, H, W) with any number of views: none is looked at."""
-        return _nothing(len(images), images.device)
+        """Return features without tokens for studies (B, V, C, H, W) with any number of views."""
+        return _empty_features(len(images), images.device)
 
 
-def _nothing(rows: int, device: torch.device) -> Features:
+def _empty_features(rows: int, device: torch.device) -> Features:
+    """Return tokens (rows, 0, 1), pooled zeros (rows, 1) and a mask (rows, 0)."""
     mask = torch.zeros(rows, 0, dtype=torch.bool, device=device)
     return Features(torch.zeros(rows, 0, 1, device=device), torch.zeros(rows, 1, device=device), mask)

@@ -7,8 +7,8 @@ Convolutional Networks, 2016, arXiv:1608.06993).
 
 The tokens are the positions of one feature map; the pooled vector is their mean, or what `pooling` says. Models that do
 not pool a map of their own (vision transformers) give the tokens after the model's last normalisation, without class
-tokens. Stages after the map are not built. The whole image is resized to `size`; timm's centre crop is not made, it
-would cut off lung.
+tokens. Stages after the map are not built. The whole image is resized to `size`; timm's centre crop is left out: it
+would cut off parts of the lungs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from reportgen_core import Features, FeatureSpec, ImageSpec, OptionError
 from reportgen_core.interfaces import Encoder
 
-from ..pooling import check_pooling, pooled
+from ..pooling import check_pooling, pool_tokens
 from .weights import check_source, first_weights, on_meta
 
 
@@ -36,13 +36,14 @@ class TimmEncoder(Encoder):
 
     Args:
         pretrained: false; true for timm's own weights, from the hub's cache or the hub; or the path of a file.
-        size: pixels, one number or [height, width]; None is the size that the weights were trained at.
-        depth: which feature map, 0 the nearest to the pixels, negative counts from the deepest.
-        frozen: so many feature maps are fixed, from the pixels on: for a DenseNet 1 is the stem, 3 two blocks too.
-        maps: so many feature maps up to that one are given by `feature_maps`.
+        size: pixels, one number or [height, width]; None is the size at which the weights were trained.
+        depth: index of the feature map, 0 the nearest to the pixels; a negative number counts from the deepest.
+        frozen: number of feature maps, from the pixels on, whose layers are not trained: for a DenseNet 1 is the stem,
+            3 is the stem and two blocks.
+        maps: number of feature maps, up to that one, that `feature_maps` returns.
         model_args: arguments of timm's model class, such as {"drop_path_rate": 0.1}.
-        pooling: how one vector is made of the map: mean, max, or lse, which finds small things as max does and learns
-            from more than one place.
+        pooling: how the map becomes one vector: mean, max, or lse, which finds small things as max does and learns from
+            more than one place.
         sharpness: r of lse.
     """
 
@@ -77,8 +78,8 @@ class TimmEncoder(Encoder):
             self.net = probe
         else:
             weights = first_weights(name, pretrained, dict(model_args or {}))
-            if weights is not None and (known := probe.state_dict().keys()) <= weights.keys():
-                weights = {key: weights[key] for key in known}  # timm warns of tensors that it has no place for
+            if weights is not None and (names := probe.state_dict().keys()) <= weights.keys():
+                weights = {key: weights[key] for key in names}  # timm warns of tensors that it has no place for
             self.net = plan.build(levels, weights)
         fixed = plan.reached(frozen, level) | plan.unreached(probe)
         for key, parameter in self.net.named_parameters():
@@ -91,18 +92,20 @@ class TimmEncoder(Encoder):
         mask = torch.ones(len(x), x.shape[2] * x.shape[3], dtype=torch.bool, device=x.device)
         tokens = x.flatten(2).transpose(1, 2)  # (n, D, h, w) -> (n, N, D)
         mean = self.pooling == "mean"
-        return Features(tokens, x.mean((2, 3)) if mean else pooled(tokens, mask, self.pooling, self.sharpness), mask)
+        return Features(
+            tokens, x.mean((2, 3)) if mean else pool_tokens(tokens, mask, self.pooling, self.sharpness), mask
+        )
 
     def feature_maps(self, images: Tensor) -> list[Tensor]:
-        """Images (n, C, H, W) to `maps` maps (n, D, h, w), the nearest to the pixels first."""
+        """Return `maps` feature maps (n, D, h, w) of images (n, C, H, W), the nearest to the pixels first."""
         return list(self.net(images))
 
     def frozen(self) -> Sequence[nn.Module]:
-        """The largest modules in which nothing learns."""
+        """Return the largest modules in which nothing learns."""
         return fixed_modules(self.net)
 
     def train(self, mode: bool = True) -> TimmEncoder:
-        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        """Switch between training and evaluation. Frozen modules stay in evaluation."""
         super().train(mode)
         for module in self.frozen():
             module.eval()
@@ -117,7 +120,7 @@ class _Normed(FeatureGetterNet):
 
 
 class _Plan:
-    """How to build one timm model, tried without memory first."""
+    """Build one timm model, after trying it on the meta device, which needs no memory."""
 
     def __init__(self, name: str, image: ImageSpec, model_args: dict[str, Any]) -> None:
         self.name, self.image = name, image
@@ -140,7 +143,7 @@ class _Plan:
         return model
 
     def level(self, option: str, number: int) -> int:
-        """The feature map meant by `number`, counted from the pixels."""
+        """Return the index, from the pixels, of feature map `number`. Raises OptionError if there is no such map."""
         if isinstance(number, bool) or not isinstance(number, int) or not -self.levels <= number < self.levels:
             raise OptionError(
                 f"{option}={number!r}: {self.name!r} has {self.levels} feature maps, 0 to {self.levels - 1}"
@@ -148,13 +151,13 @@ class _Plan:
         return number % self.levels
 
     def up_to(self, level: int, maps: int) -> list[int]:
-        """The `maps` feature maps that end with `level`."""
+        """Return the indices of the `maps` feature maps up to `level`. Raises OptionError if there are fewer."""
         if isinstance(maps, bool) or not isinstance(maps, int) or not 1 <= maps <= level + 1:
             raise OptionError(f"maps={maps!r}: {self.name!r} has {level + 1} feature maps up to this depth")
         return list(range(level - maps + 1, level + 1))
 
     def build(self, levels: list[int], weights: Mapping[str, Tensor] | None = None) -> nn.Module:
-        """The model up to the last of `levels`."""
+        """Build the model up to the last of `levels`, with `weights` or with random ones."""
         start: dict[str, Any] = {}
         if weights is not None:
             start = {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": weights}}
@@ -165,13 +168,13 @@ class _Plan:
         return model
 
     def probe(self, levels: list[int]) -> tuple[nn.Module, list[tuple[int, int, int]]]:
-        """The model without memory, and the shapes (D, h, w) of its feature maps."""
+        """Build the model on the meta device, and return it with the shapes (D, h, w) of its feature maps."""
         model = self._meta(levels)
-        shapes = [tuple(map(int, found.shape[1:])) for found in self._maps(model)]
+        shapes = [tuple(map(int, feature_map.shape[1:])) for feature_map in self._maps(model)]
         return model, [(D, rows, columns) for D, rows, columns in shapes]
 
     def reached(self, frozen: int, last: int) -> set[str]:
-        """Names of the parameters that the first `frozen` feature maps are computed with."""
+        """Return the names of the parameters of the layers up to feature map number `frozen`. Raises OptionError."""
         if isinstance(frozen, bool) or not isinstance(frozen, int) or not 0 <= frozen <= self.levels:
             raise OptionError(f"frozen={frozen!r}: {self.name!r} has {self.levels} feature maps, so 0 to {self.levels}")
         if frozen == 0:
@@ -180,12 +183,12 @@ class _Plan:
         return set(dict(model.named_parameters())) - self.unreached(model)
 
     def unreached(self, model: nn.Module) -> set[str]:
-        """Names of the parameters that timm keeps although no feature map depends on them."""
+        """Return the names of the parameters that timm builds although no feature map depends on them."""
         learns = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         with torch.enable_grad():
-            total = torch.stack([found.sum() for found in self._maps(model)]).sum()
-            found = torch.autograd.grad(total, list(learns.values()), allow_unused=True)
-        return {name for name, gradient in zip(learns, found, strict=True) if gradient is None}
+            total = torch.stack([feature_map.sum() for feature_map in self._maps(model)]).sum()
+            gradients = torch.autograd.grad(total, list(learns.values()), allow_unused=True)
+        return {name for name, gradient in zip(learns, gradients, strict=True) if gradient is None}
 
     def _meta(self, levels: list[int]) -> nn.Module:
         with torch.device("meta"):
@@ -202,7 +205,7 @@ class _Plan:
 
 
 def image_spec(name: str, size: int | Sequence[int] | None, *, views: int, equalize: bool) -> ImageSpec:
-    """The pixels that timm's weights of `name` were trained on, at `size`. Raises OptionError for an unknown name."""
+    """Return the preprocessing that timm's weights of `name` were trained with, at `size`. Raises OptionError."""
     check_name(name)
     if isinstance(views, bool) or not isinstance(views, int) or views < 1:
         raise OptionError(f"views={views!r}: give a whole number from 1")
@@ -228,12 +231,12 @@ def _pair(size: int | Sequence[int]) -> tuple[int, int]:
 
 
 def check_name(name: str) -> None:
-    """Raise OptionError with near matches unless timm has a model `name`, with that tag where one is named."""
+    """Raise OptionError with near matches unless timm has the model `name`, and weights of its tag if it has a tag."""
     architecture, _, tag = name.partition(".")
-    known = timm.list_models()
-    if architecture not in known:
-        near = difflib.get_close_matches(architecture, known, n=3)
-        raise OptionError(f"timm has no model {architecture!r}{_hint(near)}; timm.list_models() names all {len(known)}")
+    names = timm.list_models()
+    if architecture not in names:
+        near = difflib.get_close_matches(architecture, names, n=3)
+        raise OptionError(f"timm has no model {architecture!r}{_hint(near)}; timm.list_models() names all {len(names)}")
     tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in tags:
         near = difflib.get_close_matches(tag, tags, n=1)
@@ -245,10 +248,10 @@ def _hint(near: Sequence[str]) -> str:
 
 
 def fixed_modules(module: nn.Module) -> list[nn.Module]:
-    """The largest modules below (and with) `module` that have parameters, none of which learns."""
+    """Return the largest modules in `module`, itself included, that have parameters of which none learns."""
     parameters = list(module.parameters())
     if not parameters:
         return []
     if not any(parameter.requires_grad for parameter in parameters):
         return [module]
-    return [found for child in module.children() for found in fixed_modules(child)]
+    return [fixed for child in module.children() for fixed in fixed_modules(child)]

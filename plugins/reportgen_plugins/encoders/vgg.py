@@ -4,10 +4,10 @@ Karen Simonyan and Andrew Zisserman, Very Deep Convolutional Networks for Large-
 arXiv:1409.1556, table 1, configurations D and E, on timm's class and weights.
 
 The tokens are the map before the last max pooling, 14 x 14 x 512 at 224 pixels, as Jing, Xie and Xing (On the Automatic
-Generation of Medical Imaging Reports, 2017, arXiv:1711.08195, section 4.2) take them. The pooled vector is what the
-second fully connected layer (fc7) gives, for tag classifiers that end in VGG's last two fully connected layers. They
-run as convolutions: on images larger than 224 pixels fc7 is computed at every place and averaged, on smaller ones the
-last map is averaged up to the 7 x 7 that fc6 takes.
+Generation of Medical Imaging Reports, 2017, arXiv:1711.08195, section 4.2) take them. The pooled vector is the
+output of the second fully connected layer (fc7), for tag classifiers that end in VGG's last two fully connected layers.
+These layers run as convolutions. On images larger than 224 pixels fc7 is computed at every position and averaged; on
+smaller images the last map is resized to the 7 x 7 that fc6 takes.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ STAGES = {
 
 
 class VGGEncoder(Encoder):
-    """VGG: a map of tokens, and fc7 as the pooled vector.
+    """VGG, with one feature map as tokens and fc7 as the pooled vector.
 
     Args:
         pretrained: false; true for timm's own weights, from the hub's cache or the hub; or the path of a file.
         size: pixels, one number or [height, width]; None is 224.
-        depth: which map, 0 to 4 before the max pooling of each stage, 5 after the last; -2 is the paper's.
-        frozen: so many of the five stages are fixed, from the pixels on; 6 fixes the fully connected layers too.
-        dropout: between the fully connected layers, while training.
-        width: multiplies all channels but the last 4,096; weights exist for 1.
+        depth: index of the map, 0 to 4 before the max pooling of each stage, 5 after the last; -2 is the paper's.
+        frozen: number of the five stages, from the pixels on, that are not trained; 6 adds the fully connected layers.
+        dropout: share that is dropped between the fully connected layers in training, 0..1.
+        width: factor of the channels, above 0 and at most 1; pretrained weights exist for 1.
     """
 
     def __init__(
@@ -82,18 +82,18 @@ class VGGEncoder(Encoder):
             self.net.pre_logits.requires_grad_(False)
 
     def encode(self, images: Tensor) -> Features:
-        """Run the network over images (n, 3, H, W)."""
+        """Encode images (n, 3, H, W)."""
         x = self.net.features[: self.cut](images)  # (n, D, h, w)
         fc7 = self.net.pre_logits(self.net.features[self.cut :](x))  # (n, 4096, 1, 1) at 224 pixels
         mask = torch.ones(len(x), x.shape[2] * x.shape[3], dtype=torch.bool, device=x.device)
         return Features(x.flatten(2).transpose(1, 2), fc7.mean((2, 3)), mask)  # (n, D, h, w) -> (n, N, D)
 
     def frozen(self) -> Sequence[nn.Module]:
-        """The largest modules in which nothing learns."""
+        """Return the largest modules in which nothing learns."""
         return fixed_modules(self.net)
 
     def train(self, mode: bool = True) -> VGGEncoder:
-        """Switch between training and evaluation; what is frozen stays in evaluation."""
+        """Switch between training and evaluation. Frozen modules stay in evaluation."""
         super().train(mode)
         for module in self.frozen():
             module.eval()

@@ -1,8 +1,8 @@
-"""Where an encoder's first weights come from: nowhere, a local file, or timm's own in the hub's cache or on the hub.
+"""Read the weights that an encoder starts from: a local file, or timm's own weights from the hub's cache or the hub.
 
-A file is safetensors or a PyTorch state dict, which is read with `weights_only=True`, and has to hold every tensor of
-the timm model under timm's names, the classifier aside. Files in the format that a model was first published in pass
-through timm's own converter for that model. The hub is asked once, quickly, before timm is allowed to try and retry.
+A file is safetensors or a PyTorch state dict, which is read with `weights_only=True`. It must have every tensor of the
+timm model under timm's names, except the classifier. Files in the format in which a model was first published pass
+through timm's own converter for that model. One quick request to the hub comes before timm tries, and tries again.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ State = dict[str, Tensor]
 
 
 def on_meta() -> bool:
-    """Whether tensors are now made without memory, as when the fit of two parts is tried."""
+    """Return whether new tensors are made on the meta device, without memory, as when a composition is checked."""
     return torch.empty(0).device.type == "meta"
 
 
 def first_weights(name: str, pretrained: bool | str, model_args: Mapping[str, Any]) -> State | None:
-    """The state dict that the timm model `name` starts with; None for the random start. Raises OptionError."""
+    """Return the state dict that the timm model `name` starts from, or None for random weights. Raises OptionError."""
     if not isinstance(pretrained, bool | str):
         raise OptionError(f"pretrained={pretrained!r}: give false, true, or the path of a file with weights")
     if pretrained is False:
@@ -48,7 +48,7 @@ def first_weights(name: str, pretrained: bool | str, model_args: Mapping[str, An
 
 
 def check_source(pretrained: bool | str) -> None:
-    """Raise OptionError where `pretrained` names a file that is not there."""
+    """Raise OptionError if `pretrained` names a file that does not exist."""
     if isinstance(pretrained, str) and not Path(pretrained).expanduser().is_file():
         raise OptionError(f"pretrained={pretrained!r}: there is no such file; give false, true, or the path of a file")
 
@@ -74,7 +74,7 @@ def read_state(path: Path) -> State:
 
 
 def _hub_state(name: str) -> State:
-    """Timm's own weights of `name`: from the hub's cache where they lie there, else from the hub."""
+    """Return timm's own weights of `name`, from the hub's cache or else from the hub. Raises OptionError."""
     cfg = timm.get_pretrained_cfg(name)
     if cfg is None or not cfg.has_weights:
         raise OptionError(f"pretrained=true: timm has no weights for {name!r}; give false or the path of a file")
@@ -100,7 +100,7 @@ def _reachable() -> bool:
         with urllib.request.urlopen(urllib.request.Request(constants.ENDPOINT, method="HEAD"), timeout=10):
             return True
     except urllib.error.HTTPError:
-        return True  # somebody answered
+        return True  # an error is an answer, too
     except OSError:
         return False
 
@@ -114,7 +114,7 @@ def _three_ways(name: str, reason: str) -> str:
 
 
 def _check(state: State, source: str, name: str, model_args: Mapping[str, Any]) -> None:
-    """Raise OptionError unless `state` has all that the model needs, in the right shapes."""
+    """Raise OptionError unless `state` has every tensor that the model needs, in the right shape."""
     with torch.device("meta"):
         model = timm.create_model(name, **model_args)
     problem = _misfit(state, model)
@@ -134,7 +134,7 @@ def _converted(convert: Any, state: State, model: nn.Module) -> State:
 
 
 def _misfit(state: State, model: nn.Module) -> str:
-    """What is wrong with `state`, or "" where it fits; the classifier, and counters of batches, may differ."""
+    """Return what is wrong with `state`, or "" if it fits. The classifier and the counters of batches may differ."""
     heads = vars(model)["pretrained_cfg"].get("classifier") or ()
     heads = (heads,) if isinstance(heads, str) else tuple(heads)
     wanted = {

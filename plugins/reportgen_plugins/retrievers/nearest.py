@@ -1,7 +1,7 @@
-"""nearest: the report of the study whose image is nearest, with nothing trained: what any system must beat.
+"""nearest: the report of the study with the nearest image, without training. Every system should be better than it.
 
-Image to image by the encoder's pooled features, by cosine; the report is the neighbour's own. The encoder stays as it
-is, so that it is worth what its pretrained weights are.
+Images are compared by the cosine of the encoder's pooled features, and the report is that of the nearest study. The
+encoder is not trained, so the result depends on its pretrained weights.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from .exact_search import live_blocks, merge
 
 
 class Nearest(Retriever):
-    """Holds reports with the pooled features of their images."""
+    """Store reports with the pooled features of their images, and find the nearest."""
 
     needs = frozenset({"words"})
 
     def __init__(self, features: FeatureSpec, targets: TargetSpec) -> None:
         super().__init__(features, targets)
-        self._held: tuple[tuple[TextRow, ...], Tensor] | None = None
+        self._reports: tuple[tuple[TextRow, ...], Tensor] | None = None
         self._index: TextIndex | None = None
 
     def loss(self, features: Features, targets: Targets) -> Decoded:
-        """None: there is nothing to learn."""
+        """Return no losses: nothing is trained."""
         return Decoded({}, features.pooled.new_empty(0, 1))
 
     def index(self, ids: Sequence[str], texts: Sequence[str], features: Features | None = None) -> None:
-        """Hold these reports. Raises CompositionError without the features of their images."""
+        """Store these reports in place of the present ones. Raises CompositionError without their images' features."""
         if features is None:
             raise CompositionError("nearest finds reports by their images; rg train gives it both")
         rows = tuple(TextRow(id, text) for id, text in zip(ids, texts, strict=True))
-        self._held, self._index = (rows, F.normalize(features.pooled.float(), dim=-1)), None
+        self._reports, self._index = (rows, F.normalize(features.pooled.float(), dim=-1)), None
 
     def texts_to_save(self) -> TextIndex | tuple[Sequence[TextRow], Tensor] | None:
-        """The open index, or the reports with the pooled features of their images."""
-        return self._held if self._held is not None else self._index
+        """Return the open index, or the reports with the pooled features of their images; None without reports."""
+        return self._reports if self._reports is not None else self._index
 
     def use_index(self, index: TextIndex) -> None:
         """Search this index from now on."""
-        self._held, self._index = None, index
+        self._reports, self._index = None, index
 
     def write_files(self, folder: Path, model_digest: str) -> None:
         """Write the texts as an index in the model's folder."""
@@ -64,35 +64,39 @@ class Nearest(Retriever):
         """Keep the texts: training replaces them at its end."""
 
     def embed(self, texts: Sequence[str]) -> Tensor:
-        """Raises CompositionError: reports are found by their images."""
+        """Raise CompositionError: reports are found by their images."""
         raise CompositionError("nearest finds reports by their images and embeds no texts; rg train fills it")
 
     def text_encoder(self) -> Mapping[str, Any]:
-        """None."""
+        """Return {}: there is no text encoder."""
         return {}
 
     def search(self, features: Features, k: int = 1) -> list[list[Hit]]:
-        """The reports of the k nearest images, by cosine."""
-        asked = F.normalize(features.pooled.float(), dim=-1)  # (B, P)
-        B = len(asked)
-        best = (asked.new_empty(B, 0), torch.empty(B, 0, dtype=torch.long, device=asked.device))
-        for numbers, block in self._blocks(asked.device):
-            best = merge(best, asked @ block.T, numbers.expand(B, -1), k)
-        found = zip(best[0].tolist(), best[1].tolist(), strict=True)
-        return [[self._hit(n, s) for s, n in zip(scores, numbers, strict=True)] for scores, numbers in found]
+        """Return the reports of the k nearest images, by cosine, with the cosine as score.
+
+        Raises CompositionError if no reports are stored.
+        """
+        queries = F.normalize(features.pooled.float(), dim=-1)  # (B, P)
+        B, device = len(queries), queries.device
+        best = (queries.new_empty(B, 0), torch.empty(B, 0, dtype=torch.long, device=device))
+        for numbers, block in self._blocks(device):
+            best = merge(best, queries @ block.T, numbers.expand(B, -1), k)
+        rows = zip(best[0].tolist(), best[1].tolist(), strict=True)
+        return [[self._hit(n, s) for s, n in zip(scores, numbers, strict=True)] for scores, numbers in rows]
 
     def _blocks(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        """Numbers (n,) and features (n, P) of what is held."""
-        if self._held is not None:
-            yield torch.arange(len(self._held[0]), device=device), self._held[1].to(device)
+        """Yield the numbers (n,) and features (n, P) of the stored reports, block by block."""
+        if self._reports is not None:
+            yield torch.arange(len(self._reports[0]), device=device), self._reports[1].to(device)
         elif self._index is not None:
             yield from live_blocks(self._index, device)
         else:
             raise CompositionError("nearest holds no reports yet: rg train MODEL --data D --data-root DIR fills it")
 
     def _hit(self, number: int, score: float) -> Hit:
-        if self._held is not None:
-            row = self._held[0][number]
+        """Return the stored report of that number as a hit."""
+        if self._reports is not None:
+            row = self._reports[0][number]
         else:
             assert self._index is not None
             row = self._index.row(number)

@@ -61,7 +61,7 @@ class Proposer:
             self.faiss = faiss.index_cpu_to_gpu(self._resources, 0, self.faiss)
 
     def propose(self, queries: NDArray[np.float32], count: int, breadth: int = 1) -> NDArray[np.int64]:
-        """Return the row numbers (q, count) nearest to each query (q, d), nearest first; -1 for no row or a removed one.
+        """Return the row numbers (q, count) nearest to each query (q, d), nearest first; -1 for none or a removed one.
 
         `breadth` multiplies the number of lists, or of nodes of the graph, that are searched.
         """

@@ -1,3 +1,3 @@
-"""Build decoders: attention, LSTM steps, greedy and beam search, the weighing of sparse labels, word vectors. Several
-decoders import these blocks; none of them is a decoder itself.
+"""Blocks of decoders: attention, LSTM steps, greedy and beam search, the balanced loss of findings, word vectors.
+Several decoders import them. None of them is a decoder itself.
 """

@@ -1,4 +1,4 @@
-"""A file of a model's folder that was made for its weights: saved again with them, dropped when they are trained."""
+"""Keep a file of a model's folder that belongs to its weights: it is saved with them and dropped before training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from reportgen_core.files.json_files import read_bounded
 
 
 class KeptFile:
-    """One small file that a decoder keeps as it is, byte by byte."""
+    """One small file of a model's folder, copied byte by byte."""
 
     def __init__(self, name: str) -> None:
         self.name, self.content = name, None
@@ -20,6 +20,6 @@ class KeptFile:
         self.content = read_bounded(folder / self.name) if (folder / self.name).is_file() else None
 
     def write(self, folder: Path) -> None:
-        """Write the file into a model's folder, if there is one to write."""
+        """Write the file into a model's folder, if one was read."""
         if self.content is not None:
             (folder / self.name).write_bytes(self.content)

@@ -1,9 +1,9 @@
-"""The order of a report's sentences, shuffled for training.
+"""Shuffle the sentences of a report for training.
 
 Ni, Hsu, Gentili, McAuley: Learning Visual-Semantic Embeddings for Reporting Abnormal Findings on Chest X-rays, 2020,
 arXiv:2010.02467, section 4.1: input order affects what an encoder-decoder learns, so one of their baselines trains on
-reports whose sentences are shuffled. How is not said; here each report gets a new order every time it is seen, drawn
-from torch's random state, which training seeds for each step: the same seed gives the same orders.
+reports whose sentences are shuffled. The paper does not say how. Here each report gets a new order each time it is
+read, drawn from torch's random state, which training seeds for each step. So the same seed gives the same orders.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reportgen_core.text.spec import PAD
 
 
 def shuffled(targets: Targets) -> Targets:
-    """The same reports with their sentences (B, S, W) and switches (B, S) in another order; absent ones stay last."""
+    """Return the same reports with sentences (B, S, W) and switches (B, S) in a random order; absent ones stay last."""
     assert targets.sentences is not None
     absent = targets.sentences[..., 0] == PAD  # (B, S)
     order = (torch.rand(absent.shape, device=absent.device) + absent).argsort(1)

@@ -1,9 +1,9 @@
-"""What the decoders share that write a whole report as one row of words, sentence marks among them.
+"""Functions for decoders that write a whole report as one row of words, which includes the sentence marks.
 
-A row is `Targets.words`: BOS, the words, EOS. A study whose report has no word teaches nothing. Attention is kept per
-word: one row of weights for each word of the report, the end mark's left out.
+A row is `Targets.words`: BOS, the words, EOS. A study whose report has no word adds nothing to the word loss. A
+generated report has one row of attention weights for each of its words, and none for the end mark.
 
-Letters: B studies, R rows of a search (beams of one study side by side), K beams of a study, T words, N regions.
+Letters: B studies, R rows of a search (the beams of a study are neighbours), K beams of a study, T words, N regions.
 """
 
 from __future__ import annotations
@@ -17,56 +17,70 @@ from torch.nn import functional as F
 from reportgen_core import Attention, Candidate, Decoded, Generated, GenerationSettings, OptionError, TargetSpec
 from reportgen_core.text.spec import EOS, PAD
 
-from .search import Found
+from .search import BeamResult
 
 
 def check_layers(name: str, layers: int) -> None:
-    """Raise OptionError for a number of LSTM layers that the papers do not have."""
+    """Raise OptionError unless the number of LSTM layers is 1 or 2, as in the papers."""
     if layers not in (1, 2):
         raise OptionError(f"{name} takes layers 1 or 2, got {layers!r}")
 
 
-def taught(words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Targets.words (B, 1 + T) as what is read (B, T), what is to be written (B, T), and which of it counts (B, T)."""
-    read, written = words[:, :-1], words[:, 1:]
-    said = written[:, :1] != EOS  # (B, 1) False where a report has no word
-    return read, written, (written != PAD) & said
+def shift_targets(words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Split `Targets.words` (B, 1 + T) for teacher forcing into (inputs, targets, mask), each (B, T).
+
+    The mask is True where a target counts: not in the padding, and not in a report without words.
+    """
+    inputs, targets = words[:, :-1], words[:, 1:]
+    has_words = targets[:, :1] != EOS  # (B, 1)
+    return inputs, targets, (targets != PAD) & has_words
 
 
-def word_loss(logits: Tensor, written: Tensor, real: Tensor) -> Decoded:
-    """Σ_t -log p(word t) of a study, mean over the studies; logits (Σ T, V) of the words that count, row after row."""
-    nats = F.cross_entropy(logits.float(), written[real], reduction="sum")
+def word_loss(logits: Tensor, targets: Tensor, real: Tensor) -> Decoded:
+    """Return loss word, in nats: Σ_t -log p(word t) of a study, mean over the studies.
+
+    `logits` (Σ T, V) belong to the words that count, row after row: `targets` (B, T) where `real` (B, T) is True.
+    """
+    nats = F.cross_entropy(logits.float(), targets[real], reduction="sum")
     count = max(len(logits), 1)
-    return Decoded({"word": nats / len(written)}, logits, {"nats_per_word": (nats / count).detach()})
+    return Decoded({"word": nats / len(targets)}, logits, {"nats_per_word": (nats / count).detach()})
 
 
 def most_words(targets: TargetSpec, settings: GenerationSettings) -> int:
-    """How long a report may get. A limit of sentences or words is one of their product, marks counted."""
+    """Return the largest number of words of a report, sentence marks counted.
+
+    A limit of sentences or of words for each sentence limits the report to their product.
+    """
     if settings.max_sentences is None and settings.max_words is None:
         return targets.max_length
     return (settings.max_sentences or targets.max_sentences) * ((settings.max_words or targets.max_words) + 1)
 
 
-def written(
-    found: Found, settings: GenerationSettings, *, tags: Tensor | None = None, tag_ids: Tensor | None = None
+def to_generated(
+    result: BeamResult, settings: GenerationSettings, *, tags: Tensor | None = None, tag_ids: Tensor | None = None
 ) -> list[Generated]:
-    """The beams of B reports as candidates. With `tag_ids` (B, M) the attention is over tags, else over regions."""
-    lengths = found.lengths().tolist()
-    scores, words = found.scores.tolist(), found.words.tolist()
-    out = []
+    """Return the `n_best` beams of each of B reports as candidates, with the tag probabilities `tags` (B, K).
+
+    The attention is over tags if `tag_ids` (B, M) is given, else over regions.
+    """
+    lengths = result.lengths().tolist()
+    scores, words = result.scores.tolist(), result.words.tolist()
+    reports = []
     for b, beams in enumerate(words):
-        made = []
+        candidates = []
         for k, row in enumerate(beams[: settings.n_best]):
             if scores[b][k] == -math.inf:
                 continue
             ids = tuple(i for i in row if i not in (PAD, EOS))
-            looked = None if found.attention is None else found.attention[b, k, : len(ids)].float().cpu()
-            made.append(Candidate((ids,), scores[b][k] / max(lengths[b][k], 1), _attention(looked, tag_ids, b)))
-        out.append(Generated(tuple(made), None if tags is None else tags[b]))
-    return out
+            weights = None if result.attention is None else result.attention[b, k, : len(ids)].float().cpu()
+            score = scores[b][k] / max(lengths[b][k], 1)
+            candidates.append(Candidate((ids,), score, _attention(weights, tag_ids, b)))
+        reports.append(Generated(tuple(candidates), None if tags is None else tags[b]))
+    return reports
 
 
 def _attention(weights: Tensor | None, tag_ids: Tensor | None, study: int) -> Attention | None:
+    """Return the attention of a report, with weights over tags if `tag_ids` is given; None without weights."""
     if weights is None:
         return None
     if tag_ids is None:
@@ -74,21 +88,21 @@ def _attention(weights: Tensor | None, tag_ids: Tensor | None, study: int) -> At
     return Attention("word", tags=weights, tag_ids=tag_ids[study].cpu())
 
 
-class Held:
-    """What a search looks at, held once a study and not once a beam; studies whose beams have all ended are let go.
+class StudyMemory:
+    """Tensors of the studies that a search attends to, stored once for each study instead of once for each beam.
 
-    The search carries `who` (R,), the study of each row, in its state. Rows of a study stand side by side, and all
-    studies have as many of them.
+    The search carries `studies` (R,), the study of each row, in its state. The rows of a study are neighbours, and all
+    studies have the same number of rows. The tensors of a study are dropped when all its beams have ended.
     """
 
     def __init__(self, *tensors: Tensor) -> None:
         self.tensors = tensors
-        self.held = torch.arange(len(tensors[0]), device=tensors[0].device)
+        self.stored = torch.arange(len(tensors[0]), device=tensors[0].device)
 
-    def of(self, who: Tensor) -> tuple[Tensor, ...]:
-        """The tensors of the studies that are still written."""
-        first = who[:: int((who == who[0]).sum())].contiguous() if len(who) else who
-        if len(first) < len(self.held):
-            at = torch.searchsorted(self.held, first)
-            self.tensors, self.held = tuple(t[at] for t in self.tensors), first
+    def of(self, studies: Tensor) -> tuple[Tensor, ...]:
+        """Return the tensors of the studies that are still written, from the study of each row (R,)."""
+        active = studies[:: int((studies == studies[0]).sum())].contiguous() if len(studies) else studies
+        if len(active) < len(self.stored):
+            rows = torch.searchsorted(self.stored, active)
+            self.tensors, self.stored = tuple(t[rows] for t in self.tensors), active
         return self.tensors

@@ -1,8 +1,8 @@
-"""Tags as a decoder's second modality: predict them, take the likeliest, embed them.
+"""Predict tags, choose the likeliest, and embed them as a decoder's second modality.
 
 Jing, Xie, Xing: On the Automatic Generation of Medical Imaging Reports, ACL 2018, arXiv:1711.08195, section 3.2 and the
-tag loss of 3.6. The paper's classifier is one softmax over all tags against l / ||l||_1 (it says so twice), not a
-sigmoid a tag; that is followed. A study without tags has no tag loss (l / ||l||_1 is 0/0).
+tag loss of 3.6. The paper's classifier is one softmax over all tags against l / ||l||_1 (the paper says so twice),
+not one sigmoid for each tag; so is this one. A study without tags has no tag loss, because l / ||l||_1 is 0/0.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from reportgen_core import Features, FeatureSpec
 
 
 class TagPredictor(nn.Module):
-    """Tag logits (B, Q, K) and the embeddings (B, Q·M, E) of the M likeliest of each classifier.
+    """Predict tag logits (B, Q, K), and embed the M likeliest tags of each classifier, (B, Q·M, E).
 
-    Q is 1 with a classifier of its own on the pooled vector, eq. 1; where the encoder brings classifiers of its own
-    (`FeatureSpec.tag_heads`), those are used and their losses are the encoder's. Without an `embedding` width tags are
-    predicted and nothing else.
+    Q is the number of classifiers. It is 1 for the classifier of this module on the pooled vector, eq. 1. If the
+    encoder has classifiers (`FeatureSpec.tag_heads`), they are used instead, and their losses belong to the encoder.
+    If `embedding`, the width, is None, tags are predicted but not embedded.
     """
 
     def __init__(self, features: FeatureSpec, tags: int, embedding: int | None, used: int) -> None:
@@ -28,7 +28,7 @@ class TagPredictor(nn.Module):
         self.embedding = nn.Embedding(tags, embedding) if embedding else None
 
     def logits(self, features: Features) -> Tensor:
-        """(B, Q, K), eq. 1 before the softmax."""
+        """Return the tag logits (B, Q, K), eq. 1 before the softmax."""
         if self.own is None:
             assert features.tags is not None
             return features.tags
@@ -36,7 +36,7 @@ class TagPredictor(nn.Module):
         return logits[:, None].float()
 
     def semantic(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """The M likeliest tags of each classifier: embeddings (B, Q·M, E), ids (B, Q·M). The choice has no gradient."""
+        """Return embeddings (B, Q·M, E) and ids (B, Q·M) of each classifier's M likeliest tags."""
         assert self.embedding is not None
         ids = logits.detach().topk(self.used, -1).indices.flatten(1)  # (B, Q, M) -> (B, Q·M)
         embedded: Tensor = self.embedding(ids)
@@ -44,11 +44,14 @@ class TagPredictor(nn.Module):
 
 
 def tag_loss(logits: Tensor, tags: Tensor) -> Tensor:
-    """Cross entropy between softmax(logits) (B, K) and l / ||l||_1, l (B, K) in {0, 1}; 0 for a study without tags."""
+    """Return the mean over B of the cross entropy of softmax(logits) (B, K) and l / ||l||_1, in nats.
+
+    `tags` l (B, K) is 0 or 1. The loss of a study without tags is 0.
+    """
     target = tags / tags.sum(-1, keepdim=True).clamp(min=1)
     return -(target * logits.float().log_softmax(-1)).sum(-1).mean()
 
 
 def probabilities(logits: Tensor) -> Tensor:
-    """(B, Q, K) -> (B, K): eq. 1, the mean over the classifiers."""
+    """Return the tag probabilities (B, K), eq. 1, of logits (B, Q, K): the mean over the Q classifiers."""
     return torch.softmax(logits.float(), -1).mean(1)

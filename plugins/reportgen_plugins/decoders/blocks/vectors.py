@@ -1,8 +1,8 @@
-"""Word vectors as a start for an embedding: word2vec's text and binary files, and numpy's .npz.
+"""Read word vectors and start an embedding from them: word2vec's text and binary files, and numpy's .npz.
 
 The formats are those of the word2vec program (Mikolov et al., 2013, arXiv:1301.3781): a line of two numbers, then each
 word with its numbers, as text or as 32-bit floats; the first line may be missing in text. A .npz holds `words` and
-`vectors`. Words are looked up as they are and in lower case. No pickle is read.
+`vectors`. Words are matched as written and in lower case. No pickle is read.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Vector = NDArray[Any]
 
 
 def set_vectors(embedding: nn.Embedding, words: Sequence[str], path: str | Path) -> int:
-    """Write the vectors of the words that the file has into their rows; how many those are.
+    """Copy the vectors of a file into the embedding's rows of their words. Return the number of rows that were set.
 
-    On the meta device nothing is read: a checkpoint brings weights of its own. Raises OptionError naming the file.
+    On the meta device nothing is read, because a checkpoint has its own weights. Raises OptionError for a bad file.
     """
     if embedding.weight.is_meta:
         return 0
     path, rows = Path(path), {word: i for i, word in enumerate(words)}
-    found: dict[int, Vector] = {}
+    vectors: dict[int, Vector] = {}
     try:
         for word, vector in read_vectors(path):
             if len(vector) != embedding.embedding_dim:
@@ -43,18 +43,19 @@ def set_vectors(embedding: nn.Embedding, words: Sequence[str], path: str | Path)
                 )
             for name in (word, word.lower()):
                 if name in rows:
-                    found.setdefault(rows[name], vector)
+                    vectors.setdefault(rows[name], vector)
     except OSError as e:
         raise OptionError(f"vectors {path} cannot be read: {e.strerror}") from e
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
         raise OptionError(f"{path} is no file of word vectors (word2vec text or .bin, or .npz): {e}") from e
     with torch.no_grad():
-        for row, vector in found.items():
+        for row, vector in vectors.items():
             embedding.weight[row] = torch.from_numpy(np.asarray(vector, np.float32).copy())
-    return len(found)
+    return len(vectors)
 
 
 def read_vectors(path: Path) -> Iterator[tuple[str, Vector]]:
+    """Yield (word, vector) of a file, by its suffix: .npz, .bin, else text. Raises ValueError, KeyError or EOFError."""
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
             yield from zip(file["words"].tolist(), file["vectors"], strict=True)
@@ -70,6 +71,7 @@ def read_vectors(path: Path) -> Iterator[tuple[str, Vector]]:
 
 
 def _binary(file: BinaryIO) -> Iterator[tuple[str, Vector]]:
+    """Yield (word, vector) of a word2vec binary file. Raises ValueError if it is damaged."""
     count, width = (int(n) for n in file.readline(64).split())
     if not 0 < width <= MAX_WIDTH:
         raise ValueError(f"its first line says vectors of {width}")

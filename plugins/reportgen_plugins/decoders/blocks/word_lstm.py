@@ -1,7 +1,7 @@
-"""A word LSTM that predicts the next word, taught all words at once and generating one word a step.
+"""Predict the next word with an LSTM: all words at once in training, one word for each step of generation.
 
-For generation the input weights are multiplied into the embedding table once (`W_ih E + b`, one row a word), so that a
-step of the first layer costs the recurrent product alone. The folded tables are kept until the weights change.
+For generation the input weights are multiplied into the embedding table once (`W_ih E + b`, one row for each word).
+So a step of the first layer needs the recurrent product alone. The folded tables are stored until the weights change.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from torch.nn import functional as F
 
 from reportgen_core.text.spec import PAD
 
-from .lstm_step import Kept, advance, gate_order
+from .lstm_step import WeightCache, advance, gate_order
 from .search import State
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """The weights of one generation step, laid out for it. Gates stand in the order input, forget, output, cell."""
+    """The weights of one generation step. The gates are in the order input, forget, output, cell."""
 
-    table: Tensor  # (V, 4H): what each word adds to the gates
-    recurrent: tuple[Tensor, ...]  # a layer: (H, 4H)
-    inputs: tuple[Tensor, ...]  # a layer above the first: (H, 4H)
-    biases: tuple[Tensor, ...]  # a layer above the first: (4H,)
+    table: Tensor  # (V, 4H): the gates' input from each word
+    recurrent: tuple[Tensor, ...]  # for each layer: (H, 4H)
+    inputs: tuple[Tensor, ...]  # for each layer above the first: (H, 4H)
+    biases: tuple[Tensor, ...]  # for each layer above the first: (4H,)
     out: Tensor  # (H, V)
 
 
 class WordLSTM(nn.Module):
     """Embedding, LSTM of one or two layers, and a linear layer to words, without bias as in the papers.
 
-    `beside` is the width of a vector that stands beside every word's embedding (a topic, say); 0 for none.
+    `extra` is the width of a vector that every step reads together with the word, for example a topic; 0 for none.
     """
 
-    def __init__(self, words: int, embedding: int, hidden: int, layers: int = 1, beside: int = 0) -> None:
+    def __init__(self, words: int, embedding: int, hidden: int, layers: int = 1, extra: int = 0) -> None:
         super().__init__()
-        self.hidden, self.layers, self.beside = hidden, layers, beside
+        self.hidden, self.layers, self.extra = hidden, layers, extra
         self.embedding = nn.Embedding(words, embedding, padding_idx=PAD)
-        self.lstm = nn.LSTM(beside + embedding, hidden, layers, batch_first=True)
+        self.lstm = nn.LSTM(extra + embedding, hidden, layers, batch_first=True)
         self.out = nn.Linear(hidden, words, bias=False)
-        self._folded: Kept[Folded] = Kept()
+        self._folded: WeightCache[Folded] = WeightCache()
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Run over ready input vectors (R, T, ·) of these lengths: hidden states (Σ lengths, H), row after row."""
+        """Return the hidden states (Σ lengths, H), row after row, of input vectors (R, T, ·) with `lengths` (R,)."""
         packed = nn.utils.rnn.pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
         states, _ = self.lstm(packed)
         padded, _ = nn.utils.rnn.pad_packed_sequence(states, batch_first=True, total_length=inputs.shape[1])
@@ -52,34 +52,34 @@ class WordLSTM(nn.Module):
         out: Tensor = padded[real]
         return out
 
-    def start(self, rows: int, first: Tensor | None = None, beside: Tensor | None = None) -> State:
-        """The state before BOS: after reading `first` (R, embedding) if it is given, from zeros.
+    def start(self, rows: int, first: Tensor | None = None, extra: Tensor | None = None) -> State:
+        """Return the state before BOS: zeros, or the state after reading `first` (R, embedding) if it is given.
 
-        `beside` (R, ·) stands beside every word; its share of the gates is computed once and carried in the state.
+        `extra` (R, ·) is read at every step. Its part of the gates is computed once and carried in the state.
         """
         folded, weight = self.fold(), self.out.weight
         zero = weight.new_zeros(rows, self.hidden, dtype=folded.out.dtype)
         state: State = (zero,) * self.layers + (zero.float(),) * self.layers
         inputs = self._weight("weight_ih", 0)
-        if beside is not None:
-            constant = F.linear(beside.to(weight.dtype), inputs[:, : self.beside])
+        if extra is not None:
+            constant = F.linear(extra.to(weight.dtype), inputs[:, : self.extra])
             state = (*state, gate_order(constant).to(folded.table.dtype))
         if first is not None:
             bias = self._weight("bias_ih", 0) + self._weight("bias_hh", 0)
-            gates = F.linear(first.to(weight.dtype), inputs[:, self.beside :], bias)
+            gates = F.linear(first.to(weight.dtype), inputs[:, self.extra :], bias)
             state, _ = self._advance(folded, gate_order(gates).to(folded.table.dtype), state, zero=True)
         return state
 
     def step(self, words: Tensor, state: State) -> tuple[Tensor, State, None]:
-        """One word further: words (R,) -> logits (R, V) and the state (see `search.Step`)."""
+        """Read words (R,); return the logits (R, V) of the next words, the new state, and None (see `search.Step`)."""
         folded = self.fold()
         state, top = self._advance(folded, F.embedding(words, folded.table), state)
         return (top @ folded.out).float(), state, None
 
     def _advance(self, folded: Folded, gates: Tensor, state: State, zero: bool = False) -> tuple[State, Tensor]:
-        """One step of all layers, from the first layer's input share of the gates (R, 4H), which is used up.
+        """Advance all layers by one step. `gates` (R, 4H), from the first layer's input, are overwritten.
 
-        `zero`: the hidden state is zero and adds nothing.
+        `zero` means that the hidden state is zero, so that its product can be left out.
         """
         n = self.layers
         hidden, cells, rest = list(state[:n]), list(state[n : 2 * n]), state[2 * n :]
@@ -94,26 +94,26 @@ class WordLSTM(nn.Module):
         return (*hidden, *cells, *rest), hidden[-1]
 
     def fold(self) -> Folded:
-        """The folded weights, in autocast's dtype where that is on."""
+        """Return the folded weights, in autocast's dtype if autocast is on."""
         return self._folded.of([self.out.weight, self.embedding.weight, *self.lstm.parameters()], self._fold)
 
     def _weight(self, name: str, layer: int) -> Tensor:
-        """A tensor of the LSTM, as torch names it."""
-        found: Tensor = getattr(self.lstm, f"{name}_l{layer}").detach()
-        return found
+        """Return a weight or bias of one layer of the LSTM, by torch's name, without gradient."""
+        weight: Tensor = getattr(self.lstm, f"{name}_l{layer}").detach()
+        return weight
 
     def _fold(self, dtype: torch.dtype) -> Folded:
         of = self._weight
 
-        def lay(weight: Tensor) -> Tensor:
+        def transpose(weight: Tensor) -> Tensor:
             return gate_order(weight.T).contiguous().to(dtype)  # (4H, ·) -> (·, 4H)
 
         bias = [of("bias_ih", n) + of("bias_hh", n) for n in range(self.layers)]
-        table = self.embedding.weight.detach() @ of("weight_ih", 0)[:, self.beside :].T + bias[0]  # (V, 4H)
+        table = self.embedding.weight.detach() @ of("weight_ih", 0)[:, self.extra :].T + bias[0]  # (V, 4H)
         return Folded(
             table=gate_order(table).to(dtype),
-            recurrent=tuple(lay(of("weight_hh", n)) for n in range(self.layers)),
-            inputs=tuple(lay(of("weight_ih", n)) for n in range(1, self.layers)),
+            recurrent=tuple(transpose(of("weight_hh", n)) for n in range(self.layers)),
+            inputs=tuple(transpose(of("weight_ih", n)) for n in range(1, self.layers)),
             biases=tuple(gate_order(bias[n]).to(dtype) for n in range(1, self.layers)),
             out=self.out.weight.detach().T.contiguous().to(dtype),
         )
