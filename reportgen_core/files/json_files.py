@@ -24,15 +24,24 @@ def read_json(path: Path, error: type[ReportgenError] = CheckpointError, limit: 
     """Return the value of a JSON file in UTF-8.
 
     Raises `error`, which names the file and ends with `hint`, if the file cannot be read, has more than `limit` bytes,
-    or is no JSON.
+    or is no JSON. An object with the same key twice is no JSON here: readers differ in the value that they take.
     """
     raw = read_bounded(path, error, limit, hint)
     try:
-        return json.loads(raw.decode("utf-8"))
+        return json.loads(raw.decode("utf-8"), object_pairs_hook=unique_keys)
     except UnicodeDecodeError as e:
         raise error(f"{path}: byte {e.start} is not UTF-8{_after(hint)}") from e
     except (ValueError, RecursionError) as e:
         raise error(f"{path} is no JSON: {e}{_after(hint)}") from e
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these pairs, as `object_pairs_hook` of a JSON reader. Raises ValueError for a doubled key."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:40]!r} occurs twice")
+    return value
 
 
 def read_bounded(

@@ -128,7 +128,7 @@ def test_a_model_in_a_cache_that_cannot_be_written_is_used(monkeypatch: pytest.M
         monkeypatch.setattr(Path, name, refused)
     assert fetch.pull(record) == cache.model_folder(record.name)
     with pytest.raises(ZooError, match=r"cannot write to the cache .*Read-only file system"):
-        fetch.pull(record_of({"a": b"b"}, "https://no.such.host.invalid", name="other.v1"))
+        fetch.pull(record_of({"a.json": b"b"}, "https://no.such.host.invalid", name="other.v1"))
 
 
 PULLS = """

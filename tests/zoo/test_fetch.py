@@ -65,18 +65,18 @@ def test_a_bad_line_that_gets_on_is_no_failure() -> None:
 def test_files_are_fetched_beside_each_other() -> None:
     """Every answer waits until another has been asked for: one after the other would never end."""
     meeting = threading.Barrier(2, timeout=20)
-    files = {"a.bin": b"a", "b.bin": b"b"}
+    files = {"a.json": b"a", "b.json": b"b"}
     with serve(Shelf({f"/m/{p}": body for p, body in files.items()}, before=meeting.wait)) as served:
         assert contents(fetch.pull(record_of(files, f"{served.url}/m"))) == files
 
 
 def test_the_first_failure_stops_the_other_files() -> None:
-    files = {"a.bin": BIG, "b.bin": b"b"}
-    with serve(Shelf({"/m/a.bin": BIG})) as served:
+    files = {"a.json": BIG, "b.json": b"b"}
+    with serve(Shelf({"/m/a.json": BIG})) as served:
         record = record_of(files, f"{served.url}/m")
-        with pytest.raises(ZooError, match=r"cannot get b.bin: .*404"):
+        with pytest.raises(ZooError, match=r"cannot get b.json: .*404"):
             fetch.pull(record)
-        served.files["/m/b.bin"] = b"b"
+        served.files["/m/b.json"] = b"b"
         assert contents(fetch.pull(record)) == files  # with what the first left, where it left something
 
 

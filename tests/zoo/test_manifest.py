@@ -46,7 +46,7 @@ def test_the_schema_file_is_that_of_the_dataclasses() -> None:
 
 
 def test_a_record_survives_writing_and_reading() -> None:
-    made = record_of({"a.json": b"1", "b/c.bin": b"2"}, "hf://o/r@v", "file:///x")
+    made = record_of({"a.json": b"1", "b/c.txt": b"2"}, "hf://o/r@v", "file:///x")
     assert read_manifest(manifest(plain(made)), "m").models == (made,)
 
 
@@ -74,7 +74,7 @@ def test_a_name_that_could_be_something_else_is_refused(name: str) -> None:
         read_manifest(manifest(record(name=name)), "m")
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, *(f"{path}.json" for path in PATHS)])
 def test_a_path_that_could_leave_the_folder_is_refused(path: str) -> None:
     file = {"path": path, "bytes": 1, "sha256": "0" * 64}
     with pytest.raises(ZooError):
@@ -95,10 +95,10 @@ def test_a_path_that_could_leave_the_folder_is_refused(path: str) -> None:
         ('{"format": 1, "models": {}}', "m.models: wants a list"),
         (manifest(record(licence=3)), r"m.models\[0\].licence: wants a string, has 3"),
         (manifest({k: v for k, v in record().items() if k != "licence"}), r"m.models\[0\]: lacks 'licence'"),
-        (manifest(record(files=[{"path": "a", "bytes": True, "sha256": "0" * 64}])), "wants an integer, has true"),
-        (manifest(record(files=[{"path": "a", "bytes": -1, "sha256": "0" * 64}])), "-1 bytes is no size"),
-        (manifest(record(files=[{"path": "a", "bytes": 2**60, "sha256": "0" * 64}])), "is no size"),
-        (manifest(record(files=[{"path": "a", "bytes": 1, "sha256": "xyz"}])), "is no sha256"),
+        (manifest(record(files=[{"path": "a.json", "bytes": True, "sha256": "0" * 64}])), "wants an integer, has true"),
+        (manifest(record(files=[{"path": "a.json", "bytes": -1, "sha256": "0" * 64}])), "-1 bytes is no size"),
+        (manifest(record(files=[{"path": "a.json", "bytes": 2**60, "sha256": "0" * 64}])), "is no size"),
+        (manifest(record(files=[{"path": "a.json", "bytes": 1, "sha256": "xyz"}])), "is no sha256"),
         (manifest(record(files=[])), "has no files"),
         (manifest(record(files=[record()["files"][0], record()["files"][0]])), "is there twice"),
         (manifest(record(), record()), "is there twice"),

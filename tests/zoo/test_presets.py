@@ -84,6 +84,6 @@ def test_an_unknown_preset_has_a_near_match() -> None:
 @pytest.mark.parametrize("target", ["no.such.package:a.json", "reportgen_zoo:presets/none.json"])
 def test_a_preset_whose_file_is_gone_says_whose_it_is(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     list(presets)  # asks the plugins first
-    monkeypatch.setitem(presets._found, "gone", ("their-package:x", Entry("gone", target, "s")))  # type: ignore[arg-type]
+    monkeypatch.setitem(presets._by_name, "gone", ("their-package:x", Entry("gone", target, "s")))  # type: ignore[arg-type]
     with pytest.raises(PresetError, match=r"'gone' of their-package:x: .* cannot be read"):
         load_preset("gone")

@@ -125,7 +125,7 @@ def test_facts_that_the_folder_says_are_refused(model: Path) -> None:
 
 def test_relative_sources_are_taken_from_the_manifests_place() -> None:
     given = json.dumps(
-        {"format": 1, "models": [plain(record_of({"a": b""}, "models/x", "https://h/x", "package:p/x"))]}
+        {"format": 1, "models": [plain(record_of({"a.json": b""}, "models/x", "https://h/x", "package:p/x"))]}
     )
     [made] = read_manifest(given, "m", "https://host/zoo").models
     assert made.sources == ("https://host/zoo/models/x", "https://h/x", "package:p/x")

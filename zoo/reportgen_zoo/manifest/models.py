@@ -1,6 +1,7 @@
 """Records by name, built at their first use, so that a manifest of ten thousand models is listed at once.
 
-A list shows values as they are in the JSON. The record of a model is built and checked before the model is used.
+A list shows values as they are in the JSON, after their types were checked. The record of a model is built and checked
+before the model is used. A broken record is left out, and `faults` says why; the others stand.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
-from .records import Record, ZooError, check_name, check_record
+from reportgen_core import ReportgenError
+
+from .addresses import REMOTE, check_address, is_remote
+from .records import MAX_BYTES, Record, ZooError, check_name, check_record
 from .schema import from_json
-
-REMOTE = ("http", "https", "hf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,28 @@ class RawRecord:
         if self.base is None:
             return record
         sources = tuple(absolute_source(s, self.base) for s in record.sources)
-        if urlsplit(self.base).scheme in REMOTE:
+        if is_remote(self.base):
             for source in sources:
-                if urlsplit(source).scheme not in (*REMOTE, "package"):
+                if check_address(source) not in (*REMOTE, "package"):
                     raise ZooError(
                         f"{self.manifest}: {record.name}: a manifest from the network names a place on this machine: "
                         f"{source[:80]!r}"
                     )
         return replace(record, sources=sources)
+
+    def can_be_listed(self) -> bool:
+        """Return whether the values that a list shows are of the right types."""
+        values = self.values
+        try:
+            texts = (values["name"], values["summary"], values["licence"], *values["sources"])
+            sizes = [file["bytes"] for file in values["files"]]
+        except (KeyError, TypeError):
+            return False
+        return (
+            all(type(text) is str for text in texts)
+            and type(values["sources"]) is list
+            and all(type(size) is int and 0 <= size <= MAX_BYTES for size in sizes)
+        )
 
 
 def absolute_source(source: str, base: str) -> str:
@@ -54,26 +69,38 @@ class Models(Mapping[str, Record]):
     def __init__(self) -> None:
         self._raw: dict[str, RawRecord] = {}
         self._built: dict[str, Record] = {}
+        self.faults: dict[str, str] = {}  # name of a broken record: the reason
 
-    def add(self, raw: RawRecord) -> str:
-        """Add a record. Return why it is left out; "" if it was added. Raises ZooError or DataFormatError."""
-        name = raw.values.get("name") if isinstance(raw.values, dict) else None
-        if not isinstance(name, str):
+    def add(self, raw: RawRecord) -> None:
+        """Add a record. Raises ZooError or DataFormatError if it is broken, or if the name has other bytes."""
+        if not raw.can_be_listed():
             raw.record()  # raises, and names the fault
-            return f"{raw.manifest}: a record has no name"
+        name = check_name(raw.values["name"])
         if name not in self._raw:
-            check_name(name)
             self._raw[name] = raw
-            return ""
-        first, second = self[name], raw.record()
+            return
+        second, first = raw.record(), self.find(name)
+        if first is None:  # a broken record does not hold its name
+            self._raw[name] = raw
+            return
         if first.digest != second.digest:
-            return f"{name} of {raw.manifest} is left out: {self._raw[name].manifest} has that name"
-        self._built[name] = replace(first, sources=tuple(dict.fromkeys(first.sources + second.sources)))
-        return ""  # the same bytes at a second place
+            raise ZooError(f"{name} of {raw.manifest} is left out: {self._raw[name].manifest} has that name")
+        sources = tuple(dict.fromkeys(first.sources + second.sources))  # the same bytes at a second place
+        self._built[name] = replace(first, sources=sources)
 
     def sort(self) -> None:
         """Sort the models by name."""
         self._raw = dict(sorted(self._raw.items()))
+
+    def find(self, name: str) -> Record | None:
+        """Return the record of a name; None for an unknown name and for a broken record, which `faults` names."""
+        if name not in self._raw:
+            return None
+        try:
+            return self[name]
+        except ReportgenError as e:
+            self.faults[name] = f"{name} is left out: {e}"
+            return None
 
     def __getitem__(self, name: str) -> Record:
         if name not in self._built:
@@ -96,15 +123,7 @@ class Models(Mapping[str, Record]):
     def brief(self, name: str) -> tuple[int, str, str]:
         """Return the size in bytes, the licence and the summary of a model."""
         values = self._raw[name].values
-        try:
-            size = sum([file["bytes"] for file in values["files"]])
-            licence, summary = values["licence"], values["summary"]
-            if type(size) is int and type(licence) is str and type(summary) is str:
-                return size, licence, summary
-        except (KeyError, TypeError):
-            pass
-        record = self[name]  # raises, and names the fault
-        return record.bytes, record.licence, record.summary
+        return sum([file["bytes"] for file in values["files"]]), values["licence"], values["summary"]
 
     def text(self, name: str) -> str:
         """Return the text that a search reads, in lower case."""
@@ -115,10 +134,6 @@ class Models(Mapping[str, Record]):
     def shipped(self) -> Iterator[str]:
         """Yield the names of models with a source inside an installed package."""
         for name, raw in self._raw.items():
-            if raw.base is not None and raw.base.startswith("package:"):
+            sources = raw.values["sources"]
+            if (raw.base or "").startswith("package:") or any(s.startswith("package:") for s in sources):
                 yield name
-                continue
-            for source in raw.values.get("sources", ()):
-                if isinstance(source, str) and source.startswith("package:"):
-                    yield name
-                    break

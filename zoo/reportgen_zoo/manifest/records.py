@@ -9,20 +9,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reportgen_core import ReportgenError
+from .addresses import ZooError as ZooError
+from .addresses import check_address
 
 FORMAT = 1
 MAX_BYTES = 64 * 2**30  # of one file
 MAX_FILES = 1000  # of one model
 
+# The files of a model: weights, JSON, and texts. Nothing that Python, a pickle reader or a shell would run.
+SUFFIXES = ("json", "jsonl", "md", "safetensors", "txt")
+PLAIN_NAMES = ("LICENSE", "NOTICE")
+ALLOWED = f"a model has files with the suffixes {', '.join(SUFFIXES)}, and {' and '.join(PLAIN_NAMES)}"
+
 _NAME = r"[a-z0-9][a-z0-9_+-]*(\.[a-z0-9][a-z0-9_+-]*)*"
-_PATH = r"[A-Za-z0-9_][A-Za-z0-9_+-]*(\.[A-Za-z0-9_+-]+)*(/[A-Za-z0-9_][A-Za-z0-9_+-]*(\.[A-Za-z0-9_+-]+)*)*"
+_STEP = r"[A-Za-z0-9_][A-Za-z0-9_+-]*(\.[A-Za-z0-9_+-]+)*"
+_PATH = rf"({_STEP}/)*({_STEP}\.({'|'.join(SUFFIXES)})|{'|'.join(PLAIN_NAMES)})"
 _SHA256 = r"[0-9a-f]{64}"
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # device names of Windows
-
-
-class ZooError(ReportgenError):
-    """A trained model cannot be found, fetched or trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,32 +108,47 @@ class Manifest:
     models: tuple[Record, ...] = ()
 
 
-_is_name, _is_path, _is_sha256 = (re.compile(pattern).fullmatch for pattern in (_NAME, _PATH, _SHA256))
+_fits_name, _is_path, _is_sha256 = (re.compile(pattern).fullmatch for pattern in (_NAME, _PATH, _SHA256))
+
+
+def is_name(name: str) -> bool:
+    """Return whether a text can be the name of a model."""
+    return len(name) <= 128 and bool(_fits_name(name)) and not _RESERVED.match(name)
 
 
 def check_name(name: str) -> str:
     """Return the name if it is a model's name. Raises ZooError: a name becomes a folder."""
-    if len(name) > 128 or not _is_name(name) or _RESERVED.match(name):
+    if not is_name(name):
         raise ZooError(f"{name[:60]!r} is no model name; names are lower case letters, digits, '.', '_', '+' and '-'")
     return name
 
 
 @functools.lru_cache(4096)
-def _is_file_path(path: str) -> bool:
+def is_file_path(path: str) -> bool:
+    """Return whether a text is the path of a file that a model folder may have."""
     return len(path) <= 200 and bool(_is_path(path)) and not any(map(_RESERVED.match, path.split("/")))
 
 
 def check_record(record: Record, where: str) -> None:
-    """Raise ZooError if a name, a path, a size or a hash of the record is not allowed."""
+    """Raise ZooError if a name, a path, a size, a hash or a source of the record is not allowed."""
     check_name(record.name)
+    for source in record.sources:
+        try:
+            check_address(source)
+        except ZooError as e:
+            raise ZooError(f"{where}: {record.name}: {e}") from e
+    if not all(_is_plain(value) for value in record.image.values()):
+        raise ZooError(f"{where}: {record.name}: image wants numbers, texts, and lists of numbers")
     if not record.files:
         raise ZooError(f"{where}: {record.name} has no files")
     if len(record.files) > MAX_FILES:
         raise ZooError(f"{where}: {record.name} has {len(record.files)} files; {MAX_FILES} are taken at most")
     seen: set[str] = set()
     for file in record.files:
-        if not _is_file_path(file.path):
-            raise ZooError(f"{where}: {record.name}: {file.path[:60]!r} is no path of a file in a model folder")
+        if not is_file_path(file.path):
+            raise ZooError(
+                f"{where}: {record.name}: {file.path[:60]!r} is no path of a file in a model folder; {ALLOWED}"
+            )
         seen.add(file.path.lower())
         if not _is_sha256(file.sha256):
             raise ZooError(f"{where}: {record.name}: {file.path}: {file.sha256[:20]!r} is no sha256")
@@ -138,6 +156,12 @@ def check_record(record: Record, where: str) -> None:
             raise ZooError(f"{where}: {record.name}: {file.path}: {file.bytes} bytes is no size")
     if len(seen) < len(record.files) or any(parent in seen for path in seen for parent in _above(path)):
         raise ZooError(f"{where}: {record.name}: a file is there twice, or is a folder too")
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether a JSON value is a number, a text, a truth value, null, or a list of these."""
+    scalars = str | int | float | None
+    return isinstance(value, scalars) or (isinstance(value, list) and all(isinstance(v, scalars) for v in value))
 
 
 def _above(path: str) -> Iterator[str]:

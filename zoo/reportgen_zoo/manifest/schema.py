@@ -15,7 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from reportgen_core import ReportgenError
+from reportgen_core.files.json_files import unique_keys
 from reportgen_core.registry import did_you_mean
+
+from .addresses import without_password
 
 T = TypeVar("T")
 
@@ -154,14 +157,14 @@ def _article(word: str) -> str:
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value, default=str)
+    text = without_password(json.dumps(value, default=str))
     return text if len(text) <= 40 else text[:37] + "..."
 
 
 def parse(text: str | bytes, where: str) -> Any:
-    """Return the value of a JSON text. Raises DataFormatError, also for NaN and infinities."""
+    """Return the value of a JSON text. Raises DataFormatError, also for NaN, infinities and a key that occurs twice."""
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_constant=_no_number, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as e:
         raise DataFormatError(f"{where}: is no JSON: {e}") from e
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..manifest import signing
 from ..manifest.cards import card
-from ..manifest.records import Record, ZooError
+from ..manifest.records import Record, ZooError, check_record
 from ..pull.catalogue import MAX_MANIFEST, read_manifest
 from ..pull.sources import NETWORK_ERRORS, address, hub, hub_token, read_url, repository
 from .push import add_to_manifest, check_signed
@@ -26,6 +26,7 @@ def push_to_hub(folder: Path, record: Record, place: str, key: Path | None = Non
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of whichever library it stands on
 
+    check_record(record, "the record")
     repo, branch, inside = repository(place)
     api = HfApi(endpoint=hub(), token=hub_token())
     try:

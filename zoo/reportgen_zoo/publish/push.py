@@ -18,7 +18,7 @@ from reportgen_core.files.digests import sha256_file
 
 from ..manifest import signing
 from ..manifest.cards import card
-from ..manifest.records import FORMAT, Manifest, Probe, Record, ZooError, check_record
+from ..manifest.records import ALLOWED, FORMAT, Manifest, Probe, Record, ZooError, check_record, is_file_path
 from ..manifest.schema import from_json, parse, plain
 from ..pull.catalogue import read_manifest
 from ..pull.verify import files_of, probe
@@ -36,11 +36,17 @@ def make_record(folder: Path, name: str, facts: Mapping[str, Any], seed: int | N
     for key in READ_FROM_FOLDER:
         if key in facts:
             raise ZooError(f"the facts of {name} give {key!r}, which is read off the folder")
+    listed = files_of(folder)
+    for file in listed:
+        if not is_file_path(file.path):
+            raise ZooError(
+                f"{folder} has {file.path[:80]!r}, which is no file of a model; {ALLOWED}; remove it from the folder"
+            )
     config = parse((folder / "config.json").read_bytes(), str(folder / "config.json"))
     parts = {kind: config[kind]["name"] for kind in ("encoder", "decoder", "retriever") if kind in config}
     plugins = sorted({config[kind].get("plugin", "") for kind in parts} - {"", "reportgen"})
     fields = {
-        "files": [plain(f) for f in files_of(folder)],
+        "files": [plain(f) for f in listed],
         "sources": [f"models/{name}"],
         "parts": parts,
         "image": config["image"],
@@ -59,6 +65,7 @@ def push(folder: Path, record: Record, zoo: Path, key: Path | None = None) -> Pa
     With `key`, a private key, the manifest is signed. Raises ZooError if the manifest has the name with other bytes, if
     the folder's files are not the record's, and for a signed manifest without a key.
     """
+    check_record(record, "the record")
     at = zoo / "manifest.json"
     signature = at.with_name(at.name + signing.SUFFIX)
     check_signed(signature.exists(), key, str(zoo))

@@ -9,26 +9,31 @@ from __future__ import annotations
 import functools
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from reportgen_core import ReportgenError
 from reportgen_core.files.atomic import atomic_write
 from reportgen_core.registry import did_you_mean
 
 from ..manifest import settings, signing
-from ..manifest.models import REMOTE, Models, RawRecord
-from ..manifest.records import FORMAT, Manifest, Record, ZooError
+from ..manifest.addresses import REMOTE, check_address, has_password, is_remote, without_password
+from ..manifest.models import Models, RawRecord
+from ..manifest.records import FORMAT, Manifest, Record, ZooError, is_name
 from ..manifest.schema import from_json, parse, plain, schema
 from . import cache
+from .asking import Arrived, ask_all
+from .sources import NETWORK_ERRORS, address, explain, local_folder, read_url
 
 MAX_MANIFEST = 64 * 2**20  # bytes
+MAX_REMOTE = 32  # manifests of the network
+MAX_PROBLEMS = 5  # lines about the records of one manifest
+NETWORK = tuple(f"{scheme}://" for scheme in REMOTE)
+OURS = "reportgen"  # the origin of the models inside this package
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def raw_records(text: str | bytes, where: str, base: str | None = None) -> list[
         raise ZooError(f"{where}: {len(text)} bytes is too large for a manifest")
     with no_collection():
         value = parse(text, where)
-    if isinstance(value, dict) and value.get("format") != FORMAT:
+    if isinstance(value, dict) and (type(value.get("format")) is not int or value["format"] != FORMAT):
         version = json.dumps(value.get("format"))[:40]
         raise ZooError(f"{where}: manifest of format {version}; this reportgen reads format {FORMAT}")
     return [RawRecord(v, i, where, base) for i, v in enumerate(from_json(_Shell, value, where).models)]
@@ -101,61 +106,109 @@ def places() -> tuple[str, ...]:
 
 
 def catalogue() -> Catalogue:
-    """Return the models of all manifests. A broken manifest is left out, and its problem is in the result."""
+    """Return the models of all manifests. A broken manifest or record is left out, and its problem is in the result."""
     return _catalogue(places(), cache.offline())
 
 
 @functools.cache
 def _catalogue(named: tuple[str, ...], offline: bool) -> Catalogue:
-    models, problems = Models(), []
+    models = Models()
     for record in builtin().models:
-        models.add(RawRecord(plain(record), 0, "reportgen", None))
-    for place in named:
+        models.add(RawRecord(plain(record), 0, OURS, None))
+    used, problems = _capped(named)
+    answers = {} if offline else ask_all(_readers(used))
+    for place in used:
         try:
-            problems += [problem for raw in read(place) if (problem := models.add(raw))]
-        except (ReportgenError, HTTPException, OSError) as e:
-            problems.append(str(e) if place in str(e) else f"{place}: {e}")
+            raw_records = read(place, answers)
+        except (*NETWORK_ERRORS, ReportgenError) as e:
+            problems.append(_problem(e, place))
+            continue
+        problems += _add(models, raw_records, place)
     models.sort()
     return Catalogue(models, tuple(problems))
 
 
-def read(place: str) -> list[RawRecord]:
+def _add(models: Models, raw_records: Iterable[RawRecord], place: str) -> list[str]:
+    """Add the records of one manifest. Return a problem for each that is left out, at most MAX_PROBLEMS of them."""
+    problems = []
+    for raw in raw_records:
+        try:
+            models.add(raw)
+        except ReportgenError as e:
+            problems.append(_problem(e, place))
+    more = len(problems) - MAX_PROBLEMS
+    shown = without_password(place)
+    return problems if more <= 0 else [*problems[:MAX_PROBLEMS], f"{shown}: {more} more records are left out"]
+
+
+def _problem(error: Exception, place: str) -> str:
+    """Return what is wrong with a manifest, in a text that names the manifest."""
+    text, shown = without_password(explain(error, place)), without_password(place)
+    return text if shown in text else f"{shown}: {text}"
+
+
+def _capped(named: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the places that are read, at most MAX_REMOTE of them on the network, and a problem for the others."""
+    remote = [place for place in named if place.lower().startswith(NETWORK)]
+    unused = set(remote[MAX_REMOTE:])
+    used = [place for place in named if place not in unused]
+    more = f"{len(remote)} manifests of the network are named, and only the first {MAX_REMOTE} are read"
+    return used, [more] if unused else []
+
+
+def _readers(named: Iterable[str]) -> dict[str, Callable[[Arrived], bytes]]:
+    """Return a reader for each URL of these manifests and their signatures. Places on this machine have none."""
+    readers: dict[str, Callable[[Arrived], bytes]] = {}
+    for place in named:
+        try:
+            if not is_remote(place):
+                continue
+            readers[_url(place, "")] = functools.partial(read_url, _url(place, ""), MAX_MANIFEST)
+            if settings.key_of(place) is not None:
+                signature = _url(place, signing.SUFFIX)
+                readers[signature] = functools.partial(read_url, signature, signing.SIZE)
+        except ZooError:
+            continue  # `read` raises the same error
+    return readers
+
+
+def read(place: str, answers: Mapping[str, bytes | Exception] | None = None) -> list[RawRecord]:
     """Return the records of a manifest, not checked. `place` is a path, a URL, `package:NAME/FILE` or `hf://owner/repo`.
 
-    In a repository the manifest is manifest.json. Raises ReportgenError, OSError and HTTPException.
+    In a repository the manifest is manifest.json. `answers` has the bytes or the error of each URL of the network that
+    was asked before. Raises ReportgenError, OSError and HTTPException.
     """
+    check_address(place)
     base = place if place.startswith("hf://") else place.rpartition("/")[0] or "."
-    text = _bytes(place, "", MAX_MANIFEST)
+    text = _bytes(place, "", MAX_MANIFEST, answers)
     if (key := settings.key_of(place)) is not None:
-        signing.check_signature(text, _bytes(place, signing.SUFFIX, signing.SIZE), key, place)
+        signing.check_signature(text, _bytes(place, signing.SUFFIX, signing.SIZE, answers), key, place)
     return raw_records(text, place, base)
 
 
-def _bytes(place: str, suffix: str, limit: int) -> bytes:
+def _url(place: str, suffix: str) -> str:
+    """Return the URL of a manifest of the network, or of the file with its name and `suffix`."""
+    return address(place, "manifest.json" + suffix) if place.startswith("hf://") else place + suffix
+
+
+def _bytes(place: str, suffix: str, limit: int, answers: Mapping[str, bytes | Exception] | None) -> bytes:
     """Return the bytes of a manifest, or of the file with its name and `suffix`."""
-    from .sources import address
-
-    if place.startswith("hf://"):
-        return _far(place, address(place, "manifest.json" + suffix), limit)
-    if urlsplit(place).scheme in REMOTE:
-        return _far(place, place + suffix, limit)
-    return _near(place + suffix, limit)
-
-
-def _far(place: str, url: str, limit: int) -> bytes:
-    """Return the bytes at a URL and save a copy in the cache. Offline, return the copy."""
-    from .sources import read_url
-
+    if not is_remote(place):
+        return _near(place + suffix, limit)
+    url = _url(place, suffix)
     copy = cache.manifest_file(url)
     if cache.offline():
         if not copy.is_file():
             raise ZooError(f"{place}: was never read on this machine, and REPORTGEN_OFFLINE is set")
         return copy.read_bytes()
-    text = read_url(url, limit)
-    with suppress(OSError):  # models are listed even if the cache cannot be written
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(copy, text)
-    return text
+    answer = (answers or ask_all({url: functools.partial(read_url, url, limit)}))[url]
+    if isinstance(answer, Exception):
+        raise answer
+    if not has_password(answer.decode("utf-8", "replace")):  # a copy would keep it
+        with suppress(OSError):  # models are listed even if the cache cannot be written
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(copy, answer)
+    return answer
 
 
 def _near(place: str, limit: int) -> bytes:
@@ -169,13 +222,30 @@ def _near(place: str, limit: int) -> bytes:
 
 def _path(place: str) -> Path:
     """Return the file of a place on this machine."""
-    if urlsplit(place).scheme in ("", "file", "package"):
-        from .sources import local_folder
-
+    if check_address(place) in ("", "file", "package"):
         path = local_folder(place)
         assert path is not None
         return path
     return Path(place)
+
+
+def find_record(name: str) -> Record | None:
+    """Return the record of a model by its name; None for an unknown name. Raises ZooError if the record is broken.
+
+    Other manifests are read only if the one inside this package has no such name.
+    """
+    if (own := _own(name)) is not None:
+        return own
+    return catalogue().models.get(name) if is_name(name) else None
+
+
+def _own(name: str) -> Record | None:
+    return next((record for record in builtin().models if record.name == name), None)
+
+
+def origin(name: str) -> str:
+    """Return the manifest that has the model."""
+    return OURS if _own(name) is not None else catalogue().models.origin(name)
 
 
 def record(name: str) -> Record:
@@ -184,10 +254,13 @@ def record(name: str) -> Record:
     Raises ZooError for an unknown name or another digest.
     """
     name, _, pin = name.partition("@")
-    models = catalogue().models
-    if name not in models:
-        raise ZooError(f"no model named {name!r}; {did_you_mean(name, models)}")
-    entry = models[name]
+    entry = find_record(name)
+    if entry is None:
+        listed = catalogue()
+        unread = (
+            f"; {len(listed.problems)} manifests or records could not be read: rg zoo list" if listed.problems else ""
+        )
+        raise ZooError(f"no model named {name[:60]!r}; {did_you_mean(name[:60], listed.models)}{unread}")
     if pin:
         kind, _, digest = pin.partition(":")
         if kind != "sha256" or len(digest) < 8:

@@ -9,6 +9,7 @@ that two pulls of it do not write at the same time.
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import os
 import shutil
@@ -22,14 +23,18 @@ from pathlib import Path
 from reportgen_core.files.digests import sha256_file
 
 from ..manifest import settings
+from ..manifest.addresses import Refused
 from ..manifest.models import Models
-from ..manifest.records import File, Record, ZooError
+from ..manifest.records import File, Record, ZooError, check_record
 from . import cache
-from .sources import NETWORK_ERRORS, Readable, is_local, local_folder, opened
+from .asking import Arrived, Silent, ask_all
+from .sources import NETWORK_ERRORS, Readable, explain, is_local, is_permanent, local_folder, opened
 
 CHUNK = 1 << 20
 PARALLEL = 4  # files at the same time
 TRIES = 4  # tries without progress for each file and source on the network
+MAX_SOURCES = 16  # sources of one model on the network
+MAX_NAMED = 5  # failed sources that an error names
 BACKOFF = 0.5  # seconds before the second try; doubles with each try
 
 
@@ -48,7 +53,10 @@ def packaged(record: Record) -> Path | None:
     """Return the folder of a model inside an installed package; None if there is none."""
     for source in record.sources:
         if source.startswith("package:"):
-            folder = local_folder(source)
+            try:
+                folder = local_folder(source)
+            except Refused:  # of a package that is not installed; a pull names it
+                continue
             if folder and all((folder / f.path).is_file() for f in record.files):
                 return folder
     return None
@@ -68,7 +76,8 @@ def present_names(models: Models) -> set[str]:
         cached = set(os.listdir(cache.folder() / "models"))
     except OSError:
         cached = set()
-    return {name for name in (*(cached & models.keys()), *models.shipped()) if present(models[name])}
+    names = (*(cached & models.keys()), *models.shipped())
+    return {name for name in names if (record := models.find(name)) is not None and present(record)}
 
 
 def pull(record: Record, progress: Progress = quiet) -> Path:
@@ -76,6 +85,7 @@ def pull(record: Record, progress: Progress = quiet) -> Path:
 
     Raises ZooError, which names every failed source.
     """
+    check_record(record, "the record")
     if (at := present(record)) is not None:
         return at
     from filelock import FileLock
@@ -96,7 +106,9 @@ def _gather(record: Record, progress: Progress) -> Path:
     left = sum(f.bytes - _size(_part(partial / f.path)) for f in missing)
     if shutil.disk_usage(partial).free < left:
         raise ZooError(f"{record.name} needs {left / 2**20:.0f} MiB more than are free in {cache.folder()}")
-    _fetch_all(record, missing, partial, progress)
+    if missing:
+        usable = answering(record, min(missing, key=lambda f: f.bytes))
+        _fetch_all(record, missing, partial, progress, usable)
     if final.exists():  # an incomplete folder, or a folder of the user: rename it, delete nothing
         final.rename(final.with_name(f".replaced-{record.name}-{time.time_ns()}"))
     partial.rename(final)
@@ -112,13 +124,19 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _fetch_all(record: Record, files: Sequence[File], partial: Path, progress: Progress) -> None:
+def _fetch_all(
+    record: Record,
+    files: Sequence[File],
+    partial: Path,
+    progress: Progress,
+    usable: tuple[Sequence[str], Sequence[str]],
+) -> None:
     """Fetch several files at the same time, large files first. The first failure stops the others and is raised."""
     stop = threading.Event()
 
     def one(file: File) -> None:
         try:
-            fetch_file(record, file, partial / file.path, progress, stop)
+            fetch_file(record, file, partial / file.path, progress, stop, usable)
         except BaseException:
             stop.set()
             raise
@@ -137,30 +155,73 @@ def _fetch_all(record: Record, files: Sequence[File], partial: Path, progress: P
 
 
 def sources(record: Record) -> tuple[str, ...]:
-    """Return the sources in their order: the user's mirror, then those of the record; offline, only local ones."""
+    """Return the sources in their order: the user's mirror, then those of the record; offline, only local ones.
+
+    At most MAX_SOURCES are on the network. Raises ZooError for a mirror that is no address.
+    """
     mirror = settings.mirror()
     every = (*([f"{mirror}/{record.name}"] if mirror else []), *record.sources)
-    return tuple(s for s in every if is_local(s)) if cache.offline() else every
+    remote = () if cache.offline() else tuple(s for s in every if not is_local(s))[:MAX_SOURCES]
+    return tuple(s for s in every if is_local(s) or s in remote)
+
+
+def answering(record: Record, file: File) -> tuple[tuple[str, ...], list[str]]:
+    """Return the sources that can be used, in their order, and a line for each other source.
+
+    Several sources on the network are asked for `file` at the same time, again with growing waits while none answers.
+    One source alone is not asked: the download does that.
+    """
+    every = sources(record)
+    remote = [s for s in every if not is_local(s)]
+    if len(remote) < 2:
+        return every, []
+    problems: dict[str, str] = {}
+    for attempt in range(TRIES):
+        answers = ask_all({s: functools.partial(_opens, s, file.path) for s in remote if s not in problems})
+        errors = {s: e for s, e in answers.items() if isinstance(e, Exception)}
+        problems |= {s: explain(e, s) for s, e in errors.items() if isinstance(e, Silent) or is_permanent(e)}
+        left = [s for s in errors if s not in problems]
+        if len(errors) < len(answers) or not left:
+            break
+        time.sleep(BACKOFF * 2**attempt)
+    problems |= {s: explain(e, s) for s, e in errors.items()}
+    return tuple(s for s in every if s not in problems), [f"{s}: {problem}" for s, problem in problems.items()]
+
+
+def _opens(source: str, path: str, arrived: Arrived) -> None:
+    """Open a file of a source and close it again. Raises what a network raises."""
+    with opened(source, path):
+        arrived(1)
 
 
 def fetch_file(
-    record: Record, file: File, target: Path, progress: Progress = quiet, stop: threading.Event | None = None
+    record: Record,
+    file: File,
+    target: Path,
+    progress: Progress = quiet,
+    stop: threading.Event | None = None,
+    usable: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> None:
     """Fetch one file to `target`, which gets its name only after its sha256 was checked.
 
-    Raises ZooError, which names every failed source, and Stopped after `stop` was set.
+    `usable` is the answer of `answering`. Raises ZooError, which names the failed sources, and Stopped after `stop` was
+    set.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     stop = stop or threading.Event()
+    from_sources, others = usable or answering(record, file)
     problems = []
-    for source in sources(record):
+    for source in from_sources:
         problem = _from(source, file, target, progress, stop)
         if problem is None:
             return
         problems.append(f"{source}: {problem}")
     nowhere = "no source is on this machine, and REPORTGEN_OFFLINE is set" if cache.offline() else "it names no source"
-    tried = "; ".join(problems) or nowhere
-    raise ZooError(f"{record.name}: cannot get {file.path}: {tried}")
+    problems += others
+    more = f"; and {len(problems) - MAX_NAMED} more sources" if len(problems) > MAX_NAMED else ""
+    unused = len(record.sources) - len(problems)
+    more += f"; {unused} further sources were not asked" if unused > 0 and problems and not cache.offline() else ""
+    raise ZooError(f"{record.name}: cannot get {file.path}: {'; '.join(problems[:MAX_NAMED]) or nowhere}{more}")
 
 
 def _from(source: str, file: File, target: Path, progress: Progress, stop: threading.Event) -> str | None:
@@ -172,19 +233,20 @@ def _from(source: str, file: File, target: Path, progress: Progress, stop: threa
             _stream(source, file, part, progress, stop)
             os.replace(part, target)
             return None
+        except Refused as e:
+            return str(e)
         except ZooError as e:
             part.unlink(missing_ok=True)  # wrong bytes cannot be continued
             problem = str(e)
         except NETWORK_ERRORS as e:
             if _is_ours(e, part):
                 raise
-            problem = str(e)
-            code = getattr(e, "code", 500)
-            if code == 416:  # the source has no such byte, so the partial file is of another file
+            problem = explain(e, source)
+            if getattr(e, "code", 500) == 416:  # the source has no such byte, so the partial file is of another file
                 part.unlink(missing_ok=True)
                 problem = f"{file.path} is shorter than the {file.bytes} bytes of the record"
-            if code in (401, 403, 404, 410):
-                return problem + (f"; set HF_TOKEN where {source} is private" if source.startswith("hf:") else "")
+            if is_permanent(e):
+                return problem
         failed = 1 if _size(part) >= before + CHUNK else failed + 1  # a slow connection with progress is no failure
         if failed < TRIES and not is_local(source) and stop.wait(BACKOFF * 2 ** (failed - 1)):
             raise Stopped

@@ -11,18 +11,20 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse, InvalidURL
 from importlib import resources
 from pathlib import Path
 from typing import IO, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
-from ..manifest.records import ZooError
+from ..manifest.addresses import Refused, ZooError, check_address, is_remote
 
 TIMEOUT = 30.0  # largest time without a byte, in seconds
+CHUNK = 1 << 16  # bytes that are read at once
+TRY_AGAIN = (408, 416, 425, 429)  # answers below 500 that may differ the next time
 
 _PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _REPOSITORY = re.compile(rf"hf://({_PLAIN}/{_PLAIN})(?:@([A-Za-z0-9][A-Za-z0-9._%-]*))?(?:/([A-Za-z0-9._/+-]+?))?/?")
@@ -45,8 +47,8 @@ class Opened:
 
 
 def is_local(source: str) -> bool:
-    """Return whether a source needs no network."""
-    return urlsplit(source).scheme not in ("http", "https", "hf")
+    """Return whether a source needs no network. Raises ZooError if it is no address."""
+    return not is_remote(source)
 
 
 def local_folder(source: str) -> Path | None:
@@ -54,18 +56,20 @@ def local_folder(source: str) -> Path | None:
     if source.startswith("package:"):
         package, _, inside = source.removeprefix("package:").partition("/")
         if not re.fullmatch(r"\w+(\.\w+)*", package):
-            raise ZooError(f"{source!r} names no package")
+            raise Refused(f"{source!r} names no package")
         try:
             at = resources.files(package)
         except ModuleNotFoundError as e:
-            raise ZooError(f"{source}: package {package!r} is not installed") from e
+            raise Refused(f"{source}: package {package!r} is not installed") from e
         return Path(str(at.joinpath(*inside.split("/")))) if inside else Path(str(at))
+    if not is_local(source):
+        return None
     parts = urlsplit(source)
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost"):
-            raise ZooError(f"{source!r} names another machine")
+            raise Refused(f"{source!r} names another machine")
         return Path(unquote(parts.path))
-    return Path(source).expanduser() if is_local(source) else None
+    return Path(source).expanduser()
 
 
 def address(source: str, path: str) -> str:
@@ -83,7 +87,7 @@ def repository(source: str) -> tuple[str, str, str]:
     """
     match = _REPOSITORY.fullmatch(source)
     if not match or ".." in source:
-        raise ZooError(f"{source!r} is no repository; write hf://owner/repo or hf://owner/repo@revision")
+        raise Refused(f"{source!r} is no repository; write hf://owner/repo or hf://owner/repo@revision")
     return match[1], unquote(match[2] or "main"), f"{match[3]}/" if match[3] else ""
 
 
@@ -129,13 +133,42 @@ def _first(headers: HTTPMessage) -> int | None:
     return int(match[1]) if match else None
 
 
-def read_url(url: str, limit: int) -> bytes:
-    """Return the bytes at a URL. Raises ZooError if there are more than `limit`."""
+def read_url(url: str, limit: int, arrived: Callable[[int], None] = lambda count: None) -> bytes:
+    """Return the bytes at a URL. Raises ZooError if there are more than `limit`.
+
+    `arrived` is called with the number of bytes of each part.
+    """
+    data = bytearray()
     with _open(url, {}) as response:
-        data: bytes = response.read(limit + 1)
-    if len(data) > limit:
-        raise ZooError(f"more than {limit} bytes")
-    return data
+        while part := response.read1(min(CHUNK, limit + 1 - len(data))):
+            arrived(len(part))
+            data += part
+            if len(data) > limit:
+                raise ZooError(f"more than {limit} bytes")
+        if response.length:  # bytes that the server promised and did not send
+            raise OSError(f"ended after {len(data)} of {len(data) + response.length} bytes")
+    return bytes(data)
+
+
+def explain(error: BaseException, source: str) -> str:
+    """Return what went wrong at a source of the network; for a refusal, also whether a token may help."""
+    code = getattr(error, "code", None)
+    text = str(error) or type(error).__name__
+    if source.startswith("hf:") and code in (401, 403, 404, 410):
+        return f"{text}; set HF_TOKEN where {source} is private" + (
+            ", to a token that may read it" if hub_token() else ""
+        )
+    if code in (401, 403, 407):
+        return f"{text}; it wants a token or a login, and reportgen sends a token (HF_TOKEN) to hf:// places only"
+    return text
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Return whether another try would end in the same way."""
+    if isinstance(error, Refused | InvalidURL):
+        return True
+    code = getattr(error, "code", 500)
+    return 300 <= code < 500 and code not in TRY_AGAIN
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -144,16 +177,20 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        scheme = urlsplit(newurl).scheme
+        scheme = check_address(newurl)
         if scheme not in ("http", "https") or (scheme == "http" and urlsplit(req.full_url).scheme == "https"):
-            raise ZooError(f"{req.full_url} redirects to {newurl[:80]}, which is refused")
+            raise Refused(f"{req.full_url} redirects to {newurl[:80]}, which is refused")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _open(url: str, headers: Mapping[str, str]) -> HTTPResponse:
+    check_address(url)
     request = urllib.request.Request(url, headers={"User-Agent": "reportgen", **headers})
     if url.startswith(f"{hub()}/") and (token := hub_token()):
         request.add_unredirected_header("Authorization", f"Bearer {token}")
-    response = urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT)
+    try:
+        response = urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT)
+    except ValueError as e:  # the name of a host that cannot exist, here or in a redirect
+        raise Refused(f"{url[:80]!r} leads to no address: {e}") from e
     assert isinstance(response, HTTPResponse)
     return response

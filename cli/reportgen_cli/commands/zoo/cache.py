@@ -24,8 +24,7 @@ def verify(names: tuple[str, ...]) -> None:
     from reportgen_zoo.pull.fetch import present, present_names
     from reportgen_zoo.pull.verify import verify as problems_of
 
-    known = manifests.catalogue().models
-    records = [manifests.record(n) for n in names or sorted(present_names(known))]
+    records = [manifests.record(n) for n in names or sorted(present_names(manifests.catalogue().models))]
     failed = False
     for record in records:
         at = present(record)
@@ -50,10 +49,9 @@ def remove(names: tuple[str, ...]) -> None:
     from reportgen_zoo.pull.fetch import present
     from reportgen_zoo.pull.housekeeping import remove as removed
 
-    known = manifests.catalogue().models
     for name in names:
         item = removed(name)
-        if item is None and name in known and (at := present(known[name])):
+        if item is None and (record := manifests.find_record(name)) is not None and (at := present(record)):
             raise ZooError(f"{name} ships inside an installed package, at {at}; it goes with the package")
         if item is None:
             raise ZooError(f"{name} is not on this machine; rg zoo du lists what is")
@@ -71,10 +69,10 @@ def prune(unlisted: bool, dry_run: bool) -> None:
     """
     from reportgen_zoo.pull.housekeeping import prune as pruned
 
-    known = manifests.catalogue()
-    if unlisted and known.problems:
-        raise ZooError(f"a manifest cannot be read, so that it is not known what is listed: {known.problems[0]}")
-    gone = pruned(known.models if unlisted else None, dry_run)
+    catalogue = manifests.catalogue() if unlisted else None
+    if catalogue is not None and catalogue.problems:
+        raise ZooError(f"a manifest cannot be read, so that it is not known what is listed: {catalogue.problems[0]}")
+    gone = pruned(catalogue.models if catalogue is not None else None, dry_run)
     for item in gone:
         click.echo(f"{'would delete' if dry_run else 'deleted'} {item.kind} {item.name}, {item.bytes / 2**20:.1f} MiB")
     total = sum(item.bytes for item in gone) / 2**20

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from reportgen_zoo.manifest.records import Record
 from reportgen_zoo.pull import catalogue as manifests
 
 from reportgen_core import OptionError
@@ -75,10 +76,19 @@ def mirror(names: tuple[str, ...], place: Path, key: Path | None) -> None:
     from reportgen_zoo.publish.mirror import mirror as mirrored
     from reportgen_zoo.pull import fetch
 
-    records = [manifests.record(name) for name in names or list(manifests.catalogue().models)]
+    records = [manifests.record(name) for name in names] or _every_record()
     for _, folder in mirrored(records, _new_folder(place), fetch.quiet, key):
         click.echo(str(folder))
     _print_public_key(key)
+
+
+def _every_record() -> list[Record]:
+    """Return the records of all manifests, and name those that are broken on stderr."""
+    catalogue = manifests.catalogue()
+    records = [record for name in catalogue.models if (record := catalogue.models.find(name)) is not None]
+    for problem in (*catalogue.problems, *catalogue.models.faults.values()):
+        click.echo(f"rg: {problem}", err=True)
+    return records
 
 
 def _facts(path: Path | None) -> dict[str, Any]:

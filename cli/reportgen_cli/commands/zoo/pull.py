@@ -50,7 +50,7 @@ def _listed(names: Sequence[str], as_json: bool) -> None:
                 size, licence, summary = catalogue.models.brief(name)
                 rows.append((name, f"{size / 2**20:.1f} MiB", licence, "here" if name in here else "to pull", summary))
             table(("model", "size", "licence", "state", "summary"), rows)
-    for problem in catalogue.problems:
+    for problem in (*catalogue.problems, *catalogue.models.faults.values()):
         click.echo(f"rg: {problem}", err=True)
 
 
