@@ -5,6 +5,7 @@
     vocabulary.json     words by id
     tags.json           tags by id
     card.md             a description for a reader
+    domain.safetensors  the space of the training images (domain.py); a model may be without it
     (others)            a part's own files: the texts of a retriever in index/, thresholds.json
 
 A `Snapshot` is this folder as a value. Nothing in this module knows a model or a part. Nothing in a folder is trusted:
@@ -30,10 +31,12 @@ from ..files.digests import sha256_file
 from ..files.json_files import read_json, write_json
 from ..registry import did_you_mean, known_fields
 from ..text.spec import SPECIAL, TextSpec
+from .domain import MAX_BYTES
 
 FORMAT = 1
 MAX_HEADER = 64 * 2**20  # bytes; a file whose header claims to be longer is refused
 CONFIG, WEIGHTS, WORDS, TAGS, CARD = "config.json", "model.safetensors", "vocabulary.json", "tags.json", "card.md"
+DOMAIN = "domain.safetensors"
 KEYS = {
     "format",
     "reportgen",
@@ -58,7 +61,7 @@ class Snapshot:
     words: tuple[str, ...]  # V entries, the special ones first
     tags: tuple[str, ...]  # K
     tensors: Mapping[str, torch.Tensor]
-    files: Mapping[str, bytes] = field(default_factory=dict)  # further files by name: the card
+    files: Mapping[str, bytes] = field(default_factory=dict)  # further files by name: the card, the domain
 
     @cached_property
     def text(self) -> TextSpec:
@@ -77,14 +80,26 @@ def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
 
 
 def read_snapshot(folder: Path) -> Snapshot:
-    """Read config, words and tags of a folder; its tensors are read at their first use. Raises CheckpointError."""
+    """Read config, words, tags and domain of a folder; tensors are read at their first use. Raises CheckpointError."""
     config = read_config(folder)
     words, tags = _names(folder / WORDS), _names(folder / TAGS)
     if words_digest(words) != config["vocabulary_sha256"]:
         raise CheckpointError(
             f"{folder / WORDS} is not the vocabulary this model was trained with; pull or copy the folder anew"
         )
-    return Snapshot(config, words, tags, StoredTensors(folder / WEIGHTS))
+    return Snapshot(config, words, tags, StoredTensors(folder / WEIGHTS), _domain_file(folder / DOMAIN))
+
+
+def _domain_file(path: Path) -> dict[str, bytes]:
+    """Return the file of the training images' space by its name; {} if the model has none."""
+    try:
+        if not path.is_file():
+            return {}
+        if path.stat().st_size > MAX_BYTES:
+            raise CheckpointError(f"{path} has more than {MAX_BYTES:,} bytes; rg train writes a smaller one")
+        return {DOMAIN: path.read_bytes()}
+    except OSError as e:
+        raise CheckpointError(f"cannot read {path}: {e.strerror}") from e
 
 
 class StoredTensors(Mapping[str, torch.Tensor]):
