@@ -76,6 +76,14 @@ class HasCaveat(Protocol):
 
 
 @runtime_checkable
+class NotesScores(Protocol):
+    """A metric of statistics with scores that need a note, such as a macro average over absent classes."""
+
+    def score_notes(self, totals: Array) -> Mapping[str, str]:
+        """Return for summed statistics (k,) a note by the name of its score; {} if there is nothing to note."""
+
+
+@runtime_checkable
 class StartsSlowly(Protocol):
     """A metric whose helper takes seconds to start."""
 

@@ -292,6 +292,7 @@ class ScoreLine:
     higher_is_better: bool | None = True  # None: a count, which has no better direction
     metric: str = ""  # the registered name of its metric
     version: str = ""  # of the metric
+    note: str = ""  # what a reader must know of this number: classes that no reference has, counted 0
 
     @property
     def arrow(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,20 @@ from reportgen_core.registries import datasets
 ROOT_HELP = "Where its files are; a dataset that draws its own is kept in the cache without it."
 
 
-def read_dataset(name: str, root: Path | None, options: Mapping[str, Any], flag: str = "--data-root") -> Collection:
-    """Return the studies of a dataset. Raises OptionError and DataError as `dataset_root` does."""
-    return datasets.create(name, dataset_root(name, root, flag), **options).read()
+def read_dataset(
+    name: str,
+    root: Path | None,
+    options: Mapping[str, Any],
+    flag: str = "--data-root",
+    *,
+    columns: Sequence[str] = (),
+) -> Collection:
+    """Return the studies of a dataset, with `columns` of its table if it can add columns to its studies.
+
+    Raises OptionError and DataError as `dataset_root` does.
+    """
+    extra = {"columns": list(columns)} if columns and "columns" in datasets.options(name) else {}
+    return datasets.create(name, dataset_root(name, root, flag), **{**extra, **options}).read()
 
 
 def dataset_root(name: str, root: Path | None, flag: str = "--data-root") -> Path:

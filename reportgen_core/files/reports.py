@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from ..errors import DataError
-from .cells import id_value, split_name, text_value
+from .cells import id_value, is_nothing, split_name, text_value
 from .tables import (
     CELLS,
     COLUMNS,
@@ -44,7 +44,7 @@ from .text_lines import read_text
 Role = Literal["prediction", "reference", "text"]  # "text": for a file that has no two sides
 MAX_SHOWN = 5  # places without text that are named; the rest are counted
 
-Entry = tuple[str, str, tuple[str, ...], tuple[str, ...]]  # place, id, texts, images
+Entry = tuple[str, str, tuple[str, ...], tuple[str, ...], Any]  # place, id, texts, images, the row or the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,9 @@ class TextFile:
 
     texts: Mapping[str, tuple[str, ...]]
     images: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    patients: Mapping[str, str] = field(default_factory=dict)  # where a row names one
+    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # requested columns: values by id
+    names: tuple[str, ...] = ()  # the columns of the first row
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,17 @@ class _TextQuery:
 
 
 def read_text_file(
-    path: Path, role: Role, *, sections: Sequence[str] = (), split: str = "", on_note: OnNote | None = None
+    path: Path,
+    role: Role,
+    *,
+    sections: Sequence[str] = (),
+    split: str = "",
+    columns: Mapping[str, Sequence[str]] | None = None,
+    on_note: OnNote | None = None,
 ) -> TextFile:
     """Return the predictions or the references of a file. `sections` are joined if a row has them apart.
 
+    `columns` maps a name to the folded names of further columns; the first of them that has a value counts.
     A null, NaN or "" is an empty text; `on_note` is called with their number and their places. Raises DataError, with
     the line, for what cannot be read, and for an id that occurs twice.
     """
@@ -81,7 +91,10 @@ def read_text_file(
     texts: dict[str, tuple[str, ...]] = {}
     images: dict[str, tuple[str, ...]] = {}
     places: dict[str, str] = {}
-    for place, id, text, views in _entries(query):
+    patients: dict[str, str] = {}
+    values: dict[str, dict[str, Any]] = {}
+    names: tuple[str, ...] = ()
+    for place, id, text, views, row in _entries(query):
         if id in texts:
             raise DataError(
                 f"{path}: id {id!r} occurs twice ({places[id]} and {place}); give one {role} for each study"
@@ -89,12 +102,40 @@ def read_text_file(
         texts[id], places[id] = text, place
         if views:
             images[id] = views
+        if isinstance(row, dict):
+            names = names or tuple(map(str, row))
+            _add_values(query, (place, id, row), columns or {}, patients, values)
     if not texts:
         raise DataError(f"{path}: holds no {role}")
     if on_note and (empty := [place for id, place in places.items() if not any(texts[id])]):
         more = ", …" if len(empty) > MAX_SHOWN else ""
         on_note(f"{path}: {len(empty)} of {len(texts)} have no text ({', '.join(empty[:MAX_SHOWN])}{more})")
-    return TextFile(texts, images)
+    return TextFile(texts, images, patients, values, names)
+
+
+def _add_values(
+    query: _TextQuery,
+    entry: tuple[str, str, Mapping[str, Any]],
+    columns: Mapping[str, Sequence[str]],
+    patients: dict[str, str],
+    values: dict[str, dict[str, Any]],
+) -> None:
+    """Add the patient and the requested columns of one row. A saved study has columns of its own inside `extra`."""
+    place, id, row = entry
+    try:
+        patient = next((p for name in columns_of("patient", row) if (p := id_value(row[name])) is not None), None)
+    except DataError as e:
+        raise query.error(place, f"the patient {e}") from e
+    if patient is not None:
+        patients[id] = patient
+    if not columns:
+        return
+    inside = row.get("extra")
+    cells = {fold(str(k)): v for part in (inside if isinstance(inside, dict) else {}, row) for k, v in part.items()}
+    for column, names in columns.items():
+        value = next((cells[name] for name in names if name in cells and not is_nothing(cells[name])), None)
+        if value is not None:
+            values.setdefault(column, {})[id] = value
 
 
 def read_texts(path: Path, *, lines: bool = False, on_note: OnNote | None = None) -> dict[str, str]:
@@ -124,7 +165,7 @@ def _numbered(lines: list[tuple[int, str]]) -> Iterator[Entry]:
     if lines and not lines[-1][1].strip():
         lines = lines[:-1]
     for n, line in lines:
-        yield f"line {n}", str(n), (line,), ()
+        yield f"line {n}", str(n), (line,), (), line
 
 
 def _cells(query: _TextQuery, rows: Iterator[tuple[int, list[str]] | BadRow]) -> Iterator[Entry]:
@@ -168,7 +209,7 @@ def _json(query: _TextQuery, value: Any) -> Iterator[Entry]:
             place = f"key {key}"
             if (id := id_value(key)) is None:
                 raise query.error(place, "an empty key is no id")
-            yield place, id, _texts(query, place, row), _images(row)
+            yield place, id, _texts(query, place, row), _images(row), row
 
 
 def _listed(rows: Iterable[Any]) -> Iterator[tuple[str, Any]]:
@@ -184,11 +225,11 @@ def _rows(query: _TextQuery, rows: Iterable[tuple[str, Any]]) -> Iterator[Entry]
         if query.split and row_split(row) not in ("", split_name(query.split)):
             continue
         id = _id(query, place, row)
-        entry = place, id, _texts(query, place, row), _images(row)
+        entry = place, id, _texts(query, place, row), _images(row), row
         if query.role != "reference" or not row.keys() >= {"image_id", "caption"}:
             yield entry
         elif id in captions:
-            captions[id] = (*captions[id][:2], (*captions[id][2], *entry[2]), captions[id][3])
+            captions[id] = (*captions[id][:2], (*captions[id][2], *entry[2]), *captions[id][3:])
         else:
             captions[id] = entry
     yield from captions.values()

@@ -13,8 +13,6 @@ from ..text.spec import TextSpec, Vocabulary, join, recipe, spans
 from ..types import Attention, Candidate, Generated, Hit, Report, TargetSpec
 from .repeats import without_repeats
 
-MAX_TAGS = 20  # tags in a report; papers print recall@20 at most
-
 
 @dataclass(frozen=True)
 class ReportBuilder:
@@ -35,8 +33,8 @@ class ReportBuilder:
             join(filter(None, rows), self.text),
             tuple(join([s], self.text) for s, _ in sentences),
             best.score,
-            _ranked(tags, generated.tags, MAX_TAGS),
-            _ranked(findings, generated.findings, len(findings)),
+            _ranked(tags, generated.tags),
+            _ranked(findings, generated.findings),
             tuple(join(filter(None, self._rows(c)), self.text) for c in generated.candidates[1:]),
             attention,
             _attended_tags(tags, attention),
@@ -87,11 +85,11 @@ def _join_hits(id: str, hits: Sequence[Hit]) -> Report:
     return Report(id, " ".join(map(with_stop, texts)), texts, score, attention=attention, rows=rows)
 
 
-def _ranked(names: Sequence[str], probabilities: Tensor | None, limit: int) -> Mapping[str, float]:
-    """Return the likeliest names, at most `limit`, with their probabilities, the likeliest first."""
+def _ranked(names: Sequence[str], probabilities: Tensor | None) -> Mapping[str, float]:
+    """Return all names with their probabilities, the likeliest first."""
     if probabilities is None or not names:
         return {}
-    best = probabilities.float().cpu().topk(min(limit, len(names)))
+    best = probabilities.float().cpu().topk(len(names))
     return {names[i]: round(p, 6) for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)}
 
 

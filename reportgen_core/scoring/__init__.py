@@ -1,7 +1,7 @@
 """Score reports against their references, with intervals and baselines. An evaluation pairs predictions and references
-by study, computes the metrics for each study, draws studies again for intervals and paired tests, and scores the
-reports that need no look at the image. A score card records how scores were computed, so that unlike scores are not
-compared. The wing needs no torch to be imported.
+by study, computes the metrics for each study, draws patients or studies again for intervals and paired tests, and
+scores the reports that need no look at the image. A score card records how scores were computed, so that unlike scores
+are not compared. The wing needs no torch to be imported.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
         as_latex,
         as_markdown,
         details,
+        evaluation_csv,
+        failures,
+        finite,
         foot,
         headlines,
         interval,
@@ -67,7 +70,7 @@ if TYPE_CHECKING:
         version_differences,
     )
     from .scorer import MetricResult, Scorer
-    from .uncertainty import Difference, bootstrap, draws, paired_test
+    from .uncertainty import Difference, bootstrap, draws, paired_test, sum_by_unit, unit_numbers
 
 __all__ = [
     "Baseline",
@@ -106,7 +109,10 @@ __all__ = [
     "drawn",
     "draws",
     "evaluate",
+    "evaluation_csv",
+    "failures",
     "fingerprint",
+    "finite",
     "flat_lines",
     "foot",
     "headlines",
@@ -125,9 +131,11 @@ __all__ = [
     "repeated",
     "save_evaluation",
     "subsets",
+    "sum_by_unit",
     "system_from_json",
     "system_to_json",
     "tables",
+    "unit_numbers",
     "variety",
     "verbatim",
     "version_differences",
@@ -169,12 +177,16 @@ __getattr__, __dir__ = lazy_names(
             "as_latex",
             "as_markdown",
             "details",
+            "evaluation_csv",
+            "failures",
+            "finite",
             "foot",
             "headlines",
             "interval",
             "number",
             "overview",
             "subsets",
+            "sum_by_unit",
             "tables",
             "variety",
         ],
@@ -192,6 +204,6 @@ __getattr__, __dir__ = lazy_names(
             "version_differences",
         ],
         "scorer": ["MetricResult", "Scorer"],
-        "uncertainty": ["Difference", "bootstrap", "draws", "paired_test"],
+        "uncertainty": ["Difference", "bootstrap", "draws", "paired_test", "sum_by_unit", "unit_numbers"],
     },
 )

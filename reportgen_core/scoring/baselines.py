@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONSTANT, NEAREST = "constant (validation)", "nearest image"  # names of rows that other modules look up
 MAX_CANDIDATES = 150
+VERSION = "1"  # of the baselines; it changes whenever the same data would give other reports
 
 
 @dataclass(frozen=True, slots=True)

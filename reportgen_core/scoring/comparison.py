@@ -28,6 +28,7 @@ class Comparison:
     tests: PrintedTable | None  # None if nothing can be tested
     differences: dict[str, dict[str, Difference]]  # run: score: the first run minus this one
     unlike: dict[str, list[str]]  # run: why it cannot be compared with the first
+    names: tuple[str, ...] = ()  # of the runs, in order, each once
 
 
 def compare_evaluations(
@@ -57,6 +58,7 @@ def compare_evaluations(
         _tests(runs, differences, rounds),
         differences,
         unlike,
+        tuple(r.name for r in runs),
     )
 
 
@@ -87,8 +89,11 @@ def paired_tests(
 
     A metric that cannot be built here, or fails, has no test, and its reason is written into `problems`.
     """
+    import numpy as np
+
     place = {id: i for i, id in enumerate(other.studies)}
     order = [place[id] for id in first.studies]
+    units = np.array(first.units or [other.units[i] for i in order if other.units], np.int64)
     tests: dict[str, Difference] = {}
     untested: dict[str, Difference] = {}
     problems = {} if problems is None else problems
@@ -97,18 +102,23 @@ def paired_tests(
             continue
         rows = first.statistics[name], other.statistics[name][order]
         options = first.metrics.get(name, {})
-        tests |= attempt(problems, name, untested, _paired_test, name, options, rows, rounds=rounds, seed=seed)
+        tests |= attempt(problems, name, untested, _paired_test, name, options, rows, units, rounds=rounds, seed=seed)
     return tests
 
 
 def _paired_test(
-    name: str, options: Mapping[str, Any], rows: tuple[Array, Array], *, rounds: int, seed: int
+    name: str, options: Mapping[str, Any], rows: tuple[Array, Array], units: Array, *, rounds: int, seed: int
 ) -> dict[str, Difference]:
-    """Return the paired test of the scores of one metric; {} if its scores do not follow from statistics."""
+    """Return the paired test of the scores of one metric; {} if its scores do not follow from statistics.
+
+    `units` has the number of each study's patient, and is empty if no study names one.
+    """
     from ..registries import metrics
 
     metric = metrics.create(name, **options)
-    return paired_test(*rows, metric.scores, rounds=rounds, seed=seed) if isinstance(metric, HasStatistics) else {}
+    if not isinstance(metric, HasStatistics):
+        return {}
+    return paired_test(*rows, metric.scores, units=units if len(units) else None, rounds=rounds, seed=seed)
 
 
 def _tests(
@@ -123,8 +133,11 @@ def _tests(
         rows.append((f"{runs[0].name} - {name}", *(f"{d.value:+.3f}" if d else "" for d in cells)))
         rows.append(("  95 %", *(f"{d.low:+.3f}..{d.high:+.3f}" if d else "" for d in cells)))
         rows.append(("  p", *(_p(d.p) if d else "" for d in cells)))
+    patients = next((r.card.patients for r in runs if r.units), 0)
+    drawn = f"{patients} patients" if patients else f"{len(runs[0].studies)} studies, no patient is named"
     foot = (
-        f"paired, the same studies: intervals by bootstrap, p two-sided by approximate randomisation, {rounds} rounds"
+        f"paired, the same studies: intervals by bootstrap, p two-sided by approximate randomisation, {rounds} rounds; "
+        f"both draw {drawn}; version {runs[0].card.intervals}"
     )
     return PrintedTable("Differences", ("", *(line.name for line in shown)), tuple(rows), (foot,))
 

@@ -16,7 +16,9 @@ from ..errors import MetricError
 from ..metric import ModelOutputs, ScoresModelOutputs
 from ..protocol import TextProtocol
 from ..types import ScoreLine
-from .baselines import Baseline, BaselineData, build_baselines, verbatim
+from . import uncertainty
+from .baselines import VERSION as BASELINES_VERSION
+from .baselines import Baseline, BaselineData, build_baselines
 from .diversity import Diversity, measure_diversity
 from .evaluation_set import METRICS as METRICS
 from .evaluation_set import (
@@ -33,6 +35,8 @@ from .guard.attempt import attempt
 from .guard.run import NO_SCORES, create_metrics, model_scores
 from .scorecard import ScoreCard, System, card_to_json, fingerprint, flat_lines, system_to_json
 from .scorer import MetricResult, Scorer
+from .subgroups.split import Subgroup, gaps, split_studies, subgroups_of, subgroups_to_json
+from .uncertainty import unit_numbers
 
 if TYPE_CHECKING:
     from ..types import Array
@@ -70,6 +74,8 @@ class Evaluation:
     metrics: Mapping[str, Mapping[str, Any]]  # metric: its options
     verbatim_share: float | None = None  # 0..1: references that are also a training report, word by word
     curves: Mapping[str, tuple[tuple[float, float, int], ...]] = field(default_factory=dict)  # reliability, by metric
+    subgroups: tuple[Subgroup, ...] = ()
+    units: tuple[int, ...] = ()  # the number of each study's patient; (): no study names one
 
     @property
     def degeneracy(self) -> Diversity:
@@ -86,7 +92,9 @@ class Evaluation:
         return {
             "format": 1,
             "card": card_to_json(self.card),
-            "scores": flat_lines(self.card, self.systems, self.problems),
+            "scores": flat_lines(self.card, self.systems, self.problems, gaps(self.systems[0], self.subgroups)),
+            "subgroups": subgroups_to_json(self.systems[0], self.subgroups),
+            "units": list(self.units),
             "systems": [system_to_json(s) for s in self.systems],
             "degeneracy": {k: getattr(self.diversity, k) for k in self.diversity.__slots__},
             "problems": dict(self.problems),
@@ -135,7 +143,8 @@ def _scorer(cases: EvaluationSet, request: EvaluationRequest) -> tuple[Scorer, l
     def prepared(protocol: Named) -> Scorer:
         name, options = _name_and_options(protocol)
         created = protocols.create(name, **options)
-        scorer = Scorer(metrics, created, cases.references, request.resamples, request.seed, dict(failed))
+        units = unit_numbers(cases.patients) if cases.patients else None
+        scorer = Scorer(metrics, created, cases.references, request.resamples, request.seed, dict(failed), units)
         scorer.prepare(training)
         return scorer
 
@@ -205,6 +214,9 @@ def _card(scorer: Scorer, cases: EvaluationSet, request: EvaluationRequest) -> S
         cases.of,
         scorer.seed,
         scorer.resamples,
+        patients=len(set(scorer.units.tolist())) if scorer.units is not None else 0,
+        intervals=uncertainty.VERSION,
+        baselines=BASELINES_VERSION,
     )
 
 
@@ -222,10 +234,11 @@ def _assemble(
     n_best = max(map(len, cases.reports))
     others = [[r[min(k, len(r) - 1)] for r in cases.reports] for k in range(1, n_best)]
     results = iter(scorer.measure([first, *others, *(s for b in baselines for s in b.reports)]))
-    subsets = _subsets(cases)
+    split = split_studies(cases)
+    subsets = {name: which for name, (_, which) in split.items()}
     best = next(results)
     ours = Baseline(name, "", (tuple(first),))  # one more row of the table
-    systems = [_system(scorer, ours, [best], subsets)]
+    systems = [_system(scorer, ours, [best], subsets, subset_intervals=True)]
     if others:
         candidates = [best, *(next(results) for _ in others)]
         systems.append(_best_of(scorer, candidates, f"{name}, best of {n_best}"))
@@ -244,24 +257,9 @@ def _assemble(
         {k: m.statistics for k, m in best.items() if m.statistics is not None and k in scorer.working},
         {k: m.part_config["options"] for k, m in scorer.metrics.items()},
         len(subsets["seen in training"]) / len(first) if "seen in training" in subsets else None,
+        subgroups=subgroups_of(cases, split),
+        units=tuple(scorer.units.tolist()) if scorer.units is not None else (),
     )
-
-
-def _subsets(cases: EvaluationSet) -> dict[str, list[int]]:
-    """Return subsets of the studies by their references: seen and unseen, normal and abnormal, each pair if known."""
-    background = cases.background
-    subsets: dict[str, list[int]] = {}
-    if background.training:
-        training = {verbatim(t) for t in background.training.values()}
-        seen = [verbatim(r[0]) in training for r in cases.references]
-        subsets |= _halves(seen, "seen in training", "unseen in training")
-    if all(i in background.normal for i in cases.ids):
-        subsets |= _halves([background.normal[i] for i in cases.ids], "normal", "abnormal")
-    return subsets
-
-
-def _halves(flags: Sequence[bool], yes: str, no: str) -> dict[str, list[int]]:
-    return {yes: [i for i, f in enumerate(flags) if f], no: [i for i, f in enumerate(flags) if not f]}
 
 
 def _system(
@@ -269,10 +267,12 @@ def _system(
     row: Baseline,
     results: Sequence[Mapping[str, MetricResult]],
     subsets: Mapping[str, Sequence[int]],
+    subset_intervals: bool = False,
 ) -> System:
     """Return the scores of one row of the table, with one result for each of its sets of reports.
 
-    Of several sets (one a seed) the scores are means, with the range in place of the interval.
+    Of several sets (one a seed) the scores are means, with the range in place of the interval. The subsets have
+    intervals if `subset_intervals`.
     """
     alone = len(row.reports) == 1
     lines = [
@@ -286,7 +286,7 @@ def _system(
             for metric in scorer.working
             for line in _mean(
                 [
-                    scorer.subset_lines(metric, r[metric], texts, which)
+                    scorer.subset_lines(metric, r[metric], texts, which, intervals=subset_intervals)
                     for texts, r in zip(row.reports, results, strict=True)
                 ]
             )

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
 from ..files.atomic import atomic_write
-from ..files.json_files import read_json
+from ..files.json_files import is_format, read_json
 from .evaluation import Evaluation
-from .score_tables import as_csv, as_json, as_latex, as_markdown, finite, tables
+from .score_tables import as_json, as_latex, as_markdown, evaluation_csv, finite, tables
 from .scorecard import ScoreCard, System, card_from_json, system_from_json
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class SavedEvaluation:
     studies: tuple[str, ...]
     metrics: Mapping[str, Mapping[str, Any]]  # registered name: options
     statistics: Mapping[str, Array]  # (n, k) by metric; {} if the folder has no file of them
+    units: tuple[int, ...] = ()  # the number of each study's patient; () if no study names one
 
 
 def save_evaluation(evaluation: Evaluation, folder: Path, *, raw_cells: bool = False) -> None:
@@ -48,9 +49,7 @@ def save_evaluation(evaluation: Evaluation, folder: Path, *, raw_cells: bool = F
     folder.mkdir(parents=True, exist_ok=True)
     shown = tables(evaluation)
     atomic_write(folder / "scores.json", as_json(evaluation.to_json()))
-    atomic_write(
-        folder / "scores.csv", as_csv(evaluation.card, evaluation.systems, evaluation.problems, raw_cells=raw_cells)
-    )
+    atomic_write(folder / "scores.csv", evaluation_csv(evaluation, raw_cells=raw_cells))
     atomic_write(folder / "scores.md", as_markdown(shown))
     atomic_write(folder / "scores.tex", as_latex(shown))
     rows = [
@@ -69,15 +68,19 @@ def load_evaluation(path: Path) -> SavedEvaluation:
     file = path / "scores.json" if path.is_dir() else path
     values = read_json(file, DataError, hint="rg eval --out FOLDER writes one")
     try:
-        if values.get("format") != 1:
+        if not is_format(values.get("format"), 1):
             raise DataError(f"{file}: scores of format {values.get('format')!r}; this reportgen reads format 1")
         card = card_from_json(values["card"])
         systems = tuple(system_from_json(s) for s in values["systems"])
         studies, metrics = tuple(values["studies"]), dict(values["metrics"])
+        units = tuple(map(int, values.get("units", ())))
+        if len(units) not in (0, len(studies)):
+            raise ValueError(f"{len(units)} units of {len(studies)} studies")
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise DataError(f"{file}: no scores that rg eval --out wrote: {type(e).__name__}: {e}") from e
     name = systems[0].name if systems and systems[0].name != "reports" else file.resolve().parent.name
-    return SavedEvaluation(name, card, systems, studies, metrics, _statistics(file.parent / "statistics.safetensors"))
+    statistics = _statistics(file.parent / "statistics.safetensors")
+    return SavedEvaluation(name, card, systems, studies, metrics, statistics, units)
 
 
 def _statistics(path: Path) -> dict[str, Array]:

@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..metric import ModelOutputs
 from ..types import Collection, GenerationSettings, Report, Study
 from .baselines import BaselineData
+from .subgroups.values import group_names, study_columns
 
 METRICS = ("bleu", "meteor", "rouge-l", "cider", "chexpert-rules")
 SECTIONS = ("findings",)
@@ -31,6 +32,9 @@ class EvaluationOptions(TypedDict, total=False):
     split: str
     background: BaselineData | None
     images: Mapping[str, Sequence[str]] | None
+    patients: Mapping[str, str] | None
+    by: Sequence[str]
+    columns: Mapping[str, Mapping[str, object]] | None
     baselines: bool
     partial: bool
     resamples: int
@@ -54,6 +58,9 @@ class EvaluationRequest:
     split: str = ""  # the studies to score; "": all
     background: BaselineData | None = None  # None: of the other splits of the studies
     images: Mapping[str, Sequence[str]] | None = None  # image files by study; None: those of the studies
+    patients: Mapping[str, str] | None = None  # the patient of each study; None: those that the studies name
+    by: Sequence[str] = ()  # columns whose values make subgroups: sex, age, view, or any other
+    columns: Mapping[str, Mapping[str, object]] | None = None  # values by column and study; None: those of the studies
     baselines: bool = True  # score the baselines too
     partial: bool = False  # score the studies that have a prediction, and mark the scores
     resamples: int = 1000  # of the bootstrap; 0: no intervals
@@ -93,6 +100,8 @@ class EvaluationSet:
     background: BaselineData = field(default_factory=BaselineData)
     sections: tuple[str, ...] = ()
     images: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    patients: tuple[str, ...] = ()  # of each study, "" where none is named; (): no study names one
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the subgroup of each study, by column
     notes: tuple[str, ...] = ()
     outputs: ModelOutputs | None = None  # of the scored model, in the order of `ids`; None if texts were given
 
@@ -109,7 +118,8 @@ def make_evaluation_set(
             raise DataError("a model is evaluated on studies, not on texts: give a Collection or a list of Study")
         pairs = pair_by_id(predictions, references, partial=request.partial)
         background = request.background or BaselineData()
-        return replace(pairs, background=background, sections=tuple(request.sections), images=request.images or {})
+        pairs = replace(pairs, background=background, sections=tuple(request.sections), images=request.images or {})
+        return _with_groups(pairs, request.patients or {}, request.columns or {}, request.by)
     sections = tuple(request.sections) or _sections_of(predictions)
     studies = _of_split(references, request.split)
     texts = {s.id: s.text(sections) for s in studies}
@@ -120,12 +130,26 @@ def make_evaluation_set(
         written = {id: (r.text, *r.alternatives) for id, r in reports.items()}
         pairs = pair_by_id(written, texts, partial=request.partial)
         pairs = replace(pairs, outputs=_outputs(predictions, pairs.ids, reports, references, studies, request))
-    return replace(
+    pairs = replace(
         pairs,
         background=request.background or background_of(references, studies, sections),
         sections=sections,
         images=request.images or {s.id: [str(v.path) for v in s.views] for s in studies},
     )
+    patients = {s.id: s.patient for s in studies} if request.patients is None else request.patients
+    return _with_groups(pairs, patients, request.columns or study_columns(studies, request.by), request.by)
+
+
+def _with_groups(
+    pairs: EvaluationSet, patients: Mapping[str, str], columns: Mapping[str, Mapping[str, object]], by: Sequence[str]
+) -> EvaluationSet:
+    """Return the set with the patient and the subgroups of each study. Raises DataError for a column without values."""
+    named = tuple(patients.get(id, "") for id in pairs.ids)
+    groups = {}
+    for column in dict.fromkeys(by):
+        values = columns.get(column, {})
+        groups[column] = group_names(column, [values.get(id) for id in pairs.ids])
+    return replace(pairs, patients=named if any(named) else (), groups=groups)
 
 
 def _generate(model: WritesReports, studies: Sequence[Study], request: EvaluationRequest) -> dict[str, Report]:

@@ -26,14 +26,17 @@ def ranking_lines(
     version: str = "1",
     resamples: int = 1000,
     seed: int = 0,
+    units: Array | None = None,
 ) -> list[ScoreLine]:
     """Return scores such as `name recall@5`, with intervals over the queries; [] if no query has a relevant item.
 
-    `ranked[i]` and `relevant[i]` belong to query i; `ranked[i]` is best first.
+    `ranked[i]` and `relevant[i]` belong to query i; `ranked[i]` is best first. The intervals draw all queries of one
+    unit, a patient, together.
     """
     import numpy as np
 
     queries = [(list(r), set(wanted)) for r, wanted in zip(ranked, relevant, strict=True) if wanted]
+    units = None if units is None else units[[bool(wanted) for wanted in relevant]]
     if not queries:
         return []
     names = [f"{name} {word}@{k}" for k in ks for word in words]
@@ -42,7 +45,7 @@ def ranking_lines(
     def means(totals: Array) -> dict[str, Array]:
         return {n: totals[..., i + 1] / totals[..., 0] for i, n in enumerate(names)}
 
-    ends = bootstrap(rows, means, resamples=resamples, seed=seed) if resamples else {}
+    ends = bootstrap(rows, means, units=units, resamples=resamples, seed=seed) if resamples else {}
     lines = []
     for n, value in means(rows.sum(0)).items():
         low, high = ends.get(n, (None, None))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,9 @@ from ..types import ScoreLine
 from .diversity import Diversity
 from .evaluation import MAX_HEADLINES, Evaluation
 from .scorecard import ScoreCard, System, describe_card, flat_lines
+from .subgroups.split import Subgroup, gaps
 
+NOTED = "*"  # marks a score that has a note
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 
 
@@ -36,7 +38,7 @@ def tables(evaluation: Evaluation) -> list[PrintedTable]:
     return [
         overview(evaluation.systems, foot(evaluation)),
         *failures(evaluation.problems),
-        *subsets(evaluation.systems),
+        *subsets(evaluation.systems, evaluation.subgroups),
         *details(evaluation.systems),
         variety(evaluation.diversity),
     ]
@@ -72,6 +74,8 @@ def foot(evaluation: Evaluation) -> tuple[str, ...]:
     lines = [describe_card(evaluation.card)]
     if versions:
         lines.append("metrics: " + ", ".join(f"{m} {v}".strip() for m, v in versions.items()))
+    if len(evaluation.systems) > 1:
+        lines.append(f"baselines: version {evaluation.card.baselines}")
     if evaluation.verbatim_share is not None:
         lines.append(f"{evaluation.verbatim_share:.1%} of the references stand word for word in training")
     lines += [f"{s.name}: {s.note}" for s in evaluation.systems if s.note]
@@ -85,11 +89,26 @@ def overview(systems: Sequence[System], foot: tuple[str, ...] = (), title: str =
     rows: list[tuple[str, ...]] = []
     for system in systems:
         lines = [system.line(line.name) for line in shown]
-        rows.append((system.name, *(number(line.value) if line else "" for line in lines)))
+        rows.append((system.name, *(_cell(line) for line in lines)))
         if any(line and line.low is not None for line in lines):
             word = "  range" if "mean of" in system.note else "  95 %"
             rows.append((word, *(interval(line) if line else "" for line in lines)))
-    return PrintedTable(title, ("", *(f"{line.name} {line.arrow}" for line in shown)), tuple(rows), foot)
+    header = ("", *(f"{line.name} {line.arrow}" for line in shown))
+    return PrintedTable(title, header, tuple(rows), (*_notes(shown), *foot))
+
+
+def _cell(line: ScoreLine | None) -> str:
+    """Return a score as a cell, with a star if it has a note; "" without a score."""
+    return "" if line is None else number(line.value) + (NOTED if line.note else "")
+
+
+def _notes(lines: Iterable[ScoreLine]) -> list[str]:
+    """Return the notes of scores, each once with the names of its scores."""
+    names: dict[str, list[str]] = {}
+    for line in lines:
+        if line.note:
+            names.setdefault(line.note, []).append(line.name)
+    return [f"{NOTED} {', '.join(scores)}: {note}" for note, scores in names.items()]
 
 
 def headlines(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
@@ -101,20 +120,46 @@ def headlines(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
     return shown
 
 
-def subsets(systems: Sequence[System]) -> list[PrintedTable]:
-    """Return the scores of every system on the subsets of the studies; [] if there are no subsets."""
-    names = list(systems[0].subsets)
-    if not names:
-        return []
+def subsets(systems: Sequence[System], subgroups: Sequence[Subgroup]) -> list[PrintedTable]:
+    """Return a table for each column of subgroups: score, interval and gap to the best subgroup; then the baselines."""
     shown = headlines(systems[0].lines)
-    rows = []
-    for system in systems:
-        for name in names:
-            values = {line.name: line.value for line in system.subsets.get(name, ())}
-            if values:
-                size = (system.size or {}).get(name, 0)
-                rows.append((f"{system.name}: {name} ({size})", *(number(values.get(line.name)) for line in shown)))
-    return [PrintedTable("By reference", ("", *(f"{line.name} {line.arrow}" for line in shown)), tuple(rows))]
+    differences = gaps(systems[0], subgroups)
+    printed = []
+    for column in dict.fromkeys(g.column for g in subgroups):
+        groups = [g for g in subgroups if g.column == column]
+        rows = [row for group in groups for row in _group_rows(systems[0], group, shown, differences)]
+        for system in systems[1:]:
+            for group in groups:
+                if lines := _lines_of(system, group):
+                    cells = (_cell(lines.get(line.name)) for line in shown)
+                    rows.append((f"{system.name}: {group.value}", str(group.studies), *cells))
+        noted = [line for g in groups for line in _lines_of(systems[0], g).values() if _is_shown(line, shown)]
+        cautions = [f"{g.value}: {g.caution}, read its scores with caution" for g in groups if g.caution]
+        header = (column, "studies", *(f"{line.name} {line.arrow}" for line in shown))
+        printed.append(PrintedTable(f"By {column}", header, tuple(rows), (*_notes(noted), *cautions)))
+    return printed
+
+
+def _group_rows(
+    system: System, group: Subgroup, shown: Sequence[ScoreLine], differences: Mapping[tuple[str, str], float]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of one subgroup: its scores, their intervals, and their gaps to the best subgroup."""
+    lines = _lines_of(system, group)
+    own = [lines.get(line.name) for line in shown]
+    caution = " (caution)" if group.caution else ""
+    yield group.value + caution, str(group.studies), *(_cell(line) for line in own)
+    if any(line and line.low is not None for line in own):
+        yield "  95 %", "", *(interval(line) if line else "" for line in own)
+    distances = [differences.get((group.name, line.name)) for line in shown]
+    yield "  gap", "", *("" if gap is None else "best" if gap == 0 else f"{gap:+.3f}" for gap in distances)
+
+
+def _lines_of(system: System, group: Subgroup) -> dict[str, ScoreLine]:
+    return {line.name: line for line in system.subsets.get(group.name, ())}
+
+
+def _is_shown(line: ScoreLine, shown: Sequence[ScoreLine]) -> bool:
+    return any(line.name == other.name for other in shown)
 
 
 WORDS = ("precision", "recall", "f1", "accuracy", "auc", "references")  # ends of names that become columns
@@ -143,18 +188,20 @@ def _by_class(metric: str, own: Sequence[ScoreLine], systems: Sequence[System]) 
     rows = []
     for subject, lines in subjects.items():
         shown = lines.get(main)
-        cells = [_count(lines[w]) if w == "references" and w in lines else number(_value(lines.get(w))) for w in words]
+        cells = [_class_cell(lines.get(w), count=w == "references") for w in words]
         others = [number(_value(s.line(shown.name) if shown else None)) for s in systems[1:]]
         rows.append((subject, *cells, interval(shown) if shown else "", *others))
-    return PrintedTable(f"{metric} {own[0].version} of {systems[0].name}", tuple(header), tuple(rows))
+    title = f"{metric} {own[0].version} of {systems[0].name}"
+    return PrintedTable(title, tuple(header), tuple(rows), tuple(_notes(own)))
 
 
 def _value(line: ScoreLine | None) -> float | None:
     return line.value if line else None
 
 
-def _count(line: ScoreLine) -> str:
-    return f"{line.value:.0f}"
+def _class_cell(line: ScoreLine | None, *, count: bool) -> str:
+    """Return a score of one class, a number of references as a whole number; a dash without a score."""
+    return f"{line.value:.0f}" if line and count else _cell(line) or number(None)
 
 
 def number(value: float | None) -> str:
@@ -221,10 +268,16 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in text)
 
 
+def evaluation_csv(evaluation: Evaluation, *, raw_cells: bool = False) -> str:
+    """Return an evaluation as `as_csv` does."""
+    return as_csv(evaluation.card, evaluation.systems, evaluation.problems, evaluation.subgroups, raw_cells=raw_cells)
+
+
 def as_csv(
     card: ScoreCard,
     systems: Sequence[System],
     problems: Mapping[str, str] | None = None,
+    subgroups: Sequence[Subgroup] = (),
     *,
     raw_cells: bool = False,
 ) -> str:
@@ -232,7 +285,7 @@ def as_csv(
 
     Texts that a spreadsheet would run are guarded unless `raw_cells`.
     """
-    rows = flat_lines(card, systems, problems)
+    rows = flat_lines(card, systems, problems, gaps(systems[0], subgroups) if systems else None)
     out = io.StringIO()
     writer = CellWriter(out, raw_cells=raw_cells)
     writer.write(rows[0] if rows else ["system"])

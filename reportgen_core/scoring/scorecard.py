@@ -29,6 +29,9 @@ class ScoreCard:
     of: int = 0  # studies with a reference; n < of marks a partial score
     seed: int = 0
     resamples: int = 0  # of the bootstrap
+    patients: int = 0  # drawn by intervals and tests; 0: no study names a patient, and studies are drawn
+    intervals: str = "1"  # version of intervals and tests, see `uncertainty.VERSION`
+    baselines: str = "1"  # version of the baselines, see `baselines.VERSION`
 
     @property
     def partial(self) -> bool:
@@ -59,6 +62,8 @@ def card_differences(a: ScoreCard, b: ScoreCard) -> list[str]:
         "split_hash": "studies or references",
         "training_hash": "training reports behind the protocol",
         "n": "number of studies",
+        "intervals": "version of intervals and tests",
+        "baselines": "version of the baselines",
     }
     differences = []
     for field, word in words.items():
@@ -91,24 +96,29 @@ def fingerprint(texts: Mapping[str, Sequence[str]]) -> str:
 
 
 def flat_lines(
-    card: ScoreCard, systems: Sequence[System], problems: Mapping[str, str] | None = None
+    card: ScoreCard,
+    systems: Sequence[System],
+    problems: Mapping[str, str] | None = None,
+    gaps: Mapping[tuple[str, str], float] | None = None,
 ) -> list[dict[str, Any]]:
     """Return a row for each number with the fields of its card, for JSON and CSV: every number has its protocol.
 
-    A metric without a score has a row of the first system without a value, and the reason as `problem`.
+    A metric without a score has a row of the first system without a value, and the reason as `problem`. `gaps` has
+    the difference of each subset of the first system from the best one, by (subset, score).
     """
     rows = []
     for system in systems:
         for subset, lines in {"all": system.lines, **system.subsets}.items():
             n = card.n if subset == "all" else (system.size or {}).get(subset, 0)
             of = card.of if subset == "all" else n
-            rows += [
-                {**_flat_line(system.name, subset, line), **_flat_card(card, n, of), "problem": ""} for line in lines
-            ]
+            known = (gaps or {}) if system is systems[0] else {}
+            for line in lines:
+                last = {"gap": known.get((subset, line.name)), "note": line.note, "problem": ""}
+                rows.append({**_flat_line(system.name, subset, line), **_flat_card(card, n, of), **last})
     for metric, why in (problems or {}).items():
         empty = ScoreLine(metric, math.nan, higher_is_better=None, metric=metric)
-        row = {**_flat_line(systems[0].name, "all", empty), **_flat_card(card, card.n, card.of), "problem": why}
-        rows.append({**row, "value": None})
+        row = {**_flat_line(systems[0].name, "all", empty), **_flat_card(card, card.n, card.of), "value": None}
+        rows.append({**row, "gap": None, "note": "", "problem": why})
     return rows
 
 
@@ -137,6 +147,9 @@ def _flat_card(card: ScoreCard, n: int, of: int) -> dict[str, Any]:
         "of": of,
         "partial": card.partial,
         "seed": card.seed,
+        "patients": card.patients,
+        "intervals_version": card.intervals,
+        "baselines_version": card.baselines,
     }
 
 
@@ -178,7 +191,7 @@ def describe_card(card: ScoreCard) -> str:
         parts.append(where)
     parts.append(f"n = {card.n}" + (f" of {card.of} (PARTIAL)" if card.partial else ""))
     parts.append(f"split {card.split_hash}")
-    parts.append(
-        f"95 % intervals of {card.resamples} resamples, seed {card.seed}" if card.resamples else "no intervals"
-    )
+    drawn = f"{card.patients} patients" if card.patients else f"{card.n} studies, no patient is named"
+    how = f"{card.resamples} resamples of {drawn}, seed {card.seed}, version {card.intervals}"
+    parts.append(f"95 % intervals of {how}" if card.resamples else "no intervals")
     return ", ".join(parts)

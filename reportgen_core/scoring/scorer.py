@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import MetricError
-from ..metric import HasCaveat, HasLabels, HasStatistics, Metric, StartsSlowly
+from ..metric import HasCaveat, HasLabels, HasStatistics, Metric, NotesScores, StartsSlowly
 from ..protocol import LearnsFromTraining, TextProtocol
 from ..types import Score, ScoreLine
 from .guard.attempt import attempt, failure_reason
@@ -42,6 +42,7 @@ class Scorer:
     resamples: int = 1000
     seed: int = 0
     problems: dict[str, str] = field(default_factory=dict)  # metric: why it has no score
+    units: Array | None = None  # (n,) the number of each study's patient; None: studies are drawn
     prepared: References = ()
     _words: dict[str, str] = field(default_factory=dict)  # report: as the protocol prepares it
 
@@ -145,15 +146,16 @@ class Scorer:
         return MetricResult(checked_score(metric.compute(texts, references), len(texts)))
 
     def subset_lines(
-        self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int]
+        self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int], *, intervals: bool = True
     ) -> list[ScoreLine]:
-        """Return the scores of the studies `which` alone, without intervals; [] if the metric fails."""
-        return attempt(self.problems, name, [], self._subset_lines, name, result, reports, which)
+        """Return the scores of the studies `which` alone; [] if the metric fails."""
+        return attempt(self.problems, name, [], self._subset_lines, name, result, reports, which, intervals=intervals)
 
     def _subset_lines(
-        self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int]
+        self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int], *, intervals: bool
     ) -> list[ScoreLine]:
-        return self._score_lines(name, self._subset(name, result, reports, which), intervals=False)
+        units = None if self.units is None else self.units[list(which)]
+        return self._score_lines(name, self._subset(name, result, reports, which), units, intervals=intervals)
 
     def _subset(self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int]) -> MetricResult:
         """Return the result for the studies `which` alone. `result` and `reports` are those of all studies."""
@@ -163,26 +165,30 @@ class Scorer:
 
     def score_lines(self, name: str, result: MetricResult, *, intervals: bool = True) -> list[ScoreLine]:
         """Return the scores of a result, with 95 % intervals unless `resamples` is 0; [] if the metric fails."""
-        return attempt(self.problems, name, [], self._score_lines, name, result, intervals=intervals)
+        return attempt(self.problems, name, [], self._score_lines, name, result, self.units, intervals=intervals)
 
-    def _score_lines(self, name: str, result: MetricResult, *, intervals: bool = True) -> list[ScoreLine]:
+    def _score_lines(
+        self, name: str, result: MetricResult, units: Array | None, *, intervals: bool = True
+    ) -> list[ScoreLine]:
         import numpy as np
 
         metric = self.metrics[name]
         draws = {"resamples": self.resamples, "seed": self.seed} if intervals and self.resamples else None
         if result.score is not None:
-            return _lines_of(result.score, name, metric, draws)
+            return _lines_of(result.score, name, metric, units, draws)
         assert result.statistics is not None
         assert isinstance(metric, HasStatistics)
         values = {k: np.asarray(v, float) for k, v in metric.scores(result.statistics.sum(0)).items()}
-        ends = bootstrap(result.statistics, metric.scores, **draws) if draws else {}
-        return [self._line(metric, name, part, float(v), ends.get(part)) for part, v in values.items()]
-
-    def _line(self, metric: Metric, name: str, part: str, value: float, ends: tuple[float, float] | None) -> ScoreLine:
-        low, high = ends or (None, None)
-        if metric.neutral_suffixes and part.endswith(metric.neutral_suffixes):
-            return ScoreLine(part, value, low, high, None, name, metric.version)
-        return ScoreLine(part, value, low, high, metric.higher_is_better, name, metric.version)
+        ends = bootstrap(result.statistics, metric.scores, units=units, **draws) if draws else {}
+        notes = metric.score_notes(result.statistics.sum(0)) if isinstance(metric, NotesScores) else {}
+        lines = []
+        for part, value in values.items():
+            low, high = ends.get(part, (None, None))
+            neutral = bool(metric.neutral_suffixes) and part.endswith(metric.neutral_suffixes)
+            better = None if neutral else metric.higher_is_better
+            note = str(notes.get(part, ""))
+            lines.append(ScoreLine(part, float(value), low, high, better, name, metric.version, note))
+        return lines
 
     def study_scores(self, name: str, result: MetricResult) -> dict[str, list[float]]:
         """Return the scores of each study by name; {} if the metric has none for single studies, or fails."""
@@ -228,14 +234,16 @@ def _same_number(words: Sequence[str], texts: Sequence[str]) -> Sequence[str]:
     return words
 
 
-def _lines_of(score: Score, name: str, metric: Metric, draws: Mapping[str, int] | None) -> list[ScoreLine]:
+def _lines_of(
+    score: Score, name: str, metric: Metric, units: Array | None, draws: Mapping[str, int] | None
+) -> list[ScoreLine]:
     """Return the scores of a metric without statistics. The headline has an interval if it is a mean over studies."""
     import numpy as np
 
     ends: tuple[float | None, float | None] = (None, None)
     if draws and len(score.each) and abs(float(np.mean(score.each)) - score.value) < 1e-9:
         rows = np.stack([np.ones(len(score.each)), np.asarray(score.each, float)], 1)
-        ends = bootstrap(rows, lambda t: {"": t[..., 1] / t[..., 0]}, **draws)[""]
+        ends = bootstrap(rows, lambda t: {"": t[..., 1] / t[..., 0]}, units=units, **draws)[""]
     parts = dict(score.parts) or {score.name: score.value}
     version, better = score.version or metric.version, score.higher_is_better
     headline = score.name if score.name in parts else next((k for k, v in parts.items() if v == score.value), "")

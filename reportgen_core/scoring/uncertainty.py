@@ -3,11 +3,15 @@
 Efron, Bootstrap methods, 1979; Noreen, Computer-intensive methods for testing hypotheses (approximate randomisation),
 1989. A corpus score is not the mean of the studies' scores, so studies are drawn, their sufficient statistics are
 added, and the score is computed from the sums: nothing is scored twice. CIDEr's idf is that of the full set throughout.
+
+Studies of one patient are alike, so patients are drawn where they are known, each with all of its studies: `units` has
+the number of the patient for each row of the statistics, see `unit_numbers`. Field and Welsh, Bootstrapping clustered
+data, JRSS B, 2007.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -18,14 +22,51 @@ if TYPE_CHECKING:
     Scores = Callable[[Array], Mapping[str, Array]]
 
 CHUNK = 4_000_000  # cells of a matrix of draws held at once
+VERSION = "2"  # of intervals and tests; it changes whenever the same scores would get others. 2: patients are drawn
+
+
+def unit_numbers(patients: Sequence[str]) -> Array:
+    """Return for each study the number of its patient, (n,) from 0, in the order of the first studies.
+
+    A study without a patient, "", is a patient of its own.
+    """
+    import numpy as np
+
+    numbers: dict[tuple[str, int], int] = {}
+    keys = [(patient, -1) if patient else ("", i) for i, patient in enumerate(patients)]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+def sum_by_unit(statistics: Array, units: Array | None) -> Array:
+    """Return the sums (u, k) of the rows (n, k) of each unit that has a row; the rows themselves without `units`."""
+    import numpy as np
+
+    if units is None:
+        return statistics
+    distinct, numbers = np.unique(units, return_inverse=True)
+    if len(distinct) == len(statistics):
+        return statistics
+    sums = np.zeros((int(numbers.max(initial=-1)) + 1, statistics.shape[1]))
+    np.add.at(sums, numbers, statistics)
+    return sums
 
 
 def bootstrap(
-    statistics: Array, scores: Scores, *, resamples: int = 1000, seed: int = 0, level: float = 0.95
+    statistics: Array,
+    scores: Scores,
+    *,
+    units: Array | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> dict[str, tuple[float, float]]:
-    """Return the percentile interval of each score of `statistics` (n, k). The same seed draws the same studies."""
+    """Return the percentile interval of each score of `statistics` (n, k). The same seed draws the same units.
+
+    Rows of one unit are drawn together; without `units` each row is drawn alone.
+    """
     import numpy as np
 
+    statistics = sum_by_unit(statistics, units)
     drawn_scores = scores(np.concatenate([drawn @ statistics for drawn in draws(len(statistics), resamples, seed)]))
     ends = (50 * (1 - level), 50 * (1 + level))
     return {name: _ends(values, ends) for name, values in drawn_scores.items()}
@@ -64,21 +105,30 @@ class Difference:
     """The difference of two evaluations in one score."""
 
     value: float  # first minus second
-    low: float  # of the bootstrap over the studies, the same draws for both
+    low: float  # of the bootstrap over patients or studies, the same draws for both
     high: float
     p: float  # two-sided: how often chance alone gives a difference at least as large
 
 
 def paired_test(
-    first: Array, second: Array, scores: Scores, *, rounds: int = 10_000, resamples: int = 1000, seed: int = 0
+    first: Array,
+    second: Array,
+    scores: Scores,
+    *,
+    units: Array | None = None,
+    rounds: int = 10_000,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Difference]:
     """Test each score of two evaluations of the same studies, given the statistics (n, k) of both, row by row.
 
-    Each round swaps the two outputs of every study with probability ½. p = (1 + rounds with a difference at least as
+    Each round swaps the two outputs of every unit with probability ½: of every study, or with `units` all studies of a
+    patient together. p = (1 + rounds with a difference at least as
     large) / (1 + rounds).
     """
     import numpy as np
 
+    first, second = sum_by_unit(first, units), sum_by_unit(second, units)
     rng = np.random.default_rng(seed)
     n = len(first)
     a, b = first.sum(0), second.sum(0)

@@ -248,3 +248,72 @@ def test_predictions_are_scored_against_a_dataset(rg: Rg, tmp_path: Path) -> Non
     )
     assert done.code == 0, done.err
     assert "the model says the same thing for every image" in done.out
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> list[object]:
+    """Predictions and references of 40 studies of 20 patients, as two CSV files."""
+    words = ["clear", "big", "small", "hazy"]
+    rows = [f"s{i},p{i // 2},{'MF'[i % 2]},{20 + i},the heart is {words[i % 4]}" for i in range(40)]
+    (tmp_path / "refs.csv").write_text("id,Patient ID,PatientSex,age,report\n" + "\n".join(rows) + "\n")
+    lines = (f"s{i},the heart is {words[i % 3]},{i % 3}" for i in range(40))
+    (tmp_path / "predictions.csv").write_text("id,prediction,site\n" + "\n".join(lines) + "\n")
+    files = ["--predictions", tmp_path / "predictions.csv", "--references", tmp_path / "refs.csv"]
+    return [*files, "--protocol", "raw", "--metrics", "rouge-l", "--resamples", 50]
+
+
+def test_a_column_of_patients_is_drawn_and_columns_make_subgroups(rg: Rg, cohort: list[object]) -> None:
+    done = rg("eval", *cohort, "--by", "sex", "--by", "age", "--by", "site")
+    assert (done.code, done.err) == (0, "")
+    assert "of 50 resamples of 20 patients, seed 0" in done.out
+    for title in ("By sex", "By age", "By site"):
+        assert title in done.out.splitlines()
+    assert "male: fewer than 30 patients, read its scores with caution" in done.out
+    found = json.loads(rg("eval", *cohort, "--by", "sex", "--format", "json").out)
+    assert [(g["group"], g["studies"], g["patients"]) for g in found["subgroups"]] == [
+        ("female", 20, 20),
+        ("male", 20, 20),
+    ]
+
+
+def test_a_column_that_no_file_has_is_one_line(rg: Rg, cohort: list[object]) -> None:
+    done = rg("eval", *cohort, "--by", "scanner")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.strip() == (
+        "rg: --by scanner: no row has a value of it; there are: id, Patient ID, PatientSex, age, report, prediction, site"
+    )
+
+
+def test_files_that_name_different_patients_of_a_study_are_refused(rg: Rg, tmp_path: Path) -> None:
+    for name, column in (("a", "prediction"), ("b", "report")):
+        (tmp_path / f"{name}.csv").write_text(f"id,patient,{column}\ns1,{name},x y\n")
+    done = rg("eval", "--predictions", tmp_path / "a.csv", "--references", tmp_path / "b.csv", "--protocol", "raw")
+    assert done.code == 1
+    assert "study 's1' is of patient 'b' in the references and of 'a' in the predictions" in done.err
+
+
+def test_a_table_as_dataset_brings_its_columns(rg: Rg, tmp_path: Path) -> None:
+    rows = "".join(f"s{i},p{i},{'MF'[i % 2]},test,the heart is big\n" for i in range(8))
+    (tmp_path / "refs.csv").write_text("id,patient,Gender,split,report\n" + rows)
+    predictions = lines(tmp_path, "p.jsonl", {f"s{i}": "the heart is big" for i in range(8)})
+    done = rg(
+        "eval", "--predictions", predictions, "--data", "table", "--data-root", tmp_path / "refs.csv",
+        "--data-option", "require_images=false", "--protocol", "raw", "--metrics", "rouge-l",
+        "--by", "sex",
+    )  # fmt: skip
+    assert done.code == 0
+    assert "of 1000 resamples of 8 patients" in done.out
+    assert [line.split()[0] for line in done.out.splitlines() if "(caution)" in line] == ["female", "male"]
+
+
+def test_compare_prints_json_with_runs_scores_and_tests(rg: Rg, cohort: list[object], tmp_path: Path) -> None:
+    for name, seed in (("one", 0), ("two", 1)):
+        rg("eval", *cohort, "--seed", seed, "--out", tmp_path / name)
+    done = rg("compare", tmp_path / "one", tmp_path / "two", "--rounds", 50, "--json")
+    values = json.loads(done.out)
+    assert [run["name"] for run in values["runs"]] == ["predictions #1", "predictions #2"]
+    assert values["runs"][0]["card"]["patients"] == 20
+    assert {line["name"] for line in values["runs"][1]["scores"]} == {"rouge-l"}
+    assert values["differences"]["predictions #2"]["rouge-l"]["p"] == 1
+    assert any("both draw 20 patients" in line for line in values["foot"])
+    assert done.out == rg("compare", tmp_path / "one", tmp_path / "two", "--rounds", 50, "--format", "json").out

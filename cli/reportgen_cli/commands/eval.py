@@ -11,9 +11,10 @@ import click
 
 from reportgen_cli.option_values import parse_options
 from reportgen_core import Collection, DataError, GenerationSettings, OptionError
-from reportgen_core.files.reports import read_text_file
+from reportgen_core.files.reports import TextFile, read_text_file
 
 from ..dataset_input import ROOT_HELP, read_dataset
+from ..echo import say
 from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, values
 from ..render import print_tables
 
@@ -37,6 +38,7 @@ class EvalOptions:
     training: Path | None
     validation: Path | None
     split: str
+    by: tuple[str, ...]
     sections: tuple[str, ...]
     protocol: str | None
     protocol_options: tuple[str, ...]
@@ -76,6 +78,7 @@ class EvalOptions:
             sections=self.sections,
             dataset=self.data or "",
             split=self.split or ("test" if self.data else ""),
+            by=self.by,
             baselines=self.baselines,
             partial=self.partial,
             resamples=self.resamples,
@@ -103,6 +106,9 @@ class EvalOptions:
 @click.option("--training", type=EXISTING_FILE, help="Training reports: for baselines, seen references, and protocols.")
 @click.option("--validation", type=EXISTING_FILE, help="Validation reports: the constant baseline is chosen on them.")
 @click.option("--split", default="", help="The studies to score; with --data or --model, test unless said.")
+@click.option(
+    "--by", multiple=True, metavar="COLUMN", help="Subgroups: sex, age, view, any column; may be given again."
+)
 @click.option("--section", "sections", multiple=True, help="Of the references; may be given again, in order.")
 @click.option("--protocol", metavar="NAME", shell_complete=completes("protocols"), help="How texts become words.")
 @values("--protocol-option", "protocol_options", "Of the protocol.")
@@ -143,7 +149,7 @@ def eval_command(**options: Any) -> None:
     show(evaluation, given.output, given.raw_cells)
     if given.out:
         write_folder(evaluation, given.out, given.images, raw_cells=given.raw_cells)
-        click.echo(f"{given.out / 'report.html'}", err=True)
+        say(f"{given.out / 'report.html'}", err=True)
     if evaluation.problems:
         click.get_current_context().exit(1)
 
@@ -181,7 +187,10 @@ def evaluate_given(given: EvalOptions) -> Evaluation:
     request = given.request()
     if given.data is None:
         return _on_files(given, request)
-    collection = read_dataset(given.data, given.data_root, parse_options(given.data_options))
+    from reportgen_core.scoring.subgroups.values import column_names
+
+    columns = [column for name in given.by for column in column_names(name)]
+    collection = read_dataset(given.data, given.data_root, parse_options(given.data_options), columns=columns)
     if given.model:
         return _with_model(given, given.model, request, collection)
     return _on_dataset(given, request, collection)
@@ -219,13 +228,17 @@ def _with_model(given: EvalOptions, name: str, request: EvaluationRequest, colle
 def _on_files(given: EvalOptions, request: EvaluationRequest) -> Evaluation:
     from reportgen_core import evaluate
     from reportgen_core.scoring.baselines import BaselineData
+    from reportgen_core.scoring.subgroups.values import column_names
 
     assert given.predictions is not None
     sections, split = given.sections, given.split
-    predictions = read_text_file(given.predictions, "prediction", split=split, on_note=print_note)
+    columns = {name: column_names(name) for name in given.by}
+    predictions = read_text_file(given.predictions, "prediction", split=split, columns=columns, on_note=print_note)
     source = given.references or given.predictions
     try:
-        references = read_text_file(source, "reference", sections=sections, split=split, on_note=print_note)
+        references = read_text_file(
+            source, "reference", sections=sections, split=split, columns=columns, on_note=print_note
+        )
     except DataError as e:
         hint = "" if given.references else "; --references names their file"
         raise DataError(f"{e}{hint}") from e
@@ -237,7 +250,31 @@ def _on_files(given: EvalOptions, request: EvaluationRequest) -> Evaluation:
     validation = _reports(given.validation, sections, "val")
     background = BaselineData(training, validation, features=_features(given.features))
     images = {**references.images, **predictions.images} if given.images else {}
-    return evaluate(predictions.texts, references.texts, replace(request, background=background, images=images))
+    request = replace(request, background=background, images=images, patients=_patients(predictions, references))
+    request = replace(request, columns=_columns(given.by, predictions, references))
+    return evaluate(predictions.texts, references.texts, request)
+
+
+def _patients(predictions: TextFile, references: TextFile) -> dict[str, str]:
+    """Return the patient of each study that one of the files names. Raises DataError if they name different ones."""
+    for id, patient in predictions.patients.items():
+        if references.patients.get(id, patient) != patient:
+            raise DataError(
+                f"study {id!r} is of patient {references.patients[id]!r} in the references and of {patient!r} in the "
+                "predictions; correct one of them"
+            )
+    return {**predictions.patients, **references.patients}
+
+
+def _columns(by: Sequence[str], predictions: TextFile, references: TextFile) -> dict[str, dict[str, Any]]:
+    """Return the values of the columns `by` by study: those of the references, else those of the predictions."""
+    columns = {}
+    for name in by:
+        columns[name] = {**predictions.columns.get(name, {}), **references.columns.get(name, {})}
+        if not columns[name]:
+            names = dict.fromkeys((*references.names, *predictions.names))
+            raise DataError(f"--by {name}: no row has a value of it; there are: {', '.join(names) or 'no columns'}")
+    return columns
 
 
 def _reports(path: Path | None, sections: Sequence[str], split: str) -> dict[str, str]:
@@ -267,11 +304,11 @@ def show(evaluation: Evaluation, output: str, raw_cells: bool = False) -> None:
 
     others = {
         "json": lambda: tables.as_json(evaluation.to_json()),
-        "csv": lambda: tables.as_csv(evaluation.card, evaluation.systems, evaluation.problems, raw_cells=raw_cells),
+        "csv": lambda: tables.evaluation_csv(evaluation, raw_cells=raw_cells),
     }
     print_tables(tables.tables(evaluation), output, others)
     for metric, why in evaluation.problems.items():
-        click.echo(f"rg: no {metric}: {why}", err=True)
+        say(f"rg: no {metric}: {why}", err=True)
     if output in ("json", "csv"):
         for note in evaluation.notes:
-            click.echo(f"rg: {note}", err=True)
+            say(f"rg: {note}", err=True)

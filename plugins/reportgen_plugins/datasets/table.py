@@ -42,7 +42,8 @@ class Table(Dataset):
     the table's folder; `suffix` is put after their names. If there is no split column, `val` and `test` are the shares
     (0..1) that are drawn by patient. `require_images=False` also takes rows without an image and tables without a
     column of images. With `complete`, a list of labels names all findings of its study: every other name of the table
-    is 0. Then an empty list is a study without findings, and a JSON null a study without labels.
+    is 0. Then an empty list is a study without findings, and a JSON null a study without labels. `columns` are further
+    columns whose values each study has in `extra`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Table(Dataset):
         seed: int = 0,
         require_images: bool = True,
         complete: bool = False,
+        columns: Sequence[str] = (),
     ) -> None:
         super().__init__(root)
         if not (val >= 0 and test >= 0 and val + test < 1):
@@ -73,7 +75,7 @@ class Table(Dataset):
         self.suffix = suffix
         self.file, self.images, self.separator, self.require_images = file, images, separator, require_images
         self.text, self.labels, self.val, self.test, self.seed = text, labels, val, test, seed
-        self.complete = complete
+        self.complete, self.columns = complete, tuple(columns)
         self.named = {"image": image, "id": id, "patient": patient, "tags": tags, "view": view, "split": split}
 
     def read(self) -> Collection:
@@ -160,8 +162,13 @@ class Table(Dataset):
             split=row_split({"split": self._cell(row, "split")}),
             patient=id_value(self._cell(row, "patient")) or "",
             boxes=_boxes(self._cell(row, "boxes"), self._cell(row, "size")),
-            extra=_sentence_labels(row.get(FLAGS)),
+            extra=_sentence_labels(row.get(FLAGS)) | self._columns(row),
         )
+
+    def _columns(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of the further columns; an empty cell is left out."""
+        cells = {fold(str(name)): value for name, value in row.items() if not is_nothing(value)} if self.columns else {}
+        return {name: cells[fold(name)] for name in self.columns if fold(name) in cells}
 
     def _images(self, row: Mapping[str, Any]) -> list[str]:
         """Return the names of the images of a row. COCO's image_id is a number, PadChest's ImageID a file."""

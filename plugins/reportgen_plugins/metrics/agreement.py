@@ -84,6 +84,18 @@ class Agreement:
         first = [f"{self.name} {self.headline} f1", f"{self.name} {self._second()} f1"]
         return {name: scores[name] for name in (*first, *(n for n in scores if n not in first))}
 
+    def score_notes(self, totals: Floats) -> dict[str, str]:
+        """Return for each macro average the classes that no reference has: each counts 0 in it."""
+        k = len(self.classes)
+        references = totals[:k] + totals[2 * k : 3 * k]  # (classes,) studies that have the finding
+        notes: dict[str, str] = {}
+        for size, members in self.groups.items():
+            absent = [self.classes[i] for i in members if not references[i]]
+            if absent:
+                note = f"{len(absent)} of {size} classes are in no reference and count 0: {', '.join(absent)}"
+                notes |= {f"{self.name} macro-{size} {word}": note for word in ("precision", "recall", "f1")}
+        return notes
+
     def _second(self) -> str:
         """Return the average that is printed next to the headline."""
         size = str(len(self.classes))

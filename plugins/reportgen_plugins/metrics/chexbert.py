@@ -90,6 +90,9 @@ class Chexbert(Metric):
     def scores(self, totals: Floats) -> Mapping[str, Floats]:
         return self.agreement.scores(totals)
 
+    def score_notes(self, totals: Floats) -> Mapping[str, str]:
+        return self.agreement.score_notes(totals)
+
 
 def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer, BertConfig

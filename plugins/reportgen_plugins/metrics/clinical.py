@@ -49,6 +49,9 @@ class ChexpertRules(Metric):
     def scores(self, totals: Floats) -> Mapping[str, Floats]:
         return self.agreement.scores(totals)
 
+    def score_notes(self, totals: Floats) -> Mapping[str, str]:
+        return self.agreement.score_notes(totals)
+
 
 def score(name: str, agreement: Agreement, rows: Floats, version: str) -> Score:
     """Return the headline with all parts; `each` is the F1 of every study."""

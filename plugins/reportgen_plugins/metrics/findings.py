@@ -4,12 +4,13 @@ AUC per class, their mean and their mean weighted by positives, as Wang et al., 
 "No Finding" and "normal" are outside both means, and a class without positives or without negatives has no AUC and is
 left out. An uncertain gold label is left out; one that is not stated is left out too, or absent with
 `unsaid="absent"`. Calibration: Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015
-(expected calibration error, equal bins, all classes pooled). AUC's intervals resample the studies by weights.
+(expected calibration error, equal bins, all classes pooled). AUC's intervals resample the patients by weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from reportgen_core import OptionError, Report, Study
 from reportgen_core.metric import Metric, ModelOutputs
+from reportgen_core.scoring.uncertainty import unit_numbers
 from reportgen_core.types import Score, ScoreLine
 
 from .model_only import refuse_texts
@@ -42,9 +44,10 @@ class Findings(Metric):
         names, scores, gold = self._matrices(outputs.reports, outputs.studies)
         if not names or np.isnan(gold).all():
             return []
-        n = len(gold)
+        units = unit_numbers([s.patient for s in outputs.studies])
+        n = int(units.max()) + 1  # patients
         drawn = np.random.default_rng(outputs.seed).multinomial(n, np.full(n, 1 / n), outputs.resamples)
-        weights = np.concatenate([np.ones((1, n)), drawn])  # (1 + resamples, n): first the set itself
+        weights = np.concatenate([np.ones((1, len(gold))), drawn[:, units]])  # (1 + resamples, studies): the set first
         aucs = np.stack([auc(scores[:, k], gold[:, k], weights) for k in range(len(names))], 1)
         positives = np.nansum(gold, 0)
         lines = self._means(names, aucs, positives)
@@ -62,10 +65,16 @@ class Findings(Metric):
             return []
         mean = _weighted(aucs[:, inside], np.ones(inside.sum()))
         weighted = _weighted(aucs[:, inside], positives[inside])
-        return [
+        absent = [name for name, area in zip(names, aucs[0], strict=True) if np.isnan(area) and name not in OUTSIDE]
+        counted = (
+            f"{len(absent)} of {len(absent) + inside.sum()} classes have no positive or no negative study and are "
+        )
+        note = f"{counted}left out: {', '.join(absent)}" if absent else ""
+        lines = [
             self._resampled_line("findings mean auc", mean),
             self._resampled_line("findings weighted-mean auc", weighted),
         ]
+        return [replace(line, note=note) for line in lines]
 
     def _line(self, name: str, value: float, higher_is_better: bool | None = True) -> ScoreLine:
         return ScoreLine(name, value, None, None, higher_is_better, "findings", self.version)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reportgen_core import Box, Report, Study
 from reportgen_core.metric import Metric, ModelOutputs
-from reportgen_core.scoring.uncertainty import bootstrap
+from reportgen_core.scoring.uncertainty import bootstrap, unit_numbers
 from reportgen_core.types import Score, ScoreLine
 
 from .labeler.labeler import Labeler
@@ -41,12 +41,18 @@ class Pointing(Metric):
             return []
         labeler = Labeler(scheme="chestxray14")
         pairs = zip(outputs.reports, outputs.studies, strict=True)
-        games = [row for r, s in pairs if _has_regions(r) for row in play(r, s, outputs.grid, labeler)]
+        patients = unit_numbers([s.patient for s in outputs.studies])
+        games, units = [], []
+        for (report, study), patient in zip(pairs, patients, strict=True):
+            rows_of_study = play(report, study, outputs.grid, labeler) if _has_regions(report) else []
+            games += rows_of_study
+            units += [patient] * len(rows_of_study)
         if not games:
             return []
-        rows = np.array(games)  # one a study and finding: mentioned, hit, centre, area, 1
+        rows = np.array(games)  # one for each study and finding: mentioned, hit, centre, area, 1
         values = _shares(rows.sum(0))
-        ends = bootstrap(rows, _shares, resamples=outputs.resamples, seed=outputs.seed) if outputs.resamples else {}
+        draws = {"resamples": outputs.resamples, "seed": outputs.seed}
+        ends = bootstrap(rows, _shares, units=np.array(units), **draws) if outputs.resamples else {}
         low, high = ends.get(PARTS[0], (None, None))
         hit = ScoreLine(PARTS[0], float(values[PARTS[0]]), low, high, True, "pointing", self.version)
         return [hit, *(ScoreLine(k, float(values[k]), None, None, None, "pointing", self.version) for k in PARTS[1:])]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from reportgen_core import Report
 from reportgen_core.metric import Metric, ModelOutputs
 from reportgen_core.scoring.ranking_metrics import ranking_lines
+from reportgen_core.scoring.uncertainty import unit_numbers
 from reportgen_core.types import Score, ScoreLine
 
 from .model_only import refuse_texts
@@ -23,7 +24,7 @@ class Tags(Metric):
 
     def __init__(self, *, ks: Sequence[int] = (5, 10, 20), threshold: float = 0.5) -> None:
         self.ks, self.threshold = tuple(ks), threshold
-        self.version = f"1 threshold={threshold}"
+        self.version = f"2 threshold={threshold}"  # 2: F1 counts every tag, not only the 20 likeliest
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         refuse_texts("tags", "predicted tags")
@@ -38,7 +39,7 @@ class Tags(Metric):
         ks = [k for k in self.ks if k <= most] or [most]
         lines = ranking_lines(
             "tags", ranked, gold, ks, words=("recall",), version=self.version, resamples=outputs.resamples,
-            seed=outputs.seed,
+            seed=outputs.seed, units=unit_numbers([s.patient for s in outputs.studies]),
         )  # fmt: skip
         common = [t for t, _ in Counter(t for s in outputs.training for t in s.tags).most_common(max(self.ks))]
         if common:
