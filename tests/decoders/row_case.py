@@ -17,10 +17,10 @@ LIMIT = 9
 def make(name, std=0.6, **options):
     torch.manual_seed(3)
     targets = TargetSpec(WORDS, tuple(f"tag{i}" for i in range(K)), max_length=LIMIT)
-    made = decoders.create(name, FeatureSpec(D, P, (1, 2, 3)), targets, **options)
-    for p in made.parameters():  # larger than PyTorch's, so that a wrong equation shows
+    decoder = decoders.create(name, FeatureSpec(D, P, (1, 2, 3)), targets, **options)
+    for p in decoder.parameters():  # larger than PyTorch's, so that a wrong equation shows
         torch.nn.init.normal_(p, std=std)
-    return made.eval()
+    return decoder.eval()
 
 
 def features(studies=4, seed=5):
@@ -38,8 +38,8 @@ def one(f, b):
 def targets():
     """Reports of 4, 1, 6 and 3 words; the second study has no tag."""
     words = torch.zeros(4, 8, dtype=torch.long)
-    for b, said in enumerate(([5, 6, 7, 4], [9], [13, 12, 11, 10, 5, 5], [6, 6, 8])):
-        words[b, : len(said) + 2] = torch.tensor([BOS, *said, EOS])
+    for b, report in enumerate(([5, 6, 7, 4], [9], [13, 12, 11, 10, 5, 5], [6, 6, 8])):
+        words[b, : len(report) + 2] = torch.tensor([BOS, *report, EOS])
     tags = torch.tensor([[1.0, 0, 1, 0, 0], [0, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 1, 1]])
     return Targets(words=words, tags=tags)
 
@@ -77,16 +77,16 @@ def numbers(f, b):
 
 
 def greedy(words, limit=LIMIT):
-    """A report from `words(said)`, which reads its prefix anew for each word and gives the next word's distribution."""
-    said = []
-    while len(said) < limit:
-        dist = words(said)[-1].copy()
+    """A report from `words(prefix)`, which reads its prefix anew for each word and gives the next word's distribution."""
+    prefix = []
+    while len(prefix) < limit:
+        dist = words(prefix)[-1].copy()
         dist[:2] = 0
         word = int(dist.argmax())
         if word == EOS:
             break
-        said.append(word)
-    return tuple(said)
+        prefix.append(word)
+    return tuple(prefix)
 
 
 def nats(words, report):

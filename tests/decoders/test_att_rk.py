@@ -24,11 +24,11 @@ def paper(decoder, f, b):
     a = w["tags.embedding.weight"][np.argsort(-tags)[:M]]
     E = w["embedding.weight"]
 
-    def run(said):
+    def run(prefix):
         image = w["image.weight"] @ pooled + w["image.bias"]  # (a)
         h, c = lstm(w, "cell.", image, np.zeros(8), np.zeros(8))
         out, alphas, betas = [], [], []
-        for i in (1, *said):
+        for i in (1, *prefix):
             alpha = softmax(np.array([E[i] @ w["before.weight"] @ x for x in a]))  # (b)
             x = w["word.weight"] @ (E[i] + w["before_scale"] * (alpha @ a))  # (c)
             h, c = lstm(w, "cell.", x, h, c)
@@ -53,7 +53,7 @@ def test_losses_are_the_papers():
     word = attention = tag = 0.0
     for b, report in enumerate(reports(t)):
         run, p = paper(decoder, f, b)
-        word += sum(nats(lambda said, run=run: run(said)[0], report)) / 4
+        word += sum(nats(lambda prefix, run=run: run(prefix)[0], report)) / 4
         _, alphas, betas = run(report[:-1])
         attention += (spread(alphas) + spread(betas)) / 4
         labels = t.tags[b].numpy()
@@ -69,7 +69,7 @@ def test_reports_and_attention_are_those_of_a_reading_that_starts_anew_for_each_
     for b, g in enumerate(decoder.generate(f, GenerationSettings(beams=beams))):
         (run, p), best = paper(decoder, f, b), g.candidates[0]
         if beams == 1:
-            assert best.sentences[0] == greedy(lambda said, run=run: run(said)[0])
+            assert best.sentences[0] == greedy(lambda prefix, run=run: run(prefix)[0])
         np.testing.assert_allclose(best.attention.tags, run(best.sentences[0][:-1])[2], atol=1e-5)
         np.testing.assert_allclose(g.tags, p, atol=1e-6)
         assert best.attention.tag_ids.tolist() == np.argsort(-p)[:M].tolist()
@@ -78,6 +78,6 @@ def test_reports_and_attention_are_those_of_a_reading_that_starts_anew_for_each_
 def test_without_any_tag_known_it_composes_and_writes():
     """Composed before data is seen there is no tag: the sums over tags are empty."""
     decoder = decoders.create("att-rk", FeatureSpec(10, 7, (1, 2, 3)), TargetSpec(WORDS), hidden=8).eval()
-    made = decoder.generate(features(), GenerationSettings(beams=2))
-    assert len(made) == 4
-    assert made[0].tags.shape == (0,)
+    generated = decoder.generate(features(), GenerationSettings(beams=2))
+    assert len(generated) == 4
+    assert generated[0].tags.shape == (0,)

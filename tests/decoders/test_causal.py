@@ -28,16 +28,16 @@ OTHERS = {"transformers/bert": BERT, "transformers/roberta": BERT, "transformers
 
 
 def gpt2() -> CausalDecoder:
-    made = make("gpt2", std=0.3, config=GPT2)
-    assert isinstance(made, CausalDecoder)
-    return made
+    decoder = make("gpt2", std=0.3, config=GPT2)
+    assert isinstance(decoder, CausalDecoder)
+    return decoder
 
 
-def anew(decoder, f, b, said):
+def anew(decoder, f, b, prefix):
     """Logits of the next word and the mean attention, reading the whole prefix without a cache."""
     with torch.no_grad():
         out = decoder.model(
-            input_ids=torch.tensor([[BOS, *said]]), encoder_hidden_states=decoder.bridge(f.tokens[b : b + 1]),
+            input_ids=torch.tensor([[BOS, *prefix]]), encoder_hidden_states=decoder.bridge(f.tokens[b : b + 1]),
             encoder_attention_mask=f.mask[b : b + 1].long(), use_cache=False, output_attentions=True,
         )  # fmt: skip
     return out.logits[0, -1], torch.stack(out.cross_attentions).mean((0, 2))[0, -1]
@@ -59,21 +59,21 @@ def test_the_loss_is_that_of_reading_each_prefix_anew():
 def test_words_and_attention_are_those_of_reading_each_prefix_anew(beams, room, monkeypatch):
     monkeypatch.setattr(causal._GrowingLayer, "BLOCK", room)  # 9 words outgrow a room of 2
     decoder, f = gpt2(), features(6, 8)
-    for b, made in enumerate(decoder.generate(f, GenerationSettings(beams=beams))):
-        best, said = made.candidates[0], []
+    for b, generated in enumerate(decoder.generate(f, GenerationSettings(beams=beams))):
+        best, prefix = generated.candidates[0], []
         for i, word in enumerate(best.sentences[0]):
-            logits, looked = anew(decoder, f, b, said)
-            np.testing.assert_allclose(best.attention.regions[i], looked, atol=1e-5)
+            logits, attention = anew(decoder, f, b, prefix)
+            np.testing.assert_allclose(best.attention.regions[i], attention, atol=1e-5)
             if beams == 1:
                 logits[[PAD, BOS]] = -torch.inf
                 assert word == int(logits.argmax())
-            said.append(word)
+            prefix.append(word)
 
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_reports_are_those_of_transformers_own_generation(beams):
     decoder, f = gpt2(), features(6, 8)
-    made = decoder.generate(f, GenerationSettings(beams=beams))
+    generated = decoder.generate(f, GenerationSettings(beams=beams))
     for b in range(6):
         x = one(f, b)
         ids = decoder.model.generate(
@@ -83,11 +83,11 @@ def test_reports_are_those_of_transformers_own_generation(beams):
         )[0, 1:].tolist()  # fmt: skip
         want = tuple(i for i in ids if i not in (EOS, PAD))
         if beams == 1:
-            assert made[b].candidates[0].sentences == (want,)
+            assert generated[b].candidates[0].sentences == (want,)
         else:  # theirs keeps finished beams aside, ours among the others: ours may be better, never much worse
             text = [*want, EOS][:LIMIT]
             nats = [float(anew(decoder, f, b, text[:i])[0].log_softmax(-1)[w]) for i, w in enumerate(text)]
-            assert made[b].candidates[0].score >= np.mean(nats) - 0.15
+            assert generated[b].candidates[0].score >= np.mean(nats) - 0.15
 
 
 def test_the_image_is_read_once_a_study_whatever_the_beams():
@@ -102,15 +102,15 @@ def test_the_image_is_read_once_a_study_whatever_the_beams():
 def test_beams_of_the_one_study_left_look_at_its_image_even_when_they_are_as_many_as_the_studies_were():
     decoder, f = gpt2(), features(3, 2)
     image = decoder.bridge(f.tokens)
-    said = []
+    logits = []
     with torch.no_grad():
         for studies, left in ((slice(0, 3), 2), (slice(2, 3), 0)):
             step = causal._Step(decoder.model, image[studies], f.mask[studies], False)
             rows = len(image[studies])
             _, state, _ = step(torch.full((rows,), BOS), (torch.arange(rows),))
             beams = tuple(s[[left] * 3] for s in state)
-            said.append(step(torch.tensor([5, 6, 7]), beams)[0])
-    np.testing.assert_allclose(said[0], said[1], atol=1e-5)
+            logits.append(step(torch.tensor([5, 6, 7]), beams)[0])
+    np.testing.assert_allclose(logits[0], logits[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -149,8 +149,8 @@ def test_local_weights_start_the_body_and_the_words(tmp_path):
     source = plain_gpt2()
     folder = saved(tmp_path / "gpt2", source, {"<unk>": 0, "lungs": 1, "heart": 2, "clear": 3})
     spec = TargetSpec(Vocabulary(["clear", "lungs", "heart"]).words)
-    made = decoders.create("gpt2", FeatureSpec(4, 4), spec, config=GPT2, pretrained=str(folder))
-    theirs, ours = source.state_dict(), made.model.state_dict()
+    decoder = decoders.create("gpt2", FeatureSpec(4, 4), spec, config=GPT2, pretrained=str(folder))
+    theirs, ours = source.state_dict(), decoder.model.state_dict()
     for key, value in theirs.items():
         if "wte" not in key and "lm_head" not in key:
             torch.testing.assert_close(ours[key], value)

@@ -19,10 +19,10 @@ def paper(decoder, f, b):
     w, (regions, pooled) = weights(decoder), numbers(f, b)
     real = f.mask[b].numpy()
 
-    def run(said):
+    def run(prefix):
         h = c = np.zeros(8)
         out, alphas = [], []
-        for i in (1, *said):
+        for i in (1, *prefix):
             x = np.concatenate([w["embedding.weight"][i], pooled])  # E y_(t-1) and V_gav
             h, c = lstm(w, "lstm.", x, h, c, "_l0", bias=False)
             alpha = softmax((w["place.weight"] @ h)[real] + regions @ w["region.weight"][0])  # eq. 4
@@ -38,8 +38,8 @@ def test_the_loss_is_equation_seven():
     decoder, f, t = decoder_of(), features(), targets()
     with torch.no_grad():
         out = decoder(f, t)
-    each = [np.mean(nats(lambda said, b=b: paper(decoder, f, b)(said)[0], r)) for b, r in enumerate(reports(t))]
-    assert float(out.losses["word"]) == pytest.approx(np.mean(each), rel=1e-5)
+    means = [np.mean(nats(lambda prefix, b=b: paper(decoder, f, b)(prefix)[0], r)) for b, r in enumerate(reports(t))]
+    assert float(out.losses["word"]) == pytest.approx(np.mean(means), rel=1e-5)
 
 
 @pytest.mark.parametrize("beams", [1, 3])
@@ -48,7 +48,7 @@ def test_reports_and_attention_are_those_of_a_reading_that_starts_anew_for_each_
     for b, g in enumerate(decoder.generate(f, GenerationSettings(beams=beams))):
         run, best = paper(decoder, f, b), g.candidates[0]
         if beams == 1:
-            assert best.sentences[0] == greedy(lambda said, run=run: run(said)[0])
+            assert best.sentences[0] == greedy(lambda prefix, run=run: run(prefix)[0])
         np.testing.assert_allclose(
             best.attention.regions[:, f.mask[b]], np.stack(run(best.sentences[0][:-1])[1]), atol=1e-5
         )

@@ -56,5 +56,5 @@ def test_eight_reports_come_back_word_for_word(name: str, options: dict[str, Any
         optimizer.zero_grad()
         torch.stack(list(decoder(features, targets).losses.values())).sum().backward()
         optimizer.step()
-    made = decoder.eval().generate(features, GenerationSettings())
-    assert tuple(g.candidates[0].sentences for g in made) == REPORTS
+    generated = decoder.eval().generate(features, GenerationSettings())
+    assert tuple(g.candidates[0].sentences for g in generated) == REPORTS

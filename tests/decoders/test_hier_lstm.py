@@ -19,10 +19,10 @@ def make(**options):
     torch.manual_seed(3)
     targets = TargetSpec(WORDS, tuple(f"tag{i}" for i in range(K)), max_sentences=4, max_words=6)
     sizes = {"hidden": 8, "embedding": 8, "tags_used": 3}
-    made = decoders.create("hier-lstm", FeatureSpec(D, P, (1, 2, 3)), targets, **(sizes | options))
-    for p in made.parameters():  # larger than PyTorch's, so that a wrong equation shows
+    decoder = decoders.create("hier-lstm", FeatureSpec(D, P, (1, 2, 3)), targets, **(sizes | options))
+    for p in decoder.parameters():  # larger than PyTorch's, so that a wrong equation shows
         torch.nn.init.normal_(p, std=0.6)
-    return made.eval()
+    return decoder.eval()
 
 
 def features(studies=3, seed=5):
@@ -93,12 +93,12 @@ class Paper:
         stop = softmax(w["stop.weight"] @ np.tanh(w["stop_before.weight"] @ h + w["stop_now.weight"] @ h1))  # eq. 6
         return alpha, beta, topic, stop, h1, c1
 
-    def words(self, topic, said):
+    def words(self, topic, sentence):
         """Distributions after START and after each word: the topic first, from zeros."""
         h = c = np.zeros(8)
         h, c = self.lstm("words.lstm.", topic, h, c, "_l0")
         out = []
-        for word in [BOS, *said]:
+        for word in [BOS, *sentence]:
             h, c = self.lstm("words.lstm.", self.w["words.embedding.weight"][word], h, c, "_l0")
             out.append(softmax(self.w["words.out.weight"] @ h))  # eq. 7
         return out
@@ -115,12 +115,12 @@ class Paper:
             sentences = [[w for w in row if w] for row in t.sentences[b].tolist() if row[0]]
             h = c = np.zeros(8)
             alphas, betas = [], []
-            for s, said in enumerate(sentences):
+            for s, sentence in enumerate(sentences):
                 alpha, beta, topic, stop, h, c = self.sentence(regions, semantic, h, c)
                 alphas.append(alpha)
                 betas.append(beta)
                 sums["sent"] -= np.log(stop[int(s + 1 == len(sentences))])
-                for word, dist in zip(said, self.words(topic, said[:-1]), strict=True):
+                for word, dist in zip(sentence, self.words(topic, sentence[:-1]), strict=True):
                     sums["word"] -= np.log(dist[word])
             sums["attention"] += ((1 - sum(alphas)) ** 2).sum() + ((1 - sum(betas)) ** 2).sum()  # eq. 9
         return {k: v / len(f.tokens) for k, v in sums.items()}
@@ -134,15 +134,15 @@ class Paper:
         report = []
         for _ in range(limit):
             *_, topic, stop, h, c = self.sentence(regions, semantic, h, c)
-            said = []
+            sentence = []
             for _ in range(words):
-                dist = self.words(topic, said)[-1]
+                dist = self.words(topic, sentence)[-1]
                 dist[:2] = 0
                 word = int(dist.argmax())
                 if word == EOS:
                     break
-                said.append(word)
-            report.append(tuple(said))
+                sentence.append(word)
+            report.append(tuple(sentence))
             if stop[1] > 0.5:
                 break
         return tuple(report)
@@ -158,10 +158,10 @@ def test_losses_are_the_papers_equations_in_numpy():
 
 def test_greedy_reports_are_those_of_a_plain_reading_of_the_paper():
     decoder = make()
-    made = decoder.generate(features(8, 11), GenerationSettings())
+    generated = decoder.generate(features(8, 11), GenerationSettings())
     paper = Paper(decoder)
     want = [paper.report(features(8, 11), b) for b in range(8)]
-    assert [g.candidates[0].sentences for g in made] == want
+    assert [g.candidates[0].sentences for g in generated] == want
     assert len({len(r) for r in want}) > 1, "all reports have as many sentences: stop was not tried"
 
 
@@ -175,13 +175,13 @@ def test_sentences_and_words_of_absent_places_change_no_loss():
 
 
 def test_masked_regions_get_no_attention_and_rows_sum_to_one():
-    made = make().generate(features(), GenerationSettings())
-    for g in made:
-        look = g.candidates[0].attention
-        assert len(look.regions) == len(look.tags) == len(g.candidates[0].sentences)
-        torch.testing.assert_close(look.regions.sum(1), torch.ones(len(look.regions)))
-        torch.testing.assert_close(look.tags.sum(1), torch.ones(len(look.tags)))
-    assert made[0].candidates[0].attention.regions[:, 4:].abs().max() == 0
+    generated = make().generate(features(), GenerationSettings())
+    for g in generated:
+        attention = g.candidates[0].attention
+        assert len(attention.regions) == len(attention.tags) == len(g.candidates[0].sentences)
+        torch.testing.assert_close(attention.regions.sum(1), torch.ones(len(attention.regions)))
+        torch.testing.assert_close(attention.tags.sum(1), torch.ones(len(attention.tags)))
+    assert generated[0].candidates[0].attention.regions[:, 4:].abs().max() == 0
 
 
 @pytest.mark.parametrize("options", [
@@ -198,10 +198,10 @@ def test_generation_step_by_step_scores_as_teacher_forcing_does(options):
     """The folded weights of generation and the packed LSTM of training are two ways to the same log-probability."""
     decoder = make(**options)
     f = features(5, 9)
-    made = decoder.generate(f, GenerationSettings(max_words=7))
-    for b, g in enumerate(made):
-        said = [[*s, EOS][:7] for s in g.candidates[0].sentences]  # one cut by the limit has no end mark to score
-        rows = torch.tensor([[s + [0] * (7 - len(s)) for s in said]])
+    generated = decoder.generate(f, GenerationSettings(max_words=7))
+    for b, g in enumerate(generated):
+        sentences = [[*s, EOS][:7] for s in g.candidates[0].sentences]  # one cut by the limit has no end mark to score
+        rows = torch.tensor([[s + [0] * (7 - len(s)) for s in sentences]])
         one = Features(f.tokens[b : b + 1], f.pooled[b : b + 1], f.mask[b : b + 1])
         with torch.no_grad():
             logits = decoder.decode(one, Targets(sentences=rows)).logits
@@ -213,7 +213,7 @@ def test_beam_search_finds_the_best_sentence_of_all_there_are():
     """With a beam as wide as the vocabulary and two words, search is exhaustive: compare with trying every pair."""
     decoder = make()
     f = features(1, 2)
-    made = decoder.generate(f, GenerationSettings(beams=V, max_words=2, max_sentences=1))
+    generated = decoder.generate(f, GenerationSettings(beams=V, max_words=2, max_sentences=1))
     paper = Paper(decoder)
     regions = f.tokens[0].double().numpy()[f.mask[0].numpy()]
     p = paper.tags(f.pooled[0].double().numpy())
@@ -227,14 +227,14 @@ def test_beam_search_finds_the_best_sentence_of_all_there_are():
             mean = (np.log(start[a]) + np.log(follow[b])) / 2
             if mean > score:
                 best, score = ((a,) if b == EOS else (a, b)), mean
-    assert made[0].candidates[0].sentences == (best,)
-    assert made[0].candidates[0].score == pytest.approx(score, rel=1e-4)
+    assert generated[0].candidates[0].sentences == (best,)
+    assert generated[0].candidates[0].score == pytest.approx(score, rel=1e-4)
 
 
 def test_n_best_reports_are_distinct_and_ranked():
     for g in make().generate(features(), GenerationSettings(beams=4, n_best=4)):
-        said = [c.sentences for c in g.candidates]
-        assert len(set(said)) == len(said) == 4
+        texts = [c.sentences for c in g.candidates]
+        assert len(set(texts)) == len(texts) == 4
 
 
 def test_overfitting_four_studies_gives_their_reports_back():
@@ -244,9 +244,9 @@ def test_overfitting_four_studies_gives_their_reports_back():
         optimizer.zero_grad()
         sum(decoder(f, t).losses.values()).backward()
         optimizer.step()
-    made = decoder.eval().generate(f, GenerationSettings())
+    generated = decoder.eval().generate(f, GenerationSettings())
     want = [tuple(tuple(w for w in row if w > EOS) for row in study.tolist() if row[0]) for study in t.sentences]
-    assert [g.candidates[0].sentences for g in made] == want
+    assert [g.candidates[0].sentences for g in generated] == want
     assert decoder(f, t).losses["word"].item() < 0.1
 
 

@@ -22,10 +22,10 @@ def make(**options):
     torch.manual_seed(3)
     spec = TargetSpec(WORDS, tuple(f"tag{i}" for i in range(K)), max_sentences=4, max_words=6)
     sizes = {"hidden": 8, "embedding": 8, "tags_used": 3, "attention": "co", "word_layers": 1}
-    made = decoders.create("hier-lstm-dual", FeatureSpec(10, 7, (1, 2, 3)), spec, **(sizes | options))
-    for p in made.parameters():
+    decoder = decoders.create("hier-lstm-dual", FeatureSpec(10, 7, (1, 2, 3)), spec, **(sizes | options))
+    for p in decoder.parameters():
         torch.nn.init.normal_(p, std=0.6)
-    return made.eval()
+    return decoder.eval()
 
 
 def labelled():
@@ -39,11 +39,11 @@ class DualPaper(Paper):
     def switch(self, topic):
         return softmax(self.w["switch.weight"] @ topic + self.w["switch.bias"])
 
-    def words_of(self, topic, said, abnormal):
+    def words_of(self, topic, prefix, abnormal):
         speaker = "abnormal." if abnormal else "words."
         h, c = lstm(self.w, f"{speaker}lstm.", topic, np.zeros(8), np.zeros(8), "_l0")
         out = []
-        for word in [BOS, *said]:
+        for word in [BOS, *prefix]:
             h, c = lstm(self.w, f"{speaker}lstm.", self.w[f"{speaker}embedding.weight"][word], h, c, "_l0")
             out.append(softmax(self.w[f"{speaker}out.weight"] @ h))
         return out
@@ -65,15 +65,15 @@ def test_switch_and_word_losses_are_those_of_a_plain_reading():
     paper, word, switch = DualPaper(decoder), 0.0, 0.0
     for b in range(3):
         sentences = [[w for w in row if w] for row in t.sentences[b].tolist() if row[0]]
-        for (topic, _), said, label in zip(
+        for (topic, _), sentence, label in zip(
             paper.topics(f, b, len(sentences)), sentences, LABELS[b].tolist(), strict=False
         ):
             p = paper.switch(topic)
             abnormal = p[1] > p[0] if np.isnan(label) else label == 1
             if not np.isnan(label):
                 switch -= np.log(p[int(label)]) / 3
-            dists = paper.words_of(topic, said[:-1], abnormal)
-            word -= sum(np.log(dist[w]) for w, dist in zip(said, dists, strict=True)) / 3
+            dists = paper.words_of(topic, sentence[:-1], abnormal)
+            word -= sum(np.log(dist[w]) for w, dist in zip(sentence, dists, strict=True)) / 3
     assert float(out.losses["word"]) == pytest.approx(word, rel=1e-5)
     assert float(out.losses["switch"]) == pytest.approx(switch, rel=1e-5)
     plain = Paper(decoder).losses(f, t)
@@ -93,22 +93,22 @@ def test_each_sentence_is_written_by_the_lstm_that_the_switch_picks():
     decoder, f = make(), features(8, 11)
     torch.nn.init.zeros_(decoder.switch.bias)  # so that both kinds come
     paper, picked = DualPaper(decoder), []
-    for b, made in enumerate(decoder.generate(f, GenerationSettings())):
+    for b, generated in enumerate(decoder.generate(f, GenerationSettings())):
         want = []
         for topic, stop in paper.topics(f, b, 4):
             abnormal = bool(paper.switch(topic)[1] > 0.5)
             picked.append(abnormal)
-            said = []
-            while len(said) < 6:
-                dist = paper.words_of(topic, said, abnormal)[-1]
+            sentence = []
+            while len(sentence) < 6:
+                dist = paper.words_of(topic, sentence, abnormal)[-1]
                 dist[:2] = 0
                 if (word := int(dist.argmax())) == EOS:
                     break
-                said.append(word)
-            want.append(tuple(said))
+                sentence.append(word)
+            want.append(tuple(sentence))
             if stop[1] > 0.5:
                 break
-        assert made.candidates[0].sentences == tuple(want)
+        assert generated.candidates[0].sentences == tuple(want)
     assert len(set(picked)) == 2, "one kind of sentence alone: the switch was not tried"
 
 
@@ -124,9 +124,9 @@ def test_overfitting_gives_the_reports_back_and_the_kind_of_each_sentence():
         optimizer.zero_grad()
         sum(decoder(f, t).losses.values()).backward()
         optimizer.step()
-    made = decoder.eval().generate(f, GenerationSettings())
+    generated = decoder.eval().generate(f, GenerationSettings())
     want = [tuple(tuple(w for w in row if w > EOS) for row in study.tolist() if row[0]) for study in t.sentences]
-    assert [g.candidates[0].sentences for g in made] == want
+    assert [g.candidates[0].sentences for g in generated] == want
     assert decoder(f, t).losses["switch"].item() < 0.1
 
 
@@ -161,9 +161,9 @@ def test_shuffled_sentences_are_the_same_sentences_by_seed(name):
     plain.load_state_dict(decoder.state_dict())
     f, t = features(), labelled()
 
-    def word(made, seed):
+    def word(model, seed):
         torch.manual_seed(seed)
-        return made(f, t).losses["word"].item()
+        return model(f, t).losses["word"].item()
 
     trained = [word(decoder.train(), seed) for seed in (1, 1, 2, 3)]
     assert trained[0] == trained[1]

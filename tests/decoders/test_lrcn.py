@@ -18,10 +18,10 @@ def paper(decoder, f, b):
     """The distributions after each word of study b."""
     w, (_, pooled) = weights(decoder), numbers(f, b)
 
-    def words(said):
+    def words(prefix):
         layers = [(np.zeros(8), np.zeros(8)) for _ in range(decoder.words.layers)]
         out = []
-        for i in (1, *said):
+        for i in (1, *prefix):
             x = np.concatenate([pooled, w["words.embedding.weight"][i]])
             for n, (h, c) in enumerate(layers):
                 layers[n] = lstm(w, "words.lstm.", x, h, c, f"_l{n}")
@@ -44,5 +44,5 @@ def test_the_loss_is_the_papers(layers):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_greedy_reports_are_those_of_a_reading_that_starts_anew_for_each_word(layers):
     decoder, f = decoder_of(layers), features(8, 11)
-    made = decoder.generate(f, GenerationSettings())
-    assert [g.candidates[0].sentences for g in made] == [(greedy(paper(decoder, f, b)),) for b in range(8)]
+    generated = decoder.generate(f, GenerationSettings())
+    assert [g.candidates[0].sentences for g in generated] == [(greedy(paper(decoder, f, b)),) for b in range(8)]

@@ -49,8 +49,8 @@ def test_overfitting_gives_every_report_back_word_for_word(name):
     t = Targets(words=words, tags=torch.rand(8, K, generator=torch.Generator().manual_seed(1)).round())
     rate = 0.003 if name == "gpt2" else 0.02  # a transformer jumps about at the rate that suits an LSTM
     decoder = overfit(built(name, **LARGER.get(name, {"hidden": 24})), f, t, steps=300, lr=rate)
-    made = decoder.generate(f, GenerationSettings())
-    assert [[*g.candidates[0].sentences[0], EOS] for g in made] == reports(t)
+    generated = decoder.generate(f, GenerationSettings())
+    assert [[*g.candidates[0].sentences[0], EOS] for g in generated] == reports(t)
     assert decoder(f, t).losses["word"].item() < 0.3
 
 
@@ -73,8 +73,8 @@ def test_generation_step_by_step_scores_as_teacher_forcing_does(name):
         for candidate in g.candidates:
             if not candidate.sentences[0]:
                 continue  # a report without words is not taught
-            said = [*candidate.sentences[0], EOS][:LIMIT]  # a report cut by the limit has no end mark to score
-            row = torch.tensor([[BOS, *said]])
+            words = [*candidate.sentences[0], EOS][:LIMIT]  # a report cut by the limit has no end mark to score
+            row = torch.tensor([[BOS, *words]])
             with torch.no_grad():
                 logits = decoder.decode(one(f, b), Targets(words=row, tags=torch.zeros(1, K))).logits
             nats = torch.nn.functional.cross_entropy(logits, row[0, 1:])
@@ -115,31 +115,31 @@ def test_a_report_has_no_more_words_than_it_may(name):
 @every
 def test_n_best_reports_are_distinct_and_ranked(name):
     for g in built(name).generate(features(), GenerationSettings(beams=4, n_best=3)):
-        said, scores = [c.sentences for c in g.candidates], [c.score for c in g.candidates]
-        assert len(set(said)) == len(said) == 3
+        texts, scores = [c.sentences for c in g.candidates], [c.score for c in g.candidates]
+        assert len(set(texts)) == len(texts) == 3
         assert scores == sorted(scores, reverse=True)
 
 
 @pytest.mark.parametrize("name", LOOKING)
 @pytest.mark.parametrize("beams", [1, 3])
 def test_attention_is_kept_per_word_and_sums_to_one_over_what_is_real(name, beams):
-    made = built(name).generate(features(), GenerationSettings(beams=beams))
-    for g in made:
-        looked = g.candidates[0].attention
-        assert looked.per == "word"
-        rows = getattr(looked, LOOKING[name])
+    generated = built(name).generate(features(), GenerationSettings(beams=beams))
+    for g in generated:
+        attention = g.candidates[0].attention
+        assert attention.per == "word"
+        rows = getattr(attention, LOOKING[name])
         assert len(rows) == len(g.candidates[0].sentences[0]) > 0
         torch.testing.assert_close(rows.sum(1), torch.ones(len(rows)))
     if LOOKING[name] == "regions":
-        assert made[0].candidates[0].attention.regions[:, 4:].abs().max() == 0
+        assert generated[0].candidates[0].attention.regions[:, 4:].abs().max() == 0
     else:
-        assert made[0].candidates[0].attention.tag_ids.shape == (3,)
+        assert generated[0].candidates[0].attention.tag_ids.shape == (3,)
 
 
 @every
 def test_attention_is_left_out_where_nobody_wants_it(name):
-    made = built(name).generate(features(), GenerationSettings(attention=False))
-    assert all(g.candidates[0].attention is None for g in made)
+    generated = built(name).generate(features(), GenerationSettings(attention=False))
+    assert all(g.candidates[0].attention is None for g in generated)
 
 
 @every

@@ -18,12 +18,12 @@ def paper(decoder, f, b):
     """The distributions after each word of study b, and the attention of each."""
     w, (regions, _) = weights(decoder), numbers(f, b)
 
-    def run(said):
+    def run(prefix):
         mean = regions.mean(0)
         h = np.tanh(w["first_hidden.weight"] @ mean + w["first_hidden.bias"])
         c = np.tanh(w["first_cell.weight"] @ mean + w["first_cell.bias"])
         out, alphas = [], []
-        for i in (1, *said):
+        for i in (1, *prefix):
             e = [
                 w["attention.score.weight"][0]
                 @ np.tanh(w["attention.key.weight"] @ a + w["attention.query.weight"] @ h)
@@ -49,7 +49,7 @@ def test_losses_are_the_papers():
     word = spread = 0.0
     for b, report in enumerate(reports(t)):
         run = paper(decoder, f, b)
-        word += sum(nats(lambda said, run=run: run(said)[0], report)) / 4
+        word += sum(nats(lambda prefix, run=run: run(prefix)[0], report)) / 4
         spread += ((1 - sum(run(report[:-1])[1])) ** 2).sum() / 4  # eq. 14, over real regions
     assert float(out.losses["word"]) == pytest.approx(word, rel=1e-5)
     assert float(out.losses["attention"]) == pytest.approx(spread, rel=1e-5)
@@ -61,6 +61,6 @@ def test_reports_and_attention_are_those_of_a_reading_that_starts_anew_for_each_
     for b, g in enumerate(decoder.generate(f, GenerationSettings(beams=beams))):
         run, best = paper(decoder, f, b), g.candidates[0]
         if beams == 1:
-            assert best.sentences[0] == greedy(lambda said, run=run: run(said)[0])
-        looked = np.stack(run(best.sentences[0][:-1])[1])
-        np.testing.assert_allclose(best.attention.regions[:, f.mask[b]], looked, atol=1e-5)
+            assert best.sentences[0] == greedy(lambda prefix, run=run: run(prefix)[0])
+        attention = np.stack(run(best.sentences[0][:-1])[1])
+        np.testing.assert_allclose(best.attention.regions[:, f.mask[b]], attention, atol=1e-5)

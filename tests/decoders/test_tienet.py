@@ -20,7 +20,7 @@ from reportgen_core import (
     Targets,
     TargetSpec,
 )
-from reportgen_core.interfaces import Annotates
+from reportgen_core.models.abilities import Annotates
 from reportgen_core.registries import decoders
 from reportgen_core.testing.parts import check_decoder
 from reportgen_core.text.spec import BOS, EOS, UNK
@@ -41,11 +41,11 @@ STUDIES = (
 
 def make(spec=TOKENS, std=0.5, **options):
     torch.manual_seed(3)
-    made = decoders.create("tienet", spec, TargetSpec(WORDS, findings=FINDINGS, max_length=9), **(SIZES | options))
-    for p in made.parameters():  # larger than PyTorch's, so that a wrong equation shows
+    decoder = decoders.create("tienet", spec, TargetSpec(WORDS, findings=FINDINGS, max_length=9), **(SIZES | options))
+    for p in decoder.parameters():  # larger than PyTorch's, so that a wrong equation shows
         torch.nn.init.normal_(p, std=std)
-    made.learn(Collection(STUDIES, Audit("", 6, 0)))
-    return made.eval()
+    decoder.learn(Collection(STUDIES, Audit("", 6, 0)))
+    return decoder.eval()
 
 
 def no_image(studies=4):
@@ -67,7 +67,7 @@ class Paper:
             regions, _ = numbers(f, b)
             self.X = np.maximum(regions @ self.w["transition.weight"].T + self.w["transition.bias"], 0)
 
-    def states(self, said):
+    def states(self, prefix):
         """H, A and the word distributions after START and each of the words."""
         w, H, A, words = self.w, [], [], []
         h = c = np.zeros(8)
@@ -75,7 +75,7 @@ class Paper:
             mean = self.X.mean(0)
             h = np.tanh(w["first_hidden.weight"] @ mean + w["first_hidden.bias"])
             c = np.tanh(w["first_cell.weight"] @ mean + w["first_cell.bias"])
-        for i in (BOS, *said):
+        for i in (BOS, *prefix):
             x = w["embedding.weight"][i]
             if self.X is not None:
                 key, query, score = (w[f"attention.{n}.weight"] for n in ("key", "query", "score"))
@@ -88,11 +88,11 @@ class Paper:
                 words.append(softmax(w["out.weight"] @ h + w["out.bias"]))
         return np.array(H), np.array(A), words
 
-    def classes(self, said):
+    def classes(self, prefix):
         """f(I, S), G over the words."""
         w = self.w
-        H, A, _ = self.states(said)
-        if said:  # START has no share
+        H, A, _ = self.states(prefix)
+        if prefix:  # START has no share
             H, A = H[1:], A[1:]
         G = softmax(w["text.second.weight"] @ np.tanh(w["text.first.weight"] @ H.T))  # eq. 3
         joint = (G @ H).max(0)
@@ -118,10 +118,10 @@ def test_losses_are_equations_6_and_7_with_their_penalty(image):
         paper = Paper(decoder, f, b)
         p, G = paper.classes(report[:-1])
         penalty += ((G @ G.T - np.eye(3)) ** 2).sum() / 4
-        word += sum(nats(lambda said, paper=paper: paper.states(said)[2], report)) / 4
+        word += sum(nats(lambda prefix, paper=paper: paper.states(prefix)[2], report)) / 4
         if np.isnan(row).all():
             continue
-        for y, f_m, rare in zip(np.nan_to_num(row), p, RARE, strict=True):  # eq. 6; what is not said is absent
+        for y, f_m, rare in zip(np.nan_to_num(row), p, RARE, strict=True):  # eq. 6; what is not prefix is absent
             finding += {1: -BETA_P * np.log(f_m), 0: -BETA_N * np.log(1 - f_m), -1: 0}[int(y)] * rare / 3
     assert float(out.losses["finding"]) == pytest.approx(finding, rel=1e-5)
     assert float(out.losses["word"]) == pytest.approx(word, rel=1e-5)
@@ -134,12 +134,12 @@ def test_annotations_are_equations_3_to_5(image):
     f, t = image_features() if image else no_image(), targets()
     decoder = make(TOKENS if image else NOTHING, writes=False)
     with torch.no_grad():
-        made = decoder.annotate(f, t)
-    assert isinstance(decoder, Annotates) and isinstance(made, Annotation)
+        annotation = decoder.annotate(f, t)
+    assert isinstance(decoder, Annotates) and isinstance(annotation, Annotation)
     for b, report in enumerate(reports(t)):
         p, G = Paper(decoder, f, b).classes(report[:-1])
-        np.testing.assert_allclose(made.findings[b], p, rtol=1e-5)
-        np.testing.assert_allclose(made.words[b, :, : G.shape[1]], G, atol=1e-6)
+        np.testing.assert_allclose(annotation.findings[b], p, rtol=1e-5)
+        np.testing.assert_allclose(annotation.words[b, :, : G.shape[1]], G, atol=1e-6)
 
 
 def test_text_attention_sums_to_one_over_the_words_and_is_nothing_beyond():
@@ -180,16 +180,16 @@ def test_a_written_report_is_classified_as_if_it_had_been_given(beams):
     decoder, f = make(), image_features(8, 11)
     for b, g in enumerate(decoder.generate(f, GenerationSettings(beams=beams))):
         paper, best = Paper(decoder, f, b), g.candidates[0]
-        said = best.sentences[0]
+        words = best.sentences[0]
         if beams == 1:
-            assert said == greedy(lambda s, paper=paper: paper.states(s)[2])
-        p, G = paper.classes(said)
+            assert words == greedy(lambda s, paper=paper: paper.states(s)[2])
+        p, G = paper.classes(words)
         np.testing.assert_allclose(g.findings, p, rtol=1e-4)
-        if said:
+        if words:
             np.testing.assert_allclose(best.attention.words, G, atol=1e-5)
-            looked = paper.states(said[:-1])[1]
-            np.testing.assert_allclose(best.attention.regions[:, f.mask[b]], looked, atol=1e-5)
-        given = decoder.annotate(one(f, b), Targets(words=torch.tensor([[BOS, *said, EOS]])))
+            attention = paper.states(words[:-1])[1]
+            np.testing.assert_allclose(best.attention.regions[:, f.mask[b]], attention, atol=1e-5)
+        given = decoder.annotate(one(f, b), Targets(words=torch.tensor([[BOS, *words, EOS]])))
         torch.testing.assert_close(given.findings[0], g.findings)
 
 
@@ -224,10 +224,10 @@ def test_the_encoder_none_gives_tienet_the_same_for_any_pixels_and_for_none():
 @pytest.mark.parametrize("words", [[], [5], [5, 6, 7] * 200])
 def test_a_report_of_no_word_of_one_and_of_very_many_has_findings(words):
     for decoder, f in ((make(writes=False), image_features(1)), (make(NOTHING, writes=False), no_image(1))):
-        made = decoder.annotate(f, Targets(words=torch.tensor([[BOS, *words, EOS]])))
-        assert bool(made.findings.isfinite().all())
+        annotation = decoder.annotate(f, Targets(words=torch.tensor([[BOS, *words, EOS]])))
+        assert bool(annotation.findings.isfinite().all())
         p, _ = Paper(decoder, f, 0).classes(words)
-        np.testing.assert_allclose(made.findings[0], p, rtol=1e-3)
+        np.testing.assert_allclose(annotation.findings[0], p, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -271,12 +271,12 @@ def test_word_dropout_hides_words_in_training_alone():
     with torch.no_grad():
         assert float(decoder(f, t).losses["finding"]) == float(plain(f, t).losses["finding"])
         torch.manual_seed(0)
-        found = decoder.train()(f, t)
+        out = decoder.train()(f, t)
         torch.manual_seed(0)
-        gone = torch.rand(t.words[:, :-1].shape) < 0.6
-        hidden = torch.where(gone & (t.words[:, :-1] > UNK), UNK, t.words[:, :-1])  # marks stay
+        dropped = torch.rand(t.words[:, :-1].shape) < 0.6
+        hidden = torch.where(dropped & (t.words[:, :-1] > UNK), UNK, t.words[:, :-1])  # marks stay
         logits, _ = plain.classify(plain.read(plain.start(f), hidden), t.words[:, :-1])
-    assert float(found.losses["finding"]) == pytest.approx(float(plain.loss(logits, t.findings)), rel=1e-5)
+    assert float(out.losses["finding"]) == pytest.approx(float(plain.loss(logits, t.findings)), rel=1e-5)
     assert (hidden == UNK).any()
 
 
@@ -291,8 +291,8 @@ def test_the_image_classifier_pools_by_log_sum_exp_over_what_is_real():
     torch.manual_seed(1)
     decoder = decoders.create("chestxray8", TOKENS, TargetSpec(WORDS, findings=FINDINGS), transition=5).eval()
     f, w = image_features(), weights(decoder)
-    made = decoder.generate(f, GenerationSettings())
-    for b, g in enumerate(made):
+    generated = decoder.generate(f, GenerationSettings())
+    for b, g in enumerate(generated):
         regions, _ = numbers(f, b)
         X = np.maximum(regions @ w["transition.weight"].T + w["transition.bias"], 0)
         pooled = np.log(np.exp(10 * X).mean(0)) / 10  # Wang et al. 2017, eq. 1

@@ -18,8 +18,8 @@ TINY = {"hidden": 8, "embedding": 8, "attention_units": 8}
 
 
 def test_sizes_and_schedule_are_those_of_the_paper():
-    found = load_preset("tienet-ir")
-    options, settings = found.compose.decoder_options, TrainSettings.of(found.train)
+    preset = load_preset("tienet-ir")
+    options, settings = preset.compose.decoder_options, TrainSettings.of(preset.train)
     assert (options["hidden"], options["embedding"], options["transition"], options["attention_rows"]) == (
         256,
         200,
@@ -27,8 +27,8 @@ def test_sizes_and_schedule_are_those_of_the_paper():
         5,
     )
     assert (settings.batch_size, settings.lr, settings.weight_decay, options["dropout"]) == (32, 1e-3, 1e-4, 0.5)
-    assert settings.freeze_encoder and found.compose.encoder_options["size"] == 512  # 16 x 16 at stride 32
-    assert found.text_spec().min_count == 2
+    assert settings.freeze_encoder and preset.compose.encoder_options["size"] == 512  # 16 x 16 at stride 32
+    assert preset.text_spec().min_count == 2
     assert load_preset("tienet-r").compose.encoder == "none"
 
 
@@ -43,10 +43,10 @@ def test_figures_are_those_of_table_1():
 @pytest.mark.parametrize("name", ["tienet-r", "tienet-ir", "tienet-i", "tienet-igr"])
 def test_a_preset_trains_by_its_settings_and_annotates(name, tmp_path):
     preset = load_preset(name)
-    made = preset.compose
-    options = {**made.decoder_options, **{k: v for k, v in TINY.items() if k in made.decoder_options}}
+    parts = preset.compose
+    options = {**parts.decoder_options, **{k: v for k, v in TINY.items() if k in parts.decoder_options}}
     model = compose(
-        encoder=made.encoder, encoder_options=encoders[made.encoder].tiny, decoder=made.decoder,
+        encoder=parts.encoder, encoder_options=encoders[parts.encoder].tiny, decoder=parts.decoder,
         decoder_options=options, text=replace(preset.text_spec(), min_count=1),
     )  # fmt: skip
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64), dtype=np.uint8)).save(tmp_path / "a.png")
@@ -60,5 +60,5 @@ def test_a_preset_trains_by_its_settings_and_annotates(name, tmp_path):
     best = train(model, studies, studies, out=tmp_path / "run", settings=settings, watch=seen.append)
     losses = next(r for r in seen if r["kind"] == "step")["losses"]
     assert set(settings.weights) <= set(losses) and ("word" in losses) == (name == "tienet-igr")
-    said = list(annotate(best, (ReportRow(i, s) for i, s in enumerate(studies))))
-    assert all(isinstance(a, Annotated) and set(a.findings) == {"Nodule", "No Finding"} for a in said)
+    annotations = list(annotate(best, (ReportRow(i, s) for i, s in enumerate(studies))))
+    assert all(isinstance(a, Annotated) and set(a.findings) == {"Nodule", "No Finding"} for a in annotations)

@@ -26,36 +26,36 @@ FOUR = {**TINY, "depths": 4, "width": 6}
 
 def make(**options: Any) -> DiTagEncoder:
     torch.manual_seed(2)
-    made = encoders.create("ditag", **(TINY | options))
-    assert isinstance(made, DiTagEncoder)
-    made.attach(TargetSpec((), tags=("a", "b", "c")))
-    made.normal.copy_(torch.randint(0, 256, made.normal.shape, generator=torch.Generator().manual_seed(4)))
-    return made.eval()
+    encoder = encoders.create("ditag", **(TINY | options))
+    assert isinstance(encoder, DiTagEncoder)
+    encoder.attach(TargetSpec((), tags=("a", "b", "c")))
+    encoder.normal.copy_(torch.randint(0, 256, encoder.normal.shape, generator=torch.Generator().manual_seed(4)))
+    return encoder.eval()
 
 
 def images(n: int = 3) -> torch.Tensor:
     return torch.randn(n, 1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-def normal_pixels(made: DiTagEncoder) -> torch.Tensor:
+def normal_pixels(encoder: DiTagEncoder) -> torch.Tensor:
     """The kept bytes as the inner encoder wants them: over 255, less ImageNet's mean, over its deviation."""
-    grey = made.normal.double().numpy()[:, None] / 255
-    mean, std = (np.reshape(v, (1, 3, 1, 1)) for v in (made.image.mean, made.image.std))
+    grey = encoder.normal.double().numpy()[:, None] / 255
+    mean, std = (np.reshape(v, (1, 3, 1, 1)) for v in (encoder.image.mean, encoder.image.std))
     return torch.from_numpy((grey - mean) / std).float()
 
 
-def pooled(made: DiTagEncoder, x: torch.Tensor) -> list[np.ndarray]:
+def pooled(encoder: DiTagEncoder, x: torch.Tensor) -> list[np.ndarray]:
     """The mean of each feature map of the inner encoder."""
     with torch.no_grad():
-        return [m.double().numpy().mean((2, 3)) for m in made.inner.feature_maps(x)]  # type: ignore[operator]
+        return [m.double().numpy().mean((2, 3)) for m in encoder.inner.feature_maps(x)]  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("normals", [1, 3])
 def test_the_token_is_the_patients_vector_less_the_mean_of_the_normal_ones(normals: int) -> None:
-    made = make(normals=normals)
+    encoder = make(normals=normals)
     with torch.no_grad():
-        features = made(images())
-    (patient,), (normal,) = pooled(made, images()[:, 0]), pooled(made, normal_pixels(made))
+        features = encoder(images())
+    (patient,), (normal,) = pooled(encoder, images()[:, 0]), pooled(encoder, normal_pixels(encoder))
     want = patient - normal.mean(0)
     assert features.tokens.shape == (3, 1, 32)
     np.testing.assert_allclose(features.tokens[:, 0], want, atol=1e-5)
@@ -63,39 +63,39 @@ def test_the_token_is_the_patients_vector_less_the_mean_of_the_normal_ones(norma
 
 
 def test_cditag_is_the_patient_then_the_difference() -> None:
-    made = make(mode="concat")
+    encoder = make(mode="concat")
     with torch.no_grad():
-        features = made(images())
-    (patient,), (normal,) = pooled(made, images()[:, 0]), pooled(made, normal_pixels(made))
+        features = encoder(images())
+    (patient,), (normal,) = pooled(encoder, images()[:, 0]), pooled(encoder, normal_pixels(encoder))
     np.testing.assert_allclose(features.tokens[:, 0], np.concatenate([patient, patient - normal], 1), atol=1e-5)
 
 
 def test_mditag_maps_the_differences_of_four_stages_to_one_width() -> None:
-    made = make(**FOUR)
-    assert made.inner.map_widths == (16, 16, 32, 32)
+    encoder = make(**FOUR)
+    assert encoder.inner.map_widths == (16, 16, 32, 32)
     with torch.no_grad():
-        features = made(images())
-    w = {k: v.double().numpy() for k, v in made.state_dict().items()}
+        features = encoder(images())
+    w = {k: v.double().numpy() for k, v in encoder.state_dict().items()}
     assert "project.0.bias" not in w
     for d, (patient, normal) in enumerate(
-        zip(pooled(made, images()[:, 0]), pooled(made, normal_pixels(made)), strict=True)
+        zip(pooled(encoder, images()[:, 0]), pooled(encoder, normal_pixels(encoder)), strict=True)
     ):
         np.testing.assert_allclose(features.tokens[:, d], (patient - normal) @ w[f"project.{d}.weight"].T, atol=1e-5)
     np.testing.assert_allclose(features.pooled, features.tokens.mean(1), atol=1e-6)
 
 
 def test_four_tag_classifiers_have_a_loss_each_and_their_hidden_layers_are_the_tokens() -> None:
-    made = make(**FOUR, tags=True)
+    encoder = make(**FOUR, tags=True)
     tags = torch.tensor([[1.0, 0, 1], [0, 0, 0], [0, 1, 0]])
     with torch.no_grad():
-        features = made(images())
-        losses = made.losses(features, Targets(tags=tags))
-    w = {k: v.double().numpy() for k, v in made.state_dict().items()}
+        features = encoder(images())
+        losses = encoder.losses(features, Targets(tags=tags))
+    w = {k: v.double().numpy() for k, v in encoder.state_dict().items()}
     labels = tags.numpy() / np.maximum(tags.sum(1, keepdims=True).numpy(), 1)
-    assert made.features.tag_heads == 4
+    assert encoder.features.tag_heads == 4
     assert list(losses) == ["tag_1", "tag_2", "tag_3", "tag_4"]
     for d, (patient, normal) in enumerate(
-        zip(pooled(made, images()[:, 0]), pooled(made, normal_pixels(made)), strict=True)
+        zip(pooled(encoder, images()[:, 0]), pooled(encoder, normal_pixels(encoder)), strict=True)
     ):
         hidden = np.maximum((patient - normal) @ w[f"project.{d}.weight"].T + w[f"project.{d}.bias"], 0)
         np.testing.assert_allclose(features.tokens[:, d], hidden, atol=1e-5)
@@ -105,9 +105,9 @@ def test_four_tag_classifiers_have_a_loss_each_and_their_hidden_layers_are_the_t
 
 
 def test_patient_and_normal_go_through_the_inner_encoder_once_a_batch() -> None:
-    made, seen = make(**FOUR, normals=2), []
-    made.inner.net.register_forward_hook(lambda _m, args, _o: seen.append(len(args[0])))
-    made(images(5))
+    encoder, seen = make(**FOUR, normals=2), []
+    encoder.inner.net.register_forward_hook(lambda _m, args, _o: seen.append(len(args[0])))
+    encoder(images(5))
     assert seen == [5 + 2]
 
 
@@ -136,33 +136,33 @@ def test_what_cannot_be_says_what_can(options: dict[str, Any], says: str) -> Non
 
 def studies(folder: Path, count: int = 6) -> list[Study]:
     draw = np.random.default_rng(0)
-    made = []
+    rows = []
     for i in range(count):
         path = folder / f"{i}.png"
         Image.fromarray(draw.integers(0, 256, (64, 64), dtype=np.uint8)).save(path)
         tags = ("normal",) if i % 2 else ("opacity", "nodule")
         text = "the lungs are clear." if i % 2 else "there is a nodule. follow up."
-        made.append(Study(f"s{i}", (View(path, "frontal"),), {"findings": text}, tags, split="train"))
-    return made
+        rows.append(Study(f"s{i}", (View(path, "frontal"),), {"findings": text}, tags, split="train"))
+    return rows
 
 
-def learn(made: DiTagEncoder, found: list[Study]) -> None:
-    made.learn(Collection(tuple(found), Audit("test", len(found), len(found))))
+def learn(encoder: DiTagEncoder, data: list[Study]) -> None:
+    encoder.learn(Collection(tuple(data), Audit("test", len(data), len(data))))
 
 
 def test_the_normal_images_are_the_first_normal_studies_by_id(tmp_path: Path) -> None:
-    made, found = make(normals=2), studies(tmp_path)
-    learn(made, found[::-1])
+    encoder, data = make(normals=2), studies(tmp_path)
+    learn(encoder, data[::-1])
     want = np.stack([np.asarray(Image.open(tmp_path / f"{i}.png")) for i in (1, 3)])
-    np.testing.assert_array_equal(made.normal, want)
+    np.testing.assert_array_equal(encoder.normal, want)
 
 
 def test_one_study_can_be_asked_for(tmp_path: Path) -> None:
-    made, found = make(normal="s4"), studies(tmp_path)
-    learn(made, found)
-    np.testing.assert_array_equal(made.normal[0], np.asarray(Image.open(tmp_path / "4.png")))
+    encoder, data = make(normal="s4"), studies(tmp_path)
+    learn(encoder, data)
+    np.testing.assert_array_equal(encoder.normal[0], np.asarray(Image.open(tmp_path / "4.png")))
     with pytest.raises(DataError, match="study 's9', which no training study is called"):
-        learn(make(normal="s9"), found)
+        learn(make(normal="s9"), data)
 
 
 def test_too_few_normal_studies_say_what_to_do(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from reportgen_core import OptionError
-from reportgen_core.interfaces import Encoder, HasFrozenParts
+from reportgen_core.interfaces import Encoder
+from reportgen_core.models.abilities import HasFrozenParts
 from reportgen_core.registries import encoders
 
 TINY = ["vgg16", "vgg19", "resnet50", "resnet101", "resnet152", "densenet121", "densenet169", "densenet201"]
@@ -91,8 +92,8 @@ def test_channels_last_gives_the_same_features(name: str) -> None:
 def test_full_size_specs_are_those_of_the_papers() -> None:
     """He et al. table 1, Huang et al. table 1, Jing et al. section 4.2, at 224 pixels."""
     with torch.device("meta"):
-        found = {name: encoders.create(name).features for name in TINY}
-    assert {name: (spec.dim, spec.pooled, spec.grid) for name, spec in found.items()} == {
+        specs = {name: encoders.create(name).features for name in TINY}
+    assert {name: (spec.dim, spec.pooled, spec.grid) for name, spec in specs.items()} == {
         "vgg16": (512, 4096, (1, 14, 14)),
         "vgg19": (512, 4096, (1, 14, 14)),
         "resnet50": (2048, 2048, (1, 7, 7)),
@@ -198,8 +199,8 @@ def test_weights_of_a_file_are_read(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "w.pth")
     for file in ("w.safetensors", "w.pth"):
         encoder = tiny("timm/test_resnet", pretrained=str(tmp_path / file))
-        found = encoder.net.state_dict()  # type: ignore[union-attr]
-        assert all(torch.equal(value, state[key]) for key, value in found.items())
+        state_read = encoder.net.state_dict()  # type: ignore[union-attr]
+        assert all(torch.equal(value, state[key]) for key, value in state_read.items())
 
 
 def test_a_narrow_vgg_has_no_weights_to_start_with() -> None:
@@ -210,8 +211,8 @@ def test_a_narrow_vgg_has_no_weights_to_start_with() -> None:
 def test_weights_of_a_vgg_are_read_with_its_fully_connected_layers(tmp_path: Path) -> None:
     state = {key: value.half() for key, value in timm.create_model("vgg16").state_dict().items()}  # half: a small file
     save_file(state, tmp_path / "w.safetensors")
-    found = encoders.create("vgg16", pretrained=str(tmp_path / "w.safetensors"), size=32).state_dict()
-    assert torch.equal(found["net.pre_logits.fc2.weight"], state["pre_logits.fc2.weight"].float())
+    state_read = encoders.create("vgg16", pretrained=str(tmp_path / "w.safetensors"), size=32).state_dict()
+    assert torch.equal(state_read["net.pre_logits.fc2.weight"], state["pre_logits.fc2.weight"].float())
 
 
 def test_a_transformers_weights_are_resampled_to_another_size(tmp_path: Path) -> None:
@@ -246,8 +247,8 @@ def test_weights_in_the_hubs_cache_need_no_hub(tmp_path: Path, monkeypatch: pyte
     state = timm.create_model("test_resnet").state_dict()
     save_file(state, folder / "snapshots" / "abc" / "model.safetensors")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    found = tiny("timm/test_resnet", pretrained=True).net.state_dict()  # type: ignore[union-attr]
-    assert all(torch.equal(value, state[key]) for key, value in found.items())
+    state_read = tiny("timm/test_resnet", pretrained=True).net.state_dict()  # type: ignore[union-attr]
+    assert all(torch.equal(value, state[key]) for key, value in state_read.items())
 
 
 def test_an_unreachable_hub_is_one_line_with_three_ways_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,10 +120,10 @@ def test_the_same_seed_learns_the_same_weights_and_the_callers_random_state_stay
 
 
 def test_a_sentence_is_learned_once_with_the_root_of_its_count_and_its_share() -> None:
-    from reportgen_plugins.sentences.bert import once
+    from reportgen_plugins.sentences.bert import count_sentences
 
     labels = [("A.", True), ("a", False), ("a", True), (" a .", True), ("b", False)]
-    texts, shares, weights = once([LabelledSentence(t, a, "s") for t, a in labels])
+    texts, shares, weights = count_sentences([LabelledSentence(t, a, "s") for t, a in labels])
     assert texts == ["a", "b"] and shares.tolist() == [0.75, 0]
     assert weights[0] == 2 * weights[1] and weights.mean() == pytest.approx(1)
 

@@ -1,3 +1,3 @@
 """Encode, classify and group the sentences of reports. The encoders and classifiers use TF-IDF, word vectors and
-transformers, or let several classifiers vote; the groupers join sentences that say the same.
+transformers, or let several classifiers vote; the groupers join sentences with the same meaning.
 """

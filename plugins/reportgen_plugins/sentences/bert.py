@@ -1,13 +1,13 @@
-"""`bert`: a BERT-like model says whether a sentence is abnormal.
+"""`bert`: classify sentences as normal or abnormal by a BERT-like model.
 
 Ni, Hsu, Gentili, McAuley: Learning Visual-Semantic Embeddings for Reporting Abnormal Findings on Chest X-rays, 2020,
 arXiv:2010.02467, §3.2, fine-tune BERT (Devlin et al., 2019) on the sentences of Harzig et al., 2019. Here it is any
-model of transformers with a classifier of sequences; the small MiniLM is the default.
+model of transformers that can classify sequences; the small MiniLM is the default.
 
-- A sentence that stands in the training reports n times is learned once a pass, with the root of n as its weight and
-  the share of those that call it abnormal as its target: half the steps, and contradictions become soft targets.
-- Embeddings and the lowest layers stay as they are; sentences of like length share a batch.
-- How many epochs: chosen on a tenth of the training studies that is held out for it; then all are learned from anew.
+- A sentence that occurs n times in the training reports is read once in an epoch, with √n as its weight and the share
+  of its abnormal labels as its target. This halves the steps, and contradictions become soft targets.
+- Embeddings and the lowest layers are not trained; sentences of similar length share a batch.
+- A tenth of the training studies is held out to choose the number of epochs; then training starts again on all studies.
 
 Letters: B sentences, T tokens.
 """
@@ -27,28 +27,28 @@ from reportgen_core import CheckpointError, DataError, OptionError
 from reportgen_core.sentence_parts import LabelledSentence, OnLine, SentenceClassifier, sentence_key
 from reportgen_core.sentences.classifiers import f1, hold_out, read_saved, saving
 
-from .pretrained import WEIGHTS, folder_of, lengths_in_order, load_model, load_tokenizer, quiet
+from .pretrained import WEIGHTS, batches_by_length, folder_of, load_model, load_tokenizer, quiet
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 Floats = NDArray[np.float32]
-AT_ONCE = 128  # sentences of a batch that is only read
+BATCH = 128  # sentences of a batch without training
 
 
 class BertClassifier(SentenceClassifier):
-    """Fine-tuned transformer.
+    """Classify sentences by a fine-tuned transformer.
 
     Args:
         model: folder or name in the hub's cache of a BERT-like model; empty: MiniLM.
-        epochs: the most passes over the training sentences; how many are made is chosen on held-out studies.
-        held_out: share of the training studies that choose; 0: `epochs` passes, nothing chosen.
+        epochs: the largest number of epochs; the best number is chosen on held-out studies.
+        held_out: share, 0..1, of the training studies for that choice; 0: `epochs` epochs, without a choice.
         lr: highest learning rate; it rises over the first tenth of the steps and falls to zero.
-        batch: sentences a step.
-        frozen: lowest layers that do not learn, beside the embeddings.
-        max_tokens: word pieces of a sentence that are read.
-        seed: of order, dropout and the new layer.
+        batch: sentences of a step.
+        frozen: number of lowest layers that are not trained, in addition to the embeddings.
+        max_tokens: largest number of word pieces of a sentence; the rest is cut.
+        seed: random seed of order, dropout and the new layer.
         device: cpu, cuda, mps, or auto.
     """
 
@@ -75,31 +75,32 @@ class BertClassifier(SentenceClassifier):
         self._model: Any = None
 
     def fit(self, train: Sequence[LabelledSentence], watch: OnLine | None = None) -> Mapping[str, Any]:
+        """Train the model, and return the number of epochs and how it was chosen. Raises DataError for one class."""
         if len({s.abnormal for s in train}) < 2:
             raise DataError(f"{len(train)} sentences to learn from, all of one class; normal and abnormal are wanted")
         folder = folder_of(self.source)
         self._tokenizer = load_tokenizer(folder)
-        tell = watch or (lambda line: None)
+        report = watch or (lambda line: None)
         chosen: dict[str, Any] = {"epochs": self.epochs}
         if self.held_out:
-            learn, judge = hold_out(train, self.held_out, self.seed)
-            truth, texts, scores = [s.abnormal for s in judge], [s.text for s in judge], []
-            for done in self._learn(folder, learn):
+            rest, held_out = hold_out(train, self.held_out, self.seed)
+            truth, texts, scores = [s.abnormal for s in held_out], [s.text for s in held_out], []
+            for epoch in self._learn(folder, rest):
                 scores.append(round(f1(truth, self.abnormal(texts)), 4))
-                tell(f"epoch {done}: F1 {scores[-1]:.4f} on {len(judge)} held-out sentences")
+                report(f"epoch {epoch}: F1 {scores[-1]:.4f} on {len(held_out)} held-out sentences")
             chosen = {"epochs": 1 + int(np.argmax(scores)), "F1 of held-out studies by epoch": scores}
-        for done in self._learn(folder, train):  # the rates of the run that chose, up to where it was best
-            tell(f"epoch {done} of {chosen['epochs']} on all {len(train)} sentences")
-            if done == chosen["epochs"]:
+        for epoch in self._learn(folder, train):  # the learning rates of the first run, up to its best epoch
+            report(f"epoch {epoch} of {chosen['epochs']} on all {len(train)} sentences")
+            if epoch == chosen["epochs"]:
                 break
         return chosen
 
     def _learn(self, folder: Path, train: Sequence[LabelledSentence]) -> Iterator[int]:
-        """Learn anew; after each epoch how many are done."""
+        """Train a new model, and yield the number of finished epochs after each epoch."""
         import torch
         from transformers import AutoModelForSequenceClassification
 
-        texts, shares, weights = once(train)
+        texts, shares, weights = count_sentences(train)
         tokens = self._tokens(texts)
         order = random.Random(self.seed)
         with torch.random.fork_rng():
@@ -112,34 +113,36 @@ class BertClassifier(SentenceClassifier):
             self._model.train()
             with torch.random.fork_rng():  # dropout draws from the global state, which is the caller's
                 torch.manual_seed(self.seed + epoch)
-                for rows in shuffled(tokens, self.batch, order):
+                for rows in shuffled_batches(tokens, self.batch, order):
                     steps.take(self._logits([tokens[i] for i in rows]), shares[rows], weights[rows])
             self._model.eval()
             yield epoch
 
     def probabilities(self, sentences: Sequence[str]) -> Floats:
+        """Return the probability (n,) of abnormal of each sentence. Raises OptionError before training."""
         import torch
 
         if self._model is None:
             raise OptionError("this classifier has learned nothing; fit it, or load a folder")
         self._model.eval()
-        found = np.zeros(len(sentences), np.float32)
+        abnormal = np.zeros(len(sentences), np.float32)
         tokens = self._tokens(sentences)
         with torch.inference_mode():
-            for rows in lengths_in_order(tokens, AT_ONCE):
+            for rows in batches_by_length(tokens, BATCH):
                 logits = self._logits([tokens[i] for i in rows]).float()
-                found[rows] = logits.softmax(-1)[:, 1].cpu().numpy()
-        return found
+                abnormal[rows] = logits.softmax(-1)[:, 1].cpu().numpy()
+        return abnormal
 
     def _tokens(self, sentences: Sequence[str]) -> list[list[int]]:
+        """Return the ids of each sentence's word pieces."""
         if not sentences:
             return []
         keys = [sentence_key(s) for s in sentences]
-        read = self._tokenizer(keys, truncation=True, max_length=self.max_tokens, return_attention_mask=False)
-        return list(read["input_ids"])
+        encoded = self._tokenizer(keys, truncation=True, max_length=self.max_tokens, return_attention_mask=False)
+        return list(encoded["input_ids"])
 
     def _logits(self, tokens: Sequence[list[int]]) -> Tensor:
-        """(B, 2) of B sentences; padding is masked."""
+        """Return the logits (B, 2) of B sentences. Padding is masked."""
         import torch
 
         T = max(map(len, tokens))
@@ -150,30 +153,32 @@ class BertClassifier(SentenceClassifier):
         return logits
 
     def save(self, folder: Path, *, about: Mapping[str, Any] | None = None) -> Path:
-        with saving(folder, self.name, {"max_tokens": self.max_tokens}, about) as beside, quiet():
-            self._model.save_pretrained(beside)
-            self._tokenizer.save_pretrained(beside)
+        """Save model and tokenizer as transformers does, and return the folder."""
+        with saving(folder, self.name, {"max_tokens": self.max_tokens}, about) as temporary, quiet():
+            self._model.save_pretrained(temporary)
+            self._tokenizer.save_pretrained(temporary)
         return folder
 
     @classmethod
     def load(cls, folder: Path) -> BertClassifier:
+        """Load a saved classifier. Raises CheckpointError if its weights are not complete."""
         from safetensors import safe_open
         from transformers import AutoModelForSequenceClassification
 
-        made = cls(max_tokens=int(read_saved(folder, cls.name).get("max_tokens", 96)))
-        made._tokenizer = load_tokenizer(folder)
-        made._model = load_model(AutoModelForSequenceClassification, folder)
+        classifier = cls(max_tokens=int(read_saved(folder, cls.name).get("max_tokens", 96)))
+        classifier._tokenizer = load_tokenizer(folder)
+        classifier._model = load_model(AutoModelForSequenceClassification, folder)
         with safe_open(folder / WEIGHTS, "pt") as file:
-            there = set(file.keys())
-        absent = [name for name in made._model.state_dict() if name not in there]
+            saved = set(file.keys())
+        absent = [name for name in classifier._model.state_dict() if name not in saved]
         if absent:  # transformers would fill them at random
             raise CheckpointError(f"{folder} is no trained classifier: {WEIGHTS} has no {absent[0]}")
-        made._model.to(device_of("auto"))
-        return made
+        classifier._model.to(device_of("auto"))
+        return classifier
 
 
 class Steps:
-    """AdamW with a rate that rises over a tenth of the steps and falls to zero; gradients are clipped at 1."""
+    """AdamW steps. The learning rate rises over a tenth of the steps and falls to zero; gradients are clipped at 1."""
 
     def __init__(self, model: Any, lr: float, steps: int) -> None:
         import torch
@@ -186,7 +191,7 @@ class Steps:
         )
 
     def take(self, logits: Tensor, shares: Floats, weights: Floats) -> None:
-        """One step on the weighted cross entropy with shares as targets."""
+        """Take one step on the weighted cross entropy, with shares (B,) of abnormal as soft targets."""
         import torch
         from torch.nn import functional as F
 
@@ -199,8 +204,8 @@ class Steps:
         self.schedule.step()
 
 
-def once(sentences: Sequence[LabelledSentence]) -> tuple[list[str], Floats, Floats]:
-    """Each sentence once, the share of its occurrences that are abnormal, and its weight, 1 in the mean."""
+def count_sentences(sentences: Sequence[LabelledSentence]) -> tuple[list[str], Floats, Floats]:
+    """Return each sentence once, the share of its occurrences that are abnormal, and its weight, with a mean of 1."""
     counts: dict[str, list[int]] = {}
     for s in sentences:
         row = counts.setdefault(sentence_key(s.text), [0, 0])
@@ -211,8 +216,8 @@ def once(sentences: Sequence[LabelledSentence]) -> tuple[list[str], Floats, Floa
     return list(counts), rows[:, 0] / rows[:, 1], weights / weights.mean()
 
 
-def shuffled(tokens: list[list[int]], batch: int, order: random.Random) -> list[list[int]]:
-    """One pass: batches of like lengths, in random order, other batches in each pass."""
+def shuffled_batches(tokens: list[list[int]], batch: int, order: random.Random) -> list[list[int]]:
+    """Return the row numbers of one epoch in batches of similar length, drawn again for each epoch."""
     jitter = [len(t) + order.random() * 3 for t in tokens]
     rows = sorted(range(len(tokens)), key=jitter.__getitem__)
     batches = [rows[i * batch : (i + 1) * batch] for i in range(math.ceil(len(rows) / batch))]
@@ -221,7 +226,7 @@ def shuffled(tokens: list[list[int]], batch: int, order: random.Random) -> list[
 
 
 def freeze(model: Any, layers: int) -> None:
-    """Embeddings and the lowest layers get no gradient."""
+    """Turn off the gradients of the embeddings and of the lowest `layers` layers."""
     body = getattr(model, model.base_model_prefix)
     parts = [body.embeddings] if hasattr(body, "embeddings") else []
     stack = getattr(getattr(body, "encoder", body), "layer", None)
@@ -231,12 +236,12 @@ def freeze(model: Any, layers: int) -> None:
 
 
 def device_of(name: str) -> torch.device:
-    """The device a name means; auto: a GPU where there is one."""
+    """Return the device of a name; auto is a GPU if there is one. Raises OptionError if torch does not have it."""
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        name = next(d for d, usable in there.items() if usable)
-    if not there.get(name.partition(":")[0], False):
+        name = next(d for d, usable in available.items() if usable)
+    if not available.get(name.partition(":")[0], False):
         raise OptionError(f"device={name}: torch finds no such device here")
     return torch.device(name)

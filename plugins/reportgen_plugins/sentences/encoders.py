@@ -1,14 +1,14 @@
-"""Sentence encoders: `minilm`, the mean of a transformer's last states, and `word-vectors`, the mean of word vectors.
+"""Encode sentences: `minilm` is the mean of a transformer's last states, `word-vectors` the mean of word vectors.
 
 - `minilm`: Reimers, Gurevych: Sentence-BERT, 2019, arXiv:1908.10084: the mean over the word pieces. The default model
-  is all-MiniLM-L6-v2; any BERT-like folder or name in the hub's cache is taken.
+  is all-MiniLM-L6-v2; any BERT-like model can be given, as a folder or a name in the hub's cache.
 - `word-vectors`: Pagliardini, Gupta, Jaggi: Unsupervised Learning of Sentence Embeddings using Compositional n-Gram
-  Features (sent2vec), 2018, arXiv:1703.02507, without the n-grams: the mean of the vectors of the words, out of a
-  word2vec file (text or .bin) or an .npz. sent2vec's own binaries (BioSentVec, Zhang et al., 2019, which CVSE uses) are
-  read by sent2vec alone; what it prints for a list of sentences, as lines of {"sentence", "vector"} in a .jsonl, is
-  taken as it is, and a sentence that is not there is refused by name.
+  Features (sent2vec), 2018, arXiv:1703.02507, without the n-grams: the mean of the vectors of the words, from a
+  word2vec file (text or .bin) or an .npz. Only sent2vec itself can read its binaries (BioSentVec, Zhang et al., 2019,
+  which CVSE uses). Its vectors of a list of sentences can be given as a .jsonl with lines of {"sentence", "vector"}. A
+  sentence without a vector in the file is an error that quotes the sentence.
 
-All vectors have length 1, so that their product is their cosine.
+All vectors have length 1, so their dot product is their cosine.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Floats = NDArray[np.float32]
-AT_ONCE = 128
-MOST_WIDTH = 4096
+BATCH = 128
+MAX_WIDTH = 4096
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 class MeanPooled(SentenceEncoder):
-    """The mean of a transformer's last hidden states over the word pieces.
+    """Encode a sentence as the mean of a transformer's last hidden states over its word pieces.
 
     Args:
         model: folder or name in the hub's cache; empty: MiniLM.
-        max_tokens: word pieces of a sentence that are read.
+        max_tokens: largest number of word pieces of a sentence; the rest is cut.
         device: cpu, cuda, mps, or auto.
     """
 
@@ -59,27 +59,29 @@ class MeanPooled(SentenceEncoder):
 
     @property
     def fingerprint(self) -> str:
+        """Return a sha256 of the model's files."""
         from .pretrained import fingerprint_of
 
         self._fingerprint = self._fingerprint or fingerprint_of(self.folder)
         return self._fingerprint
 
     def encode(self, sentences: Sequence[str]) -> Floats:
+        """Return the vectors (n, dim), each of length 1."""
         import torch
 
-        from .pretrained import lengths_in_order
+        from .pretrained import batches_by_length
 
-        found = np.zeros((len(sentences), self.dim), np.float32)
+        vectors = np.zeros((len(sentences), self.dim), np.float32)
         if not sentences:
-            return found
+            return vectors
         tokens = self._tokenizer(list(sentences), truncation=True, max_length=self.max_tokens)["input_ids"]
         with torch.inference_mode():
-            for rows in lengths_in_order(tokens, AT_ONCE):
-                found[rows] = self._means([tokens[i] for i in rows]).float().cpu().numpy()
-        return found
+            for rows in batches_by_length(tokens, BATCH):
+                vectors[rows] = self._means([tokens[i] for i in rows]).float().cpu().numpy()
+        return vectors
 
     def _means(self, tokens: Sequence[list[int]]) -> Tensor:
-        """(B, dim), of length 1."""
+        """Return the vectors (B, dim) of B sentences, each of length 1."""
         import torch
         from torch.nn import functional as F
 
@@ -93,10 +95,11 @@ class MeanPooled(SentenceEncoder):
 
 
 class WordVectors(SentenceEncoder):
-    """The mean of the vectors of the words that a file knows; or vectors of whole sentences, looked up.
+    """Encode a sentence as the mean of its words' vectors from a file, or by the file's vector of the whole sentence.
 
     Args:
-        file: word2vec text or .bin, .npz with `words` and `vectors`; or .jsonl with `sentence` and `vector` a line.
+        file: word2vec text or .bin, .npz with `words` and `vectors`; or .jsonl with `sentence` and `vector` in each
+        line.
     """
 
     def __init__(self, *, file: str) -> None:
@@ -109,7 +112,7 @@ class WordVectors(SentenceEncoder):
         except (DataError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as e:
             raise OptionError(f"file={file} holds no vectors (word2vec text or .bin, .npz, .jsonl): {e}") from e
         widths = {len(v) for _, v in pairs}
-        if len(widths) != 1 or not 0 < min(widths) <= MOST_WIDTH:
+        if len(widths) != 1 or not 0 < min(widths) <= MAX_WIDTH:
             raise OptionError(f"file={file} holds {len(pairs)} vectors of widths {sorted(widths)}; one width is wanted")
         self.dim = widths.pop()
         self._rows: dict[str, int] = {}
@@ -121,20 +124,23 @@ class WordVectors(SentenceEncoder):
 
     @property
     def fingerprint(self) -> str:
+        """Return a sha256 of the file."""
         return sha256_file(self.file)
 
     def encode(self, sentences: Sequence[str]) -> Floats:
-        found = np.zeros((len(sentences), self.dim), np.float32)
+        """Return the vectors (n, dim), each of length 1, or zeros for a sentence without any known word."""
+        vectors = np.zeros((len(sentences), self.dim), np.float32)
         for n, sentence in enumerate(sentences):
-            rows = self._looked_up(sentence)
+            rows = self._rows_of(sentence)
             if rows:
-                found[n] = self._vectors[rows].mean(0)
-        lengths = np.linalg.norm(found, axis=1, keepdims=True).astype(np.float32)
+                vectors[n] = self._vectors[rows].mean(0)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
         lengths[lengths == 0] = 1
-        found /= lengths
-        return found
+        vectors /= lengths
+        return vectors
 
-    def _looked_up(self, sentence: str) -> list[int]:
+    def _rows_of(self, sentence: str) -> list[int]:
+        """Return the rows of the sentence's words, or of the whole sentence. Raises DataError if that is missing."""
         if self.whole:
             row = self._rows.get(sentence_key(sentence))
             if row is None:
@@ -145,12 +151,14 @@ class WordVectors(SentenceEncoder):
 
 
 def _words(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield (word, vector) of a file of word vectors."""
     from ..decoders.blocks.vectors import read_vectors
 
     yield from read_vectors(path)
 
 
 def _sentences(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield (sentence, vector) of a file of JSON lines. Raises ValueError for a line without a sentence."""
     for place, row in table_rows(path, kinds=LINES):
         if not isinstance(row.get("sentence"), str):
             raise ValueError(f"{place} has no sentence")

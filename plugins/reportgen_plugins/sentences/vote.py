@@ -1,8 +1,8 @@
-"""`vote`: several classifiers say whether a sentence is abnormal, and the mean of their probabilities counts.
+"""`vote`: classify sentences as normal or abnormal by the mean probability of several classifiers.
 
-A transformer and a linear model on word pairs err on other sentences: one knows words that the training reports lack,
-the other is sure of the pairs that they have. By default these two; none has a larger say, and nothing is fitted beside
-them.
+A transformer and a linear model on word pairs are wrong on different sentences. The first has seen words that the
+training reports lack; the second is certain of the pairs in them. These two are the default. All classifiers have the
+same weight, and no other parameters are fitted.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Floats = NDArray[np.float32]
 
 
 class VoteClassifier(SentenceClassifier):
-    """Mean of several classifiers.
+    """Classify sentences by the mean of several classifiers.
 
     Args:
-        of: their names, joined by commas.
-        options: of each by its name, as {"bert": {"epochs": 3}}.
+        of: names of the classifiers, joined by commas.
+        options: options of each classifier by its name, for example {"bert": {"epochs": 3}}.
     """
 
     name: ClassVar[str] = "vote"
@@ -36,29 +36,33 @@ class VoteClassifier(SentenceClassifier):
         names = [n.strip() for n in of.split(",") if n.strip()]
         if len(names) < 2 or len(set(names)) < len(names) or self.name in names:
             raise OptionError(f"vote wants the names of two classifiers or more, others than itself, got {of!r}")
-        given = dict(options or {})
-        if unknown := set(given) - set(names):
+        options = dict(options or {})
+        if unknown := set(options) - set(names):
             raise OptionError(f"options of {sorted(unknown)[0]!r}, which does not vote: {of}")
-        self.members = {n: sentence_classifiers.create(n, **given.get(n, {})) for n in names}
+        self.members = {n: sentence_classifiers.create(n, **options.get(n, {})) for n in names}
 
     def fit(self, train: Sequence[LabelledSentence], watch: OnLine | None = None) -> Mapping[str, Any]:
+        """Fit every classifier, and return the result of each by its name."""
         return {name: dict(member.fit(train, watch)) for name, member in self.members.items()}
 
     def probabilities(self, sentences: Sequence[str]) -> Floats:
-        found: Floats = np.mean([m.probabilities(sentences) for m in self.members.values()], 0, dtype=np.float32)
-        return found
+        """Return the probability (n,) of abnormal of each sentence, the mean over the classifiers."""
+        mean: Floats = np.mean([m.probabilities(sentences) for m in self.members.values()], 0, dtype=np.float32)
+        return mean
 
     def save(self, folder: Path, *, about: Mapping[str, Any] | None = None) -> Path:
-        with saving(folder, self.name, {"of": list(self.members)}, about) as beside:
+        """Save each classifier in a subfolder of its name, and return the folder."""
+        with saving(folder, self.name, {"of": list(self.members)}, about) as temporary:
             for name, member in self.members.items():
-                member.save(beside / name)
+                member.save(temporary / name)
         return folder
 
     @classmethod
     def load(cls, folder: Path) -> VoteClassifier:
+        """Load a saved vote. Raises CheckpointError if it does not name known classifiers."""
         names = read_saved(folder, cls.name).get("of")
         if not isinstance(names, list) or not all(isinstance(n, str) and n in sentence_classifiers for n in names):
             raise CheckpointError(f"{folder} names no classifiers that vote: {str(names)[:80]}")
-        made = cls(of=",".join(names))
-        made.members = {name: sentence_classifiers.get_class(name).load(folder / name) for name in made.members}
-        return made
+        vote = cls(of=",".join(names))
+        vote.members = {name: sentence_classifiers.get_class(name).load(folder / name) for name in vote.members}
+        return vote

@@ -21,21 +21,25 @@ NORMAL = re.compile(r"\b(?:no|normal|clear|stable)\b", re.IGNORECASE)
 
 
 class WordRule(SentenceClassifier):
-    """The rule of the co-attention paper."""
+    """Classify sentences by the rule of words of the co-attention paper."""
 
     name: ClassVar[str] = "words"
 
     def fit(self, train: Sequence[LabelledSentence], watch: OnLine | None = None) -> Mapping[str, Any]:
+        """Return {}: the rule does not learn."""
         return {}
 
     def probabilities(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Return (n,): 1 for an abnormal sentence, 0 for a normal one."""
         return np.array([NORMAL.search(s) is None for s in sentences], np.float32)
 
     def save(self, folder: Path, *, about: Mapping[str, Any] | None = None) -> Path:
+        """Save the name of the rule, and return the folder."""
         with saving(folder, self.name, {}, about):
             return folder
 
     @classmethod
     def load(cls, folder: Path) -> WordRule:
+        """Return the rule, after checking that the folder has it. Raises CheckpointError."""
         read_saved(folder, cls.name)
         return cls()
