@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import CheckpointError
-from ..files.json_files import read_json, write_json
+from ..files.json_files import is_format, read_json, write_json
 
 if TYPE_CHECKING:
     from ..types import Array
@@ -96,7 +96,7 @@ def load_thresholds(folder: Path, findings: Sequence[str]) -> Thresholds | None:
     content = read_json(path)
     try:
         rows: dict[str, Any] = dict(content["findings"])
-        if content["format"] != 1 or set(rows) - set(findings):
+        if not is_format(content["format"], 1) or set(rows) - set(findings):
             raise CheckpointError(f"{path} is of another model or format; choose thresholds anew: rg annotate --tune")
         values = {name: float(row["threshold"]) for name, row in rows.items()}
         positives = {name: int(row["positives"]) for name, row in rows.items()}

@@ -35,8 +35,13 @@ def read_json(path: Path, error: type[ReportgenError] = CheckpointError, limit: 
         raise error(f"{path} is no JSON: {e}{_after(hint)}") from e
 
 
+def is_format(value: object, number: int) -> bool:
+    """Return whether the value of a key `format` is this number. true and 1.0 are not 1."""
+    return type(value) is int and value == number
+
+
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of these pairs, as `object_pairs_hook` of a JSON reader. Raises ValueError for a doubled key."""
+    """Return the object of these pairs, for the `object_pairs_hook` of json. Raises ValueError for a doubled key."""
     value = dict(pairs)
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]

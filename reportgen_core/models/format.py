@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,6 +50,8 @@ KEYS = {
     "positives",
     "vocabulary_sha256",
 }
+PARTS = {"encoder", "decoder", "retriever"}
+PART_KEYS: dict[str, type] = {"name": str, "options": dict, "plugin": str, "version": str}
 
 M = TypeVar("M", bound=torch.nn.Module)
 
@@ -176,7 +179,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Return the config of a folder, checked key by key. Raises CheckpointError."""
     path = folder / CONFIG
     config = read_json(path)
-    if not isinstance(config, dict) or not isinstance(config.get("format"), int):
+    if not isinstance(config, dict) or type(config.get("format")) is not int:
         raise CheckpointError(f"{path} is no config of reportgen: it has no format number")
     if config["format"] != FORMAT:
         newer = "; pip install --upgrade reportgen" if config["format"] > FORMAT else ""
@@ -189,13 +192,40 @@ def read_config(folder: Path) -> dict[str, Any]:
     missing = sorted(KEYS - set(config) - {"decoder", "retriever", "positives"})
     if missing or ("decoder" in config) == ("retriever" in config):
         raise CheckpointError(f"{path} lacks {missing[0] if missing else 'one of decoder, retriever'}")
+    for kind in PARTS & set(config):
+        _check_part(config[kind], f"{path}: {kind}")
+    for section in ("image", "text"):
+        if not isinstance(config[section], dict):
+            raise CheckpointError(f"{path}: {section} is no object with settings")
+    _check_names(config["findings"], f"{path}: findings")
     return config
+
+
+def _check_part(part: object, where: str) -> None:
+    """Raise CheckpointError unless this is the section of an encoder, decoder or retriever."""
+    if not isinstance(part, dict):
+        raise CheckpointError(f"{where} is no object with name and options")
+    for key, value in part.items():
+        if key not in PART_KEYS:
+            raise CheckpointError(f"{where} has an unknown key {key[:60]!r}; {did_you_mean(key[:60], PART_KEYS)}")
+        if not isinstance(value, PART_KEYS[key]):
+            raise CheckpointError(f"{where}: {key} is no {'object' if key == 'options' else 'text'}")
+    if missing := [key for key in ("name", "options") if key not in part]:
+        raise CheckpointError(f"{where} lacks {missing[0]}")
+
+
+def _check_names(names: object, where: str) -> None:
+    """Raise CheckpointError unless this is a list of different texts: the id of a name is its place."""
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise CheckpointError(f"{where} is no list of names")
+    if len(set(names)) < len(names):
+        doubled = next(name for name, count in Counter(names).items() if count > 1)
+        raise CheckpointError(f"{where}: {doubled[:60]!r} occurs twice; each name has one place")
 
 
 def _names(path: Path) -> tuple[str, ...]:
     names = read_json(path)
-    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
-        raise CheckpointError(f"{path} is no list of names")
+    _check_names(names, str(path))
     if path.name == WORDS and tuple(names[: len(SPECIAL)]) != SPECIAL:
         raise CheckpointError(f"{path} does not begin with {', '.join(SPECIAL)}")
     return tuple(names)

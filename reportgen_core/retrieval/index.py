@@ -179,7 +179,7 @@ def remove_texts(index: TextIndex, ids: Iterable[str]) -> TextIndex:
 def open_index(folder: Path) -> TextIndex:
     """Open an index. Sizes are checked, and only index.json is read. Raises CheckpointError."""
     from ..files.atomic import recover
-    from ..files.json_files import read_json
+    from ..files.json_files import is_format, read_json
 
     recover(folder)
     if not (folder / INDEX).is_file():
@@ -187,7 +187,7 @@ def open_index(folder: Path) -> TextIndex:
     values = read_json(folder / INDEX)
     if not isinstance(values, dict) or set(values) != _KEYS:
         raise CheckpointError(f"{folder / INDEX} does not describe an index of texts")
-    if values["format"] != FORMAT:
+    if not is_format(values["format"], FORMAT):
         raise CheckpointError(f"{folder} is an index of format {values['format']}; this reportgen reads {FORMAT}")
     try:
         parts = tuple(IndexPart(**p) for p in values["parts"])

@@ -18,7 +18,7 @@ from ..errors import CheckpointError, DataError
 from ..files.atomic import replacing
 from ..files.cells import is_nothing, split_name, text_value
 from ..files.digests import sha256_folder
-from ..files.json_files import read_json, write_json
+from ..files.json_files import is_format, read_json, write_json
 from ..files.tables import OnNote, column_named, id_of, row_split, table_rows, text_of
 from ..registries import sentence_classifiers
 from ..scoring.uncertainty import Difference, bootstrap, paired_test
@@ -79,7 +79,7 @@ def _saved(folder: Path) -> dict[str, Any]:
     config = read_json(file)
     if not isinstance(config, dict) or not isinstance(config.get("settings"), dict) or "classifier" not in config:
         raise CheckpointError(f"{file} describes no classifier")
-    if config.get("format") != SAVED_FORMAT:
+    if not is_format(config.get("format"), SAVED_FORMAT):
         raise CheckpointError(f"{file} is of format {config.get('format')}; this reportgen reads {SAVED_FORMAT}")
     return config
 

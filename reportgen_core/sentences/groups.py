@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError
 from ..files.atomic import replacing
 from ..files.digests import sha256_file
-from ..files.json_files import read_json, write_json
+from ..files.json_files import is_format, read_json, write_json
 from ..sentence_parts import Group, Groups
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _config(path: Path) -> dict[str, Any]:
     config = read_json(file, DataError, MAX_GROUPS)
     if not isinstance(config, dict) or "groups" not in config:
         raise DataError(f"{file} is no list of groups; rg data groups --out {path} makes one")
-    if config.get("format") != FORMAT:
+    if not is_format(config.get("format"), FORMAT):
         raise DataError(f"{file} is of format {config.get('format')}; this reportgen reads format {FORMAT}")
     return config
 

@@ -47,15 +47,13 @@ class RawRecord:
         """Return whether the values that a list shows are of the right types."""
         values = self.values
         try:
-            texts = (values["name"], values["summary"], values["licence"], *values["sources"])
-            sizes = [file["bytes"] for file in values["files"]]
+            sources, sizes = values["sources"], [file["bytes"] for file in values["files"]]
+            texts = [values["name"], values["summary"], values["licence"], *sources]
         except (KeyError, TypeError):
             return False
-        return (
-            all(type(text) is str for text in texts)
-            and type(values["sources"]) is list
-            and all(type(size) is int and 0 <= size <= MAX_BYTES for size in sizes)
-        )
+        if type(sources) is not list or set(map(type, texts)) != {str} or set(map(type, sizes)) - {int}:
+            return False
+        return not sizes or (min(sizes) >= 0 and max(sizes) <= MAX_BYTES)
 
 
 def absolute_source(source: str, base: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from reportgen_core import ReportgenError
 from reportgen_core.files.atomic import atomic_write
+from reportgen_core.files.json_files import is_format
 from reportgen_core.registry import did_you_mean
 
 from ..manifest import settings, signing
@@ -73,7 +74,7 @@ def raw_records(text: str | bytes, where: str, base: str | None = None) -> list[
         raise ZooError(f"{where}: {len(text)} bytes is too large for a manifest")
     with no_collection():
         value = parse(text, where)
-    if isinstance(value, dict) and (type(value.get("format")) is not int or value["format"] != FORMAT):
+    if isinstance(value, dict) and not is_format(value.get("format"), FORMAT):
         version = json.dumps(value.get("format"))[:40]
         raise ZooError(f"{where}: manifest of format {version}; this reportgen reads format {FORMAT}")
     return [RawRecord(v, i, where, base) for i, v in enumerate(from_json(_Shell, value, where).models)]

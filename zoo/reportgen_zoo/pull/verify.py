@@ -56,7 +56,7 @@ def probe(folder: Path, seed: int) -> str:
     For a model that only annotates, as tienet-r, return the findings of the image with a fixed report.
     """
     from reportgen_core import CompositionError, load
-    from reportgen_core.interfaces import Annotates
+    from reportgen_core.models.abilities import Annotates
 
     model = load(folder)
     with tempfile.TemporaryDirectory() as scratch:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import DataError
-from reportgen_core.files.json_files import read_json
+from reportgen_core.files.json_files import is_format, read_json
 from reportgen_core.scoring.scorecard import (
     ScoreCard,
     System,
@@ -73,7 +73,7 @@ def read_reproduction(path: Path) -> Reproduction:
     """Read the record that `reproduce` wrote. Raises DataError."""
     values = read_json(path, DataError, hint="rg reproduce writes one")
     try:
-        if values.pop("format") != FORMAT:
+        if not is_format(values.pop("format"), FORMAT):
             raise DataError(f"{path}: no reproduction of format {FORMAT}")
         del values["reportgen"]
         request = ReproductionRequest(**values.pop("asked"))

@@ -194,8 +194,9 @@ def _train(
     wanted = {**preset.train, "seed": request.seed, **({} if request.epochs is None else {"epochs": request.epochs})}
     settings = TrainSettings.of(wanted)
     trained = train(
-        model, studies["train"], studies["val"], out=run, settings=settings, resume=True, cache=cache, watch=watch
-    )
+        model, studies["train"], studies["val"], out=run, settings=settings, resume=True, cache=cache, watch=watch,
+        domain=request.data,
+    )  # fmt: skip
     return trained, _json_values(asdict(settings))
 
 
