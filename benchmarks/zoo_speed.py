@@ -57,7 +57,7 @@ def serve(folder: Path) -> subprocess.Popen[bytes]:
 
 def pulls(folder: Path) -> list[Row]:
     """Measure a pull, which hashes what it fetches, with curl without a hash and with curl and sha256sum after it."""
-    big, cache, got = folder / "model.bin", folder / "cache", folder / "got"
+    big, cache, got = folder / "model.safetensors", folder / "cache", folder / "got"
     with big.open("wb") as out:
         for _ in range(SIZE // 10**6):
             out.write(os.urandom(10**6))
@@ -67,13 +67,13 @@ def pulls(folder: Path) -> list[Row]:
     server = serve(folder)
     assert server.stdout is not None
     url = f"http://127.0.0.1:{int(server.stdout.readline())}"
-    record = Record("big.v1", "s", "l", (File("model.bin", SIZE, digest),), (url,))
+    record = Record("big.v1", "s", "l", (File("model.safetensors", SIZE, digest),), (url,))
 
     def pull() -> None:
         shutil.rmtree(cache, ignore_errors=True)
         fetch.pull(record)
 
-    download = f"rm -f {got} && curl -sSo {got} {url}/model.bin"
+    download = f"rm -f {got} && curl -sSo {got} {url}/model.safetensors"
     try:
         ours, curl, hashed = in_turns(
             pull, command("sh", "-c", download), command("sh", "-c", f"{download} && sha256sum {got}")

@@ -7,7 +7,6 @@ through timm's own converter for that model. One quick request to the hub comes 
 
 from __future__ import annotations
 
-import pickle
 import sys
 import urllib.error
 import urllib.request
@@ -24,6 +23,7 @@ from timm.models import model_entrypoint
 from torch import Tensor, nn
 
 from reportgen_core import OptionError
+from reportgen_core.files.torch_files import read_torch_file
 
 State = dict[str, Tensor]
 
@@ -56,15 +56,13 @@ def check_source(pretrained: bool | str) -> None:
 def read_state(path: Path) -> State:
     """Read a state dict from a .safetensors or PyTorch file. Raises OptionError naming the file."""
     check_source(str(path))
-    try:
-        if path.suffix == ".safetensors":
+    what, hint = f"pretrained={str(path)!r}", "weights are read from .safetensors or from a plain state dict"
+    if path.suffix == ".safetensors":
+        try:
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as e:
-        reason = str(e).splitlines()[0].split(". ")[0] if str(e) else type(e).__name__
-        raise OptionError(
-            f"pretrained={str(path)!r}: {reason}; weights are read from .safetensors or from a plain state dict"
-        ) from e
+        except (SafetensorError, OSError) as e:
+            raise OptionError(f"{what}: {str(e).splitlines()[0]}; {hint}") from e
+    state = read_torch_file(path, OptionError, what, hint)
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]

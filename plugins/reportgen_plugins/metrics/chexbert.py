@@ -128,16 +128,13 @@ def _weights(folder: Path) -> dict[str, Tensor]:
         from safetensors.torch import load_file
 
         return load_file(folder / "model.safetensors")
-    import pickle
-
-    import torch
+    from reportgen_core.files.torch_files import read_torch_file
 
     path = folder / "chexbert.pth"
-    try:
-        read = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as e:
-        raise MetricError(f"{folder} has no weights; chexbert needs {WANTED}") from e
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as e:
-        raise MetricError(f"{path} cannot be read as weights: {str(e).splitlines()[0]}") from e
-    state = read.get("model_state_dict", read)
+    if not path.is_file():
+        raise MetricError(f"{folder} has no weights; chexbert needs {WANTED}")
+    content = read_torch_file(path, MetricError, f"{path} cannot be read as weights")
+    state = content.get("model_state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict):
+        raise MetricError(f"{path} cannot be read as weights: it has no names of tensors")
     return {k.removeprefix("module."): v for k, v in state.items()}

@@ -14,7 +14,6 @@ rows are copied to the same names in the model. Without that file the rows are l
 
 from __future__ import annotations
 
-import pickle
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reportgen_core.files.digests import sha256_file
+from reportgen_core.files.torch_files import read_torch_file
 
 from ..manifest.records import ZooError
 from ..manifest.schema import from_json, parse
@@ -106,17 +106,16 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
     Raises ZooError if the file is no checkpoint or holds more than tensors and plain values.
     """
-    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
-        if file.suffix == ".safetensors":
+    hint = "only tensors in plain containers are read"
+    if file.suffix == ".safetensors":
+        try:
             return load_file(file)
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as e:
-        why = str(e).splitlines()[0].split(". ")[0] if str(e) else type(e).__name__
-        raise ZooError(f"{file}: {why}; only tensors in plain containers are read") from e
+        except (SafetensorError, OSError) as e:
+            raise ZooError(f"{file}: {str(e).splitlines()[0]}; {hint}") from e
+    content = read_torch_file(file, ZooError, hint=hint)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     return {re.sub(r"(^|\.)module\.", r"\1", name): tensor for name, tensor in _flat(content, "")}
