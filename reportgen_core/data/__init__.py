@@ -1,6 +1,6 @@
 """Turn image files into studies, and studies into batches of tensors. The wing reads PNG, JPEG, DICOM and other images
-by their content, groups the files of one examination, brings pixels to the size that an encoder takes, adds finding
-labels to studies, and reads ahead while a model computes.
+by their content, groups the files of one examination, brings pixels to the size that an encoder takes, notes what a
+reader must know of them, adds finding labels to studies, and reads ahead while a model computes.
 """
 
 from __future__ import annotations
@@ -10,25 +10,32 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .batches import (
-        LoadedStudy,
-        StudyReader,
-        check_views,
-        choose_views,
-        normalise,
-        pad_words,
-        read_batches,
-        read_with,
+    from .batches import ReadBatch, StudyReading, normalise, pad_words, read_batches, read_with
+    from .dicom import stored
+    from .dicom_header import DicomFacts, dicom_facts, is_dicom, naming
+    from .image_cache import PreparedImage
+    from .images import (
+        cached,
+        check_spec,
+        default_cache,
+        equalize,
+        prepare,
+        prepare_file,
+        read_image,
+        shrink,
+        with_picture,
     )
-    from .dicom import DicomFacts, dicom_facts, is_dicom, naming, stored
-    from .images import cached, check_spec, default_cache, equalize, prepare, read_image, shrink, with_picture
     from .labels import from_mesh, relabel
     from .study_files import group_files
+    from .study_reader import LoadedStudy, StudyReader, check_views, choose_views
 
 __all__ = [
     "DicomFacts",
     "LoadedStudy",
+    "PreparedImage",
+    "ReadBatch",
     "StudyReader",
+    "StudyReading",
     "cached",
     "check_spec",
     "check_views",
@@ -43,6 +50,7 @@ __all__ = [
     "normalise",
     "pad_words",
     "prepare",
+    "prepare_file",
     "read_batches",
     "read_image",
     "read_with",
@@ -55,28 +63,23 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "batches": [
-            "LoadedStudy",
-            "StudyReader",
-            "check_views",
-            "choose_views",
-            "normalise",
-            "pad_words",
-            "read_batches",
-            "read_with",
-        ],
-        "dicom": ["DicomFacts", "dicom_facts", "is_dicom", "naming", "stored"],
+        "batches": ["ReadBatch", "StudyReading", "normalise", "pad_words", "read_batches", "read_with"],
+        "dicom": ["stored"],
+        "dicom_header": ["DicomFacts", "dicom_facts", "is_dicom", "naming"],
+        "image_cache": ["PreparedImage"],
         "images": [
             "cached",
             "check_spec",
             "default_cache",
             "equalize",
             "prepare",
+            "prepare_file",
             "read_image",
             "shrink",
             "with_picture",
         ],
         "labels": ["from_mesh", "relabel"],
         "study_files": ["group_files"],
+        "study_reader": ["LoadedStudy", "StudyReader", "check_views", "choose_views"],
     },
 )

@@ -1,4 +1,4 @@
-"""Make batches of studies: choose and read the images, turn the report into word ids, and stack both.
+"""Make batches of studies: read the images, turn the report into word ids, and stack both.
 
 Pixels stay bytes until they are on the model's device, where `normalise` scales them for the encoder. An image that
 cannot be read stops training, and the error names it. When reports are generated, its problem is returned with the
@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,16 +21,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..errors import ImageError, ShapeError
 from ..text.spec import BOS, EOS, PAD, SPECIAL, TextSpec, Vocabulary, report_words, sentence_words
-from ..types import Batch, ImageSpec, Study, Targets, TargetSpec, View
-from .images import cached, check_spec, with_picture
+from ..types import Batch, ImageSpec, Study, Targets
+from .images import check_spec
 from .study_files import group_files
-
-if TYPE_CHECKING:
-    from ..types import Array
+from .study_reader import LoadedStudy, StudyReader, check_views, choose_views
 
 __all__ = [
     "LoadedStudy",
+    "ReadBatch",
     "StudyReader",
+    "StudyReading",
     "batches",
     "check_views",
     "choose_views",
@@ -41,83 +41,35 @@ __all__ = [
     "read_with",
 ]
 
-_PREFERENCE = {"frontal": 0, "": 1, "lateral": 2}
 MAX_WORKERS = 8
 
 
-def choose_views(study: Study, spec: ImageSpec) -> tuple[View, ...]:
-    """Return at most `spec.views` images: frontal ones first, then those of unknown projection, then lateral ones."""
-    return _by_preference(study)[: spec.views]
-
-
-def check_views(study: Study, spec: ImageSpec) -> str:
-    """Return one line if the study has no image, or none but lateral ones; "" otherwise."""
-    chosen = choose_views(study, spec)
-    if not chosen:
-        return "the study has no image"
-    if all(v.projection == "lateral" for v in chosen):
-        return "no frontal view: the report is written from the lateral one" + "s" * (len(chosen) > 1)
-    return ""
-
-
-def _by_preference(study: Study) -> tuple[View, ...]:
-    return tuple(sorted(study.views, key=lambda v: _PREFERENCE[v.projection]))
-
-
-@dataclass(frozen=True)
-class StudyReader:
-    """Turns a study into numbers: its images by `image`, its report by `text` into ids of the words of `targets`.
-
-    Targets are left out if text or names are not given. `cache` is the folder of prepared images.
-    """
-
-    image: ImageSpec
-    text: TextSpec | None = None
-    targets: TargetSpec | None = None
-    cache: Path | None = None
-    picture_side: int = 0  # pixels of the longer side; 0: no pictures
-
-    def read(self, study: Study) -> LoadedStudy:
-        """Read the images of a study, frontal views first, until `image.views` of them could be read.
-
-        List the others in `problems`; never raise ImageError.
-        """
-        views: list[View] = []
-        images: list[Array] = []
-        pictures: list[Array] = []
-        problems: list[str] = []
-        for view in _by_preference(study):
-            if len(views) == self.image.views:
-                break
-            try:
-                if self.picture_side:
-                    image, picture = with_picture(view.path, self.image, self.picture_side)
-                    pictures.append(picture)
-                else:
-                    image = cached(view.path, self.image, self.cache)
-                images.append(image)
-                views.append(view)
-            except ImageError as e:
-                problems.append(str(e))
-        if not study.views and self.image.views:
-            problems.append(f"study {study.id} has no image")
-        return LoadedStudy(study, tuple(views), tuple(images), tuple(problems), tuple(pictures))
-
-
 @dataclass(frozen=True, slots=True)
-class LoadedStudy:
-    """A study with the images that could be read, and the problems of the others."""
+class StudyReading:
+    """What is known of a study once its images were read: whether it is in the batch, and words for people."""
 
-    study: Study
-    views: tuple[View, ...]
-    images: tuple[Array, ...]  # (H, W) uint8 each
-    problems: tuple[str, ...] = ()
-    pictures: tuple[Array, ...] = ()  # (h, w) grey 0..1 of each image, if `picture_side` is not 0
+    id: str
+    usable: bool  # the batch has it: one of its images could be read, or none is needed
+    problem: str = ""  # one line on images that cannot be read
+    notes: tuple[str, ...] = ()  # for the reader of a report
+    not_chest: tuple[str, ...] = ()  # why a header says that this is no chest radiograph
+
+
+class ReadBatch(NamedTuple):
+    """A batch of the usable studies, and what is known of each study that was read, in order."""
+
+    batch: Batch
+    readings: tuple[StudyReading, ...]
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Return one line on unreadable images by the id of the study."""
+        return {reading.id: reading.problem for reading in self.readings if reading.problem}
 
 
 @dataclass(frozen=True)
 class _Collate:
-    """Stacks the studies that have an image into a batch, and collects the problems by study id."""
+    """Stacks the studies that have an image into a batch, and collects what is known of each study."""
 
     reader: StudyReader
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
@@ -128,7 +80,7 @@ class _Collate:
         words = reader.targets.words if reader.targets else SPECIAL
         return cls(reader, Vocabulary(words[len(SPECIAL) :]), any("sentence_abnormal" in s.extra for s in studies))
 
-    def __call__(self, items: Sequence[LoadedStudy]) -> tuple[Batch, dict[str, str]]:
+    def __call__(self, items: Sequence[LoadedStudy]) -> ReadBatch:
         spec = self.reader.image
         good = [item for item in items if item.images or not spec.views]
         pixels = np.zeros((len(good), max((len(i.images) for i in good), default=1), spec.height, spec.width), np.uint8)
@@ -145,7 +97,7 @@ class _Collate:
             tuple(item.views for item in good),
             tuple(item.pictures for item in good),
         )
-        return batch, {item.study.id: _problem_line(item) for item in items if item.problems}
+        return ReadBatch(batch, tuple(_reading(item, spec) for item in items))
 
     def _targets(self, studies: Sequence[Study]) -> Targets:
         spec = self.reader.targets
@@ -182,10 +134,11 @@ def _floats(rows: list[list[float]]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float32)
 
 
-def _problem_line(item: LoadedStudy) -> str:
-    """Return the problems of a study's images in one line."""
-    problems = "; ".join(item.problems)
-    return f"{len(item.images)} of its images used; {problems}" if item.images else problems
+def _reading(item: LoadedStudy, spec: ImageSpec) -> StudyReading:
+    problem = "; ".join(item.problems)
+    if item.images and problem:
+        problem = f"{len(item.images)} of its images used; {problem}"
+    return StudyReading(item.study.id, bool(item.images) or not spec.views, problem, item.notes, item.not_chest)
 
 
 class _Studies(Dataset[LoadedStudy]):
@@ -209,8 +162,8 @@ def batches(
     `workers` None means as many as help, at most MAX_WORKERS. The batches do not depend on the number of workers.
     Raises ImageError at the first image that cannot be read.
     """
-    for batch, problems in _loaded(studies, reader, order, workers):
-        for problem in problems.values():
+    for batch, readings in read_in_order(studies, reader, order, workers=workers):
+        for problem in (reading.problem for reading in readings if reading.problem):
             raise ImageError(problem)
         yield batch
 
@@ -228,20 +181,22 @@ def read_batches(
     The batch holds the studies with at least one readable image and may be empty. `problems` maps the id of a study to
     one line about its unreadable images. Unreadable images raise nothing.
     """
-    return read_with(StudyReader(spec, cache=cache), studies, batch_size, workers=workers)
+    read = read_with(StudyReader(spec, cache=cache), studies, batch_size, workers=workers)
+    return ((one.batch, one.problems) for one in read)
 
 
 def read_with(
     reader: StudyReader, studies: Sequence[Study], batch_size: int = 32, *, workers: int | None = 0
-) -> Iterator[tuple[Batch, dict[str, str]]]:
-    """Yield (batch, problems) as `read_batches` does, with a given reader."""
+) -> Iterator[ReadBatch]:
+    """Read studies in order, and yield every `batch_size` of them. Unreadable images raise nothing."""
     order = [range(i, min(i + batch_size, len(studies))) for i in range(0, len(studies), batch_size)]
-    return _loaded(studies, reader, order, workers)
+    return read_in_order(studies, reader, order, workers=workers)
 
 
-def _loaded(
-    studies: Sequence[Study], reader: StudyReader, order: Sequence[Sequence[int]], workers: int | None
-) -> Iterator[tuple[Batch, dict[str, str]]]:
+def read_in_order(
+    studies: Sequence[Study], reader: StudyReader, order: Sequence[Sequence[int]], *, workers: int | None = 0
+) -> Iterator[ReadBatch]:
+    """Yield the studies of each list of indices in `order`, as `batches` does, but with problems and notes."""
     check_spec(reader.image)
     if workers is None:
         workers = min(MAX_WORKERS, _processors() - 1, len(order)) if len(order) > 1 else 0

@@ -1,171 +1,150 @@
-"""Radiographs as DICOM files: their grey levels, and which way they look. Nothing that identifies anybody is kept.
-
-Only the elements listed here are parsed at all, so names, dates and numbers of a patient are never in memory.
-
-Grey levels follow the Standard's pipeline (PS3.3 C.11): modality LUT or rescale, then the VOI LUT, or the first window
-where there is none, then MONOCHROME1 turned round. All of that maps one stored value to one grey level, so it is done
-once for the 256 or 65,536 values that can be stored, by pydicom's own functions, and the image is looked up. The
-Standard leaves open what an image without VOI looks like: its darkest pixel becomes 0 and its brightest 1, padding
-apart, as in MIMIC-CXR-JPG (Johnson et al. 2019, arXiv:1901.07042). Padding is black.
-"""
+"""Read the pixels of radiographs in DICOM files. The header is read by dicom_header.py, grey levels by greys.py."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from ..errors import ImageError
+from .dicom_header import DOMAIN, SIZE, VIEW, DicomFacts, dicom_facts, facts_of, is_dicom, naming, read_elements
+from .greys import LEVELS, GreyImage, dicom_table
 
 if TYPE_CHECKING:
-    from ..types import Array, Projection
+    from ..types import Array
+
+__all__ = ["MAX_PIXELS", "DicomFacts", "dicom_facts", "is_dicom", "naming", "read_pixels", "stored"]
 
 MAX_PIXELS = 80_000_000  # four times the largest radiograph detectors; under Pillow's own warning at 89 million
-MAX_BYTES = 1 << 29  # of a file, and of a deflated one when inflated
+CONVERT = "convert the file with gdcmconv --raw IN OUT, or dcmdjpeg IN OUT"
 
-_DEFLATED, _PLAIN = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"
-_SHAPE = ["Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration",
-          "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"]  # fmt: skip
-_LEVELS = ["PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
-           "VOILUTSequence", "VOILUTFunction", "WindowCenter", "WindowWidth"]  # fmt: skip
+_SHAPE = [*SIZE, "PhotometricInterpretation", "PlanarConfiguration", "BitsStored", "HighBit", "PixelRepresentation"]
 _COLOURS = [f"{c}PaletteColorLookupTable{part}" for c in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")]
 _PIXELS = ["PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"]
-_VIEW = ["StudyInstanceUID", "ViewPosition", "ViewCodeSequence", "PatientOrientation"]
-
-# Defined terms of View Position (PS3.3 C.8.1.3), and what MIMIC-CXR and Open-i have in it beside them.
-_POSITIONS: dict[str, Projection] = {
-    **dict.fromkeys(["PA", "AP", "AP AXIAL", "AP LLD", "AP RLD", "PA LLD", "PA RLD", "LLD", "RLD"], "frontal"),
-    **dict.fromkeys(["LL", "RL", "LATERAL", "LAT", "XTABLE LATERAL"], "lateral"),
-}
-# CID 4010 "DX View": SNOMED CT and the older SNOMED RT codes.
-_CODES: dict[str, Projection] = {
-    **dict.fromkeys(["399348003", "272479007", "399033003", "R-10206", "R-10214", "R-40888", "R-10202"], "frontal"),
-    **dict.fromkeys(["399067008", "399173006", "399198007", "R-102CD", "R-10236", "R-10232"], "lateral"),
-}
+ELEMENTS = [*_SHAPE, *LEVELS, *_COLOURS, *_PIXELS, *VIEW, *DOMAIN]
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
 
 
 @dataclass(frozen=True, slots=True)
-class DicomFacts:
-    """What a header says about the picture, and nothing about the patient."""
+class Stream:
+    """The size and the kind of the pixels of a JPEG, JPEG-LS or JPEG 2000 stream, as it says itself."""
 
-    projection: Projection
-    study: str = field(repr=False)  # a hash to group the views of one examination by, never to be shown; "" unsaid
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether the file is DICOM by its content: the magic after the preamble, or elements right from the start."""
-    with path.open("rb") as file:
-        head = file.read(132)
-    if head[128:] == b"DICM":
-        return True
-    if head[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):  # groups that come first, either byte order
-        return False
-    try:
-        return any(name in _dataset(path, ["SOPClassUID", "Rows"]) for name in ("SOPClassUID", "Rows"))
-    except ImageError:
-        return False  # it is not DICOM; what it is instead is another reader's question
-
-
-def dicom_facts(path: Path) -> DicomFacts:
-    """Projection and study of a DICOM file. Raises ImageError where its header cannot be read."""
-    ds = _dataset(path, _VIEW)
-    with naming(path, "damaged or unsupported DICOM"):
-        study = _raw(ds, "StudyInstanceUID")
-        return DicomFacts(_projection(ds), hashlib.sha256(study.encode()).hexdigest() if study else "")
+    width: int
+    height: int
+    bits: int
+    signed: bool | None  # None: the stream does not say it
 
 
 def stored(path: Path) -> tuple[Array, Array]:
-    """Values (H, W), uint8 or uint16, and the table of float32 in 0..1 that says which grey each value is.
+    """Return values (H, W), uint8 or uint16, and the grey level float32 in 0..1 of each value. Raises ImageError."""
+    with naming(path, "damaged or unsupported DICOM"), path.open("rb") as file:
+        image = read_pixels(file, path)
+        return image.values, image.table
 
-    Raises ImageError, in one line, where the file is no single image within bounds.
+
+def read_pixels(file: BinaryIO, path: Path) -> GreyImage:
+    """Return the image of an open DICOM file, with notes.
+
+    Raises ImageError, in one line that names `path`, if the file has no single image within bounds.
     """
-    from pydicom.pixels.processing import apply_color_lut
-    from pydicom.pixels.utils import pixel_array
-
-    ds = _dataset(path, _SHAPE + _LEVELS + _COLOURS + _PIXELS)
+    ds = read_elements(file, path, ELEMENTS)
     with naming(path, "damaged or unsupported DICOM"):
-        _check(ds)
-        values = np.asarray(pixel_array(ds, index=0))
+        stream = _check(ds)
+        facts = facts_of(ds)
+        notes = [*facts.notes, *_above_bits(ds, stream)]
+        values = _decoded(ds, stream)
         if ds.PhotometricInterpretation == "PALETTE COLOR":
+            from pydicom.pixels.processing import apply_color_lut
+
             values = apply_color_lut(values, ds)
             ds.BitsStored = values.dtype.itemsize * 8
         if values.ndim == 3:  # RGB, to ITU-R 601 luma as Pillow does
             luma = values @ np.array([0.299, 0.587, 0.114], np.float32)
             white = 2**ds.BitsStored - 1
             table = np.minimum(np.arange(1 << (8 * values.dtype.itemsize)) / white, 1).astype(np.float32)
-            return np.rint(luma).astype(values.dtype), table
+            return GreyImage(np.rint(luma).astype(values.dtype), table, tuple(notes), facts.not_chest)
         every = np.arange(np.iinfo(values.dtype).min, np.iinfo(values.dtype).max + 1)
         unsigned = np.dtype(f"u{values.dtype.itemsize}")
         places = np.subtract(values, every[0], dtype=unsigned, casting="unsafe")  # the lowest that can be stored is 0
-        return places, _table(ds, places, every)
+        table, unusable = dicom_table(ds, places, every)
+        return GreyImage(places, table, (*notes, *unusable), facts.not_chest)
 
 
-def _table(ds: Any, places: Array, every: Array) -> Array:
-    """Grey level of every value that can be stored; the image is `every[places]`."""
-    from pydicom.pixels.processing import apply_modality_lut
+def _decoded(ds: Any, stream: Stream | None) -> Array:
+    """Return the stored values (H, W) or (H, W, 3)."""
+    from pydicom.pixels.utils import pixel_array
 
-    padding = _padding(ds, every)
-    real = np.asarray(apply_modality_lut(every, ds), np.float64)
-    table = _voi(ds, real)
-    if table is None:
-        held = np.zeros(len(every), bool)
-        held[places] = True
-        shown = real[held & ~padding]
-        low, high = (shown.min(), shown.max()) if len(shown) else (0.0, 0.0)
-        table = (real - low) / (high - low or 1.0)
-    table = np.clip(table, 0, 1)
-    if ds.PhotometricInterpretation == "MONOCHROME1":
-        table = 1 - table
-    table[padding] = 0
-    return table.astype(np.float32)
-
-
-def _voi(ds: Any, real: Array) -> Array | None:
-    """Real values as shares of the way from black to white; None where the file has no LUT and no usable window."""
-    from pydicom.pixels.processing import apply_voi, apply_windowing
-
-    if ds.get("VOILUTSequence"):
-        bits = ds.VOILUTSequence[0].LUTDescriptor[2]
-        levels: Array = np.asarray(apply_voi(np.rint(real).astype(np.int64), ds), np.float64) / (2**bits - 1)
-        return levels
-    if not ds.get("VOILUTFunction", "LINEAR"):  # there but empty
-        del ds.VOILUTFunction
-    center, width = _first(ds.get("WindowCenter")), _first(ds.get("WindowWidth"))
-    least = 1 if ds.get("VOILUTFunction", "LINEAR") == "LINEAR" else 0
-    if center is None or width is None or not width > 0 or width < least:
-        return None  # a window without width is met in the wild and says nothing
-    black, white = apply_windowing(np.array([center - 100 * width, center + 100 * width]), ds)
-    shares: Array = (np.asarray(apply_windowing(real, ds)) - black) / (white - black)
-    return shares
+    syntax = ds.file_meta.TransferSyntaxUID
+    if stream is None and not syntax.is_compressed:
+        return np.asarray(pixel_array(ds, index=0))
+    try:
+        if stream is not None and ds.SamplesPerPixel == 1:
+            if syntax == _JPEG_EXTENDED and stream.bits > 8 and ds.BitsAllocated == 16:
+                return _jpeg_extended(ds)
+            _follow(ds, stream)
+        return np.asarray(pixel_array(ds, index=0))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as e:  # decoders raise anything at all on damaged bytes; a panic in Rust is no Exception
+        why = " ".join(str(e).split())[:160] or type(e).__name__
+        raise ImageError(f"damaged or unsupported pixels of {syntax.name}: {CONVERT} ({why})") from e
 
 
-def _first(value: Any) -> float | None:
-    """The first of one or several decimals; None where there is none."""
-    from pydicom.multival import MultiValue
-
-    value = (value[0] if len(value) else None) if isinstance(value, MultiValue) else value
-    return None if value in (None, "") else float(value)
-
-
-def _padding(ds: Any, every: Array) -> Array:
-    """Which stored values are padding around the image, not image."""
-    start = ds.get("PixelPaddingValue")
-    if start is None:
-        return np.zeros(len(every), bool)
-    end = ds.get("PixelPaddingRangeLimit")
-    low, high = sorted((int(start), int(start if end is None else end)))
-    return (every >= low) & (every <= high)
+def _follow(ds: Any, stream: Stream) -> None:
+    """Let the header say of grey pixels what the stream says: signed, and of more bits than the header has."""
+    if stream.signed and not ds.get("PixelRepresentation"):
+        ds.PixelRepresentation = 1
+    if ds.BitsStored < stream.bits <= ds.BitsAllocated and not ds.get("PixelRepresentation"):
+        ds.BitsStored, ds.HighBit = stream.bits, stream.bits - 1
 
 
-def _check(ds: Any) -> None:
-    """Refuse, before anything is decoded, what is no single grey or colour image within bounds."""
+def _jpeg_extended(ds: Any) -> Array:
+    """Return the grey pixels of a 12-bit JPEG Extended stream, which pydicom refuses and gdcm decodes."""
+    import gdcm  # type: ignore[import-untyped]  # it has no types
+    from pydicom.encaps import get_frame
+
+    fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
+    fragment.SetByteStringValue(get_frame(ds.PixelData, 0, number_of_frames=1))
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((ds.Columns, ds.Rows, 1))
+    image.SetDataElement(element)
+    kind = gdcm.PhotometricInterpretation.GetPIType(ds.PhotometricInterpretation)
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
+    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(_JPEG_EXTENDED)))
+    signed = int(ds.get("PixelRepresentation") or 0)
+    image.SetPixelFormat(gdcm.PixelFormat(1, 16, ds.BitsStored, ds.BitsStored - 1, signed))
+    pixels = image.GetBuffer().encode("utf-8", "surrogateescape")  # gdcm gives a char* as str
+    dtype = np.dtype("<i2" if signed else "<u2")
+    return np.frombuffer(pixels, dtype).reshape(ds.Rows, ds.Columns).astype(dtype.newbyteorder("="))
+
+
+def _above_bits(ds: Any, stream: Stream | None) -> Sequence[str]:
+    """Return a note if pixels that are not compressed use bits above those that the header says are stored."""
+    compressed = stream is not None or ds.file_meta.TransferSyntaxUID.is_compressed
+    if compressed or ds.SamplesPerPixel != 1 or ds.BitsAllocated not in (8, 16) or ds.BitsStored >= ds.BitsAllocated:
+        return ()
+    size = ds.BitsAllocated // 8
+    order = "<" if ds.file_meta.TransferSyntaxUID.is_little_endian else ">"
+    words = np.frombuffer(ds.PixelData, f"{order}u{size}", len(ds.PixelData) // size)
+    above = words[: ds.Rows * ds.Columns] >> ds.BitsStored
+    ones = (1 << (ds.BitsAllocated - ds.BitsStored)) - 1  # the sign of a negative number
+    if not (above[above != ones] if ds.get("PixelRepresentation") else above).any():
+        return ()
+    return (f"its pixels have bits above the {ds.BitsStored} that its header says are stored: they are ignored",)
+
+
+def _check(ds: Any) -> Stream | None:
+    """Refuse, before anything is decoded, what is no single grey or colour image within bounds. Raises ImageError.
+
+    Return what a compressed stream says of itself; None if it says nothing, or pixels are not compressed.
+    """
     if "PixelData" not in ds:
         raise ImageError("it is DICOM without pixel data (a report, a presentation state or a directory)")
     needed = ("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored")
@@ -179,90 +158,30 @@ def _check(ds: Any) -> None:
     if ds.SamplesPerPixel not in (1, 3) or ds.BitsAllocated > 16:
         raise ImageError(f"it has {ds.SamplesPerPixel} x {ds.BitsAllocated} bits a pixel; grey or RGB of 16 are read")
     if ds.file_meta.TransferSyntaxUID.is_compressed:
-        size = _codestream_size(ds)
-        if size and size != (ds.Columns, ds.Rows):
-            raise ImageError(f"its header says {ds.Columns} x {ds.Rows} pixels and its data {size[0]} x {size[1]}")
-    elif ds.get("HighBit", ds.BitsStored - 1) != ds.BitsStored - 1:
+        stream = _stream(ds)
+        if stream and (stream.width, stream.height) != (ds.Columns, ds.Rows):
+            raise ImageError(
+                f"its header says {ds.Columns} x {ds.Rows} pixels and its data {stream.width} x {stream.height}"
+            )
+        return stream
+    if ds.get("HighBit", ds.BitsStored - 1) != ds.BitsStored - 1:
         raise ImageError(f"its {ds.BitsStored} bits end at bit {ds.HighBit}; only the lowest bits are read")
+    return None
 
 
-def _codestream_size(ds: Any) -> tuple[int, int] | None:
-    """Width and height that a JPEG, JPEG-LS or JPEG 2000 stream gives itself: decoders allocate by them."""
+def _stream(ds: Any) -> Stream | None:
+    """Return what a JPEG, JPEG-LS or JPEG 2000 stream says of itself: decoders allocate memory by it."""
     from pydicom.encaps import get_frame
 
     data = get_frame(ds.PixelData, 0, number_of_frames=1)
     if (start := data[:4096].find(b"\xff\x4f\xff\x51")) >= 0:  # SOC and SIZ of JPEG 2000
         x1, y1, x0, y0 = (int.from_bytes(data[i : i + 4], "big") for i in range(start + 8, start + 24, 4))
-        return x1 - x0, y1 - y0
+        kind = data[start + 42] if len(data) > start + 42 else 0  # Ssiz of the first component
+        return Stream(x1 - x0, y1 - y0, (kind & 0x7F) + 1, bool(kind & 0x80))
     at = 2
     while data[:2] == b"\xff\xd8" and at + 9 <= len(data) and data[at] == 0xFF:
         if data[at + 1] == 0xF7 or (0xC0 <= data[at + 1] <= 0xCF and data[at + 1] not in (0xC4, 0xC8, 0xCC)):
-            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
+            height, width = (int.from_bytes(data[i : i + 2], "big") for i in (at + 5, at + 7))
+            return Stream(width, height, data[at + 4], None)
         at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return None
-
-
-def _projection(ds: Any) -> Projection:
-    """View position, else view code, else the way the rows run; "" where none of them says."""
-    position = " ".join(_raw(ds, "ViewPosition").upper().split())
-    if position:  # one that is neither, as an oblique view, is not asked about further
-        return _POSITIONS.get(position, "")
-    for item in ds.get("ViewCodeSequence") or ():
-        if (code := _raw(item, "CodeValue")) in _CODES:
-            return _CODES[code]
-    towards = _raw(ds, "PatientOrientation")[:1].upper()  # the patient's side that rows run to
-    if towards in ("L", "R"):
-        return "frontal"
-    return "lateral" if towards in ("A", "P") else ""
-
-
-def _raw(ds: Any, keyword: str) -> str:
-    """The text of an element as it is written: reading it through pydicom would print a malformed one in a warning."""
-    element = ds.get_item(keyword)
-    value = element.value if element is not None and element.value else b""
-    return (value if isinstance(value, str) else bytes(value).decode("ascii", "replace")).strip(" \0")
-
-
-def _dataset(path: Path, tags: list[str]) -> Any:
-    """These elements of a file. pydicom ships types, but its elements are `Any` to them."""
-    from pydicom import dcmread
-    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
-    with naming(path, "damaged or unsupported DICOM"), path.open("rb") as file:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise ImageError(f"it has {size:,} bytes; at most {MAX_BYTES:,} are read")
-        ds = dcmread(_inflated(file), force=True, specific_tags=list(tags), stop_before_pixels="PixelData" not in tags)
-        if "TransferSyntaxUID" not in ds.file_meta:  # pydicom has worked out what a bare data set is written in
-            implicit, little = ds.original_encoding
-            explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-            ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
-        return ds
-
-
-def _inflated(file: BinaryIO) -> BinaryIO:
-    """The file itself, or a deflated one as a plain one: pydicom would inflate it without a bound."""
-    head = file.read(4096)
-    file.seek(0)
-    if head[128:140] != b"DICM\x02\0\0\0UL\x04\0" or _DEFLATED not in head:
-        return file
-    meta = 144 + int.from_bytes(head[140:144], "little")
-    data = file.read()
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    plain = inflate.decompress(data[meta:], MAX_BYTES)
-    if inflate.unconsumed_tail:
-        raise ImageError(f"it inflates to more than {MAX_BYTES:,} bytes")
-    return io.BytesIO(data[:meta].replace(_DEFLATED, _PLAIN, 1) + plain)
-
-
-@contextmanager
-def naming(path: Path, guess: str) -> Iterator[None]:
-    """Turn whatever goes wrong inside into one line with the file's name: ours, or `guess` and the decoder's words."""
-    try:
-        yield
-    except ImageError as e:
-        raise ImageError(f"cannot read {path}: {e}") from e
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as e:  # decoders raise anything at all on damaged bytes; a panic in Rust is no Exception
-        why = " ".join(str(e).split())[:200] or type(e).__name__
-        raise ImageError(f"cannot read {path}: {guess} ({why})") from e

@@ -16,7 +16,7 @@ SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp",
 
 
 def group_files(paths: Iterable[Path]) -> list[Study]:
-    """Return one study for each file, in the order given; DICOM files of one examination are one study.
+    """Return one study for each file, in the order given; DICOM files of one patient and examination are one study.
 
     Folders are searched with all folders in them, in the order of names, for image suffixes and for DICOM by content. A
     study is named after its file, or after the folder that holds its views and no other study; never after an element

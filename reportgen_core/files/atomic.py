@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
@@ -13,24 +14,26 @@ from typing import IO, Any, Literal
 from ..errors import CheckpointError
 
 
-def atomic_write(path: Path, content: str | bytes) -> None:
+def atomic_write(path: Path, content: str | bytes, *, private: bool = False) -> None:
     """Write a file whole or not at all, as `atomic_file` does."""
-    with atomic_file(path, "wb") as file:
+    with atomic_file(path, "wb", private=private) as file:
         file.write(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
 
 
 @contextmanager
-def atomic_file(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+def atomic_file(path: Path, mode: Literal["w", "wb"] = "w", *, private: bool = False) -> Iterator[IO[Any]]:
     """Open a temporary file in the folder of `path`, and rename it to `path` at the end of the block.
 
     If the block fails, the temporary file is removed and the old file stays. Of two writers at once, the last one to
-    finish wins. The new file has the permissions that the umask gives. Text is UTF-8 and its line ends stay as they
-    are; a character that UTF-8 cannot express becomes "?". Raises OSError.
+    finish wins. The new file has the permissions that the umask gives; a `private` one can be read by its owner alone
+    (mode 0600). Text is UTF-8 and its line ends stay as they are; a character that UTF-8 cannot express becomes "?".
+    Raises OSError.
     """
     temporary = path.with_name(f".{path.name[:40]}.{os.urandom(8).hex()}.part")
     text = {} if mode == "wb" else {"encoding": "utf-8", "errors": "replace", "newline": ""}
     try:
-        with open(temporary, mode.replace("w", "x"), **text) as file:  # type: ignore[call-overload]  # by mode
+        opener = _private if private else None
+        with open(temporary, mode.replace("w", "x"), opener=opener, **text) as file:  # type: ignore[call-overload]
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -39,6 +42,10 @@ def atomic_file(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 @contextmanager
@@ -110,6 +117,21 @@ def recover(folder: Path) -> None:
     """Finish or undo a replacement that was killed between its two renames."""
     old = _old(folder.absolute())
     if old.exists() and not folder.exists():
-        os.rename(old, folder)
+        try:
+            os.rename(old, folder)
+        except FileNotFoundError:  # another process of the same run was quicker
+            if not folder.exists():
+                raise
     elif old.exists():
         shutil.rmtree(old, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary folders of replacements of `folder` that were killed, after finishing or undoing the last.
+
+    Only for a caller that knows that nobody else is writing `folder`.
+    """
+    recover(folder)
+    for path in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)

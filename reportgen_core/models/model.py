@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ..data.batches import StudyReader, check_views, group_files, normalise, read_batches, read_with
+from ..data.batches import StudyReader, group_files, normalise, read_batches, read_with
 from ..errors import CompositionError
 from ..files.atomic import replacing
 from ..interfaces import Decoder, Encoder, HasOwnLosses, KeepsFiles, Retriever, TakesTargets
@@ -35,6 +35,7 @@ from .format import (
 )
 from .precision import autocast_for, to_channels_last
 from .reports import ReportBuilder, from_hits
+from .study_notes import noted_report
 
 
 class Model(nn.Module):
@@ -153,13 +154,15 @@ class Model(nn.Module):
         cache: Path | None = None,
         encode: Callable[[Batch], Features] | None = None,
         picture_side: int = 0,
+        strict: bool = False,
     ) -> Iterator[Report]:
         """Yield a report for each study, in order; images are read ahead. An unreadable study has a `problem`.
 
         `precision` is fp32, bf16, or auto, which is bf16 if this machine is faster with it (`best_precision`).
         `encode` computes the features of a batch in place of `Model.encode`. With `picture_side` each report has its
         `images`, from the same decoding as the model's pixels; their longer side has at most that number of pixels.
-        Raises CompositionError if the model has no words yet.
+        With `strict`, a study that is no chest radiograph has no text, and its `problem` says why; without, its `note`
+        does. Raises CompositionError if the model has no words yet.
         """
         settings = settings or GenerationSettings()
         if self.decoder is not None and len(self.vocabulary) == len(Vocabulary()):
@@ -168,19 +171,18 @@ class Model(nn.Module):
             )
         self.eval()
         to_channels_last(self.encoder)
-        reader = StudyReader(self.encoder.image, cache=cache, picture_side=picture_side)
-        read = read_with(reader, studies, batch_size, workers=workers)
-        for start, (batch, problems) in zip(range(0, len(studies), batch_size), read, strict=False):
+        reader = StudyReader(self.encoder.image, cache=cache, picture_side=picture_side, check_all=True)
+        for batch, readings in read_with(reader, studies, batch_size, workers=workers):
             with torch.inference_mode(), autocast_for(self.device, precision):
                 reports = iter(self._write((encode or self.encode)(batch), batch.ids, settings) if batch.ids else ())
-            views_of = dict(zip(batch.ids, batch.views, strict=True))
-            images_of = dict(zip(batch.ids, batch.pictures, strict=True))
-            for study in studies[start : start + batch_size]:
-                report = next(reports) if study.id in views_of else Report(study.id, "")
-                views = tuple(str(v.path) for v in views_of.get(study.id, ()))
-                note = check_views(study, self.encoder.image) if views else ""
-                images, problem = images_of.get(study.id, ()), problems.get(study.id, "")
-                yield replace(report, views=views, images=images, problem=problem, note=note)
+            pictures = iter(batch.pictures)
+            paths = iter([tuple(str(v.path) for v in views) for views in batch.views])
+            for reading in readings:
+                if reading.usable:
+                    report = replace(next(reports), views=next(paths), images=next(pictures))
+                    yield noted_report(report, reading, strict=strict)
+                else:
+                    yield noted_report(Report(reading.id, ""), reading)
 
     reports = iter_reports  # the old name, for one release
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,8 @@ from pydicom.uid import (
 )
 
 from reportgen_core import ImageError
-from reportgen_core.data import dicom
-from reportgen_core.data.dicom import dicom_facts, is_dicom
+from reportgen_core.data import dicom, dicom_header
+from reportgen_core.data.dicom_header import dicom_facts, is_dicom, read_elements
 from reportgen_core.data.images import read_image
 
 RAMP = np.linspace(0, 4095, 48 * 40).reshape(48, 40).astype(np.uint16)  # 12 bits
@@ -264,9 +266,50 @@ def test_what_is_no_radiograph_is_refused_in_one_line(tmp_path: Path, ds: Datase
 
 def test_a_deflated_file_is_inflated_only_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(made(np.zeros((1000, 1000), np.uint16), DeflatedExplicitVRLittleEndian), tmp_path)
-    monkeypatch.setattr(dicom, "MAX_BYTES", 1 << 20)
+    monkeypatch.setattr(dicom_header, "HEADER_BYTES", 1 << 19)
+    monkeypatch.setattr(dicom_header, "MAX_BYTES", 1 << 20)
     assert path.stat().st_size < 1 << 14
     with pytest.raises(ImageError, match="inflates to more than 1,048,576 bytes"):
+        read_image(path)
+
+
+def bomb(folder: Path, without_group_length: bool = False, long_meta: bool = False) -> Path:
+    """Write a deflated file of 64 x 64 pixels that inflates to 256 MiB."""
+    head = saved(made(RAMP), folder, "head.dcm").read_bytes()
+    end = 144 + int.from_bytes(head[140:144], "little")
+    start = head.index(b"\x02\0\x10\0UI")
+    after = start + 8 + int.from_bytes(head[start + 6 : start + 8], "little")
+    uid = DeflatedExplicitVRLittleEndian.encode()
+    syntax = b"\x02\0\x10\0UI" + len(uid).to_bytes(2, "little") + uid
+    elements = head[144:start] + (private(5000) if long_meta else b"") + syntax + head[after:end]
+    group = b"" if without_group_length else b"\x02\0\0\0UL\x04\0" + len(elements).to_bytes(4, "little")
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    body = [deflate.compress(head[end:]), *(deflate.compress(bytes(1 << 20)) for _ in range(256))]
+    path = folder / "bomb.dcm"
+    path.write_bytes(head[:132] + group + elements + b"".join(body) + deflate.flush())
+    return path
+
+
+def private(size: int) -> bytes:
+    """Return an element of group 2 that pushes all others back."""
+    return b"\x02\0\x02\x01OB\0\0" + size.to_bytes(4, "little") + bytes(size)
+
+
+@pytest.mark.parametrize("form", [{}, {"without_group_length": True}, {"long_meta": True}])
+def test_a_deflated_bomb_is_refused_long_before_it_is_inflated(tmp_path: Path, form: dict[str, bool]) -> None:
+    path = bomb(tmp_path, **form)
+    tracemalloc.start()
+    with pytest.raises(ImageError, match=r"inflates to more than .* its header announces fewer"):
+        read_image(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200 * 2**20
+
+
+def test_a_header_of_endless_group_2_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.dcm"
+    path.write_bytes(bytes(128) + b"DICM" + private(0) * 1000)
+    with pytest.raises(ImageError, match="more than 256 elements of group 2"):
         read_image(path)
 
 
@@ -302,6 +345,13 @@ def view_code(code: str) -> list[Dataset]:
         ({"ViewPosition": "AP"}, "frontal"),
         ({"ViewPosition": "LL"}, "lateral"),
         ({"ViewPosition": "LATERAL", "PatientOrientation": ["L", "F"]}, "lateral"),
+        ({"ViewPosition": "Left Lateral"}, "lateral"),
+        ({"ViewPosition": "LLAT"}, "lateral"),
+        ({"ViewPosition": "AP AXIAL"}, "frontal"),
+        ({"ViewPosition": "LEFT LATERAL DECUBITUS"}, "frontal"),
+        ({"ViewPosition": "PA", "PatientOrientation": ["A", "F"]}, "lateral"),
+        ({"ViewPosition": "PA", "ViewCodeSequence": view_code("399173006")}, "lateral"),
+        ({"ViewPosition": "ERECT", "PatientOrientation": ["P", "F"]}, "lateral"),
         ({"ViewPosition": "LAO", "PatientOrientation": ["L", "F"]}, ""),
         ({"ViewCodeSequence": view_code("399348003")}, "frontal"),
         ({"ViewCodeSequence": view_code("399173006")}, "lateral"),
@@ -322,12 +372,10 @@ def test_nothing_that_identifies_is_parsed_or_shown(tmp_path: Path) -> None:
         made(RAMP, PatientName="Doe^Jane", PatientID="4711", StudyInstanceUID="1.2.3.4", ViewPosition="PA"), tmp_path
     )
     facts = dicom_facts(path)
-    assert repr(facts) == "DicomFacts(projection='frontal')"
-    assert "1.2.3.4" not in facts.study
-    for tags in (dicom._VIEW, dicom._SHAPE + dicom._LEVELS + dicom._COLOURS + dicom._PIXELS):
-        parsed = dicom._dataset(path, tags)
-        assert "PatientName" not in parsed
-        assert "PatientID" not in parsed
+    assert not any(secret in repr(facts) + facts.study for secret in ("Doe", "4711", "1.2.3.4", facts.study + "'"))
+    with path.open("rb") as file:
+        parsed = read_elements(file, path, dicom.ELEMENTS)
+    assert not {"PatientName", "PatientID", "StudyInstanceUID"} & set(parsed.dir())
 
 
 def test_views_of_one_examination_have_one_key(tmp_path: Path) -> None:
@@ -336,3 +384,73 @@ def test_views_of_one_examination_have_one_key(tmp_path: Path) -> None:
     )
     assert dicom_facts(one).study == dicom_facts(two).study != dicom_facts(other).study
     assert dicom_facts(saved(made(RAMP), tmp_path, "3")).study == ""
+
+
+def test_patients_are_kept_apart_though_their_examinations_have_one_uid(tmp_path: Path) -> None:
+    ids = ["1", "2", "1", "M\xfcller", "M\xf6ller"]
+    facts = [
+        dicom_facts(
+            saved(made(RAMP, StudyInstanceUID="1.2", SpecificCharacterSet="ISO_IR 100", PatientID=id), tmp_path, f"{i}")
+        )
+        for i, id in enumerate(ids)
+    ]
+    assert facts[0].study == facts[2].study
+    assert len({f.study for f in facts}) == 4
+
+
+def test_series_and_side_are_facts_of_their_own(tmp_path: Path) -> None:
+    same = {"StudyInstanceUID": "1.2", "PatientID": "1"}
+    left = dicom_facts(saved(made(RAMP, SeriesInstanceUID="1.3", ImageLaterality="L", **same), tmp_path))
+    right = dicom_facts(saved(made(RAMP, SeriesInstanceUID="1.4", Laterality="R", **same), tmp_path))
+    assert left.study == right.study
+    assert left.series != right.series
+    assert (left.laterality, right.laterality) == ("L", "R")
+
+
+def test_a_header_that_says_two_projections_is_noted(tmp_path: Path) -> None:
+    facts = dicom_facts(saved(made(RAMP, ViewPosition="PA", PatientOrientation=["A", "F"]), tmp_path))
+    assert facts.notes == (
+        "its header contradicts itself (view position PA is frontal, rows towards A is lateral): taken for a lateral view",
+    )
+
+
+def region(meaning: str) -> list[Dataset]:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "T-0", "SRT", meaning
+    return [item]
+
+
+@pytest.mark.parametrize(
+    ("elements", "says"),
+    [
+        ({"Modality": "CT"}, "modality CT: it is no radiograph"),
+        ({"Modality": "mr"}, "modality MR"),
+        ({"Modality": "US", "BodyPartExamined": "CHEST"}, "modality US"),
+        ({"Modality": "MG"}, "modality MG"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "modality CT"),
+        ({"Modality": "OT", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.4"}, "modality MR"),
+        ({"Modality": "DX", "BodyPartExamined": "HAND"}, "body part HAND: it is no chest"),
+        ({"Modality": "CR", "BodyPartExamined": "Thoracic Spine"}, "body part THORACIC SPINE"),
+        ({"BodyPartExamined": "ABDOMEN"}, "body part ABDOMEN"),
+        ({"AnatomicRegionSequence": region("Knee")}, "body part KNEE"),
+        ({}, ""),
+        ({"Modality": "", "BodyPartExamined": ""}, ""),
+        ({"Modality": "DX", "BodyPartExamined": "CHEST"}, ""),
+        ({"Modality": "CR", "BodyPartExamined": "Thorax PA"}, ""),
+        ({"Modality": "RG", "BodyPartExamined": "TORAX"}, ""),
+        ({"Modality": "OT", "BodyPartExamined": "UNKNOWN", "AnatomicRegionSequence": region("Lung")}, ""),
+        ({"BodyPartExamined": "CHESTABDPELVIS"}, ""),
+    ],
+)
+def test_the_header_says_what_is_no_chest_radiograph(tmp_path: Path, elements: dict[str, object], says: str) -> None:
+    reasons = dicom_facts(saved(made(RAMP, **elements), tmp_path)).not_chest
+    assert len(reasons) == bool(says)
+    assert says in "".join(reasons)
+
+
+def test_what_a_header_says_is_short_and_printable_in_a_note(tmp_path: Path) -> None:
+    path = saved(made(RAMP, BodyPartExamined="HAND"), tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"HAND", b"H\x1b[A"))
+    (reason,) = dicom_facts(path).not_chest
+    assert reason.isprintable()
+    assert "\\x1b" in reason

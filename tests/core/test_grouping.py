@@ -20,12 +20,14 @@ def png(path: Path) -> Path:
     return path
 
 
-def dcm(path: Path, study: str, position: str = "PA") -> Path:
+def dcm(path: Path, study: str, position: str = "PA", patient: str = "4711", **elements: str) -> Path:
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.SOPClassUID, ds.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3"
-    ds.PatientName, ds.PatientID, ds.StudyInstanceUID, ds.ViewPosition = "Doe^Jane", "4711", study, position
+    ds.PatientName, ds.PatientID, ds.StudyInstanceUID, ds.ViewPosition = "Doe^Jane", patient, study, position
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
     path.parent.mkdir(parents=True, exist_ok=True)
     ds.save_as(path, enforce_file_format=True)
     return path
@@ -54,6 +56,21 @@ def test_dicom_files_of_one_examination_are_one_study_named_after_their_folder(t
         ("case7", (View(front, "frontal"), View(side, "lateral"))),
         ("1", (View(other, "frontal"),)),
     ]
+
+
+def test_examinations_of_several_patients_are_several_studies_though_they_have_one_uid(tmp_path: Path) -> None:
+    files = [dcm(tmp_path / f"{n}.dcm", "1.2", patient=id) for n, id in enumerate(["A", "B", "A", "C", ""])]
+    studies = group_files([tmp_path])
+    assert [[v.path for v in s.views] for s in studies] == [[files[0], files[2]], [files[1]], [files[3]], [files[4]]]
+
+
+def test_series_and_sides_of_one_examination_stay_together_in_the_order_of_their_files(tmp_path: Path) -> None:
+    files = [
+        dcm(tmp_path / f"{n}.dcm", "1.2", SeriesInstanceUID=f"1.3.{n % 2}", ImageLaterality="LR"[n % 2])
+        for n in range(4)
+    ]
+    (study,) = group_files([tmp_path])
+    assert [v.path for v in study.views] == files
 
 
 def test_a_folder_of_several_examinations_gives_no_name(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from PIL import Image, ImageFile
 
 from reportgen_core import ImageError, ImageSpec, OptionError, ShapeError
 from reportgen_core.data import images
+from reportgen_core.data.image_files import decode
 from reportgen_core.data.images import cached, default_cache, equalize, prepare, read_image
 
 GREY = np.random.default_rng(0).integers(0, 256, (31, 23)).astype(np.uint8)
@@ -119,6 +120,16 @@ def test_numbers_without_a_range_go_from_the_least_to_the_greatest(tmp_path: Pat
     path = saved(np.array([[np.nan, 0], [1, 5]], np.float32), tmp_path / "y.tif")
     with pytest.raises(ImageError, match="no numbers"):
         read_image(path)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_as_its_orientation_says(tmp_path: Path, orientation: int, compression: str | None) -> None:
+    grey = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    path = saved(grey, tmp_path / "x.tif", tiffinfo={274: orientation}, compression=compression)
+    turned = {1: grey, 2: grey[:, ::-1], 3: np.rot90(grey, 2), 4: grey[::-1], 5: grey.T, 6: np.rot90(grey, -1)}
+    turned |= {7: np.rot90(grey, 2).T, 8: np.rot90(grey)}
+    assert np.array_equal(np.rint(read_image(path) * 255), turned[orientation])
 
 
 @pytest.mark.parametrize(("orientation", "turn"), [(3, 2), (6, 3), (8, 1)])
@@ -265,8 +276,7 @@ def test_the_quick_way_gives_what_reading_and_preparing_give(tmp_path: Path) -> 
 
 def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same(tmp_path: Path) -> None:
     path = saved(smooth(800, 600), tmp_path / "x.jpg", quality=90)
-    values, _ = images._stored(path, least=2 * 16)
-    assert values.shape == (100, 75)  # the eighth part, still above 32
+    assert decode(path, least=2 * 16).values.shape == (100, 75)  # the eighth part, still above 32
     close = np.abs(cached(path, SPEC, None).astype(int) - prepare(read_image(path), SPEC))
     assert close.max() <= 3
     whole = replace(SPEC, equalize=True)  # needs the histogram of the whole image
