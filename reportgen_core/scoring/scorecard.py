@@ -191,7 +191,8 @@ def describe_card(card: ScoreCard) -> str:
         parts.append(where)
     parts.append(f"n = {card.n}" + (f" of {card.of} (PARTIAL)" if card.partial else ""))
     parts.append(f"split {card.split_hash}")
-    drawn = f"{card.patients} patients" if card.patients else f"{card.n} studies, no patient is named"
+    nobody = ", no patient is named" if card.intervals != "1" else ""  # version 1 drew studies in any case
+    drawn = f"{card.patients} patients" if card.patients else f"{card.n} studies{nobody}"
     how = f"{card.resamples} resamples of {drawn}, seed {card.seed}, version {card.intervals}"
     parts.append(f"95 % intervals of {how}" if card.resamples else "no intervals")
     return ", ".join(parts)

@@ -23,8 +23,10 @@ from reportgen_core import (
 )
 from reportgen_core.models.composition import check_composition
 from reportgen_core.models.model import target_spec
+from reportgen_core.models.reports import ReportBuilder
 from reportgen_core.testing.parts import tiny_model
-from reportgen_core.text.spec import Vocabulary
+from reportgen_core.text.spec import TextSpec, Vocabulary
+from reportgen_core.types import TargetSpec
 
 
 @pytest.fixture
@@ -173,3 +175,11 @@ def test_a_distinct_report_says_nothing_twice(studies, rows, per, words, where):
     assert report.text == "the heart. no effusion."
     assert report.rows == where
     assert len(report.attention.regions) == where[-1][1] + (per == "word")
+
+
+def test_a_report_has_every_tag_the_likeliest_first() -> None:
+    names = tuple(f"tag{i}" for i in range(29))
+    builder = ReportBuilder(TextSpec(), Vocabulary(("clear",)), TargetSpec(("clear",), names))
+    generated = Generated((Candidate(((),), 0.0),), tags=torch.linspace(0, 1, 29))
+    report = builder.from_words("s", generated)
+    assert list(report.tags) == list(reversed(names))
