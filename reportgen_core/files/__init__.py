@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .atomic import atomic_file, atomic_write, recover, replacing
+    from .atomic import atomic_file, atomic_write, recover, replacing, sweep
     from .digests import sha256_file, sha256_folder
     from .json_files import read_bounded, read_json, write_json
     from .reports import TextFile, read_text_file, read_texts
@@ -36,6 +36,7 @@ __all__ = [
     "sha256_folder",
     "study_from_json",
     "study_to_json",
+    "sweep",
     "table_rows",
     "text_of",
     "write_json",
@@ -45,7 +46,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "atomic": ["atomic_file", "atomic_write", "recover", "replacing"],
+        "atomic": ["atomic_file", "atomic_write", "recover", "replacing", "sweep"],
         "digests": ["sha256_file", "sha256_folder"],
         "json_files": ["read_bounded", "read_json", "write_json"],
         "reports": ["TextFile", "read_text_file", "read_texts"],

@@ -11,6 +11,7 @@ from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .features import FeatureMemory
+    from .lock import is_main_process, lock_run
     from .log import RunLog, draw_curves, read_log
     from .loop import train, validate, weighted
     from .order import by_length, epoch_order, share
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from .retriever import fill, learns_nothing, mean_scores, own_scores, teach_texts
     from .run import TrainingRun
     from .settings import TrainSettings
-    from .state import Progress, load_state, save_state
+    from .state import Progress, load_state, origin_of, save_state
 
 __all__ = [
     "FeatureMemory",
@@ -31,9 +32,12 @@ __all__ = [
     "draw_curves",
     "epoch_order",
     "fill",
+    "is_main_process",
     "learns_nothing",
     "load_state",
+    "lock_run",
     "mean_scores",
+    "origin_of",
     "own_scores",
     "prepare_model",
     "read_log",
@@ -50,6 +54,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "features": ["FeatureMemory"],
+        "lock": ["is_main_process", "lock_run"],
         "log": ["RunLog", "draw_curves", "read_log"],
         "loop": ["train", "validate", "weighted"],
         "order": ["by_length", "epoch_order", "share"],
@@ -57,6 +62,6 @@ __getattr__, __dir__ = lazy_names(
         "retriever": ["fill", "learns_nothing", "mean_scores", "own_scores", "teach_texts"],
         "run": ["TrainingRun"],
         "settings": ["TrainSettings"],
-        "state": ["Progress", "load_state", "save_state"],
+        "state": ["Progress", "load_state", "origin_of", "save_state"],
     },
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files.atomic import atomic_write
+from ..files.atomic import atomic_file, atomic_write
 
 
 class RunLog:
@@ -79,4 +79,5 @@ def draw_curves(log: Path, picture: Path) -> None:
     axes.set(xlabel="epoch", ylabel="weighted loss a study (nats)")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    figure.savefig(picture, dpi=120)
+    with atomic_file(picture, "wb") as file:
+        figure.savefig(file, dpi=120, format="png")

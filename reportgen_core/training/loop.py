@@ -21,19 +21,22 @@ from torch import Tensor
 
 from ..data.batches import StudyReader, batches
 from ..errors import DataError, OptionError, ReportgenError
+from ..files.atomic import sweep
 from ..models.composition import seeded
 from ..models.loading import load, save
 from ..models.model import Model
-from ..types import Batch, Decoded, Features, Study
+from ..types import Batch, Decoded, Features, Study, TargetSpec
+from .domain import write_domain
+from .lock import is_main_process, lock_run
 from .log import RunLog, draw_curves
 from .order import _mix, by_length, epoch_order, share
-from .prepare import prepare_model
+from .prepare import has_vocabulary, prepare_model, targets_of_studies
 from .retriever import fill, learns_nothing, mean_scores, own_scores, teach_texts
 from .run import OnRecord as OnRecord
 from .run import TrainingRun as TrainingRun
 from .run import fixed_modules, prepare_run
 from .settings import TrainSettings
-from .state import Progress, load_state, save_state
+from .state import Progress, load_state, load_targets, save_state
 
 __all__ = ["TrainSettings", "train"]
 
@@ -48,30 +51,57 @@ def train(
     resume: bool = False,
     cache: Path | None = None,
     watch: OnRecord | None = None,
+    domain: str = "",
 ) -> Model:
     """Train on studies and return the best model, which is also saved in OUT/best.
 
     A model without words takes words, tags and findings from the training studies. `resume` continues the run in OUT.
-    `watch` is called with every record of the log. Without validation studies the last epoch is the best. Raises
-    DataError, OptionError, CheckpointError.
+    `watch` is called with every record of the log. Without validation studies the last epoch is the best. `domain` is
+    a word for the images, such as their dataset's name: the saved model compares new images with them, and
+    `Report.note` says which are unlike them. Raises DataError, OptionError, CheckpointError; among them CheckpointError
+    if another run is training in OUT.
     """
     settings = settings or TrainSettings()
     _check_select(settings, model, val_studies)
-    with seeded(settings.seed):
-        model = prepare_model(model, train_studies, settings.seed)
+    with lock_run(Path(out)), seeded(settings.seed):
+        if is_main_process():
+            sweep(Path(out) / "best")
+            sweep(Path(out) / "state")
+        targets, notes = _run_targets(Path(out), model, train_studies) if resume else (None, [])
+        model = prepare_model(model, train_studies, settings.seed, targets)
         teach_texts(model, train_studies)
         if learns_nothing(model):
             fill(model, train_studies, settings.batch_size, cache)
             save(model, Path(out) / "best")
-            return load(Path(out) / "best")
+            return write_domain(Path(out) / "best", train_studies, val_studies, name=domain, cache=cache)
         run = prepare_run(model, train_studies, val_studies, Path(out), settings, cache, watch)
-        saved = load_state(run.out, run.model, run.optimizer, _frozen(settings)) if resume else None
-        progress = saved or Progress()
+        saved = load_state(run.out, run.model, run.optimizer, _frozen(settings), run.origin) if resume else None
+        progress, note = saved or (Progress(), "")
         log = RunLog(run.out / "log.jsonl", progress.total) if run.accelerator.is_main_process else None
+        for text in filter(None, (*notes, note)):
+            _log(run, log, {"kind": "note", "total": progress.total, "note": text})
         while progress.epoch < settings.epochs and not _out_of_patience(settings, progress):
             progress = _epoch(run, progress, log)
         run.accelerator.wait_for_everyone()
+        if run.accelerator.is_main_process:
+            write_domain(run.out / "best", train_studies, val_studies, name=domain, cache=cache)
+        run.accelerator.wait_for_everyone()
     return load(run.out / "best")
+
+
+def _run_targets(out: Path, model: Model, studies: Sequence[Study]) -> tuple[TargetSpec | None, list[str]]:
+    """Return the words, tags and findings of the run in `out`, for a model without any of its own.
+
+    Add a note if these studies would give others. (None, []) if there is no such run, or the model has a vocabulary.
+    """
+    targets = None if has_vocabulary(model) else load_targets(out, model.text)
+    if targets is None:
+        return None, []
+    own = targets_of_studies(studies, model.text)
+    if (own.words, own.tags, own.findings) == (targets.words, targets.tags, targets.findings):
+        return targets, []
+    old, new = (f"{len(t.words)} words, {len(t.tags)} tags, {len(t.findings)} findings" for t in (targets, own))
+    return targets, [f"{out} keeps the vocabulary it was started with ({old}); these studies have another ({new})"]
 
 
 def _frozen(settings: TrainSettings) -> dict[str, Any]:
@@ -314,5 +344,5 @@ def _log(run: TrainingRun, log: RunLog | None, record: dict[str, Any]) -> None:
 def _save_state(run: TrainingRun, progress: Progress) -> None:
     run.accelerator.wait_for_everyone()
     if run.accelerator.is_main_process:
-        save_state(run.out, run.model, run.optimizer, progress, _frozen(run.settings))
+        save_state(run.out, run.model, run.optimizer, progress, _frozen(run.settings), run.origin, run.model.targets)
     run.accelerator.wait_for_everyone()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from ..errors import DataError
-from ..interfaces import KeepsFiles, LearnsFromStudies
+from ..models.abilities import KeepsFiles, LearnsFromStudies
 from ..models.composition import retarget
 from ..models.model import Model, target_spec
 from ..text.spec import TextSpec, Vocabulary, build_vocabulary, sentence_words
@@ -24,14 +24,19 @@ SUPPLIED_BY = {
 assert set(SUPPLIED_BY) == {f.name for f in fields(Targets)}
 
 
-def prepare_model(model: Model, studies: Sequence[Study], seed: int = 0) -> Model:
+def has_vocabulary(model: Model) -> bool:
+    """Return whether a model has words of its own, from an earlier training or from its author."""
+    return len(model.vocabulary) > len(Vocabulary())
+
+
+def prepare_model(model: Model, studies: Sequence[Study], seed: int = 0, targets: TargetSpec | None = None) -> Model:
     """Prepare a model for training on `studies` and return it.
 
-    A model without a vocabulary gets a new head for the words, tags and findings of these studies; any other model
-    keeps its head. Raises DataError if the studies lack what the head needs.
+    A model without a vocabulary gets a new head for the words, tags and findings of these studies, or for `targets` if
+    they are given; any other model keeps its head. Raises DataError if the studies lack what the head needs.
     """
-    if len(model.vocabulary) == len(Vocabulary()):
-        model = retarget(model, targets_of_studies(studies, model.text), model.text, seed)
+    if not has_vocabulary(model):
+        model = retarget(model, targets or targets_of_studies(studies, model.text), model.text, seed)
     check_needs(model, studies)
     collection = Collection(tuple(studies), Audit("training", len(studies), sum(len(s.views) for s in studies)))
     for part in (model.encoder, model.head):

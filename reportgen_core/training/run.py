@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from ..errors import OptionError
-from ..interfaces import HasFrozenParts
+from ..models.abilities import HasFrozenParts
 from ..models.model import Model
 from ..models.precision import to_channels_last
 from ..types import Study
 from .features import FeatureMemory
 from .prepare import check_needs
 from .settings import TrainSettings
+from .state import origin_of
 
 OnRecord = Callable[[Mapping[str, Any]], None]
 
@@ -40,6 +42,7 @@ class TrainingRun:
     cache: Path | None
     watch: OnRecord
     memory: FeatureMemory | None  # the features of a fixed encoder, with `keep_features`
+    origin: Mapping[str, Any]  # `origin_of` this run
 
     @property
     def batches(self) -> int:
@@ -80,9 +83,16 @@ def prepare_run(
         val_studies,
         out,
         cache,
-        watch or (lambda _: None),
+        watch or _warn,
         FeatureMemory(model) if settings.keep_features and fixed else None,
+        origin_of(model.targets, train_studies, val_studies, accelerator.num_processes),
     )
+
+
+def _warn(record: Mapping[str, Any]) -> None:
+    """Warn of a note in the log of a run that nobody watches."""
+    if record["kind"] == "note":
+        warnings.warn(record["note"], stacklevel=4)
 
 
 def fixed_modules(model: Model, settings: TrainSettings) -> Sequence[nn.Module]:

@@ -2,7 +2,7 @@
 
     RUN/state/model.safetensors      weights and statistics
     RUN/state/optimizer.safetensors  moments, named by the number of the parameter and the key: "3.exp_avg"
-    RUN/state/state.json             the progress and the settings of the run
+    RUN/state/state.json             the progress, the settings, the vocabulary and the origin of the run
 
 Randomness needs no state: the order of an epoch and the dropout of a step are functions of the seed and the number of
 the epoch or step.
@@ -10,7 +10,10 @@ the epoch or step.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,11 @@ from ..errors import CheckpointError
 from ..files.atomic import recover, replacing
 from ..files.json_files import read_json, write_json
 from ..models.format import check_weights, plain_tensors
+from ..models.model import target_spec
+from ..text.spec import SPECIAL, TextSpec, Vocabulary
+from ..types import Study, TargetSpec
+
+VOCABULARY = ("words", "tags", "findings", "positives")  # of TargetSpec; the rest of it follows from the text spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +43,76 @@ class Progress:
     best_epoch: int = -1
 
 
+def origin_of(
+    targets: TargetSpec, train: Sequence[Study], val: Sequence[Study], processes: int
+) -> dict[str, dict[str, Any]]:
+    """Return counts and digests of what a run is made from: vocabulary, studies and number of processes.
+
+    Of an image only the name of its file counts, so that a dataset may move to another folder.
+    """
+    vocabulary = {name: getattr(targets, name) for name in ("words", "tags", "findings")}
+    return {
+        **{name: {"count": len(values), "sha256": _digest(values)} for name, values in vocabulary.items()},
+        "training studies": {"count": len(train), "sha256": _digest(map(_study_values, train))},
+        "validation studies": {"count": len(val), "sha256": _digest(map(_study_values, val))},
+        "processes": {"count": processes},
+    }
+
+
+def _digest(values: Iterable[Any]) -> str:
+    sha256 = hashlib.sha256()
+    for value in values:
+        sha256.update(json.dumps(value, sort_keys=True, default=str).encode())
+    return sha256.hexdigest()
+
+
+def _study_values(study: Study) -> list[Any]:
+    views = [(view.path.name, view.projection) for view in study.views]
+    return [study.id, views, dict(study.sections), list(study.tags), dict(study.labels), dict(study.extra)]
+
+
 def save_state(
-    run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: Any
+    run: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    settings: Mapping[str, Any],
+    origin: Mapping[str, Any],
+    targets: TargetSpec,
 ) -> None:
     """Write RUN/state. It replaces the old state when it is whole."""
     with replacing(run / "state", holds="state.json") as folder:
         save_file(plain_tensors(model), folder / "model.safetensors")
         save_file(_moments(optimizer), folder / "optimizer.safetensors")
-        write_json(folder / "state.json", {"progress": asdict(progress), "settings": settings})
+        vocabulary = {name: list(getattr(targets, name)) for name in VOCABULARY}
+        values = {"progress": asdict(progress), "settings": settings, "origin": origin, "vocabulary": vocabulary}
+        write_json(folder / "state.json", values)
 
 
-def load_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: Any) -> Progress | None:
-    """Load RUN/state into model and optimizer and return its progress; None if there is no state.
+def load_targets(run: Path, text: TextSpec) -> TargetSpec | None:
+    """Return the words, tags and findings of the run in RUN/state; None if there is no state that has them."""
+    recover(run / "state")
+    if not (run / "state").exists():
+        return None
+    values = read_json(run / "state" / "state.json").get("vocabulary")
+    if values is None:
+        return None
+    words, *others = (values[name] for name in VOCABULARY)
+    return target_spec(text, Vocabulary(words[len(SPECIAL) :]), *others)
 
-    Raises CheckpointError if the run was started with other settings, or if the weights do not fit the model.
+
+def load_state(
+    run: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: Mapping[str, Any],
+    origin: Mapping[str, Any],
+) -> tuple[Progress, str] | None:
+    """Load RUN/state into model and optimizer. Return its progress and a note; None if there is no state.
+
+    The note says what differs from the run as it was started, "" if nothing does: with other training studies or
+    another number of processes the interrupted epoch begins again, and scores on other validation studies are not
+    compared. Raises CheckpointError for other settings or another vocabulary, and for weights that do not fit.
     """
     recover(run / "state")
     folder = run / "state"
@@ -61,10 +125,49 @@ def load_state(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, se
             f"{run} was started with {differ[0]}={state['settings'].get(differ[0])!r}, not {settings[differ[0]]!r}; "
             "resume with the same settings, or choose another --out"
         )
+    started = state.get("origin")
+    differences = _differences(started, origin) if started else {}
+    if differences.keys() & {"words", "tags", "findings"}:
+        raise CheckpointError(
+            f"cannot resume {run} with another vocabulary: it was started with {_listed(differences)}; resume with the "
+            "same data and model, or choose another --out"
+        )
     check_weights(folder / "model.safetensors", model.state_dict())
     model.load_state_dict(load_file(folder / "model.safetensors"))
     _restore(optimizer, load_file(folder / "optimizer.safetensors"))
-    return Progress(**state["progress"])
+    progress = Progress(**state["progress"])
+    if differences.keys() & {"training studies", "processes"}:
+        progress = replace(progress, step=0)
+    if "validation studies" in differences:
+        progress = replace(progress, best=None)
+    return progress, _note(run, bool(started), differences)
+
+
+def _differences(started: Mapping[str, Any], origin: Mapping[str, Any]) -> dict[str, str]:
+    """Return by name what differs between the origin that a state has and that of the run that resumes it."""
+    differ = [name for name, value in origin.items() if started.get(name) != value]
+    counts = {name: (started.get(name, {}).get("count"), origin[name]["count"]) for name in differ}
+    return {
+        name: f"{then} {name}, now {now}" if then != now else f"other {name} ({now} then and now)"
+        for name, (then, now) in counts.items()
+    }
+
+
+def _listed(differences: Mapping[str, str]) -> str:
+    return " and with ".join(differences.values())
+
+
+def _note(run: Path, comparable: bool, differences: Mapping[str, str]) -> str:
+    if not comparable:
+        return f"{run} was saved by an older version: whether its data are the same was not checked"
+    if not differences:
+        return ""
+    effects = []
+    if differences.keys() & {"training studies", "processes"}:
+        effects.append("the interrupted epoch begins again")
+    if "validation studies" in differences:
+        effects.append("earlier scores are not compared with new ones")
+    return f"{run} was started with {_listed(differences)}: {', and '.join(effects)}"
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
