@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,3 +205,48 @@ def test_a_checkpoint_is_converted_and_what_is_left_is_named(rg, model: Path, tm
     done = rg("zoo", "convert", tmp_path / "x.pth", "--format", "r2gen", "--into", model, "--out", tmp_path / "out")
     assert done.code == 1
     assert "in the format r2gen; its tensors begin with a" in done.err
+
+
+def test_one_broken_record_empties_no_list(rg, record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = plain(record)
+    broken = [values | {"name": f"bad.v{n}"} | wrong for n, wrong in enumerate(
+        ({"sources": 5}, {"files": 3}, {"summary": []}, {"scores": 1}, {"licence": None}, {"parts": "x"})
+    )]  # fmt: skip
+    (tmp_path / "m.json").write_text(json.dumps({"format": 1, "models": [*broken, values]}))
+    monkeypatch.setenv("REPORTGEN_MANIFESTS", str(tmp_path / "m.json"))
+    for command in (("list",), ("list", "--json"), ("search", "tiny")):
+        done = rg("zoo", *command)
+        assert done.code == 0
+        assert NAME in done.out
+        assert f"{tmp_path / 'm.json'}.models[0].sources: wants a list, has 5" in done.err
+    listed = json.loads(rg("zoo", "list", "--json").out)
+    assert [model["name"] for model in listed if model["name"].startswith("bad")] == []
+    assert rg("zoo", "info", "bad.v3").code == 1
+    assert "scores: wants a list, has 1" in rg("zoo", "info", "bad.v3").err
+    assert rg("zoo", "mirror", "--to", tmp_path / "zoo").code == 0
+    assert {model["name"] for model in json.loads((tmp_path / "zoo" / "manifest.json").read_text())["models"]} >= {NAME}
+
+
+@pytest.mark.parametrize("host", ["https://user:secret@no.such.host.invalid", "http://127.0.0.1:9"])
+def test_what_needs_no_manifest_asks_nobody(
+    rg, model: Path, chest: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("REPORTGEN_MANIFESTS", f"{host}/manifest.json")
+    monkeypatch.setattr("reportgen_zoo.pull.catalogue.catalogue", None)  # whoever reads all manifests fails
+    assert rg("report", chest, "--model", model, "--precision", "fp32").code == 0
+    assert rg("zoo", "info", "resnet18-soft-att.phantom_v2").code == 0
+    assert rg("info", "densenet121").code == 0
+    assert rg("zoo", "prune").code == 0
+    assert rg("zoo", "verify", "resnet18-soft-att.phantom_v2").code == 0
+
+
+@pytest.mark.parametrize("name", ["evil.pkl", "sitecustomize.py", ".DS_Store", "model.pth", "run.sh", "index/x.so"])
+def test_push_refuses_a_file_that_no_model_has(rg, model: Path, tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"x")
+    (tmp_path / "facts.json").write_text('{"summary": "s", "licence": "l"}')
+    done = rg("zoo", "push", folder, "--name", "x.v1", "--facts", tmp_path / "facts.json", "--to", tmp_path / "zoo")
+    assert done.code == 1
+    assert f"{name!r}, which is no file of a model; a model has files with the suffixes json, jsonl, md" in done.err
+    assert not (tmp_path / "zoo" / "manifest.json").exists()

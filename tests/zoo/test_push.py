@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reportgen_zoo.manifest.records import Record, ZooError
+from reportgen_zoo.manifest.records import File, Record, ZooError
 from reportgen_zoo.manifest.schema import DataFormatError, plain
 from reportgen_zoo.publish.push import make_record, push
 from reportgen_zoo.pull import catalogue as manifests
@@ -131,3 +132,20 @@ def test_relative_sources_are_taken_from_the_manifests_place() -> None:
     assert made.sources == ("https://host/zoo/models/x", "https://h/x", "package:p/x")
     [made] = read_manifest(given, "m", "/srv/zoo").models
     assert made.sources[0] == "/srv/zoo/models/x"
+
+
+def test_a_folder_with_a_file_that_no_model_has_is_not_pushed(record: Record, model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    (folder / "LICENSE").write_text("CC0-1.0")
+    assert "LICENSE" in [f.path for f in make_record(folder, "other.v1", FACTS, seed=None).files]
+    (folder / "weights.pkl").write_bytes(b"x")
+    with pytest.raises(
+        ZooError, match=r"has 'weights.pkl', which is no file of a model; .*; remove it from the folder"
+    ):
+        make_record(folder, "other.v1", FACTS, seed=None)
+    planted = replace(record, files=(*record.files, File("weights.pkl", 1, "0" * 64)))
+    for pushed in (planted, replace(record, sources=("https://user:secret@h/m",))):
+        with pytest.raises(ZooError, match=r"weights.pkl|has a user or a password") as e:
+            push(folder, pushed, tmp_path / "zoo")
+        assert "secret" not in str(e.value)
+    assert not (tmp_path / "zoo").exists()

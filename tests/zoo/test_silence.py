@@ -271,6 +271,15 @@ def test_a_password_in_a_wrong_place_is_not_printed() -> None:
     assert "secret" not in str(e.value)
 
 
+@pytest.mark.parametrize(
+    "source", ["https://user:se/cret@h", "https://user:sec?ret@h/m", "https://[secret@h", "https:/u:secret@h"]
+)
+def test_a_password_in_what_is_no_address_is_not_printed(source: str) -> None:
+    with pytest.raises(ZooError, match=r"is no address|has a user or a password") as e:
+        fetch.pull(record_of({"config.json": b"{}"}, source))
+    assert not any(part in str(e.value) for part in ("secret", "cret@"))
+
+
 def test_an_at_sign_in_a_path_is_no_password() -> None:
     record = record_of({"config.json": b"{}"}, "https://h/a@b//c@d", "hf://o/r@v1/x", "/srv/a@b", "models/a@b")
     assert manifests.read_manifest(text_of(plain(record)), "m").models == (record,)

@@ -33,10 +33,11 @@ def check_address(address: str) -> str:
     try:
         parts = urlsplit(address)
         if parts.scheme in REMOTE and (not parts.netloc or not 0 <= (parts.port or 0) < 2**16):
-            raise ValueError("it names no host")
+            raise ValueError("no host")
         return parts.scheme
-    except ValueError as e:
-        raise Refused(f"{address[:80]!r} is no address: {e}") from e
+    except ValueError:  # its text may have a part of a password
+        shown = re.sub(r"(?<=:)\S*@", "//...@", address)
+        raise Refused(f"{shown[:80]!r} is no address: a URL has a scheme and a host, as https://host/folder") from None
 
 
 def is_remote(address: str) -> bool:

@@ -53,12 +53,27 @@ def _lines(record: Record) -> Iterator[str]:
 
 
 def _table(scores: Scores) -> Iterator[str]:
-    baselines = [("a constant report", scores.constant), ("the nearest image's report", scores.nearest)]
-    baselines = [(name, values) for name, values in baselines if values]
+    columns = _baseline_columns(scores)
     yield f"\n{scores.data}, {scores.studies} studies, protocol {scores.protocol}. Intervals are 95 %."
-    header = ("metric", "value", "interval", *(name for name, _ in baselines))
+    header = ("metric", "value", "interval", *columns)
     yield f"\n| {' | '.join(header)} |\n{'|---' * len(header)}|"
     for metric, value in scores.values.items():
         interval = " to ".join(f"{v:.3f}" for v in scores.intervals.get(metric, ()))
-        others = (f"{values[metric]:.3f}" if metric in values else "" for _, values in baselines)
+        others = (cells.get(metric, "") for cells in columns.values())
         yield f"| {' | '.join((metric, f'{value:.3f}', interval, *others))} |"
+
+
+def _baseline_columns(scores: Scores) -> dict[str, dict[str, str]]:
+    """Return by header the cells of the baselines, by metric: their values, and the difference with its interval."""
+    columns: dict[str, dict[str, str]] = {}
+    for name, values, above in (
+        ("a constant report", scores.constant, scores.above_constant),
+        ("the nearest image's report", scores.nearest, scores.above_nearest),
+    ):
+        if values:
+            columns[name] = {metric: f"{value:.3f}" for metric, value in values.items()}
+        if above:
+            columns[f"above {name}"] = {
+                k: f"{v:+.3f} ({low:+.3f} to {high:+.3f})" for k, (v, low, high) in above.items()
+            }
+    return columns

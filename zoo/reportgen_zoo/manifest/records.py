@@ -45,9 +45,11 @@ class Scores:
     protocol: str
     studies: int
     values: Mapping[str, float]
-    constant: Mapping[str, float] = field(default_factory=dict)  # the constant-sentence baseline
+    constant: Mapping[str, float] = field(default_factory=dict)  # of each score the strongest constant report
     intervals: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # 95 %, low and high
     nearest: Mapping[str, float] = field(default_factory=dict)  # the report of the nearest training image
+    above_constant: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # value - constant, low, high
+    above_nearest: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # value - nearest, low, high
 
 
 @dataclass(frozen=True, slots=True)
