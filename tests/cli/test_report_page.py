@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from browser import Browser
 from PIL import Image
-from reportgen_cli.pages.evaluation_page import page, thumbnail
+from reportgen_cli.pages.evaluation_page import ImageFolder, page, thumbnail
 
 from reportgen_core import evaluate
 from reportgen_core.scoring.baselines import BaselineData
@@ -161,7 +161,7 @@ def test_the_thumbnail_is_inside_the_page(shown: Browser) -> None:
 def test_no_image_outside_the_folder_is_shown(made: tuple[Evaluation, Path]) -> None:
     _, folder = made
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(folder.parent / "outside.png")
-    assert thumbnail(["../outside.png"], folder) == ""
-    assert thumbnail([str(folder.parent / "outside.png")], folder) == ""
+    assert thumbnail(["../outside.png"], ImageFolder(folder)) == ""
+    assert thumbnail([str(folder.parent / "outside.png")], ImageFolder(folder)) == ""
     (folder / "broken.png").write_bytes(b"no image")
-    assert thumbnail(["broken.png", "s1.png"], folder).startswith("data:image/jpeg")
+    assert thumbnail(["broken.png", "s1.png"], ImageFolder(folder)).startswith("data:image/jpeg")

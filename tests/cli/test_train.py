@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from reportgen_cli.render import _epoch
 
 from reportgen_core import OptionError, compose, load
 from reportgen_core.text.spec import TextSpec
+from reportgen_core.training.lock import lock_run
 from reportgen_core.training.settings import TrainSettings
 
 
@@ -58,6 +60,47 @@ def test_a_run_learns_writes_its_best_and_goes_on(rg, data: Path, composed: Path
     assert "epoch 2 of" not in more.err
     epochs = [r for r in map(json.loads, (run / "log.jsonl").read_text().splitlines()) if r["kind"] == "epoch"]
     assert [r["epoch"] for r in epochs] == [0, 1, 2]
+
+
+def test_a_second_training_in_a_folder_is_one_line(rg, data: Path, composed: Path, tmp_path: Path) -> None:
+    run, taken, end = tmp_path / "run", threading.Event(), threading.Event()
+
+    def first() -> None:
+        with lock_run(run):
+            taken.set()
+            end.wait()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    taken.wait()
+    for resume in ([], ["--resume"]):
+        done = rg("train", composed, "--data", "table", "--data-root", data, "--out", run, *resume)
+        assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+        assert done.err.startswith(f"rg: cannot train in {run}: ") and "trains there" in done.err
+    end.set()
+    thread.join()
+    assert not run.exists()
+
+
+def test_a_run_resumed_with_other_data_says_so_first(rg, data: Path, composed: Path, tmp_path: Path) -> None:
+    run = [
+        "train",
+        composed,
+        "--data",
+        "table",
+        "--data-root",
+        data,
+        "--set",
+        "batch_size=2",
+        "--out",
+        tmp_path / "run",
+    ]
+    rg(*run, "--epochs", 1)
+    done = rg(*run, "--epochs", 2, "--resume", "--train-split", "val", "--val-split", "train")
+    lines = done.err.splitlines()
+    told = next(i for i, line in enumerate(lines) if "was started with 4 training studies, now 2" in line)
+    assert done.code == 0 and lines[told].startswith("note: ")
+    assert told < next(i for i, line in enumerate(lines) if line.startswith("epoch 2 of 2"))
 
 
 def test_reports_that_the_limits_cut_are_counted(rg, data: Path, tmp_path: Path) -> None:

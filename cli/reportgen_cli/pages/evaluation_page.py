@@ -27,12 +27,13 @@ HERE = Path(__file__).parent / "page"
 
 def page(evaluation: Evaluation, images: Path | None = None) -> str:
     """Return the page as HTML. Show only images that can be read and lie in the folder `images`, if it is given."""
+    folder = None if images is None else ImageFolder(images)
     columns = [
         line.name
         for line in headlines(evaluation.systems[0].lines)
         if any(line.name in s.scores for s in evaluation.studies)
     ]
-    studies = [_study(s, columns, images) for s in evaluation.studies]
+    studies = [_study(s, columns, folder) for s in evaluation.studies]
     values = {
         "columns": columns,
         "labels": sorted({name for s in studies for name, *_ in s["differ"]}),
@@ -52,7 +53,7 @@ def _file(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-def _study(study: StudyRow, columns: Sequence[str], images: Path | None) -> dict[str, Any]:
+def _study(study: StudyRow, columns: Sequence[str], images: ImageFolder | None) -> dict[str, Any]:
     """Return the row of one study. If one side denies a finding that the other does not mention, they do not differ."""
     scores = {c: study.scores.get(c) for c in columns}
     return {
@@ -66,11 +67,33 @@ def _study(study: StudyRow, columns: Sequence[str], images: Path | None) -> dict
     }
 
 
-def thumbnail(paths: Sequence[str], folder: Path | None) -> str:
+class ImageFolder:
+    """A folder of images, in which they are found by their paths, or by their file names alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._by_name: dict[str, list[Path]] | None = None  # read when the first name is looked up
+
+    def find(self, named: str) -> Path | None:
+        """Return the file inside the folder that has this path, or else this name; None if none or several have it."""
+        path = self.folder / named
+        if path.is_file():
+            return path if path.resolve().is_relative_to(self.folder.resolve()) else None
+        if Path(named).name != named:
+            return None
+        if self._by_name is None:
+            self._by_name = {}
+            for file in self.folder.rglob("*"):
+                self._by_name.setdefault(file.name, []).append(file)
+        same = self._by_name.get(named, [])
+        return same[0] if len(same) == 1 and same[0].is_file() and not same[0].is_symlink() else None
+
+
+def thumbnail(paths: Sequence[str], folder: ImageFolder | None) -> str:
     """Return the first image that can be read, as a small JPEG in a data address; "" if there is none."""
     for named in paths:
-        path = Path(named) if folder is None else folder / named
-        if not path.is_file() or (folder and not path.resolve().is_relative_to(folder.resolve())):
+        path = Path(named) if folder is None else folder.find(named)
+        if path is None or not path.is_file():
             continue
         try:
             return _small(path)

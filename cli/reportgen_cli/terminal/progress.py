@@ -8,9 +8,13 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from .echo import say
+import click
+
+from reportgen_core.text.printable import printable
 
 FIRST, MOST = 5.0, 60.0  # seconds to the first line, and the longest time between two lines
+
+MAX_LINE = 500  # characters
 
 T = TypeVar("T")
 
@@ -66,7 +70,7 @@ class Heartbeat:
         parts.append(duration(spent))
         if 0 < self.done < self.total:
             parts.append(f"about {duration(spent * (self.total - self.done) / self.done)} left")
-        say(f"rg {self.command}: {', '.join(parts)}", err=True)
+        click.echo(printable(f"rg {self.command}: {', '.join(parts)}", MAX_LINE), err=True)
 
 
 def duration(seconds: float) -> str:

@@ -17,7 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-MOST = 500  # letters of a line of a library
+from reportgen_core.text.printable import printable
+
+MAX_LINE = 500  # characters of a line of a library
 OURS = ("reportgen_core", "reportgen_zoo", "reportgen_cli")  # their warnings need no name
 MARK = "\x1e"  # before a note that a worker process sends: MARK name MARK text
 
@@ -31,9 +33,7 @@ class Notes:
 
     def __call__(self, name: str, text: str) -> None:
         """Print a note of the library `name` ("" for this package) unless it was printed before."""
-        line = " ".join(text.split())
-        line = "".join(c if c.isprintable() else "?" for c in line)
-        line = line if len(line) <= MOST else line[:MOST] + " ..."
+        line = printable(" ".join(text.split()), MAX_LINE)
         if os.getpid() != self.process:  # a worker: the main process reads this and prints it once
             with suppress(OSError):
                 os.write(2, f"{MARK}{name}{MARK}{line}\n".encode("utf-8", "replace"))
@@ -171,6 +171,22 @@ _signals: list[int] = []  # that ended the command of this process
 def interrupted() -> int:
     """Return the exit code of a command that a signal ended: 130 after Ctrl-C, 143 after SIGTERM."""
     return 128 + (_signals[-1] if _signals else signal.SIGINT)
+
+
+def end_children() -> None:
+    """Ask every process that this one started, and every one that they started, to end."""
+    for pid in _children(os.getpid()):
+        with suppress(OSError):  # it has ended already
+            os.kill(pid, signal.SIGTERM)
+
+
+def _children(pid: int) -> Iterator[int]:
+    """Yield the process ids of the children of a process and of their children. Only Linux lists them."""
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, tasks.read_text().split()):
+                yield from _children(child)
+                yield child
 
 
 @contextmanager
