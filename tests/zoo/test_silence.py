@@ -19,7 +19,7 @@ from reportgen_zoo.pull import asking, cache, fetch
 from reportgen_zoo.pull import catalogue as manifests
 from zoo_server import Shelf, record_of, serve
 
-from reportgen_core import load
+from reportgen_core import UnknownName, load
 from reportgen_core.testing.parts import tiny_model
 
 GOOD = plain(record_of({"config.json": b"{}"}, "https://example.org/m", name="good.v1"))
@@ -107,6 +107,8 @@ def test_a_folder_and_our_own_models_need_no_manifest(
     assert manifests.find_record(own) is not None
     assert manifests.origin(own) == manifests.OURS
     assert manifests.find_record("no/name") is None
+    with pytest.raises(UnknownName, match="no model or model folder"):
+        load(tmp_path / "none")
 
 
 def test_silent_hosts_cost_their_time_once_and_are_told(
