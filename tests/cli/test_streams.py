@@ -119,6 +119,17 @@ def test_the_library_of_a_file_is_its_package() -> None:
     assert library_of("<string>") == "<string>"
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_error_and_no_file_takes_its_place(tmp_path: Path, closed: str) -> None:
+    body = f'file = open({str(tmp_path / "out")!r}, "w")\nclick.echo("a")\nclick.echo("b", err=True)\nos.write(2, b"c")\nos.write(1, b"d")\nfile.write("whole")\nfile.close()'
+    start(tmp_path, body).communicate(timeout=60)  # writes the module
+    command = f'{sys.executable} -c "$SCRIPT" {closed}'
+    path = os.pathsep.join([str(tmp_path / "site-packages"), *sys.path])
+    done = subprocess.run(["sh", "-c", command], env={**os.environ, "PYTHONPATH": path, "SCRIPT": SCRIPT}, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "out").read_text() == "whole"
+
+
 SLEEP = """
 with open({path!r}, "w") as file:
     file.write("begun")

@@ -68,6 +68,7 @@ def library_of(path: str) -> str:
 @contextmanager
 def guarded_streams() -> Iterator[None]:
     """Guard stdout and stderr during a command, and end it at SIGTERM; `interrupted` has the exit code then."""
+    _open_closed_streams()
     notes = Notes()
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars of libraries are no lines
     for stream, errors in ((sys.stdout, "replace"), (sys.stderr, "backslashreplace")):
@@ -76,6 +77,20 @@ def guarded_streams() -> Iterator[None]:
                 stream.reconfigure(errors=errors)
     with _terminating(notes), _native_lines(notes), _warnings(notes), _logged(notes):
         yield
+
+
+def _open_closed_streams() -> None:
+    """Open the standard streams that the caller closed on the null device.
+
+    Otherwise the next file would take the number of the stream, and be written into by whoever writes to the stream.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="replace", closefd=False))
 
 
 @contextmanager
