@@ -54,7 +54,7 @@ class Domain:
         if largest <= 1:
             return ""
         images = f"images this model was trained on ({self.name})" if self.name else "images this model was trained on"
-        return f"unlike the {images}: distance {largest:.1f}, limit 1; do not rely on this report"
+        return f"unlike the {images}: distance {largest:.2f}, limit 1; do not rely on this report"
 
     def to_bytes(self) -> bytes:
         """Return the content of `domain.safetensors`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,9 +14,11 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import Collection, DataError, OptionError, Study
 from reportgen_core.registries import datasets
 from reportgen_core.text.spec import cut_note
+from reportgen_core.training.lock import is_main_process, lock_run
 from reportgen_core.training.settings import TrainSettings
 
 from ..dataset_input import ROOT_HELP, read_dataset
+from ..echo import say
 from ..options import FOLDER, completes, part, values
 from ..render import TrainingProgress
 from .compose import compose_arguments
@@ -86,12 +87,14 @@ def train(
         raise OptionError("train needs MODEL, a folder that rg compose wrote, or --preset")
     chosen = settings_of(preset, parse_options(settings), epochs)
     folder = out or Path(f"{Path(model or preset or '').name}-run")
-    if (folder / "log.jsonl").exists() and not resume:
-        raise OptionError(f"{folder} holds a run; --resume goes on with it, --out chooses another place")
-    start = starting_model(model, preset)
     request = DataRequest(data, data_root, parse_options(data_options), source, parse_options(label_options))
-    learn, held_out = request.studies(start, train_split, val_split)
-    run(start, learn, held_out, RunRequest(folder, chosen, resume, cache))
+    with lock_run(folder), TrainingProgress(is_main_process()) as progress:
+        if (folder / "log.jsonl").exists() and not resume:
+            raise OptionError(f"{folder} holds a run; --resume goes on with it, --out chooses another place")
+        progress.heartbeat.say("reading the model and the data")
+        start = starting_model(model, preset)
+        learn, held_out = request.studies(start, train_split, val_split)
+        run(start, learn, held_out, RunRequest(folder, chosen, resume, cache, data), progress)
 
 
 @dataclass(frozen=True)
@@ -128,26 +131,32 @@ class RunRequest:
     settings: TrainSettings
     resume: bool
     cache: bool
+    data: str  # the dataset's name, by which the model calls its domain
 
 
-def run(model: Model, learn: Sequence[Study], held_out: Sequence[Study], request: RunRequest) -> None:
+def run(
+    model: Model,
+    learn: Sequence[Study],
+    held_out: Sequence[Study],
+    request: RunRequest,
+    progress: TrainingProgress,
+) -> None:
     """Train a model, with its progress and notes on stderr, and print the folder of the best epoch."""
     from reportgen_core import train as learn_from
     from reportgen_core.data.images import default_cache
 
-    main_process = os.environ.get("RANK", "0") == "0"
-    if main_process:
-        click.echo(f"{len(learn)} studies to learn from, {len(held_out)} held back, run in {request.folder}", err=True)
+    if is_main_process():
+        say(f"{len(learn)} studies to learn from, {len(held_out)} held back, run in {request.folder}", err=True)
         texts = [s.text(model.text.sections) for s in learn] if model.decoder else []
+        progress.heartbeat.say("preparing the first step")
         if cut := cut_note(texts, model.text):
-            click.echo(cut, err=True)
-    with TrainingProgress(main_process) as progress:
-        learn_from(
-            model, learn, held_out, out=request.folder, settings=request.settings, resume=request.resume,
-            cache=default_cache() if request.cache else None, watch=progress,
-        )  # fmt: skip
-    if main_process:
-        click.echo(str(request.folder / "best"))
+            say(cut, err=True)
+    learn_from(
+        model, learn, held_out, out=request.folder, settings=request.settings, resume=request.resume,
+        cache=default_cache() if request.cache else None, watch=progress, domain=request.data,
+    )  # fmt: skip
+    if is_main_process():
+        say(str(request.folder / "best"))
 
 
 def starting_model(model: str | None, preset: str | None) -> Model:

@@ -16,7 +16,9 @@ from reportgen_core.files.json_files import write_json
 from reportgen_core.files.study_json import study_to_json
 
 from ...dataset_input import ROOT_HELP, dataset_root, read_dataset
+from ...echo import say, say_json
 from ...options import completes, values
+from .domain import domain
 from .sentences import abnormal, groups
 
 MAX_IDS_SHOWN = 5  # of each reason; --json has all
@@ -32,6 +34,7 @@ def data() -> None:
 
 
 data.add_command(abnormal)
+data.add_command(domain)
 data.add_command(groups)
 
 
@@ -61,7 +64,7 @@ def audit(name: str, root: Path | None, options: tuple[str, ...], as_json: bool)
     """
     result = _read(name, root, options).audit
     if as_json:
-        click.echo(json.dumps(_audit_json(result), ensure_ascii=False, indent=1))
+        say_json(_audit_json(result), indent=1)
     else:
         _print_audit(result)
 
@@ -90,7 +93,7 @@ def build(name: str, root: Path | None, options: tuple[str, ...], out: Path, for
             file.write(json.dumps(study_to_json(study, folder), ensure_ascii=False) + "\n")
     write_json(out / "audit.json", _audit_json(collection.audit), sort=False)
     _print_audit(collection.audit, err=True)
-    click.echo(table)
+    say(table)
 
 
 @data.command()
@@ -117,7 +120,7 @@ def show(
     folder = dataset_root(name, root, "--root").absolute()
     for study in studies if ids else studies[:count]:
         if as_json:
-            click.echo(json.dumps(study_to_json(study, folder), ensure_ascii=False))
+            say_json(study_to_json(study, folder))
         else:
             _print_study(study)
 
@@ -133,23 +136,23 @@ def _audit_json(audit: Audit) -> dict[str, Any]:
 
 
 def _print_audit(audit: Audit, err: bool = False) -> None:
-    click.echo(audit.source, err=err)
-    click.echo(f"kept     {audit.studies} studies, {audit.images} images", err=err)
+    say(audit.source, err=err)
+    say(f"kept     {audit.studies} studies, {audit.images} images", err=err)
     for reason, ids in audit.dropped.items():
         more = ", …" if len(ids) > MAX_IDS_SHOWN else ""
-        click.echo(f"dropped  {len(ids)}: {reason} ({', '.join(ids[:MAX_IDS_SHOWN])}{more})", err=err)
+        say(f"dropped  {len(ids)}: {reason} ({', '.join(ids[:MAX_IDS_SHOWN])}{more})", err=err)
     for note in audit.notes:
-        click.echo(f"note     {note}", err=err)
+        say(f"note     {note}", err=err)
 
 
 def _print_study(study: Study) -> None:
-    click.echo(f"{study.id}  {study.split or 'no split'}" + (f", patient {study.patient}" if study.patient else ""))
+    say(f"{study.id}  {study.split or 'no split'}" + (f", patient {study.patient}" if study.patient else ""))
     for view in study.views:
-        click.echo(f"  image      {view.path}" + (f" ({view.projection})" if view.projection else ""))
+        say(f"  image      {view.path}" + (f" ({view.projection})" if view.projection else ""))
     for name, text in study.sections.items():
-        click.echo(f"  {name:<10} {text}")
+        say(f"  {name:<10} {' '.join(text.splitlines())}")
     if study.tags:
-        click.echo(f"  tags       {', '.join(study.tags)}")
+        say(f"  tags       {', '.join(study.tags)}")
     if study.labels:
-        click.echo("  labels     " + ", ".join(f"{name} {value:g}" for name, value in study.labels.items()))
-    click.echo()
+        say("  labels     " + ", ".join(f"{name} {value:g}" for name, value in study.labels.items()))
+    say()

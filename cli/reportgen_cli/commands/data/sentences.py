@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import DataError, OptionError
 from reportgen_core.registries import sentence_classifiers, sentence_encoders, sentence_groupers
 
+from ...echo import say, say_json
 from ...options import FOLDER, part, print_note, raw_cells_option, values
 from ...render import table as draw
 
@@ -86,7 +86,7 @@ def _learn(
     data = read_labelled(table, field, sections=sections, on_note=print_note)
     fitted = {name: options} | {n: {} for n in COMPARED if n != name}
     rows: list[ClassifierScore] = []
-    for trained, measured, chosen in fit_classifiers(fitted, data, partial(click.echo, err=True)):
+    for trained, measured, chosen in fit_classifiers(fitted, data, partial(say, err=True)):
         rows.append(measured)
         if measured.name == name:
             about: dict[str, Any] = {
@@ -98,9 +98,9 @@ def _learn(
             about |= {"train_sentences": len(data.train), "dev_sentences": len(data.dev)}
             trained.save(out, about=about)
     if as_json:
-        click.echo(json.dumps({"classifiers": [asdict(m) for m in rows], **about}, ensure_ascii=False))
+        say_json({"classifiers": [asdict(m) for m in rows], **about})
         return
-    click.echo(_data(data))
+    say(_data(data))
     draw(
         ("classifier", "F1 abnormal", "95 %", "precision", "recall", "errors", "seconds", f"{name} is better by"),
         [
@@ -111,7 +111,7 @@ def _learn(
             for m in rows
         ],
     )  # fmt: skip
-    click.echo(f"{out}  " + ", ".join(f"{k} {v}" for k, v in about["chosen"].items()), err=True)
+    say(f"{out}  " + ", ".join(f"{k} {v}" for k, v in about["chosen"].items()), err=True)
 
 
 def _difference(measured: ClassifierScore) -> str:
@@ -158,12 +158,10 @@ def _label(
         on_note=print_note,
     )
     if as_json:
-        click.echo(
-            json.dumps(asdict(summary) | {"shares": {r.name: r.share for r in summary.ratios}}, ensure_ascii=False)
-        )
+        say_json(asdict(summary) | {"shares": {r.name: r.share for r in summary.ratios}})
     else:
         _ratios(summary)
-        click.echo(out)
+        say(out)
 
 
 def _ratios(summary: LabelSummary) -> None:
@@ -172,7 +170,7 @@ def _ratios(summary: LabelSummary) -> None:
         ("by", "normal", "abnormal", "share normal"),
         [(r.name, str(r.normal), str(r.abnormal), f"{r.share:.4f}") for r in summary.ratios],
     )
-    click.echo(
+    say(
         f"{summary.reports} reports, {summary.with_abnormal} with an abnormal sentence, "
         f"{summary.without_text} without text",
         err=True,
@@ -222,10 +220,10 @@ def groups(
     save_groups(out, grouped.groups, grouped.vectors, encoder=grouped.encoder, settings=grouped.settings)
     if as_json:
         for group in grouped.groups:
-            click.echo(json.dumps(asdict(group), ensure_ascii=False))
+            say_json(asdict(group))
         return
     _groups(grouped, count, terms_only)
-    click.echo(out)
+    say(out)
 
 
 def _groups(grouped: Groups, count: int, terms_only: bool) -> None:
@@ -234,7 +232,7 @@ def _groups(grouped: Groups, count: int, terms_only: bool) -> None:
 
     sizes = sorted(len(g.sentences) for g in grouped.groups)
     inside = Counter(g.cluster for g in grouped.groups)
-    click.echo(
+    say(
         f"{sum(sum(g.counts) for g in grouped.groups)} sentences, {sum(sizes)} different: {len(inside)} clusters, "
         f"{len(grouped.groups)} groups, {len(grouped.groups) / len(inside):.2f} a cluster; "
         f"a group has 1-{sizes[-1]} sentences, half of them at most {sizes[len(sizes) // 2]}"
