@@ -17,7 +17,7 @@ from reportgen_plugins.datasets.phantom.drawing import film
 from reportgen_plugins.datasets.phantom.findings import KINDS, LABELS, Finding, rates, sample
 from reportgen_plugins.datasets.phantom.signs_lateral import SIGNS as SEEN_FROM_THE_SIDE
 from reportgen_plugins.metrics.labeler.labeler import Labeler
-from reportgen_plugins.metrics.pointing import games
+from reportgen_plugins.metrics.pointing import play
 
 from reportgen_core import Box, DataError, OptionError, Report, Study
 from reportgen_core.data.images import read_image
@@ -217,7 +217,7 @@ def test_pointing_finds_the_box_of_a_phantom(tmp_path: Path) -> None:
     report = Report(
         "p", "Right upper lobe mass.", ("Right upper lobe mass.",), attention=Attention("sentence", weights)
     )
-    ((mentioned, hit, *_),) = games(report, study, grid, Labeler(scheme="chestxray14"))
+    ((mentioned, hit, *_),) = play(report, study, grid, Labeler(scheme="chestxray14"))
     assert (mentioned, hit) == (1, 1)
 
 
