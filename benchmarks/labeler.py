@@ -2,6 +2,8 @@
 
     python benchmarks/labeler.py reports.jsonl [--markdown]
     python benchmarks/labeler.py reports.jsonl --synthetic FOLDER     and of CheXpert's labels, on synthetic reports
+    python benchmarks/labeler.py reports.jsonl --bare                 of the same texts without punctuation
+    python benchmarks/labeler.py reports.jsonl --against CHECKOUT     time in turns with the labeler of another checkout
 
 The file holds one JSON object a line with `id`, `findings`, `impression` and `labels14`: the ChestX-ray14 classes and
 "normal" that coders gave the report (null where unknown). Phrases were written looking at the half of the ids whose
@@ -14,6 +16,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
+import re
+import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +29,7 @@ from typing import Any
 from reportgen_plugins.metrics.labeler.labeler import LABELS, Labeler
 
 CLASSES = [k for k in LABELS["chestxray14"] if k != "No Finding"]
+TURNS = 7
 Counts = tuple[int, int, int]  # true positives, false positives, false negatives
 
 CHEXPERT = {  # the findings of the synthetic reports that make up a label
@@ -94,11 +102,48 @@ def summary(table: Mapping[str, Counts], classes: Sequence[str]) -> str:
     return f"micro F1 {f1((tp, fp, fn)):.3f} (P {tp / (tp + fp):.3f}, R {tp / (tp + fn):.3f}), macro F1 {macro:.3f}"
 
 
+def without_punctuation(text: str) -> str:
+    """Return a text in small letters without stops, commas and line ends."""
+    return re.sub(r"[.,;:!?\s]+", " ", text).lower()
+
+
+TIMED = """
+import json, sys, time
+from reportgen_plugins.metrics.labeler.labeler import Labeler
+texts = json.load(sys.stdin)
+labeler = Labeler(scheme="chestxray14")
+labeler.labels(["warm up"])
+start = time.process_time()
+labeler.labels(texts)
+print(time.process_time() - start)
+"""
+
+
+def seconds(checkout: Path, texts: Sequence[str]) -> float:
+    """Return the processor time, in seconds, that the labeler of a checkout takes for texts that it has not read."""
+    folders = [str(checkout / part) for part in (".", "plugins", "zoo", "cli")]
+    done = subprocess.run(
+        [sys.executable, "-c", TIMED], input=json.dumps(texts), text=True, capture_output=True, check=True,
+        cwd=checkout, env={**os.environ, "PYTHONPATH": os.pathsep.join(folders), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return float(done.stdout)
+
+
+def compare_time(other: Path, texts: Sequence[str]) -> None:
+    """Print how long this labeler takes compared with that of another checkout, measured in turns."""
+    ratios = []
+    for _ in range(TURNS):
+        before, now = seconds(other, texts), seconds(Path(__file__).parents[1], texts)
+        ratios.append(now / before)
+        print(f"{before:.2f} s before, {now:.2f} s now")
+    print(f"{statistics.median(ratios):.2f} times, {min(ratios):.2f} to {max(ratios):.2f} in {TURNS} turns")
+
+
 def speed(texts: Sequence[str]) -> float:
     """Return the reports for each second of processor time, by a labeler that has read none of them."""
-    from reportgen_plugins.metrics.labeler import labeler
+    from reportgen_plugins.metrics.labeler import rules
 
-    labeler._read.cache_clear()
+    rules.reader.cache_clear()
     began = time.process_time()
     Labeler(scheme="chestxray14").labels(texts)
     return len(texts) / (time.process_time() - began)
@@ -122,9 +167,23 @@ def main() -> None:
     parse.add_argument("reports", type=Path)
     parse.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parse.add_argument("--synthetic", type=Path, help="folder of synthetic reports with CheXpert-like labels")
+    parse.add_argument("--bare", action="store_true", help="take the punctuation out of the texts first")
+    parse.add_argument("--against", type=Path, metavar="CHECKOUT", help="measure the time only, in turns with this one")
     options = parse.parse_args()
     rows = [r for line in options.reports.open(encoding="utf-8") if (r := json.loads(line))["labels14"] is not None]
     texts = [f"{r['findings']}\n{r['impression']}" for r in rows]
+    if options.bare:
+        texts = [without_punctuation(t) for t in texts]
+    if options.against:
+        compare_time(options.against, texts)
+        return
+    show_gold(rows, texts, options.markdown)
+    if options.synthetic:
+        show_synthetic(options.synthetic, options.markdown)
+
+
+def show_gold(rows: Sequence[Mapping[str, Any]], texts: Sequence[str], markdown: bool) -> None:
+    """Print the figures against the coders of Open-i."""
     Labeler(scheme="chestxray14").labels(["warm up"])
     reports_a_second = speed(texts)
     labels = dict(zip((r["id"] for r in rows), Labeler(scheme="chestxray14").labels(texts), strict=True))
@@ -135,20 +194,24 @@ def main() -> None:
     }
     totals = parts["all"]
     counted = [k for k in CLASSES if totals[k][0] + totals[k][2] >= 10]
-    draw(parts, CLASSES, options.markdown)
+    draw(parts, CLASSES, markdown)
     print()
     for name, table in parts.items():
         diseases = [k for k in counted if k != "normal"]
         print(f"{name}, {len(counted)} classes of 10 or more positives: {summary(table, counted)}")
         print(f"{name}, without normal: {summary(table, diseases)}")
     print(f"{len(rows)} reports, {reports_a_second:.0f} reports a second on one core")
-    if options.synthetic:
-        halves = {name: count_synthetic(options.synthetic, name != "check") for name in ("developed on", "check")}
-        print()
-        draw(halves, list(CHEXPERT), options.markdown)
-        print()
-        for name, table in halves.items():
-            print(f"synthetic, {name}: {summary(table, list(CHEXPERT))}")
+
+
+def show_synthetic(folder: Path, markdown: bool) -> None:
+    """Print the figures of CheXpert's labels on synthetic reports."""
+    halves = {name: count_synthetic(folder, name != "check") for name in ("developed on", "check")}
+    halves["all"] = {k: tuple(map(sum, zip(*(half[k] for half in halves.values()), strict=True))) for k in CHEXPERT}
+    print()
+    draw(halves, list(CHEXPERT), markdown)
+    print()
+    for name, table in halves.items():
+        print(f"synthetic, {name}: {summary(table, list(CHEXPERT))}")
 
 
 if __name__ == "__main__":

@@ -80,3 +80,11 @@ def test_the_classes_of_chestxray14_are_scored_without_normal() -> None:
 def test_an_unknown_convention_is_named_with_those_there_are() -> None:
     with pytest.raises(OptionError, match="no convention named 'rgr'; did you mean 'rrg'"):
         reportgen_core.metrics.create("chexpert-rules", convention="rgr")
+
+
+def test_references_in_another_language_are_told() -> None:
+    metric = reportgen_core.metrics.create("chexpert-rules")
+    assert metric.caveat([["No effusion."]]) == ""
+    assert metric.caveat([["No effusion."], ["Kein Erguss."]]) == (
+        "chexpert-rules: 1 of 2 references are not in English and have no labels"
+    )

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 from reportgen_plugins.metrics.labeler.labeler import CHEXPERT5, LABELS, Labeler
-from reportgen_plugins.metrics.labeler.rules import concepts, find_cues
+from reportgen_plugins.metrics.labeler.phrases import build_tables
 from reportgen_plugins.metrics.labeler.text import read_sections, sentences
 
 from reportgen_core import OptionError
@@ -124,7 +124,7 @@ def test_sentences_keep_decimals_and_lose_list_numbers() -> None:
 def test_an_explanation_names_words_rule_and_sentence() -> None:
     mentions = Labeler().explain("Clear lungs. No evidence of Pleural effusion.")["Pleural Effusion"]
     assert [(m.value, m.words, m.sentence) for m in mentions] == [(0, "effusion", "No evidence of Pleural effusion")]
-    assert mentions[0].rule == "effusion: negated by 'no'"
+    assert mentions[0].rule == "effusion: negated by 'no evidence of'"
 
 
 def test_an_explanation_begins_with_the_mention_that_decides() -> None:
@@ -144,7 +144,7 @@ def test_the_labels_have_the_names_of_the_data_sets() -> None:
 
 
 def test_every_concept_counts_for_labels_that_exist() -> None:
-    for concept in concepts():
+    for concept in build_tables().concepts:
         for scheme, label in concept.labels.items():
             assert label == "" or label in LABELS[scheme], concept.name
 
@@ -157,8 +157,12 @@ def test_a_wrong_option_is_answered_with_those_that_work(option: dict[str, str],
         Labeler(**option)  # type: ignore[arg-type]
 
 
-def test_cues_that_share_words_do_not_both_count() -> None:
-    assert [c.kind for c in find_cues("pneumonia cannot be excluded")] == ["doubt"]
+def test_of_cues_that_share_words_the_longest_that_reaches_the_mention_counts() -> None:
+    before, after = (
+        Labeler().explain(text)["Pneumothorax"][0].cue
+        for text in ("It is difficult to exclude a pneumothorax.", "A pneumothorax is difficult to exclude.")
+    )
+    assert (before, after) == ("difficult to exclude", "is difficult to exclude")
 
 
 def test_a_long_line_takes_no_longer_than_its_length() -> None:
@@ -168,6 +172,77 @@ def test_a_long_line_takes_no_longer_than_its_length() -> None:
 
 
 def test_the_tables_are_in_the_package() -> None:
-    assert {"labeler_cues.toml", "labeler_findings.toml"} <= {
+    assert {"labeler_cues.toml", "labeler_findings.toml", "labeler_words.toml"} <= {
         f.name for f in files("reportgen_plugins.metrics.labeler").iterdir()
     }
+
+
+def test_an_explanation_names_cue_and_scope_and_the_place_in_the_text() -> None:
+    text = "HEART: normal.\nNo pneumo-\nthorax, large right eﬀusion."
+    mentions = Labeler().explain(text)
+    denied, stated = mentions["Pneumothorax"][0], mentions["Pleural Effusion"][0]
+    assert (denied.cue, denied.scope) == ("no", "No pneumothorax")
+    assert (stated.cue, stated.scope) == ("", "")
+    assert text[slice(*denied.span)] == "pneumo-\nthorax"
+    assert text[slice(*stated.span)] == "eﬀusion"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Small\xa0 left   effusion, can’t exclude pneu-\nmonia.",
+        "- no edema — there isn't a frac\xadture\n- pnuemonia?",
+        "lungs clear no effusion small pneumothorax picc in place",
+        "“No nodule.” Cardio-\nmegaly. 1) ETT 2) no PTX",
+    ],
+)
+def test_the_span_of_every_mention_holds_its_words(text: str) -> None:
+    for mentions in Labeler().explain(text).values():
+        for mention in mentions:
+            assert " ".join(text[slice(*mention.span)].split()) == mention.words
+
+
+def test_labels_and_explanations_agree() -> None:
+    text = "Probable effusion. No edema. Rib fracture? Pacemaker."
+    assert Labeler().labels([text]) == [{k: float(m.value) for k, m in Labeler().label(text).items()}]
+
+
+@pytest.mark.parametrize("text", ["RUL ghxyz.", "Chest, two views.", "asdf", "Nondiagnostic image."])
+def test_a_text_of_which_nothing_is_understood_is_not_called_normal(text: str) -> None:
+    assert "No Finding" not in Labeler().labels([text])[0]
+
+
+def test_text_without_punctuation_is_read_as_with_it() -> None:
+    text = (
+        "The heart is mildly enlarged. There is no focal consolidation, pleural effusion or pneumothorax."
+        " A right picc is unchanged. Small hiatal hernia. No acute fracture. Bibasilar atelectasis is present."
+    )
+    bare = text.lower().replace(".", "").replace(",", "")
+    assert Labeler().labels([bare]) == Labeler().labels([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Kein Pneumothorax.", "German"),
+        ("Pas d'épanchement pleural.", "French"),
+        ("No hay derrame pleural.", "Spanish"),
+        ("Nessun versamento pleurico.", "Italian"),
+        ("Geen pneumothorax.", "Dutch"),
+        ("未见 pneumothorax", "Chinese or Japanese"),
+        ("Плеврального выпота нет.", "Russian or another Slavic language"),
+    ],
+)
+def test_a_text_in_another_language_has_no_label_and_a_note(text: str, language: str) -> None:
+    assert Labeler().labels([text]) == [{}]
+    assert language in Labeler().note(text)
+
+
+@pytest.mark.parametrize("text", ["No effusion.", "ET tube in place.", "Röntgen: no Sjögren nodules.", "", "XXXX."])
+def test_an_english_text_has_no_note(text: str) -> None:
+    assert Labeler().note(text) == ""
+
+
+@pytest.mark.parametrize("word", ["injection", "infusion", "contusion", "perfusion", "fraction", "revolved", "modules"])
+def test_a_word_that_exists_is_not_corrected_to_a_finding(word: str) -> None:
+    assert set(Labeler().labels([f"No abnormality, {word} noted."])[0]) == {"No Finding"}

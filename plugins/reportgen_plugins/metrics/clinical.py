@@ -27,9 +27,14 @@ class ChexpertRules(Metric):
     neutral_suffixes = (" references",)
     name = "chexpert-rules"
 
-    def __init__(self, *, convention: str = "rrg", scheme: Scheme = "chexpert14", weak: Hedge | None = None) -> None:
-        self.labeler = Labeler(scheme=scheme, weak=weak)
-        self.version = f"{self.labeler.version} {scheme} {convention}" + (f" weak={weak}" if weak else "")
+    def __init__(
+        self, *, convention: str = "rrg", scheme: Scheme = "chexpert14", weak: Hedge | None = None, phrases: str = ""
+    ) -> None:
+        """`phrases` is the path of a table of phrases that is added to the shipped ones."""
+        self.labeler = Labeler(scheme=scheme, weak=weak, phrases=phrases)
+        more = [f"weak={weak}"] if weak else []
+        more += [f"phrases={table}" for table in self.labeler.added_tables]  # name and digest: other scores
+        self.version = " ".join([self.labeler.version, scheme, convention, *more])
         classes = LABELS[scheme] if scheme == "chexpert14" else LABELS[scheme][:14]  # without "No Finding" and "normal"
         self.agreement = Agreement(self.name, classes, convention)
         self._labels: dict[str, dict[str, float]] = {}
@@ -39,6 +44,12 @@ class ChexpertRules(Metric):
         new = [t for t in dict.fromkeys(texts) if t not in self._labels]
         self._labels.update(zip(new, self.labeler.labels(new), strict=True))
         return [self._labels[t] for t in texts]
+
+    def caveat(self, references: Sequence[Sequence[str]]) -> str:
+        """Return a warning if references are in another language: they have no labels."""
+        foreign = sum(any(map(self.labeler.note, texts)) for texts in references)
+        unread = f"{self.name}: {foreign} of {len(references)} references are not in English and have no labels"
+        return unread if foreign else ""
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         return score(self.name, self.agreement, self.statistics(reports, references), self.version)
