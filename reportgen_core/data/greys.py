@@ -26,8 +26,8 @@ from .dicom_header import has_value, raw_text, shown
 if TYPE_CHECKING:
     from ..types import Array
 
-FEW_GREYS = 8  # different values: a picture of so few shows no patient
-EVEN = 0.02  # of black to white: 98 % of the pixels of an even picture lie within it
+FEW_GREYS = 16  # different values: a picture of so few shows no patient
+EVEN = 0.05  # of black to white: 98 % of the pixels of an even picture lie within it
 DARK = 0.25  # of white: the brightest pixel of a picture that is far too dark
 MAX_USED_BITS = 14  # of 16; a picture that uses no more is read at most a quarter as bright as it should be
 SAMPLE = 1 << 16  # pixels that are looked at for these notes, about
@@ -71,13 +71,16 @@ def stretched(values: Array) -> Array:
 def picture_notes(values: Array, table: Array) -> list[str]:
     """Return notes on a picture that is even, nearly even, or far too dark or too bright; [] for any other."""
     step = max(1, math.isqrt(values.size // SAMPLE))
-    sample = values[::step, ::step]
-    count = len(np.unique(sample))
-    if count <= FEW_GREYS and step > 1:
-        count = len(np.unique(values))
-    if count <= FEW_GREYS:
-        return [f"the picture has only {count} different grey value{'s' if count > 1 else ''}"]
-    low, dark, bright, high = np.quantile(table[sample], (0, 0.01, 0.99, 1))
+    counts = np.bincount(values[::step, ::step].ravel())
+    if np.count_nonzero(counts) <= FEW_GREYS and step > 1:
+        counts = np.bincount(values.ravel())
+    present = np.flatnonzero(counts)
+    if len(present) <= FEW_GREYS:
+        return [f"the picture has only {len(present)} different grey value{'s' if len(present) > 1 else ''}"]
+    present = present[np.argsort(table[present], kind="stable")]  # from dark to bright
+    below = counts[present].cumsum() / counts.sum()
+    low, high = table[present[[0, -1]]]
+    dark, bright = table[present[np.searchsorted(below, (0.01, 0.99))]]
     if bright - dark < EVEN:
         return [f"the picture is nearly even: 98 % of its pixels lie within {100 * EVEN:g} % of the range of grey"]
     if high <= DARK:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..types import Array
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "JPEG2000", "PPM")  # none that runs another program, as EPS would
+MAX_EQUAL = 5  # of 255: the most by which grey values differ that are about equal
 ALPHA = "its picture is in the transparency (alpha) alone, which is not read; save it without transparency"
 
 
@@ -107,9 +108,9 @@ def _grey(image: Image.Image, least: int | None) -> tuple[Array, list[str]]:
 
 
 def _is_in_alpha(image: Image.Image, values: Array) -> bool:
-    """Return whether the grey values are all equal, or all but hidden ones, and the alpha channel varies."""
+    """Return whether the grey values that are not transparent are about equal, and the alpha channel varies."""
     if "A" not in image.getbands():
         return False
     alpha = np.asarray(image.getchannel("A"))
     seen = values[alpha > 0]
-    return bool(len(seen) and seen.min() == seen.max() and alpha.min() < alpha.max())
+    return bool(len(seen) and np.ptp(seen) <= MAX_EQUAL < np.ptp(alpha))

@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 from reportgen_core import ImageError
-from reportgen_core.data import dicom, dicom_header
+from reportgen_core.data import dicom, dicom_decoder, dicom_header
 from reportgen_core.data.dicom_header import dicom_facts, is_dicom, read_elements
 from reportgen_core.data.images import read_image
 
@@ -330,6 +330,57 @@ def test_rle_that_says_too_much_is_an_error_and_no_panic(tmp_path: Path) -> None
     path.write_bytes(raw[:at] + b"\x81\x00" * 40 + raw[at + 80 :])  # runs of 128 bytes, far more than there are pixels
     with pytest.raises(ImageError, match="damaged or unsupported"):
         read_image(path)
+
+
+def test_a_damaged_jpeg_2000_does_not_end_the_process(tmp_path: Path) -> None:
+    ds = made(RAMP)
+    ds.compress(JPEG2000Lossless)
+    path = saved(ds, tmp_path)
+    raw = path.read_bytes()
+    at = raw.index(b"\xff\x4f\xff\x51") + 40  # Csiz, the number of components
+    path.write_bytes(raw[:at] + b"\x0c\x00" + raw[at + 2 :])
+    with pytest.raises(ImageError, match="gdcmconv --raw"):
+        read_image(path)
+
+
+def lossless(folder: Path) -> Path:
+    """Write a lossless JPEG with gdcm, which can only decode it in pydicom."""
+    gdcm = pytest.importorskip("gdcm")
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(saved(made(RAMP), folder, "plain.dcm")))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(folder / "lossless.dcm"))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    return folder / "lossless.dcm"
+
+
+def test_a_decoder_that_ends_is_an_error_of_one_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = lossless(tmp_path)
+    running = dicom_decoder._gdcm_process._running()
+    running.kill()
+    running.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(dicom_decoder, "MAX_SECONDS", 0)
+        with pytest.raises(ImageError, match=r"the decoder ended with -?[0-9]+ on its data") as e:
+            read_image(path)
+    assert "\n" not in str(e.value)
+    assert np.allclose(read_image(path), RAMP / 4095, atol=1e-6)
+
+
+def test_a_decoder_of_a_parent_is_not_used_by_its_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = lossless(tmp_path)
+    read_image(path)
+    first = dicom_decoder._gdcm_process._running()
+    monkeypatch.setattr(dicom_decoder._gdcm_process, "_owner", -1)
+    assert np.allclose(read_image(path), RAMP / 4095, atol=1e-6)
+    assert dicom_decoder._gdcm_process._running() is not first
+    first.kill()
+    first.communicate()
 
 
 def view_code(code: str) -> list[Dataset]:
