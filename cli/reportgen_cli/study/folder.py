@@ -20,7 +20,7 @@ from typing import Any
 
 from reportgen_core import DataError
 from reportgen_core.files.digests import sha256_file
-from reportgen_core.files.json_files import read_json
+from reportgen_core.files.json_files import is_format, read_json
 
 from .rubrics import RUBRICS, Rubric
 
@@ -105,7 +105,7 @@ def read_key(path: Path, study: ReadingStudy) -> Key:
 def _load(path: Path, hint: str) -> dict[str, Any]:
     """Read a JSON object of this format. Raises DataError."""
     row = read_json(path, DataError, hint=hint)
-    if not isinstance(row, dict) or row.get("format") != FORMAT:
+    if not isinstance(row, dict) or not is_format(row.get("format"), FORMAT):
         raise DataError(f"{path}: is not of format {FORMAT}; {hint}")
     return row
 
