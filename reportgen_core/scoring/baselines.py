@@ -12,14 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from ..errors import lists_only
+
 if TYPE_CHECKING:
     from ..types import Array
 
 CONSTANT, NEAREST = "constant (validation)", "nearest image"  # names of rows that other modules look up
+FINDINGS_CONSTANT, FREQUENT = "constant by findings (validation)", "most frequent"
+CONSTANTS = (CONSTANT, FINDINGS_CONSTANT, FREQUENT)  # rows that give every study the same report
 MAX_CANDIDATES = 150
 VERSION = "1"  # of the baselines; it changes whenever the same data would give other reports
 
 
+@lists_only
 @dataclass(frozen=True, slots=True)
 class BaselineData:
     """What baselines are built from: reports of the other splits, tags, and image features."""
@@ -50,21 +55,21 @@ def repeated(training: Sequence[str], most: int = MAX_CANDIDATES) -> list[str]:
     return (again or list(counts))[:most]
 
 
-def constant(background: BaselineData, n: int, score: Callable[[str], float]) -> Baseline:
+def constant(background: BaselineData, n: int, score: Callable[[str], float], name: str = CONSTANT) -> Baseline:
     """Return the training report with the best `score` on validation, for each of `n` studies."""
     candidates = repeated(list(background.training.values()))
     best = max(candidates, key=score)
     note = (
         f"chosen on {len(background.validation)} validation studies among {len(candidates)} repeated training reports"
     )
-    return Baseline(CONSTANT, note, ((best,) * n,))
+    return Baseline(name, note, ((best,) * n,))
 
 
 def most_frequent(background: BaselineData, n: int) -> Baseline:
     """Return the commonest training report, for each of `n` studies."""
     best = repeated(list(background.training.values()), 1)[0]
     times = sum(t == best for t in background.training.values())
-    return Baseline("most frequent", f"the training report that occurs {times} times", ((best,) * n,))
+    return Baseline(FREQUENT, f"the training report that occurs {times} times", ((best,) * n,))
 
 
 def drawn(background: BaselineData, n: int, seeds: Sequence[int]) -> Baseline:
@@ -124,9 +129,16 @@ def verbatim(text: str) -> str:
 
 
 def build_baselines(
-    background: BaselineData, ids: Sequence[str], seeds: Sequence[int], score: Callable[[str], float] | None
+    background: BaselineData,
+    ids: Sequence[str],
+    seeds: Sequence[int],
+    score: Callable[[str], float] | None,
+    findings_score: Callable[[str], float] | None = None,
 ) -> tuple[list[Baseline], list[str]]:
-    """Return the baselines that can be built from `background`, and a line for each that cannot."""
+    """Return the baselines that can be built from `background`, and a line for each that cannot.
+
+    `score` chooses the constant by its words, `findings_score` the constant by its findings.
+    """
     if not background.training:
         return [], ["no baselines: they need the training reports (--training FILE, or --data NAME)"]
     baselines, missing, n = [], [], len(ids)
@@ -134,6 +146,8 @@ def build_baselines(
         baselines.append(constant(background, n, score))
     else:
         missing.append("no constant baseline: it is chosen on validation reports (--validation FILE)")
+    if background.validation and findings_score is not None:
+        baselines.append(constant(background, n, findings_score, FINDINGS_CONSTANT))
     baselines += [most_frequent(background, n), drawn(background, n, seeds)]
     if all(i in background.features for i in ids) and any(i in background.features for i in background.training):
         baselines.append(by_image(background, ids))

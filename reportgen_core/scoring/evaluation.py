@@ -19,6 +19,7 @@ from ..types import ScoreLine
 from . import uncertainty
 from .baselines import VERSION as BASELINES_VERSION
 from .baselines import Baseline, BaselineData, build_baselines
+from .compared.differences import CHOOSE_ON, differences_of, validation_findings
 from .diversity import Diversity, measure_diversity
 from .evaluation_set import METRICS as METRICS
 from .evaluation_set import (
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 MODEL_METRICS = ("tags", "findings", "pointing")  # computed for every model whose studies have the labels
 SEEDS = 5  # sets of reports of a baseline that draws
 MAX_HEADLINES = 4  # of a metric; one with more numbers has its first two in tables and for single studies
-CHOOSE_ON = 1000  # validation studies that the constant is chosen on, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,8 @@ def _name_and_options(named: Named) -> tuple[str, Mapping[str, Any]]:
 
 def _baselines(scorer: Scorer, cases: EvaluationSet) -> tuple[list[Baseline], list[str]]:
     seeds = range(scorer.seed, scorer.seed + SEEDS)
-    return build_baselines(cases.background, cases.ids, seeds, _validation_bleu(scorer, cases.background))
+    by_words, by_findings = _validation_bleu(scorer, cases.background), validation_findings(scorer, cases.background)
+    return build_baselines(cases.background, cases.ids, seeds, by_words, by_findings)
 
 
 def _validation_bleu(scorer: Scorer, background: BaselineData) -> Callable[[str], float] | None:
@@ -243,7 +244,10 @@ def _assemble(
         candidates = [best, *(next(results) for _ in others)]
         systems.append(_best_of(scorer, candidates, f"{name}, best of {n_best}"))
     for baseline in baselines:
-        systems.append(_system(scorer, baseline, [next(results) for _ in baseline.reports], subsets))
+        own = [next(results) for _ in baseline.reports]
+        system = _system(scorer, baseline, own, subsets)
+        differences = differences_of(scorer, best, own[0]) if len(own) == 1 else {}
+        systems.append(replace(system, differences=differences))
     varied = measure_diversity(first, cases.references)
     caveats = scorer.caveats()
     studies = _study_rows(scorer, cases, best, subsets)
@@ -312,7 +316,10 @@ def _mean(sets: Sequence[Sequence[ScoreLine]]) -> list[ScoreLine]:
 def _without_failed(system: System, problems: Mapping[str, str]) -> System:
     """Return a system without the scores of metrics that failed at a later step."""
     subsets = {k: tuple(x for x in lines if x.metric not in problems) for k, lines in system.subsets.items()}
-    return replace(system, lines=tuple(x for x in system.lines if x.metric not in problems), subsets=subsets)
+    lines = tuple(x for x in system.lines if x.metric not in problems)
+    names = {x.name for x in lines}
+    differences = {name: ends for name, ends in system.differences.items() if name in names}
+    return replace(system, lines=lines, subsets=subsets, differences=differences)
 
 
 def _best_of(scorer: Scorer, candidates: Sequence[Mapping[str, MetricResult]], name: str) -> System:

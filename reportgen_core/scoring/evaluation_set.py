@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
-from ..errors import DataError
+from ..errors import DataError, lists_only
 from ..metric import ModelOutputs
 from ..types import Collection, GenerationSettings, Report, Study
 from .baselines import BaselineData
@@ -16,6 +17,8 @@ from .subgroups.values import group_names, study_columns
 METRICS = ("bleu", "meteor", "rouge-l", "cider", "chexpert-rules")
 SECTIONS = ("findings",)
 MAX_IDS_SHOWN = 5  # in a message
+MIN_WORDS = 12  # of a text that has more than one sentence
+SENTENCE_END = re.compile(r"[.!?;。]|\n")
 
 Texts = Mapping[str, "str | Sequence[str]"]
 Studies = Collection | Sequence[Study]
@@ -47,6 +50,7 @@ class EvaluationOptions(TypedDict, total=False):
     cache: Path | None
 
 
+@lists_only
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationRequest:
     """How reports are scored, and how a model that is scored generates them."""
@@ -210,7 +214,19 @@ def pair_by_id(predictions: Texts, references: Texts, *, partial: bool = False) 
         notes.append(f"{_named(empty, 'study', 'studies')} with an empty reference, left out")
     if all(report[0] in refs[id] for id, report in zip(ids, reports, strict=True)):
         notes.append("every prediction equals a reference of its study: are these the right files?")
+    notes += unended_notes("predictions", [report[0] for report in reports])
+    notes += unended_notes("references", [text for id in ids for text in refs[id]])
     return EvaluationSet(ids, reports, tuple(refs[id] for id in ids), len(refs), notes=tuple(notes))
+
+
+def unended_notes(what: str, texts: Sequence[str]) -> list[str]:
+    """Return a note if a tenth of the texts or more have no sentence ends: the labeler must guess them."""
+    unended = sum(len(text.split()) >= MIN_WORDS and not SENTENCE_END.search(text) for text in texts)
+    if not unended or unended * 10 < len(texts):
+        return []
+    return [
+        f"{unended} of {len(texts)} {what} have no sentence ends; chexpert-rules guesses where their sentences begin"
+    ]
 
 
 def background_of(source: Studies, scored: Sequence[Study], sections: Sequence[str]) -> BaselineData:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..types import ScoreLine
@@ -48,6 +48,8 @@ class System:
     subsets: Mapping[str, tuple[ScoreLine, ...]]  # "seen in training": …
     note: str = ""  # how a baseline was made
     size: Mapping[str, int] | None = None  # studies in each subset
+    differences: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)  # of a baseline, by score: the
+    # evaluated reports minus this baseline, with the ends of the 95 % interval
 
     def line(self, name: str) -> ScoreLine | None:
         """Return the line of that name; None if there is none."""
@@ -66,8 +68,8 @@ def card_differences(a: ScoreCard, b: ScoreCard) -> list[str]:
         "baselines": "version of the baselines",
     }
     differences = []
-    for field, word in words.items():
-        ours, theirs = getattr(a, field), getattr(b, field)
+    for name, word in words.items():
+        ours, theirs = getattr(a, name), getattr(b, name)
         if ours != theirs:
             differences.append(f"{word}: {_shown(ours)} against {_shown(theirs)}")
     return differences
@@ -172,6 +174,7 @@ def system_to_json(system: System) -> dict[str, Any]:
         "lines": [asdict(line) for line in system.lines],
         "subsets": {k: [asdict(line) for line in lines] for k, lines in system.subsets.items()},
         "size": dict(system.size or {}),
+        "differences": {k: list(ends) for k, ends in system.differences.items()},
     }
 
 
@@ -179,7 +182,10 @@ def system_from_json(values: Mapping[str, Any]) -> System:
     """Return the system that `system_to_json` wrote."""
     subsets = {k: tuple(ScoreLine(**line) for line in lines) for k, lines in values["subsets"].items()}
     lines = tuple(ScoreLine(**line) for line in values["lines"])
-    return System(values["name"], lines, subsets, values["note"], values["size"])
+    differences = {
+        k: (float(v), float(low), float(high)) for k, (v, low, high) in values.get("differences", {}).items()
+    }
+    return System(values["name"], lines, subsets, values["note"], values["size"], differences)
 
 
 def describe_card(card: ScoreCard) -> str:

@@ -141,10 +141,18 @@ def paired_test(
         left, right = scores(a + swapped), scores(b - swapped)
         for name, value in differences.items():
             as_far[name] += int((np.abs(left[name] - right[name]) >= abs(value) - 1e-12).sum())
-    between = bootstrap(
-        np.concatenate([first, second], 1), _differences(scores, first.shape[1]), resamples=resamples, seed=seed
-    )
+    between = difference_intervals(first, second, scores, resamples=resamples, seed=seed)
     return {k: Difference(v, *between[k], (1 + as_far[k]) / (1 + rounds)) for k, v in differences.items()}
+
+
+def difference_intervals(
+    first: Array, second: Array, scores: Scores, *, units: Array | None = None, resamples: int = 1000, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Return the interval of each score of `first` minus that of `second`, the same draws for both."""
+    import numpy as np
+
+    both = np.concatenate([first, second], 1)
+    return bootstrap(both, _differences(scores, first.shape[1]), units=units, resamples=resamples, seed=seed)
 
 
 def _differences(scores: Scores, width: int) -> Scores:

@@ -24,7 +24,8 @@ LINES = (ScoreLine("cider", 0.71234, 0.65, 0.77), ScoreLine("distinct", 40, high
 SYSTEMS = (
     System("ditag", LINES, {}),
     System("constant (validation)", (ScoreLine("cider", 0.1),), {}),
-    System("nearest image", (ScoreLine("cider", 0.5),), {}),
+    System("most frequent", (ScoreLine("cider", 0.2),), {}, differences={"cider": (0.51234, 0.4, 0.6)}),
+    System("nearest image", (ScoreLine("cider", 0.5),), {}, differences={"cider": (0.21234, -0.1, 0.3)}),
 )
 ASKED = ReproductionRequest("phantom", {"n": 40, "text": "own words"}, "small", 2, None, 7)
 STUDIES = {"train": 30, "val": 4, "test": 6}
@@ -45,7 +46,9 @@ def folder(tmp_path: Path) -> Path:
 def test_its_scores_stand_beside_the_baselines_with_protocol_and_studies(folder: Path) -> None:
     (scores,) = reproduced.facts_of(folder)["scores"]
     assert scores["values"] == {"cider": 0.7123}  # a count is no score
-    assert scores["constant"] == {"cider": 0.1}
+    assert scores["constant"] == {"cider": 0.2}, "the strongest of the constant reports"
+    assert scores["above_constant"] == {"cider": [0.5123, 0.4, 0.6]}
+    assert scores["above_nearest"] == {"cider": [0.2123, -0.1, 0.3]}
     assert scores["nearest"] == {"cider": 0.5}
     assert scores["intervals"] == {"cider": [0.65, 0.77]}
     assert (scores["protocol"], scores["studies"]) == ("raw 1", 6)
@@ -67,7 +70,10 @@ def test_it_is_pushed_by_its_folder_and_a_licence(rg: Rg, folder: Path, tmp_path
     assert record.paper == "Somebody, 2020"
     assert record.training is not None
     assert record.training.split == "30 train / 4 val / 6 test studies"
-    assert "| cider | 0.712 | 0.650 to 0.770 | 0.100 | 0.500 |" in card(record)
+    assert (
+        "| cider | 0.712 | 0.650 to 0.770 | 0.200 | +0.512 (+0.400 to +0.600) | 0.500 | +0.212 (-0.100 to +0.300) |"
+        in card(record)
+    )
 
 
 def test_without_a_licence_it_stays_where_it_is(rg: Rg, folder: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from reportgen_core import Collection, DataError, MetricError, Report, Score, St
 from reportgen_core.metric import Metric
 from reportgen_core.registry import Entry
 from reportgen_core.scoring.baselines import BaselineData
+from reportgen_core.scoring.scorecard import system_from_json, system_to_json
 from reportgen_core.types import Audit
 
 REFERENCES = {
@@ -156,6 +157,30 @@ def test_a_metric_for_english_keeps_off_chinese() -> None:
     assert evaluation.scores["rouge-l"] == 1
 
 
+def test_the_strongest_constant_is_chosen_by_findings_too_and_differences_have_intervals() -> None:
+    """By words the first sentence is the best constant; it says No Finding, and by findings another one is."""
+    training = dict(enumerate(["The lungs are clear. The heart is normal."] * 3 + ["Cardiomegaly."] * 2))
+    normal = "The lungs are clear. The heart is normal in size today."
+    validation = {"v1": normal, "v2": "Cardiomegaly.", "v3": "Cardiomegaly."}
+    background = BaselineData({str(k): v for k, v in training.items()}, validation)
+    references = {f"s{i}": "Cardiomegaly." if i % 3 else "The heart is normal." for i in range(12)}
+    reports = {k: v if i % 4 else "Pneumothorax." for i, (k, v) in enumerate(references.items())}
+    evaluation = evaluate(
+        reports, references, background=background, protocol="raw", metrics=("rouge-l", "chexpert-rules"), resamples=50
+    )
+    systems = {s.name: s for s in evaluation.systems}
+    by_findings = systems["constant by findings (validation)"]
+    headline = "chexpert-rules micro-14 f1"
+    assert evaluation.problems == {}
+    assert by_findings.line(headline).value > systems["constant (validation)"].line(headline).value
+    value, low, high = by_findings.differences[headline]
+    assert value == pytest.approx(evaluation.scores[headline] - by_findings.line(headline).value)
+    assert low <= value <= high
+    assert set(by_findings.differences) == {"rouge-l", headline, "chexpert-rules macro-14 f1"}
+    assert systems["random"].differences == {}
+    assert system_from_json(system_to_json(by_findings)) == by_findings
+
+
 class Fails(Metric):
     """A metric that never has an answer."""
 
@@ -266,3 +291,17 @@ def test_a_split_that_is_not_there_is_named_with_those_that_are() -> None:
 def test_a_model_needs_studies() -> None:
     with pytest.raises(DataError, match="a model is evaluated on studies"):
         evaluate(Writer(), REFERENCES, **QUICK)
+
+
+@pytest.mark.parametrize(("side", "what"), [(0, "predictions"), (1, "references")])
+def test_texts_without_sentence_ends_are_told(side: int, what: str) -> None:
+    bare = {k: "the lungs are clear there is no effusion or pneumothorax the heart is normal" for k in REFERENCES}
+    sides: list[dict[str, str]] = [GOOD, REFERENCES]
+    sides[side] = bare
+    notes = [n for n in evaluate(sides[0], sides[1], **QUICK).notes if "no sentence ends" in n]
+    assert notes == [f"4 of 4 {what} have no sentence ends; chexpert-rules guesses where their sentences begin"]
+
+
+def test_short_texts_need_no_sentence_ends() -> None:
+    short = dict.fromkeys(REFERENCES, "no acute disease")
+    assert not [n for n in evaluate(short, REFERENCES, **QUICK).notes if "no sentence ends" in n]

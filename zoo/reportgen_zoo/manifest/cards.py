@@ -73,7 +73,9 @@ def _baseline_columns(scores: Scores) -> dict[str, dict[str, str]]:
         if values:
             columns[name] = {metric: f"{value:.3f}" for metric, value in values.items()}
         if above:
-            columns[f"above {name}"] = {
-                k: f"{v:+.3f} ({low:+.3f} to {high:+.3f})" for k, (v, low, high) in above.items()
-            }
+            columns[f"above {name}"] = {k: _difference(*ends) for k, ends in above.items() if len(ends) == 3}
     return columns
+
+
+def _difference(value: float, low: float, high: float) -> str:
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"

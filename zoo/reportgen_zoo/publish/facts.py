@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reportgen_core.scoring.baselines import CONSTANT, NEAREST
+from reportgen_core.scoring.baselines import CONSTANTS, NEAREST
 from reportgen_core.scoring.score_tables import headlines
 from reportgen_core.scoring.scorecard import System
 from reportgen_core.types import ScoreLine
@@ -65,22 +65,41 @@ def _scores(record: Reproduction) -> Scores:
     ours, baselines = record.systems[0], {s.name: s for s in record.systems[1:]}
     shown = [line for line in headlines(ours.lines) if line.higher_is_better is not None]
     card = record.card
+    constants = _strongest([baselines[name] for name in CONSTANTS if name in baselines], shown)
+    nearest = _strongest([baselines[NEAREST]] if NEAREST in baselines else [], shown)
     return Scores(
         f"{record.request.data}, {' + '.join(card.sections)}, split {card.split} {card.split_hash[:16]}",
         card.protocol,
         card.n,
         {line.name: round(line.value, 4) for line in shown},
-        _values(baselines.get(CONSTANT), shown),
+        {line.name: round(own.value, 4) for line, _, own in constants},
         {
             line.name: (round(line.low, 4), round(line.high, 4))
             for line in shown
             if line.low is not None and line.high is not None
         },
-        _values(baselines.get(NEAREST), shown),
+        {line.name: round(own.value, 4) for line, _, own in nearest},
+        _differences(constants),
+        _differences(nearest),
     )
 
 
-def _values(system: System | None, shown: Sequence[ScoreLine]) -> Mapping[str, float]:
-    """Return the scores that a baseline has for these lines; {} without the baseline."""
-    lines = [] if system is None else [own for line in shown if (own := system.line(line.name)) is not None]
-    return {line.name: round(line.value, 4) for line in lines}
+Rival = tuple[ScoreLine, System, ScoreLine]  # our score, the strongest baseline in it, and the baseline's score
+
+
+def _strongest(systems: Sequence[System], shown: Sequence[ScoreLine]) -> list[Rival]:
+    """Return for each of our scores the strongest of some baselines; a score that none of them has is left out."""
+    rivals = []
+    for line in shown:
+        scored = [(system, own) for system in systems if (own := system.line(line.name)) is not None]
+        if scored:
+            sign = 1 if line.higher_is_better else -1
+            system, own = max(scored, key=lambda pair: sign * pair[1].value)
+            rivals.append((line, system, own))
+    return rivals
+
+
+def _differences(rivals: Sequence[Rival]) -> dict[str, tuple[float, ...]]:
+    """Return by score our value minus the baseline's, with its 95 % interval, where the record has one."""
+    known = ((line.name, system.differences.get(line.name)) for line, system, _ in rivals)
+    return {name: tuple(round(v, 4) for v in ends) for name, ends in known if ends}

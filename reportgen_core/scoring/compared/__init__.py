@@ -1,0 +1,1 @@
+"""Compare the evaluated reports with baselines: the strongest constant report, and differences with their intervals."""
