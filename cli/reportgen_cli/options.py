@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from reportgen_core import OptionError
 
 from .registry_names import KINDS
+from .terminal.echo import say
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 JSON_VALUES = "K=V, where V is JSON or else text; may be given again."
@@ -38,7 +39,7 @@ def values(flag: str, name: str, text: str) -> Callable[[Any], Any]:
 
 def print_note(note: str) -> None:
     """Print a note on stderr about how a file was read."""
-    click.echo(f"rg: {note}", err=True)
+    say(f"rg: {note}", err=True)
 
 
 def images_and_model(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,6 +64,15 @@ def raw_cells_option() -> Callable[[Any], Any]:
     """Return the option `--raw-cells` of every command that writes CSV or TSV."""
     text = "In CSV and TSV, write no ' in front of a text that a spreadsheet would run (=, +, -, @, tab)."
     return click.option("--raw-cells", is_flag=True, help=text)
+
+
+def all_pictures_option() -> Callable[[Any], Any]:
+    """Return the option `--all-pictures` of the commands that write pages."""
+    return click.option(
+        "--all-pictures",
+        is_flag=True,
+        help="With each page also STUDY/: a picture of each sentence and word, tags and numbers; STUDY.words.png.",
+    )
 
 
 def device_option() -> Callable[[Any], Any]:

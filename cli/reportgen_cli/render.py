@@ -6,20 +6,26 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
+from reportgen_core.text.printable import printable
+
+from .terminal.echo import say, say_json_text, say_text
+from .terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
     from reportgen_core.scoring.score_tables import PrintedTable
 
+MAX_CELL = 1000  # characters of a cell that are printed
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under a header: with lines on a terminal, else as plain aligned columns that a program can cut."""
+    header, rows = _printable(header), [_printable(row) for row in rows]
     if sys.stdout.isatty():
         _draw(header, rows)
         return
     widths = [max(len(r[i]) for r in (header, *rows)) for i in range(len(header))]
     line = "  ".join(f"{{:<{width}}}" for width in widths)
-    click.echo(
+    say_text(
         "\n".join([line.format(*row).rstrip() for row in (header, *rows)])
     )  # in one call: a call for each line is slow
 
@@ -33,15 +39,23 @@ def print_tables(
     """
     if format == "table":
         for printed in tables:
-            click.echo(printed.title)
+            say(printed.title)
             table(printed.header, printed.rows)
-            click.echo("".join(f"{line}\n" for line in printed.foot))
+            say_text("".join(f"{line}\n" for line in printed.foot))
         return
     from reportgen_core.scoring.score_tables import as_latex, as_markdown
 
     all_tables = list(tables)
     writers = {"markdown": lambda: as_markdown(all_tables), "latex": lambda: as_latex(all_tables), **(others or {})}
-    click.echo(writers[format](), nl=False)
+    text = writers[format]()
+    if format == "json":
+        say_json_text(text)
+    else:
+        say_text(text, nl=False)
+
+
+def _printable(row: Sequence[str]) -> list[str]:
+    return [printable(cell, MAX_CELL) for cell in row]
 
 
 def _draw(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -57,22 +71,29 @@ def _draw(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def pairs(rows: Sequence[tuple[str, str]]) -> None:
     """Print pairs of a name and a value, one pair a line, the values in one column."""
+    rows = [(printable(name, MAX_CELL), value) for name, value in rows]
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        click.echo(f"{name.ljust(width)}  {value}".rstrip())
+        say(f"{name.ljust(width)}  {value}".rstrip())
 
 
 class TrainingProgress:
-    """The progress of a training run on stderr: a bar on a terminal, elsewhere one line for each epoch."""
+    """The progress of a training run on stderr: a bar on a terminal, elsewhere a line for each epoch and now and then.
 
-    def __init__(self, shown: bool = True) -> None:
+    `command` is the name of the command in these lines.
+    """
+
+    def __init__(self, shown: bool = True, command: str = "train") -> None:
         self.shown, self.live = shown, shown and sys.stderr.isatty()
         self.bar: Any = None
+        self.heartbeat = Heartbeat(command, shown)
 
     def __enter__(self) -> TrainingProgress:
+        self.heartbeat.__enter__()
         return self
 
-    def __exit__(self, *problem: object) -> None:
+    def __exit__(self, *problem: Any) -> None:
+        self.heartbeat.__exit__(*problem)
         if self.bar is not None:
             self.bar.stop()
 
@@ -80,16 +101,22 @@ class TrainingProgress:
         """Show one record of the log."""
         if not self.shown:
             return
-        if record["kind"] == "step":
+        if record["kind"] == "note":
+            say(f"note: {record['note']}", err=True)
+        elif record["kind"] == "step":
             self._step(record)
         elif record["kind"] == "epoch":
             if self.bar is not None:
                 self.bar.stop()
                 self.bar = None
-            click.echo(_epoch(record), err=True)
+            say(_epoch(record), err=True)
 
     def _step(self, record: Mapping[str, Any]) -> None:
+        text = f"epoch {record['epoch'] + 1} of {record['epochs']}, loss {record['loss']:.3f}"
         if not self.live:
+            epoch, loss = text.split(", ")
+            done = round((record["at"] - record["epoch"]) * record["batches"])
+            self.heartbeat.say(f"{epoch}, batch {done} of {record['batches']}, {loss}")
             return
         if self.bar is None:
             from rich.console import Console
@@ -102,7 +129,6 @@ class TrainingProgress:
             )
             self.task = self.bar.add_task("", total=record["batches"])
             self.bar.start()
-        text = f"epoch {record['epoch'] + 1} of {record['epochs']}, loss {record['loss']:.3f}"
         self.bar.update(self.task, advance=1, description=text)
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reportgen_cli.pages.explain_page import blend, explain_study, page
-from reportgen_cli.pages.pictures import explain
+from reportgen_cli.pages.explain_page import blend, explain_all, explain_study, page
 
 from reportgen_core import Attention, Report, load
 from reportgen_core.data.study_files import group_files as images_of
@@ -48,7 +47,12 @@ def data_of(text: str) -> Any:
 
 
 def test_a_model_that_looks_by_word_has_a_picture_a_word_and_a_sentence(views: tuple[str, str], tmp_path: Path) -> None:
-    explain_study(by_word(views), (2, 2, 2), {"study": "s"}, tmp_path, "s")
+    steps: list[tuple[int, int]] = []
+    explain_study(by_word(views), (2, 2, 2), tmp_path, "s")
+    explain_all(
+        by_word(views), (2, 2, 2), {"study": "s"}, tmp_path, "s", lambda done, total: steps.append((done, total))
+    )
+    assert steps == [(done, 7) for done in range(8)]
     names = {p.name for p in (tmp_path / "s").iterdir()}
     assert names == {
         "attention.json", "attention.npz", *(f"sentence-0{i}.png" for i in (1, 2)),
@@ -76,7 +80,7 @@ def red(picture: Image.Image) -> np.ndarray[Any, Any]:
 def test_the_picture_of_a_word_is_red_where_the_model_looked_and_grey_elsewhere(
     views: tuple[str, str], tmp_path: Path
 ) -> None:
-    explain_study(by_word(views), (2, 2, 2), {}, tmp_path, "s")
+    explain_all(by_word(views), (2, 2, 2), {}, tmp_path, "s", lambda done, total: None)
     shown = red(Image.open(tmp_path / "s" / "word-02.png"))[:480]
     assert shown[420, 360] == 56  # the front's lower right: 0.62 of the red end, (128, 0, 38)
     assert np.abs(shown[:100, :100]).max() <= 2
@@ -117,7 +121,7 @@ def test_any_model_is_explained_with_any_beam(
 ) -> None:
     model = tiny_model(decoder=decoder, decoder_options=options).save(tmp_path / "model")
     assert load(model).report([chest])[0].text
-    done = rg("explain", chest, "--model", model, "--beams", 3, "--out", tmp_path / "out")
+    done = rg("explain", chest, "--model", model, "--beams", 3, "--out", tmp_path / "out", "--all-pictures")
     assert done.code == 0, done.err
     names = {p.name for p in (tmp_path / "out" / "chest").iterdir()}
     assert writes | {"attention.npz", "attention.json"} <= names
@@ -132,7 +136,7 @@ def test_any_model_is_explained_with_any_beam(
 def test_report_explains_into_a_folder_of_its_own(rg: Any, model: Path, chest: Path, tmp_path: Path) -> None:
     done = rg("report", chest, "--model", model, "--explain", tmp_path / "pages")
     assert done.code == 0
-    assert {p.name for p in (tmp_path / "pages").iterdir()} == {"chest.html", "chest.png", "chest"}
+    assert {p.name for p in (tmp_path / "pages").iterdir()} == {"chest.html", "chest.png"}
     wrong = rg("report", chest, "--model", model, "--explain", chest)
     assert wrong.code == 1
     assert "is a file, and pictures go into a folder" in wrong.err
@@ -155,13 +159,67 @@ def test_an_image_is_decoded_once_however_many_pictures_are_made_of_it(
 
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (90, 80), np.uint8)).save(tmp_path / "chest.png")
     decoded: list[Path] = []
-    stored = images._stored
+    decode = images.decode
     monkeypatch.setattr(
-        images, "_stored", lambda path, *args, **more: decoded.append(path) or stored(path, *args, **more)
+        images, "decode", lambda path, *args, **more: decoded.append(path) or decode(path, *args, **more)
     )
     model = tiny_model()
     [report] = model.iter_reports(images_of([tmp_path / "chest.png"]), picture_side=640)
-    explain(report, model.encoder.features.grid)
-    explain_study(report, model.encoder.features.grid, {}, tmp_path, "page")
+    explain_study(report, model.encoder.features.grid, tmp_path, "page")
+    explain_all(report, model.encoder.features.grid, {}, tmp_path, "page", lambda done, total: None)
     assert decoded == [tmp_path / "chest.png"]
     assert report.images[0].shape == (90, 80)
+
+
+def test_a_model_that_attends_by_word_writes_a_page_and_one_picture_unless_all_are_requested(
+    rg: Any, chest: Path, tmp_path: Path
+) -> None:
+    model = tiny_model(decoder="soft-att", decoder_options=SIZES).save(tmp_path / "model")
+    for command in (["explain", "--out"], ["report", "--explain"]):
+        place = tmp_path / command[0]
+        done = rg(command[0], chest, "--model", model, command[1], place)
+        assert done.code == 0, done.err
+        assert {p.name for p in place.iterdir()} == {"chest.html", "chest.png"}
+        assert f"1 page in {place}; --all-pictures adds" in done.err
+    done = rg("explain", chest, "--model", model, "--out", tmp_path / "all", "--all-pictures")
+    pictures = {p.name for p in (tmp_path / "all" / "chest").glob("*.png")}
+    words = data_of((tmp_path / "all" / "chest.html").read_text())["words"]
+    assert len(pictures) == len(words) + len(
+        json.loads((tmp_path / "all" / "chest" / "attention.json").read_text())["sentences"]
+    )
+    assert f"chest: writing {len(pictures)} pictures" in done.err
+    refused = rg("report", chest, "--model", model, "--all-pictures")
+    assert (refused.code, refused.err) == (1, "rg: --all-pictures belongs to --explain, which writes the pages\n")
+
+
+def test_the_picture_of_a_long_report_has_a_limit_and_says_so(
+    views: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reportgen_cli.pages import pictures
+
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(pictures, "draw", lambda panels, title: drawn.update(panels=panels, title=title))
+    words = tuple(f"w{i}" for i in range(120))
+    sentences, rows = tuple(f"{w}." for w in words), tuple((i, i + 1) for i in range(120))
+    attention = Attention("word", torch.full((120, 8), 0.125))
+    report = Report("s", "", sentences, attention=attention, views=views, words=words, rows=rows)
+    pictures.explain(report, (2, 2, 2))
+    assert len(drawn["panels"]) == 2 + pictures.MAX_SENTENCES
+    assert drawn["title"] == f"the first {pictures.MAX_SENTENCES} of 120 sentences; the page shows all"
+    pictures.explain(by_word(views), (2, 2, 2))
+    assert [p.title for p in drawn["panels"][2:]] == ["sentence 1", "sentence 2"]
+    assert drawn["panels"][2].weights.tolist() == [[0.5, 0.5], [0.5, 4.5]]  # the mean of an even word and a sharp one
+
+
+@pytest.mark.parametrize("name", ["$x_$", "a\x1b[31mb", "a\udcff", "\\frac$"], ids=ascii)
+def test_names_of_others_are_drawn_as_they_are(views: tuple[str, str], tmp_path: Path, name: str) -> None:
+    attention = Attention("sentence", torch.full((1, 4), 0.25), torch.ones(1, 1), torch.tensor([0]))
+    report = Report(
+        name, name, (name,), tags={name: 1.0}, findings={name: 0.9}, attention=attention, attended_tags=(name,),
+        views=(f"{tmp_path}/{name}.png",), images=(np.full((40, 40), 0.5),),
+    )  # fmt: skip
+    explain_study(report, (1, 2, 2), tmp_path, "page")
+    explain_all(report, (1, 2, 2), {}, tmp_path, "page", lambda done, total: None)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "\x1b" not in page and data_of(page)["sentences"][0]["text"] == name
+    assert (tmp_path / "page.png").is_file() and (tmp_path / "page" / "tags.png").is_file()

@@ -30,7 +30,7 @@ def image(tmp_path: Path) -> str:
 
 
 def opened(browser: Browser, report: Report, folder: Path) -> Browser:
-    explain_study(report, (1, 2, 2), {}, folder, "s")
+    explain_study(report, (1, 2, 2), folder, "s")
     browser.log.clear()
     browser.open("about:blank")
     browser.open((folder / "s.html").as_uri())

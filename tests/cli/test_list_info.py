@@ -6,8 +6,8 @@ import json
 
 import pytest
 from reportgen_cli.commands.about import doctor
+from reportgen_cli.commands.about.describe import argument_docs
 from reportgen_cli.commands.about.doctor import CheckResult
-from reportgen_cli.describe import argument_docs
 from reportgen_cli.registry_names import KINDS
 
 import reportgen_core

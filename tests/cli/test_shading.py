@@ -87,7 +87,7 @@ def test_rg_report_writes_the_shaded_words_of_tienet(rg, report, tmp_path):
     with torch.no_grad():
         made.decoder.out.bias[EOS] = -9.0  # so that it writes
     folder = made.save(tmp_path / "igr")
-    done = rg("report", tmp_path / "a.png", "--model", folder, "--out", tmp_path / "out", "--explain")
+    done = rg("report", tmp_path / "a.png", "--model", folder, "--out", tmp_path / "out", "--explain", "--all-pictures")
     assert done.code == 0, done.err
     with Image.open(tmp_path / "out" / "a.words.png") as picture:
         assert picture.width > 1000

@@ -20,6 +20,8 @@ from reportgen_core.files.table_writer import CellWriter
 
 from ..options import FOLDER, device_option, pick_device, print_note, raw_cells_option
 from ..render import table as draw
+from ..terminal.echo import say
+from ..terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
     from reportgen_core import Model
@@ -136,7 +138,7 @@ def annotate(**options: Any) -> None:
     else:
         label(request, model, folder, bad_rows)
     if bad_rows.count:
-        click.echo(f"{bad_rows.count} rows could not be read", err=True)
+        say(f"{bad_rows.count} rows could not be read", err=True)
         click.get_current_context().exit(1)
 
 
@@ -149,7 +151,7 @@ class BadRows:
     def __call__(self, row: BadRow) -> None:
         self.count += 1
         if self.count <= MAX_BAD_ROWS_NAMED:
-            click.echo(f"rg: line {row.line}: {row.why}", err=True)
+            say(f"rg: line {row.line}: {row.why}", err=True)
 
 
 def label(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadRows) -> None:
@@ -158,12 +160,13 @@ def label(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadR
     from reportgen_core.annotation.thresholds import load_thresholds
 
     thresholds = load_thresholds(folder, model.findings)
-    click.echo(_threshold_note(thresholds, folder), err=True)
+    say(_threshold_note(thresholds, folder), err=True)
     rows = read_report_rows(request.table, request.columns(model), print_note)
     annotations = findings_of(model, rows, request.settings(), thresholds=thresholds, explain=request.explain)
-    with writing(request.out) as file:
-        count = write_annotations(annotations, file, model.findings, request, bad_rows)
-    click.echo(f"{count} rows annotated", err=True)
+    with writing(request.out) as file, Heartbeat("annotate") as heartbeat:
+        counted = heartbeat.count(annotations, "rows")
+        count = write_annotations(counted, file, model.findings, request, bad_rows)
+    say(f"{count} rows annotated", err=True)
 
 
 def choose(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadRows) -> None:
@@ -172,7 +175,9 @@ def choose(request: AnnotationRequest, model: Model, folder: Path, bad_rows: Bad
     from reportgen_core.annotation.thresholds import save_thresholds
 
     rows = read_report_rows(request.table, request.columns(model), print_note)
-    thresholds = tune(model, rows, request.table.name, request.settings(), on_bad_row=bad_rows)
+    with Heartbeat("annotate") as heartbeat:
+        counted = heartbeat.count(rows, "rows")
+        thresholds = tune(model, counted, request.table.name, request.settings(), on_bad_row=bad_rows)
     path = save_thresholds(folder, thresholds)
     cells = []
     for name, count in thresholds.positives.items():
@@ -180,7 +185,7 @@ def choose(request: AnnotationRequest, model: Model, folder: Path, bad_rows: Bad
         numbers = (f"{thresholds.of(name):.3f}", f"{thresholds.f1[name]:.3f}") if chosen else ("–", "–")
         cells.append((name, str(count), *numbers))
     draw(("finding", "positives", "threshold", "F1 here"), cells)
-    click.echo(f"{path}, chosen on {thresholds.studies} studies", err=True)
+    say(f"{path}, chosen on {thresholds.studies} studies", err=True)
 
 
 def compare(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadRows) -> None:
@@ -190,17 +195,18 @@ def compare(request: AnnotationRequest, model: Model, folder: Path, bad_rows: Ba
     from ..pages.roc import roc_picture
 
     table = request.table
-    scores = evaluate_findings(
-        model, read_report_rows(table, request.columns(model), print_note), table.name, request.settings(),
-        resamples=request.resamples, on_bad_row=bad_rows,
-    )  # fmt: skip
+    with Heartbeat("annotate") as heartbeat:
+        rows = heartbeat.count(read_report_rows(table, request.columns(model), print_note), "rows")
+        scores = evaluate_findings(
+            model, rows, table.name, request.settings(), resamples=request.resamples, on_bad_row=bad_rows
+        )
     folder.mkdir(parents=True, exist_ok=True)
     values = {"table": table.name, "studies": scores.studies, "lines": [asdict(line) for line in scores.lines]}
     write_json(folder / "findings.json", {"format": 1, **values}, sort=False)
     for kind in ("svg", "png"):
         atomic_write(folder / f"roc.{kind}", roc_picture(scores, f"{table.name}, {scores.studies} studies", kind))
     _print_scores(scores)
-    click.echo(str(folder / "roc.svg"), err=True)
+    say(str(folder / "roc.svg"), err=True)
 
 
 def _print_scores(scores: FindingCurves) -> None:
@@ -208,10 +214,10 @@ def _print_scores(scores: FindingCurves) -> None:
     for line in scores.lines:
         if line.name.endswith("mean auc"):
             ends = "" if line.low is None else f" ({line.low:.3f}-{line.high:.3f})"
-            click.echo(f"{line.name.removeprefix('findings ')}: {line.value:.3f}{ends}")
+            say(f"{line.name.removeprefix('findings ')}: {line.value:.3f}{ends}")
     for curve in scores.left_out:
         lacks = "positive" if not curve.positives else "negative"
-        click.echo(f"left out of the means: {curve.name}, which no study has as a {lacks}")
+        say(f"left out of the means: {curve.name}, which no study has as a {lacks}")
 
 
 def _area(curve: Curve) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from reportgen_core import OptionError
 
 from ..options import FOLDER, part, values
 from ..render import table
+from ..terminal.echo import say, say_json
 
 if TYPE_CHECKING:
     from reportgen_core.models.composition import CompositionPlan
@@ -69,7 +69,7 @@ def compose(
     name = preset or f"{composition['encoder']}-{composition['decoder'] or composition['retriever']}".replace("/", "-")
     folder = free_folder(out or Path(name), force)
     build(**composition, seed=seed).save(folder)
-    click.echo(f"wrote {folder}; next: rg train {folder} --data D --data-root DIR", err=True)
+    say(f"wrote {folder}; next: rg train {folder} --data D --data-root DIR", err=True)
 
 
 def compose_arguments(
@@ -123,10 +123,10 @@ def free_folder(folder: Path, force: bool) -> Path:
 def _show(plan: CompositionPlan, as_json: bool) -> None:
     """Print the table of parts with shapes and numbers of parameters."""
     if as_json:
-        click.echo(json.dumps(asdict(plan), indent=2))
+        say_json(asdict(plan), indent=2)
         return
     rows = [(r.part, r.name, r.takes, r.gives, f"{r.parameters:,}", f"{r.learning:,}") for r in plan.rows]
     total = ("", "", "", "", f"{sum(r.parameters for r in plan.rows):,}", f"{sum(r.learning for r in plan.rows):,}")
     table(("part", "name", "takes", "gives", "parameters", "learning"), [*rows, total])
     for note in plan.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)

@@ -14,9 +14,9 @@ from reportgen_core import Collection, DataError, GenerationSettings, OptionErro
 from reportgen_core.files.reports import TextFile, read_text_file
 
 from ..dataset_input import ROOT_HELP, read_dataset
-from ..echo import say
 from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, values
 from ..render import print_tables
+from ..terminal.echo import say
 
 if TYPE_CHECKING:
     from reportgen_core.scoring.evaluation import Evaluation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from reportgen_core.retrieval.index_texts import read_index_texts
 from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, pick_device, print_note, values
 from ..render import table
+from ..terminal.echo import say, say_json
 
 if TYPE_CHECKING:
     from reportgen_core import Model
@@ -67,7 +67,7 @@ def build(model: str, texts: Path, out: Path | None, kind: str, device: str) -> 
     rows = read_index_texts(texts, print_note)
     made, folder = _model(model, device)
     written = build_index(made, folder, rows, out, kind)
-    click.echo(f"{len(written)} texts of {written.dim} numbers, kind {kind}: {written.folder}", err=True)
+    say(f"{len(written)} texts of {written.dim} numbers, kind {kind}: {written.folder}", err=True)
 
 
 @index.command()
@@ -86,7 +86,7 @@ def add(model: str, texts: Path, place: Path | None, device: str) -> None:
     rows = read_index_texts(texts, print_note)
     made, folder = _model(model, device)
     written = extend_index(made, folder, place, rows)
-    click.echo(f"{len(rows)} texts added, {len(written)} in {written.folder}", err=True)
+    say(f"{len(rows)} texts added, {len(written)} in {written.folder}", err=True)
 
 
 @index.command()
@@ -104,7 +104,7 @@ def remove(model: str, ids: tuple[str, ...], place: Path | None) -> None:
     from reportgen_core.retrieval.search import shrink_index
 
     written = shrink_index(place or find_model_folder(model) / INSIDE, ids)
-    click.echo(f"{len(ids)} texts removed, {len(written)} in {written.folder}", err=True)
+    say(f"{len(ids)} texts removed, {len(written)} in {written.folder}", err=True)
 
 
 @index.command()
@@ -147,7 +147,7 @@ def search(
     if check or (check is None and texts * min(len(studies), MAX_IMAGES_CHECKED) <= MAX_PAIRS_SCORED):
         _measure(made, studies[:MAX_IMAGES_CHECKED], min(k, texts))
     elif check is None:
-        click.echo(f"note: recall among {texts:,} texts is measured with --check", err=True)
+        say(f"note: recall among {texts:,} texts is measured with --check", err=True)
     if not good:
         click.get_current_context().exit(1)
 
@@ -159,13 +159,13 @@ def _texts_for_images(model: Model, studies: Sequence[Study], k: int, as_json: b
     good = True
     for result in texts_for_images(model, studies, k):
         if result.problem:
-            click.echo(f"rg: {result.problem}", err=True)
+            say(f"rg: {result.problem}", err=True)
             good = good and bool(result.hits)
         if as_json:
             hits = [{"id": h.id, "text": h.text, "score": round(h.score, 6)} for h in result.hits]
-            click.echo(json.dumps({"study": result.study, "texts": hits}, ensure_ascii=False))
+            say_json({"study": result.study, "texts": hits})
         elif result.hits:
-            click.echo(f"# {result.study}")
+            say(f"# {result.study}")
             table(("score", "id", "text"), [(f"{h.score:.4f}", h.id, h.text) for h in result.hits])
     return good
 
@@ -177,11 +177,10 @@ def _images_for_text(model: Model, studies: Sequence[Study], text: str, k: int, 
     if k > len(studies):
         raise OptionError(f"--k {k} asks for more images than there are; {len(studies)} studies were given")
     for study, score in images_for_text(model, studies, text)[:k]:
-        click.echo(
-            json.dumps({"study": study, "score": round(score, 6)}, ensure_ascii=False)
-            if as_json
-            else f"{score:.4f}  {study}"
-        )
+        if as_json:
+            say_json({"study": study, "score": round(score, 6)})
+        else:
+            say(f"{score:.4f}  {study}")
 
 
 def _measure(model: Model, studies: Sequence[Study], k: int) -> None:
@@ -192,7 +191,7 @@ def _measure(model: Model, studies: Sequence[Study], k: int) -> None:
     recall = stage_recall(model, studies, k) if isinstance(model.head, ScoresPairs) else None
     if recall is not None:
         share, count = recall
-        click.echo(f"recall@{k} of two stages against exact search: {share:.3f} over {count} studies", err=True)
+        say(f"recall@{k} of two stages against exact search: {share:.3f} over {count} studies", err=True)
 
 
 @index.command("eval")
@@ -231,8 +230,8 @@ def eval_command(
     studies = collection.split(split)
     lines = retrieval_lines(made, studies, resamples=resamples)
     if as_json:
-        click.echo(json.dumps([{"name": x.name, "value": x.value, "low": x.low, "high": x.high} for x in lines]))
+        say_json([{"name": x.name, "value": x.value, "low": x.low, "high": x.high} for x in lines])
         return
     rows = [(x.name, f"{x.value:.3f}", "" if x.low is None else f"{x.low:.3f}-{x.high:.3f}") for x in lines]
     table(("score", "value", "95 %"), rows)
-    click.echo(f"{len(studies)} studies of {data} {split}", err=True)
+    say(f"{len(studies)} studies of {data} {split}", err=True)

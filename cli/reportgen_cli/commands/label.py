@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Any, Protocol, runtime_checkable
 
 import click
 
-from reportgen_core import DataError, MetricError
+from reportgen_core import DataError, MetricError, ReportgenError
 from reportgen_core.files.reports import read_texts
 from reportgen_core.files.table_writer import CellWriter
 from reportgen_core.files.tables import SUFFIXES
@@ -19,8 +18,10 @@ from reportgen_core.registries import metrics
 
 from ..options import print_note, raw_cells_option
 from ..render import table
+from ..terminal.echo import say, say_json
 
 ANSWERS = {1: "positive", 0: "negative", -1: "uncertain"}
+MAX_NOTES = 5  # texts that are named; the rest are counted
 
 
 class TextLabeler(Protocol):
@@ -33,6 +34,22 @@ class TextLabeler(Protocol):
 
 
 @runtime_checkable
+class NotesTexts(Protocol):
+    """A labeler that does not read every text."""
+
+    def note(self, text: str) -> str:
+        """Return why a text has no labels; "" if it is read."""
+
+
+@runtime_checkable
+class ChecksSentences(Protocol):
+    """A labeler that compares itself with a table of sentences and answers."""
+
+    def check(self, path: Path, on_note: Callable[[str], None] | None = None) -> Any:
+        """Return the number of `rows` and those that are `wrong`, each a line for the user. Raises DataError."""
+
+
+@runtime_checkable
 class HasLabeler(Protocol):
     """A metric that labels texts."""
 
@@ -40,28 +57,51 @@ class HasLabeler(Protocol):
 
 
 @click.command()
-@click.argument("source", metavar="FILE|TEXT")
+@click.argument("source", metavar="FILE|TEXT", required=False)
 @click.option("--scheme", default="chexpert14", show_default=True, help="chexpert14 or chestxray14.")
-@click.option("--explain", is_flag=True, help="Every mention: which words, which rule, which sentence.")
+@click.option("--explain", is_flag=True, help="Every mention: its words and place, cue, scope, rule, sentence.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a report.")
 @click.option("--csv", "as_csv", is_flag=True, help="A row a report, a column a label; empty where not mentioned.")
 @raw_cells_option()
 @click.option("--lines", is_flag=True, help="A text file holds one report a line.")
+@click.option("--phrases", metavar="TABLE", help="Phrases of your own, a .toml file, added to the shipped ones.")
+@click.option("--check", metavar="TABLE", help="Compare the rules with a table of text, label and answer.")
 @click.option("--metric", default="chexpert-rules", show_default=True, help="The metric whose labeler reads.")
+@click.pass_context
 def label(
-    source: str, scheme: str, explain: bool, as_json: bool, as_csv: bool, raw_cells: bool, lines: bool, metric: str
+    ctx: click.Context,
+    source: str | None,
+    scheme: str,
+    explain: bool,
+    as_json: bool,
+    as_csv: bool,
+    raw_cells: bool,
+    lines: bool,
+    phrases: str | None,
+    check: str | None,
+    metric: str,
 ) -> None:
     """Find the findings that reports state.
 
     FILE is JSON, JSON lines, CSV or TSV of id and text, or a text file (.txt) with one report; - is standard input.
 
     Example: rg label "Heart size is normal. Small left effusion, no pneumothorax." --explain
+
+    --check prints each answer that is wrong. Its exit code is 0 where all are right, 1 where some are wrong, and 2
+    where the table cannot be used.
     """
-    labeler = _labeler(metric, scheme)
-    reports = {name: labeler.explain(text) for name, text in _texts(source, lines).items()}
+    if check is not None:
+        ctx.exit(_check(check, metric, scheme, phrases))
+    if source is None:
+        raise click.UsageError("Missing argument 'FILE|TEXT'.", ctx)
+    labeler = _labeler(metric, scheme, phrases)
+    texts = _texts(source, lines)
+    if isinstance(labeler, NotesTexts):
+        _note_unread({name: note for name, text in texts.items() if (note := labeler.note(text))}, len(texts))
+    reports = {name: labeler.explain(text) for name, text in texts.items()}
     if as_json:
         for name, mentions in reports.items():
-            click.echo(json.dumps(_plain(name, mentions, explain), ensure_ascii=False))
+            say_json(_plain(name, mentions, explain))
     elif as_csv:
         cells = CellWriter(sys.stdout, raw_cells=raw_cells)
         cells.write(("id", *labeler.labels_of_scheme))
@@ -71,17 +111,41 @@ def label(
         _draw(reports, explain)
 
 
-def _labeler(metric: str, scheme: str) -> TextLabeler:
-    """Return the labeler of a metric. Raises MetricError if it has none."""
-    part = metrics.create(metric, scheme=scheme)
+def _check(table: str, metric: str, scheme: str, phrases: str | None) -> int:
+    """Print the wrong answers of a table of sentences and return the exit code: 0, 1, or 2 if it cannot be used."""
+    try:
+        labeler = _labeler(metric, scheme, phrases)
+        if not isinstance(labeler, ChecksSentences):
+            raise MetricError(f"the labeler of metric {metric!r} checks no sentences; that of chexpert-rules does")
+        report = labeler.check(Path(table), print_note)
+    except ReportgenError as e:
+        say(f"rg: {e}", err=True)
+        return 2
+    for wrong in report.wrong:
+        say(f"{table}: {wrong}")
+    say(f"{report.rows - len(report.wrong)} of {report.rows} right")
+    return 1 if report.wrong else 0
+
+
+def _note_unread(notes: Mapping[str, str], texts: int) -> None:
+    """Tell which texts are not read, and why, in one line."""
+    if not notes:
+        return
+    shown = ", ".join(f"{name} {note}" for name, note in list(notes.items())[:MAX_NOTES])
+    more = f"; and {len(notes) - MAX_NOTES} more" if len(notes) > MAX_NOTES else ""
+    print_note(f"{len(notes)} of {texts} texts {'has' if len(notes) == 1 else 'have'} no labels: {shown}{more}")
+
+
+def _labeler(metric: str, scheme: str, phrases: str | None) -> TextLabeler:
+    """Return the labeler of a metric. Raises MetricError if it has none, and DataError for bad phrases."""
+    part = metrics.create(metric, scheme=scheme, **({"phrases": phrases} if phrases else {}))
     if not isinstance(part, HasLabeler):
         raise MetricError(f"metric {metric!r} labels no texts; chexpert-rules does")
     return part.labeler
 
 
 def _texts(source: str, lines: bool) -> dict[str, str]:
-    """Return the texts by id of a file, of standard input ("-"), or of the source itself."""
-    """Return texts by id: of a file, of standard input (-), or the argument itself. Raises DataError."""
+    """Return texts by id: of a file, of standard input ("-"), or the source itself. Raises DataError."""
     if source == "-":
         text = sys.stdin.read()
         return {str(n): t for n, t in enumerate(text.removesuffix("\n").split("\n"), 1)} if lines else {"stdin": text}
@@ -101,12 +165,20 @@ def _plain(name: str, mentions: Mapping[str, Sequence[Any]], explain: bool) -> d
     return row
 
 
+def _cell(mention: Any, field: str) -> str:
+    """Return a field of a mention as a cell; a span is written as "12-20", and "" if nothing is there."""
+    value = getattr(mention, field, "")
+    return value if isinstance(value, str) else f"{value[0]}-{value[1]}" if value[1] else ""
+
+
 def _draw(reports: Mapping[str, Mapping[str, Sequence[Any]]], explain: bool) -> None:
     """Print a row for each label of one report, for each of several reports, or, explained, for each mention."""
     if explain or len(reports) == 1:
-        header = ("label", "says", "words", "rule", "sentence")
+        more = ("span", "cue", "scope") if explain else ()
+        header = ("label", "says", "words", *more, "rule", "sentence")
         rows = [
-            ((name,) if len(reports) > 1 else ()) + (key, ANSWERS[m.value], m.words, m.rule, m.sentence)
+            ((name,) if len(reports) > 1 else ())
+            + (key, ANSWERS[m.value], m.words, *(_cell(m, field) for field in more), m.rule, m.sentence)
             for name, mentions in reports.items()
             for key, mentioned in mentions.items()
             for m in (mentioned if explain else mentioned[:1])

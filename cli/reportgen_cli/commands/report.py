@@ -2,23 +2,86 @@
 
 from __future__ import annotations
 
-import json
+import errno
+import os
 import re
-from collections.abc import Iterable
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 from reportgen_zoo.pull import catalogue as manifests
 
-from reportgen_core import GenerationSettings, OptionError, Report, Study, View
+from reportgen_core import GenerationSettings, OptionError, Report, ReportgenError, Study, View
+from reportgen_core.files.atomic import atomic_write
+from reportgen_core.text.printable import printable, printable_json
 
-from ..options import FOLDER, device_option, images_and_model, pick_device
+from ..batch_files import LeftOut, counted, left_out, output_names
+from ..options import FOLDER, all_pictures_option, device_option, images_and_model, pick_device
+from ..terminal.echo import say, say_json, say_text
+from ..terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
     from reportgen_core import Model
 
 PICTURE_SIDE = 640  # pixels of the longer side of a radiograph in a picture
+Grid = tuple[int, int, int]  # views, rows, columns of an encoder's tokens
+MAX_REPORT = 20_000  # characters of a report that are printed; files have all
+# Faults of one study's files: its name, or something else that lies in their place. A full disk is none of them.
+FAULTS_OF_A_NAME = {
+    errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """The options of `rg report`. Raises OptionError for options that need others."""
+
+    images: tuple[Path, ...]
+    model: str | None
+    as_study: bool
+    beams: int
+    n_best: int
+    max_sentences: int | None
+    distinct: bool
+    as_json: bool
+    attention: bool  # with `as_json`: as numbers
+    paths: bool  # whole paths of images instead of file names
+    out: Path | None
+    explain: str | None  # "" is the folder of `out`
+    all_pictures: bool
+    batch_size: int
+    workers: int | None
+    precision: str
+    device: str
+    cache: bool
+    strict: bool  # refuse what is no chest radiograph
+
+    def __post_init__(self) -> None:
+        if self.explain is None and self.all_pictures:
+            raise OptionError("--all-pictures belongs to --explain, which writes the pages")
+        if self.explain == "" and self.out is None:
+            raise OptionError("--explain writes pictures, and needs --out DIR for them, or a folder of its own")
+        if self.explain and Path(self.explain).is_file():
+            raise OptionError(
+                f"--explain {self.explain} is a file, and pictures go into a folder; write --explain after the images"
+            )
+
+    @property
+    def pages(self) -> Path | None:
+        """The folder of pages and pictures; None without --explain."""
+        return None if self.explain is None else Path(self.explain) if self.explain else self.out
+
+    def settings(self) -> GenerationSettings:
+        """Return how the model is to generate reports."""
+        attention = self.attention or self.pages is not None
+        return GenerationSettings(
+            self.beams, self.n_best, self.max_sentences, attention=attention, distinct=self.distinct
+        )
 
 
 @click.command()
@@ -28,38 +91,23 @@ PICTURE_SIDE = 640  # pixels of the longer side of a radiograph in a picture
 @click.option("--distinct", is_flag=True, help="Leave out a sentence that the report has already.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and study.")
 @click.option("--attention", is_flag=True, help="With --json: where the model looked, as numbers.")
+@click.option("--paths", is_flag=True, help="Write whole paths of images; without it only file names.")
 @click.option("--out", type=FOLDER, help="Also write STUDY.txt and reports.jsonl into this folder.")
 @click.option(
     "--explain",
     is_flag=False,
     flag_value="",
     metavar="[DIR]",
-    help="Where the model looked, into DIR or --out: STUDY.png (and STUDY.words.png, its words shaded), the page "
-    "STUDY.html, and STUDY/ with pictures and numbers.",
+    help="Where the model looked, into DIR or --out: the page STUDY.html and the picture STUDY.png.",
 )
+@all_pictures_option()
+@click.option("--strict", is_flag=True, help="Refuse what is no chest radiograph, by its header or its picture.")
 @click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1, 4096))
 @click.option("--workers", type=click.IntRange(0, 256), help="Processes that read images; without it, as many as help.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
 @device_option()
 @click.option("--cache/--no-cache", default=False, show_default=True, help="Keep resized images on disk.")
-def report(
-    images: tuple[Path, ...],
-    model: str | None,
-    as_study: bool,
-    beams: int,
-    n_best: int,
-    max_sentences: int | None,
-    distinct: bool,
-    as_json: bool,
-    attention: bool,
-    out: Path | None,
-    explain: str | None,
-    batch_size: int,
-    workers: int | None,
-    precision: str,
-    device: str,
-    cache: bool,
-) -> None:
+def report(**options: Any) -> None:
     """Write reports for radiographs: image files (PNG, JPEG, DICOM and more) and folders of them.
 
     \b
@@ -67,36 +115,40 @@ def report(
     Example: rg report --json --model runs/best folder/
 
     DICOM files of one examination are one study. An image that cannot be read is named on stderr and the rest go on;
-    the exit code is then 1.
+    the exit code is then 1. The last line on stderr counts reports, notes, failures and images.
     """
-    pictures = picture_folder(explain, out)
+    given = ReportOptions(**options)
     from reportgen_core.data.images import default_cache
     from reportgen_core.data.study_files import group_files
 
-    studies = [one_study(images)] if as_study else group_files(images)
-    loaded = load_model(model, device, precision)
-    needs_attention = attention or pictures is not None
-    settings = GenerationSettings(beams, n_best, max_sentences, attention=needs_attention, distinct=distinct)
-    writer = ReportWriter(as_json, attention, out, len(studies) > 1, pictures, loaded.encoder.features.grid)
-    reports = loaded.iter_reports(
-        studies, settings, batch_size=batch_size, precision=precision, workers=workers,
-        cache=default_cache() if cache else None, picture_side=0 if pictures is None else PICTURE_SIDE,
-    )  # fmt: skip
-    if not writer.write_all(reports):
+    with Heartbeat("report") as heartbeat:
+        heartbeat.say("reading the model")
+        studies = [one_study(given.images)] if given.as_study else group_files(given.images)
+        studies = studies if given.paths else short_ids(studies)
+        passed_over = left_out(given.images, studies)
+        model = load_model(given.model, given.device, given.precision)
+        writer = ReportWriter(studies, given, model.encoder.features.grid)
+        reports = model.iter_reports(
+            studies, given.settings(), batch_size=given.batch_size, precision=given.precision, workers=given.workers,
+            cache=default_cache() if given.cache else None, strict=given.strict,
+            picture_side=0 if given.pages is None else PICTURE_SIDE,
+        )  # fmt: skip
+        good = writer.write_all(heartbeat.count(reports, "studies", len(studies)))
+    print_end(writer, passed_over)
+    if not good or passed_over.closed:
         click.get_current_context().exit(1)
 
 
-def picture_folder(explain: str | None, out: Path | None) -> Path | None:
-    """Return the folder for the pictures; None without --explain. Raises OptionError if there is no folder."""
-    if explain is None:
-        return None
-    if not explain and out is None:
-        raise OptionError("--explain writes pictures, and needs --out DIR for them, or a folder of its own")
-    if Path(explain).is_file():
-        raise OptionError(
-            f"--explain {explain} is a file, and pictures go into a folder; write --explain after the images"
-        )
-    return Path(explain) if explain else out
+def print_end(writer: ReportWriter, passed_over: LeftOut) -> None:
+    """Print on stderr which files were passed over, and what became of the studies if there is more than one."""
+    for line in passed_over.lines():
+        say(f"note: {line}", err=True)
+    pages = writer.options.pages
+    if pages is not None and writer.counts["reports"]:
+        more = "" if writer.options.all_pictures else "; --all-pictures adds a picture of each sentence and word"
+        say(f"{counted(writer.counts['reports'], 'page')} in {pages}{more}", err=True)
+    if len(writer.studies) > 1 or writer.counts["images"] != sum(len(s.views) for s in writer.studies):
+        say(writer.summary(), err=True)
 
 
 def one_study(images: tuple[Path, ...]) -> Study:
@@ -105,6 +157,16 @@ def one_study(images: tuple[Path, ...]) -> Study:
 
     views: list[View] = [v for s in group_files(images) for v in s.views]
     return Study(images[0].stem, tuple(views))
+
+
+def short_ids(studies: Sequence[Study]) -> list[Study]:
+    """Return the studies; an id that is a path becomes relative to the folder that all files with such ids share."""
+    by_path = {s.id: os.path.abspath(s.id) for s in studies if s.views and s.id == str(s.views[0].path)}
+    if not by_path:
+        return list(studies)
+    folder = os.path.commonpath([os.path.dirname(path) for path in by_path.values()])
+    shorter = [replace(s, id=os.path.relpath(by_path[s.id], folder)) if s.id in by_path else s for s in studies]
+    return shorter if len({s.id for s in shorter}) == len({s.id for s in studies}) else list(studies)
 
 
 def default_model() -> str:
@@ -129,86 +191,140 @@ def load_model(name: str | None, device: str, precision: str) -> Model:
     model = load(chosen).to(picked)
     arithmetic = best_precision(model.device) if precision == "auto" else precision
     demonstration = "; a demonstration, not for clinical use" if record and record.demonstration else ""
-    click.echo(f"model {chosen}, {model.device.type}, {arithmetic}{demonstration}", err=True)
+    say(f"model {chosen}, {model.device.type}, {arithmetic}{demonstration}", err=True)
     return model
 
 
 class ReportWriter:
-    """Prints reports and writes their files, one report after another."""
+    """Prints reports and writes their files, one report after another, and counts what became of the studies.
 
-    def __init__(
-        self,
-        as_json: bool,
-        attention: bool,
-        out: Path | None,
-        headed: bool,
-        pictures: Path | None = None,
-        grid: tuple[int, int, int] | None = None,
-    ) -> None:
-        self.as_json, self.attention, self.out, self.headed = as_json, attention, out, headed
-        self.pictures, self.grid = pictures, grid
+    `grid` is the encoder's, None if it has none.
+    """
+
+    def __init__(self, studies: Sequence[Study], options: ReportOptions, grid: Grid | None) -> None:
+        self.studies, self.options, self.grid = studies, options, grid
+        self.names = output_names(s.id for s in studies)
+        self.paths = {s.id: [str(v.path) for v in s.views] for s in studies}
+        self.counts: Counter[str] = Counter()
 
     def write_all(self, reports: Iterable[Report]) -> bool:
-        """Print and write every report. Return False if a study could not be read."""
-        good = True
-        lines = None
-        if self.out is not None:
-            self.out.mkdir(parents=True, exist_ok=True)
-            lines = (self.out / "reports.jsonl").open("w", encoding="utf-8")
-        try:
-            for i, report in enumerate(reports):
-                if report.problem:
-                    click.echo(f"rg: {report.problem}", err=True)
-                if report.note:
-                    click.echo(f"note: {report.study}: {report.note}", err=True)
-                failed = bool(report.problem) and not report.text
-                good = good and not failed
-                if self.as_json:
-                    click.echo(json.dumps(as_values(report, self.attention), ensure_ascii=False))
-                elif not failed:
-                    click.echo(as_text(report, self.headed, first=i == 0))
-                if lines is not None and self.out is not None:
-                    lines.write(json.dumps(as_values(report, self.attention), ensure_ascii=False) + "\n")
-                    if not failed:
-                        (self.out / f"{file_name(report.study)}.txt").write_text(report.text + "\n", encoding="utf-8")
-                if not failed and self.pictures is not None:
-                    self._explain(report, self.pictures)
-        finally:
+        """Print and write every report. Return False if a study could not be read or written."""
+        out = self.options.out
+        if out is None:
+            self._write_each(reports, None)
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            with (out / "reports.jsonl").open("w", encoding="utf-8") as lines:
+                self._write_each(reports, lines)
+        return not self.counts["unread"] and not self.counts["unwritten"]
+
+    def _write_each(self, reports: Iterable[Report], lines: IO[str] | None) -> None:
+        for i, report in enumerate(reports):
+            values = self._values(report, self.options.attention)
+            failed = bool(report.problem) and not report.text
+            self.counts["unread" if failed else "reports"] += 1
+            self.counts["noted"] += bool(report.note or report.problem) and not failed
+            self.counts["images"] += 0 if failed else len(report.views)
+            if report.problem:
+                say(f"rg: {report.problem}", err=True)
+            if report.note:
+                say(f"note: {report.study}: {report.note}", err=True)
+            if self.options.as_json:
+                say_json(values)
+            elif not failed:
+                say_text(as_text(report, len(self.studies) > 1, first=i == 0))
             if lines is not None:
-                lines.close()
-        return good
+                lines.write(printable_json(values) + "\n")
+            if not failed:
+                self._write_files(report)
+
+    def _values(self, report: Report, attention: bool) -> dict[str, Any]:
+        """Return a report as JSON values; without `paths` its images are named without their folders."""
+        values = as_values(report, attention)
+        if not self.options.paths:
+            for view in self.paths[report.study]:
+                values["problem"] = values["problem"].replace(view, Path(view).name)
+            values["views"] = [Path(view).name for view in report.views]
+        return values
+
+    def _write_files(self, report: Report) -> None:
+        """Write the files of one report. A fault that comes of its name or its images is named and counted."""
+        try:
+            if self.options.out is not None:
+                path = self.options.out / f"{self.names[report.study]}.txt"
+                atomic_write(path, report.text + "\n")
+            if self.options.pages is not None:
+                self._explain(report, self.options.pages)
+        except (OSError, ReportgenError) as e:
+            if isinstance(e, OSError) and e.errno not in FAULTS_OF_A_NAME:
+                raise
+            self.counts["unwritten"] += 1
+            why = f"{e.filename}: {e.strerror}" if isinstance(e, OSError) else e
+            say(f"rg: {report.study}: its files could not be written: {why}", err=True)
 
     def _explain(self, report: Report, out: Path) -> None:
-        """Write the page and the pictures of a report into the folder `out`."""
-        from ..pages.explain_page import explain_study
-        from ..pages.pictures import explain
-        from ..pages.shading import shaded, shows_words
+        """Write the page and the picture of a report into the folder `out`, and on request all other pictures."""
+        from ..pages.explain_page import explain_all, explain_study
 
-        name = file_name(report.study)
+        name, grid = self.names[report.study], self.grid
         out.mkdir(parents=True, exist_ok=True)
-        explain_study(report, self.grid, as_values(report, attention=True), out, name)
-        if self.grid is not None:
-            explain(report, self.grid).save(out / f"{name}.png")
-            if shows_words(report):
-                shaded(report, self.grid).save(out / f"{name}.words.png")
+        explain_study(report, grid, out, name)
+        if self.options.all_pictures:
+            values = self._values(report, attention=True)
+            with picture_progress(report.study) as progress:
+                explain_all(report, grid, values, out, name, progress)
+
+    def summary(self) -> str:
+        """Return a line on what became of the studies: reports, notes, failures, and how many images were used."""
+        counts, given = self.counts, sum(len(s.views) for s in self.studies)
+        parts = [
+            f"{counts['noted']} with a note" if counts["noted"] else "",
+            f"{counts['unread']} could not be read" if counts["unread"] else "",
+            f"{counts['unwritten']} could not be written" if counts["unwritten"] else "",
+        ]
+        ends = "".join(f", {part}" for part in parts if part)
+        return (
+            f"{counted(len(self.studies), 'study', 'studies')}: {counted(counts['reports'], 'report')}{ends}; "
+            f"{counts['images']} of {counted(given, 'image')} used"
+        )
 
 
-def file_name(study: str) -> str:
-    """Return a study's id as the name of a file."""
-    return re.sub(r"[^\w.+-]+", "_", study).strip("._") or "study"
+@contextmanager
+def picture_progress(study: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that takes the number of pictures written and of all: a bar on a terminal, else a line."""
+    with ExitStack() as stack:
+        bars: list[Any] = []
+
+        def progress(done: int, total: int) -> None:
+            if not sys.stderr.isatty():
+                if done == 0:
+                    say(f"{study}: writing {counted(total, 'picture')}", err=True)
+                return
+            if not bars:
+                label = printable(study, 40)
+                bars.append(stack.enter_context(click.progressbar(length=total, label=label, file=sys.stderr)))
+            bars[0].update(done - bars[0].pos)
+
+        yield progress
 
 
 def as_text(report: Report, headed: bool, first: bool = True) -> str:
     """Return a report for a reader: the text, the alternatives, and the likeliest tags and findings."""
     lines = [] if first else [""]
     if headed:
-        lines.append(f"# {report.study}")
-    lines.append(report.text)
-    lines += [f"or: {other}" for other in report.alternatives]
+        lines.append(f"# {printable(report.study, 300)}")
+    lines.append(_one_line(report.text))
+    lines += [f"or: {_one_line(other)}" for other in report.alternatives]
     for word, values in (("tags", report.tags), ("findings", report.findings)):
         if values:
-            lines.append(f"{word}: " + ", ".join(f"{name} {share:.2f}" for name, share in list(values.items())[:5]))
+            likeliest = [f"{printable(name, 100)} {share:.2f}" for name, share in list(values.items())[:5]]
+            lines.append(f"{word}: " + ", ".join(likeliest))
     return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    """Return the text of a report as one line for a reader."""
+    return printable(re.sub(r"\s*\n\s*", " ", text), MAX_REPORT)
 
 
 def as_values(report: Report, attention: bool) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from reportgen_core.registries import presets
 from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, pick_device, values
 from ..render import TrainingProgress, print_tables
+from ..terminal.echo import say
 
 if TYPE_CHECKING:
     from reportgen_zoo.reproduce.record import Reproduction, ReproductionRequest
@@ -98,7 +99,7 @@ def reproduce(preset: str | None, every: bool, **options: Any) -> None:
     from reportgen_zoo.reproduce.result_tables import preset_table
 
     print_tables([preset_table(record)])
-    click.echo(str(given.out / preset / "reproduction.md"), err=True)
+    say(str(given.out / preset / "reproduction.md"), err=True)
 
 
 def _reproduce(preset: str, given: ReproduceOptions) -> Reproduction:
@@ -109,10 +110,10 @@ def _reproduce(preset: str, given: ReproduceOptions) -> Reproduction:
 
     request, out = given.request(preset), given.out
     if (earlier := finished(preset, request, out)) is not None:
-        click.echo(f"{preset} is finished in {out / preset}", err=True)
+        say(f"{preset} is finished in {out / preset}", err=True)
         return earlier
     collection = read_dataset(given.data, given.data_root, request.options)
-    with TrainingProgress() as progress:
+    with TrainingProgress(command="reproduce") as progress:
         return make(
             preset, collection, request, out=out, device=pick_device(given.device),
             cache=default_cache() if given.cache else None, watch=progress,
@@ -131,7 +132,7 @@ def _reproduce_all(given: ReproduceOptions) -> None:
     for i, name in enumerate(names, 1):
         request = given.request(name)
         if finished(name, request, out) is None:
-            click.echo(f"{i} of {len(names)}: {name}", err=True)
+            say(f"{i} of {len(names)}: {name}", err=True)
             if why := _in_other_process(name, given):
                 failed.append((name, why))
                 continue
@@ -152,7 +153,11 @@ def _in_other_process(preset: str, given: ReproduceOptions) -> str:
     last = ""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
-        for line in child.stderr:
-            click.echo(line, nl=False, err=True)
-            last = line.strip() or last
+        try:
+            for line in child.stderr:
+                say(line.rstrip("\r\n"), err=True)
+                last = line.strip() or last
+        except BaseException:  # SIGTERM or Ctrl-C: the child ends with us
+            child.terminate()
+            raise
     return "" if child.returncode == 0 else last or f"it ended with {child.returncode}"

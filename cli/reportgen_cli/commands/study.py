@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from reportgen_core.registries import datasets
 
 from ..options import completes, print_note, values
 from ..render import table
+from ..terminal.echo import say, say_json
 
 if TYPE_CHECKING:
     from ..study.score import Outcome
@@ -91,8 +91,8 @@ def make(
     ]
     key = key or out.with_name(out.name + ".key.json")
     cases = write(studies, texts, study_design, out, key)
-    click.echo(f"{out}: {cases} cases; {key} says who wrote them: keep it from the readers")
-    click.echo(f"rg study serve {out}")
+    say(f"{out}: {cases} cases; {key} says who wrote them: keep it from the readers")
+    say(f"rg study serve {out}")
 
 
 def _predictions(given: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -124,7 +124,7 @@ def serve(folder: Path, port: int, opens: bool) -> None:
     from ..study.serve import Server
 
     with Server(read_study(folder), port) as server:
-        click.echo(f"{server.url}  (Ctrl-C stops; every answer is kept at once)")
+        say(f"{server.url}  (Ctrl-C stops; every answer is kept at once)")
         if opens:
             import webbrowser
 
@@ -132,7 +132,7 @@ def serve(folder: Path, port: int, opens: bool) -> None:
         try:
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:
-            click.echo("stopped", err=True)
+            say("stopped", err=True)
 
 
 @study.command("score")
@@ -159,11 +159,12 @@ def score_command(
     if picture:
         scoring.picture(outcome, picture)
     if as_json:
-        click.echo(json.dumps(scoring.as_json(outcome), indent=1))
+        say_json(scoring.as_json(outcome), indent=1)
         return
     _print(outcome)
     if picture:
-        click.echo(f"\n{picture}")
+        say()
+        say(picture)
 
 
 def _print(outcome: Outcome) -> None:
@@ -181,18 +182,16 @@ def _print(outcome: Outcome) -> None:
             [*row, _with(f"{s.less_human:+.2f}", s.less_human_interval, "{:+.2f}") if s.less_human is not None else ""]
         )
     table([*header, "less human"], rows)
-    click.echo()
+    say()
     for reader, n in outcome.answered.items():
-        click.echo(f"{reader}: {n} of {outcome.cases} cases")
+        say(f"{reader}: {n} of {outcome.cases} cases")
     for a in outcome.agreement:
         if math.isnan(a.kappa):
-            click.echo(f"{' and '.join(a.readers)}: no kappa over {a.n} shared cases")
+            say(f"{' and '.join(a.readers)}: no kappa over {a.n} shared cases")
         else:
             kappa = _with(f"{a.kappa:.2f}", a.interval, "{:.2f}")
-            click.echo(
-                f"{' and '.join(a.readers)}: weighted kappa {kappa}, same score {_percent(a.same)}, {a.n} shared cases"
-            )
-    click.echo(f"95 % intervals: bootstrap over examinations, {outcome.resamples} resamples, seed {outcome.seed}")
+            say(f"{' and '.join(a.readers)}: weighted kappa {kappa}, same score {_percent(a.same)}, {a.n} shared cases")
+    say(f"95 % intervals: bootstrap over examinations, {outcome.resamples} resamples, seed {outcome.seed}")
 
 
 def _percent(share: float) -> str:

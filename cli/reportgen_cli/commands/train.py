@@ -18,9 +18,9 @@ from reportgen_core.training.lock import is_main_process, lock_run
 from reportgen_core.training.settings import TrainSettings
 
 from ..dataset_input import ROOT_HELP, read_dataset
-from ..echo import say
 from ..options import FOLDER, completes, part, values
 from ..render import TrainingProgress
+from ..terminal.echo import say
 from .compose import compose_arguments
 
 if TYPE_CHECKING:

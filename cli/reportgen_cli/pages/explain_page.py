@@ -1,6 +1,11 @@
 """Write files that explain a report: the attention of its sentences or words, its tags and its findings.
 
     STUDY.html                  a page that works offline: words, attention over the radiograph, tags, findings
+    STUDY.png                   all sentences in one picture
+
+and on request
+
+    STUDY.words.png             the words shaded, if the model has attention over its own words
     STUDY/sentence-01.png …     the radiograph with the attention of one sentence
     STUDY/word-01.png …         the radiograph with the attention of one word, if the model attends word by word
     STUDY/tags.png              the attention of each sentence or word over the tags
@@ -14,7 +19,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -25,9 +30,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from reportgen_core import Report
 from reportgen_core.files.json_files import write_json
+from reportgen_core.text.printable import printable
 
+from ..terminal.echo import literal_text
 from .embedded import embedded_json
-from .pictures import OPACITY, SCALE, enlarge, radiographs
+from .pictures import OPACITY, SCALE, enlarge, explain, radiographs
+from .shading import shaded, shows_words
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
@@ -37,19 +45,38 @@ SIDE = 480  # pixels of the longer side of a radiograph in a page and in a singl
 BAND = 14  # pixels of the colour scale under a picture
 CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Source Han Sans SC", "SimHei", "PingFang SC")
 Grid = tuple[int, int, int]
+OnProgress = Callable[[int, int], None]
 
 
-def explain_study(report: Report, grid: Grid | None, values: dict[str, Any], out: Path, name: str) -> None:
-    """Write all files for one report. `grid` is the encoder's (views, rows, columns), None if it has no grid."""
+def explain_study(report: Report, grid: Grid | None, out: Path, name: str) -> None:
+    """Write the page of one report, and one picture if the encoder has a grid: `grid` is (views, rows, columns)."""
     images = [_shrunk(image) for image in radiographs(report)]
-    weights = _weights(report, grid)
-    (out / f"{name}.html").write_text(page(report, grid, images, weights), encoding="utf-8")
+    html = page(report, grid, images, _weights(report, grid))
+    (out / f"{name}.html").write_text(html, encoding="utf-8", errors="replace")
+    if grid is not None:
+        explain(report, grid).save(out / f"{name}.png")
+
+
+def explain_all(
+    report: Report, grid: Grid | None, values: dict[str, Any], out: Path, name: str, progress: OnProgress
+) -> None:
+    """Write a picture of each sentence and word, of the tags, and the numbers into the folder `name`.
+
+    A report with attention over its own words also gets the picture of its shaded words. Call `progress` with the
+    number of pictures written and of all pictures, first with 0.
+    """
+    images, weights = [_shrunk(image) for image in radiographs(report)], _weights(report, grid)
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file, picture in pictures(report, images, weights):
+    total = count_pictures(report, weights)
+    progress(0, total)
+    for done, (file, picture) in enumerate(pictures(report, images, weights), 1):
         picture.save(folder / file)
+        progress(done, total)
     write_json(folder / "attention.json", {"grid": grid, **values}, sort=False)
     np.savez_compressed(folder / "attention.npz", **_arrays(report, grid))
+    if grid is not None and shows_words(report):
+        shaded(report, grid).save(out / f"{name}.words.png")
 
 
 def _arrays(report: Report, grid: Grid | None) -> dict[str, Any]:
@@ -73,29 +100,35 @@ def _weights(report: Report, grid: Grid | None) -> Array | None:
     return weights * (min(len(report.views), grid[0]) * grid[1] * grid[2])
 
 
-def _rows(report: Report) -> list[tuple[str, str, Sequence[int]]]:
-    """Return the name of the file, the text, and the rows of attention of each sentence and word."""
+def _rows(report: Report, count: int) -> list[tuple[str, str, list[int]]]:
+    """Return the file name, the text and the rows of attention of each sentence and word that has any of `count`."""
     attention = report.attention
     if attention is None:
         return []
-    sentences = [
-        (f"sentence-{i + 1:02d}", text, list(report.attention_rows(i))) for i, text in enumerate(report.sentences)
-    ]
-    if attention.per == "sentence":
-        return list(sentences)
-    return [*sentences, *((f"word-{i + 1:02d}", word, [i]) for i, word in enumerate(report.words))]
+    texts = [(f"sentence-{i + 1:02d}", s, list(report.attention_rows(i))) for i, s in enumerate(report.sentences)]
+    if attention.per == "word":
+        texts += [(f"word-{i + 1:02d}", word, [i]) for i, word in enumerate(report.words)]
+    shown = ((name, text, [row for row in rows if row < count]) for name, text, rows in texts)
+    return [(name, text, rows) for name, text, rows in shown if rows]
 
 
 def pictures(report: Report, images: Sequence[Array], weights: Array | None) -> Iterator[tuple[str, Image.Image]]:
     """Yield the file name and the picture of each sentence and word, views side by side, and that of the tags."""
     if weights is not None:
         top = top_of(weights)
-        for name, text, rows in _rows(report):
-            rows = [r for r in rows if r < len(weights)]
-            if rows:
-                yield f"{name}.png", _framed(images, weights[rows].mean(0), text, top)
-    if report.attention is not None and report.attention.tags is not None and report.attended_tags:
+        for name, text, rows in _rows(report, len(weights)):
+            yield f"{name}.png", _framed(images, weights[rows].mean(0), text, top)
+    if _has_tags(report):
         yield "tags.png", strip(report)
+
+
+def count_pictures(report: Report, weights: Array | None) -> int:
+    """Return the number of pictures that `pictures` yields."""
+    return (0 if weights is None else len(_rows(report, len(weights)))) + _has_tags(report)
+
+
+def _has_tags(report: Report) -> bool:
+    return report.attention is not None and report.attention.tags is not None and bool(report.attended_tags)
 
 
 def top_of(weights: Array) -> float:
@@ -107,7 +140,7 @@ def _framed(images: Sequence[Array], weights: Array, text: str, top: float) -> I
     """Draw the views with their attention (V, r, c), the text under them, and the colour scale."""
     shown = [Image.fromarray(blend(image, cells, top)) for image, cells in zip(images, weights, strict=False)]
     width = max(320, sum(s.width for s in shown) + 4 * (len(shown) - 1))
-    text, font = _caption(text, 15)
+    text, font = _caption(printable(text), 15)
     lines = _wrapped(text, font, width - 12)
     height = max(s.height for s in shown)
     frame = Image.new("RGB", (width, height + 20 * len(lines) + BAND + 34), "white")
@@ -179,6 +212,7 @@ def _wrapped(text: str, font: Any, width: int) -> list[str]:
     return lines
 
 
+@literal_text()
 def strip(report: Report) -> Image.Image:
     """Draw the attention of each sentence or word over the tags, one row each, with its scale."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -193,8 +227,10 @@ def strip(report: Report) -> Image.Image:
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
     axes: Any = figure.add_subplot()
     shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=max(float(shares.max()), 1e-6), aspect="auto")
-    axes.set_xticks(range(shares.shape[1]), report.attended_tags, rotation=60, ha="right", fontsize=8)
-    axes.set_yticks(range(len(names)), [n if len(n) <= 44 else n[:43] + "…" for n in names], fontsize=8)
+    axes.set_xticks(
+        range(shares.shape[1]), [printable(t, 40) for t in report.attended_tags], rotation=60, ha="right", fontsize=8
+    )
+    axes.set_yticks(range(len(names)), [printable(n if len(n) <= 44 else n[:43] + "…") for n in names], fontsize=8)
     bar = figure.colorbar(shown, ax=axes, fraction=0.05, pad=0.02)
     bar.ax.tick_params(labelsize=7)
     bar.set_label("share of the look", fontsize=8)
@@ -234,8 +270,10 @@ def page(report: Report, grid: Grid | None, images: Sequence[Array], weights: Ar
         "images": [{"name": Path(v).name, "data": _jpeg(i)} for v, i in zip(report.views, images, strict=True)],
     }
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(report.study),
-        note=escape(report.note or "Weights are a model's own and prove nothing about causes. For research."),
+        title=escape(printable(report.study, 300)),
+        note=escape(
+            printable(report.note) or "Weights are a model's own and prove nothing about causes. For research."
+        ),
         data=embedded_json(values),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,9 @@ from PIL import Image
 
 from reportgen_core import Report
 from reportgen_core.data.images import read_image, shrink
+from reportgen_core.text.printable import printable
+
+from ..terminal.echo import literal_text
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 LONG_SIDE = 640  # pixels of a radiograph in a panel
 PANEL = 3.3  # inches
 GAP, TITLE, HEAD, LEGEND = 0.2, 0.2, 0.18, 0.75  # inches: between panels, above one, a line on top, the colour scale
+MAX_SENTENCES = 40  # panels of one picture
 LINE = 52  # characters of a caption's line
 DPI = 130
 OPACITY = 0.62  # of the strongest attention
@@ -59,13 +63,27 @@ def explain(report: Report, grid: tuple[int, int, int], title: str = "") -> Imag
     """
     images = radiographs(report)
     panels = [Panel(image, None, name) for image, name in zip(images, _names(report), strict=True)]
+    head = title or _headline(report)
     if report.attention is not None and report.attention.regions is not None:
         weights = report.attention.regions.float().cpu().numpy()  # (rows, N)
         weights = weights.reshape(len(weights), *grid) * _real_regions(len(images), grid)
-        for i, row in enumerate(weights):
-            view = int(row[: len(images)].sum((1, 2)).argmax())
-            panels.append(Panel(images[view], row[view], *_caption(report, i)))
-    return draw(panels, title=title or _headline(report))
+        sentences = _sentence_rows(report, len(weights))
+        for i, rows in sentences[:MAX_SENTENCES]:
+            mean = weights[rows].mean(0)  # (V, r, c)
+            view = int(mean[: len(images)].sum((1, 2)).argmax())
+            panels.append(Panel(images[view], mean[view], *_caption(report, i)))
+        if len(sentences) > MAX_SENTENCES:
+            head = f"{head}\nthe first {MAX_SENTENCES} of {len(sentences)} sentences; the page shows all".strip()
+    return draw(panels, title=head)
+
+
+def _sentence_rows(report: Report, count: int) -> list[tuple[int, list[int]]]:
+    """Return the number of each sentence with its rows of attention; a row without a sentence stands alone."""
+    assert report.attention is not None
+    if report.attention.per == "sentence" and not report.rows:
+        return [(i, [i]) for i in range(count)]
+    rows = ((i, [row for row in report.attention_rows(i) if row < count]) for i in range(len(report.sentences)))
+    return [(i, own) for i, own in rows if own]
 
 
 def _real_regions(views: int, grid: tuple[int, int, int]) -> int:
@@ -80,29 +98,31 @@ def _names(report: Report) -> list[str]:
 def _headline(report: Report) -> str:
     tags = ", ".join(f"{name} {share:.2f}" for name, share in list(report.tags.items())[:5])
     findings = ", ".join(f"{name} {share:.2f}" for name, share in report.findings.items() if share >= 0.5)
-    return "\n".join(s for s in (f"findings: {findings}" if findings else "", f"tags: {tags}" if tags else "") if s)
+    lines = (f"findings: {findings}" if findings else "", f"tags: {tags}" if tags else "")
+    return "\n".join(printable(line) for line in lines if line)
 
 
 def _caption(report: Report, row: int) -> tuple[str, str, str]:
-    """Return the title, the text and the detail of one sentence or word."""
+    """Return the title, the text and the detail of one sentence."""
     assert report.attention is not None
-    if report.attention.per == "word":
-        words = report.text.split()
-        return f"word {row + 1}", words[row] if row < len(words) else "(end)", ""
     title = f"sentence {row + 1}"
     sentence = report.sentences[row] if row < len(report.sentences) else ""
     shares = report.attention.tags
-    if shares is None or not report.attended_tags:
+    if shares is None or not report.attended_tags or report.attention.per == "word":
         return title, sentence, ""
     ranked = sorted(zip(shares[row].tolist(), report.attended_tags, strict=True), reverse=True)
     return title, sentence, "looks at tags: " + ", ".join(f"{name} {share:.2f}" for share, name in ranked[:3])
 
 
+@literal_text()
 def draw(panels: Sequence[Panel], *, columns: int = 0, title: str = "", size: float = PANEL) -> Image.Image:
     """Draw panels in a grid with one colour scale. `size` is the width of a panel in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    panels = [
+        replace(p, title=printable(p.title, 60), text=printable(p.text), detail=printable(p.detail)) for p in panels
+    ]
     columns = columns or min(4, len(panels))
     line = round(LINE * size / PANEL)
     rows = [panels[at : at + columns] for at in range(0, len(panels), columns)]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
+from ..terminal.echo import literal_text
 
+
+@literal_text()
 def reliability_svg(name: str, points: Sequence[tuple[float, float, int]]) -> bytes:
     """Return the curve as SVG, over the diagonal. `points` are (probability 0..1, share 0..1, number of cases).
 

@@ -6,6 +6,10 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
+from reportgen_core.text.printable import printable
+
+from ..terminal.echo import literal_text
+
 if TYPE_CHECKING:
     from reportgen_core.annotation.roc import Curve, FindingCurves
 
@@ -14,6 +18,7 @@ SIZE = 2.1  # inches of a panel
 BLUE, GREY = "#1f5fa8", "0.55"
 
 
+@literal_text()
 def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg") -> bytes:
     """Return the picture as svg or png. It has no time stamp: the same curves give the same bytes."""
     from matplotlib import rc_context
@@ -41,7 +46,7 @@ def _panel(axes: Any, curve: Curve) -> None:
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
     axes.set_aspect("equal")
     axes.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
-    axes.set_title(curve.name, fontsize=8, loc="left", pad=3)
+    axes.set_title(printable(curve.name, 60), fontsize=8, loc="left", pad=3)
     count = f"{curve.positives} of {curve.positives + curve.negatives}"
     if curve.area is None:
         lacks = "no positive" if not curve.positives else "no negative"

@@ -8,6 +8,7 @@ times even attention a word or a region gets, as in `pictures`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ import numpy as np
 from PIL import Image
 
 from reportgen_core import Report
+from reportgen_core.text.printable import printable
 
+from ..terminal.echo import literal_text
 from .pictures import DPI, Panel, draw_panel, radiographs
 
 if TYPE_CHECKING:
@@ -34,11 +37,13 @@ def shows_words(report: Report) -> bool:
     return attention is not None and attention.words is not None and bool(report.words)
 
 
+@literal_text()
 def shaded(report: Report, grid: tuple[int, int, int]) -> Image.Image:
     """Draw the picture. `grid` is the encoder's (views, rows, columns). Raises ImageError if a file cannot be read."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    report = replace(report, words=tuple(printable(word, 60) for word in report.words))
     assert report.attention is not None
     assert report.attention.words is not None
     rows = report.attention.words.float().cpu().numpy()[:, : len(report.words)] * len(report.words)  # (r, T)
@@ -55,7 +60,7 @@ def shaded(report: Report, grid: tuple[int, int, int]) -> Image.Image:
     image = radiographs(report)[0]
     salient = _salient(report, grid)
     top = max(TOP, float(rows.max()), 0.0 if salient is None else float(salient.max()))
-    draw_panel(axes, Panel(image, salient, Path(report.views[0]).name), top, 52)
+    draw_panel(axes, Panel(image, salient, printable(Path(report.views[0]).name, 60)), top, 52)
     page = figure.add_axes((0, 0, 1, 1))
     page.set_axis_off()
     page.set(xlim=(0, WIDTH), ylim=(height, 0))
@@ -85,7 +90,12 @@ def _heading(page: Any, report: Report, height: float) -> None:
     """Write the findings at the top, and the meaning of the colours under the radiograph."""
     present = [f"{name} {share:.2f}" for name, share in report.findings.items() if share >= 0.5]
     likely = present or [f"{name} {share:.2f}" for name, share in list(report.findings.items())[:3]]
-    page.text(MARGIN, 0.2, ("findings: " if present else "none above 0.5; likeliest: ") + ", ".join(likely), fontsize=9)
+    page.text(
+        MARGIN,
+        0.2,
+        ("findings: " if present else "none above 0.5; likeliest: ") + printable(", ".join(likely)),
+        fontsize=9,
+    )
     note = "words by the largest look of any row, then row by row;\nimage: where they looked, by the same"
     page.text(MARGIN, IMAGE + 0.5, note, fontsize=7, color="0.35", va="top")
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from reportgen_core import DataError
 
+from ..terminal.echo import literal_text
 from .answers import read_answers
 from .folder import Key, ReadingStudy
 from .rubrics import Rubric
@@ -242,6 +243,7 @@ def _reals(interval: Interval | None) -> list[float] | None:
     return None if interval is None or math.isnan(interval[0]) else list(interval)
 
 
+@literal_text()
 def picture(outcome: Outcome, path: Path) -> None:
     """Draw the shares of the scores by source as grouped bars, as Figure 6 of the DenseNet-LSTM paper does.
 

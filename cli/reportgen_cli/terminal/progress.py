@@ -8,13 +8,10 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-import click
-
-from reportgen_core.text.printable import printable
+from .echo import say
 
 FIRST, MOST = 5.0, 60.0  # seconds to the first line, and the longest time between two lines
 
-MAX_LINE = 500  # characters
 
 T = TypeVar("T")
 
@@ -70,7 +67,7 @@ class Heartbeat:
         parts.append(duration(spent))
         if 0 < self.done < self.total:
             parts.append(f"about {duration(spent * (self.total - self.done) / self.done)} left")
-        click.echo(printable(f"rg {self.command}: {', '.join(parts)}", MAX_LINE), err=True)
+        say(f"rg {self.command}: {', '.join(parts)}", err=True)
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from reportgen_zoo import demo as packaged
 from reportgen_core import GenerationSettings
 
 from ...options import FOLDER
+from ...terminal.echo import say, say_text
 from ..report import as_text, as_values, load_model
 
 
@@ -37,6 +38,6 @@ def demo(out: Path) -> None:
     grid = model.encoder.features.grid
     assert grid is not None  # the model that ships inside has a map
     explain(report, grid).save(out / "attention.png")
-    click.echo(as_text(report, headed=False))
-    click.echo(f"radiograph: {packaged.CREDIT}", err=True)
-    click.echo(f"wrote {out}/report.txt, report.json and attention.png", err=True)
+    say_text(as_text(report, headed=False))
+    say(f"radiograph: {packaged.CREDIT}", err=True)
+    say(f"wrote {out}/report.txt, report.json and attention.png", err=True)

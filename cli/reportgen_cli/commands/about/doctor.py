@@ -17,8 +17,8 @@ import click
 
 from reportgen_core.discovery import load_plugins
 
-from ...registry_names import KINDS
-from .plugins import commands_left_out
+from ...terminal.echo import say
+from .plugins import ask_plugins
 
 State = Literal["ok", "note", "bad"]
 
@@ -43,7 +43,7 @@ def doctor() -> None:
     for check in CHECKS:
         for result in check():
             results.append(result)
-            click.echo(f"{result.state:<5} {result.about:<11} {result.text}")
+            say(f"{result.state:<5} {result.about:<11} {result.text}")
     if any(r.state == "bad" for r in results):
         click.get_current_context().exit(1)
 
@@ -146,14 +146,11 @@ def _cache() -> Iterator[CheckResult]:
 
 
 def _plugins() -> Iterator[CheckResult]:
-    left_out = commands_left_out()
-    for registry in KINDS.values():
-        list(registry)  # asks the plugins
-        left_out += registry.problems
+    left_out = ask_plugins()
     for p in load_plugins()[1].values():
-        yield CheckResult(
-            "plugin", "bad" if p.problem else "ok", f"{p.name} of {p.distribution} {p.version} {p.problem}".strip()
-        )
+        state: State = "bad" if p.problem else "note" if p.note else "ok"
+        text = f"{p.name} of {p.distribution} {p.version} {p.problem or p.note}"
+        yield CheckResult("plugin", state, text.strip())
     for problem in left_out:
         yield CheckResult("plugin", "note", problem)
 

@@ -11,12 +11,13 @@ from reportgen_zoo.pull import catalogue as manifests
 from reportgen_zoo.reproduce.preset import Preset, load_preset
 
 from reportgen_core import Entry, UnknownName
-from reportgen_core.discovery import load_plugins
+from reportgen_core.discovery import names
 from reportgen_core.registry import did_you_mean
 
-from ... import describe
 from ...registry_names import KINDS, entries_named
 from ...render import pairs
+from ...terminal.echo import say, say_json, say_text
+from . import describe
 
 
 @click.command()
@@ -32,14 +33,15 @@ def info(name: str, as_json: bool) -> None:
     if not things:
         raise UnknownName(f"nothing is named {name!r}; {did_you_mean(name, _names())}")
     if as_json:
-        click.echo(json.dumps([lines for lines, _ in things], indent=2))
+        say_json([lines for lines, _ in things], indent=2)
         return
     for i, (lines, text) in enumerate(things):
         if i:
-            click.echo()
+            say()
         pairs(lines)
         if text:
-            click.echo(f"\n{text}")
+            say()
+            say_text(text)
 
 
 def _things(name: str) -> Iterator[tuple[list[tuple[str, str]], str]]:
@@ -60,7 +62,7 @@ def _things(name: str) -> Iterator[tuple[list[tuple[str, str]], str]]:
 
 
 def _models() -> set[str]:
-    return {n for names in load_plugins()[0].hook.known_models() for n in names}
+    return set(names("known_models"))
 
 
 def _names() -> set[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 
 from ...registry_names import KINDS
 from ...render import table
+from ...terminal.echo import say, say_json
 
 
 @click.command("list")
@@ -23,8 +23,8 @@ def list_command(kind: str, as_json: bool) -> None:
     chosen = KINDS if kind == "all" else {kind: KINDS[kind]}
     rows = [(r.kind, name, r.owner(name), entry) for r in chosen.values() for name, entry in r.items()]
     if as_json:
-        click.echo(json.dumps([asdict(e) | {"kind": k, "from": owner} for k, _, owner, e in rows], indent=2))
+        say_json([asdict(e) | {"kind": k, "from": owner} for k, _, owner, e in rows], indent=2)
     else:
         table(("kind", "name", "summary", "from"), [(k, name, e.summary, owner) for k, name, owner, e in rows])
     for problem in (p for r in chosen.values() for p in r.problems):
-        click.echo(f"rg: {problem}", err=True)
+        say(f"rg: {problem}", err=True)

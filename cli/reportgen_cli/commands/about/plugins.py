@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 
 from reportgen_core import hookspecs
-from reportgen_core.discovery import entries, load_plugins
+from reportgen_core.discovery import entries, load_plugins, names
 
 from ...registry_names import KINDS
 from ...render import table
+from ...terminal.echo import say, say_json
 
 
 @click.command()
@@ -24,19 +24,30 @@ def plugins(as_json: bool) -> None:
 
     REPORTGEN_PLUGINS=builtin,zoo in the environment keeps reportgen to the named plugins.
     """
+    left_out = ask_plugins()
+    records = list(load_plugins()[1].values())
+    if as_json:
+        say_json({"plugins": [asdict(p) for p in records], "left_out": left_out}, indent=2)
+        return
+    rows = [(p.name, p.distribution, p.version, p.problem or p.note or "ok") for p in records]
+    table(("plugin", "distribution", "version", "state"), rows)
+    for problem in left_out:
+        say(problem)
+    say(f"plugin API {hookspecs.API_VERSION}, entry-point group 'reportgen'", err=True)
+
+
+def ask_plugins() -> list[str]:
+    """Ask all plugins for everything they may have, so that their problems are known.
+
+    Return a line for every part and command that is left out because its name was taken.
+    """
     left_out = commands_left_out()
     for registry in KINDS.values():
         list(registry)  # asks the plugins
         left_out += registry.problems
-    records = list(load_plugins()[1].values())
-    if as_json:
-        click.echo(json.dumps({"plugins": [asdict(p) for p in records], "left_out": left_out}, indent=2))
-        return
-    rows = [(p.name, p.distribution, p.version, p.problem or "ok") for p in records]
-    table(("plugin", "distribution", "version", "state"), rows)
-    for problem in left_out:
-        click.echo(problem)
-    click.echo(f"plugin API {hookspecs.API_VERSION}, entry-point group 'reportgen'", err=True)
+    for hook in ("known_models", "register_manifests"):
+        list(names(hook))
+    return left_out
 
 
 def commands_left_out() -> list[str]:

@@ -16,8 +16,8 @@ from reportgen_core.files.json_files import write_json
 from reportgen_core.files.study_json import study_to_json
 
 from ...dataset_input import ROOT_HELP, dataset_root, read_dataset
-from ...echo import say, say_json
 from ...options import completes, values
+from ...terminal.echo import say, say_json
 from .domain import domain
 from .sentences import abnormal, groups
 

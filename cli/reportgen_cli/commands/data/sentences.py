@@ -15,9 +15,9 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import DataError, OptionError
 from reportgen_core.registries import sentence_classifiers, sentence_encoders, sentence_groupers
 
-from ...echo import say, say_json
 from ...options import FOLDER, part, print_note, raw_cells_option, values
 from ...render import table as draw
+from ...terminal.echo import say, say_json
 
 if TYPE_CHECKING:
     from reportgen_core.sentence_parts import Groups, LabelledSentence

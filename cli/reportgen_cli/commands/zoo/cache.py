@@ -9,6 +9,7 @@ from reportgen_zoo.pull import catalogue as manifests
 from reportgen_core import UnknownName
 
 from ...render import table
+from ...terminal.echo import say
 
 
 @click.command()
@@ -33,7 +34,7 @@ def verify(names: tuple[str, ...]) -> None:
         problems = list(problems_of(record, at))
         failed = failed or bool(problems)
         probed = ", probe" if record.probe else ""
-        click.echo(f"{record.name}: " + ("; ".join(problems) or f"ok ({len(record.files)} hashes{probed})"))
+        say(f"{record.name}: " + ("; ".join(problems) or f"ok ({len(record.files)} hashes{probed})"))
     if failed:
         click.get_current_context().exit(1)
 
@@ -55,7 +56,7 @@ def remove(names: tuple[str, ...]) -> None:
             raise ZooError(f"{name} ships inside an installed package, at {at}; it goes with the package")
         if item is None:
             raise ZooError(f"{name} is not on this machine; rg zoo du lists what is")
-        click.echo(f"removed {name}, {item.bytes / 2**20:.1f} MiB")
+        say(f"removed {name}, {item.bytes / 2**20:.1f} MiB")
 
 
 @click.command()
@@ -74,9 +75,9 @@ def prune(unlisted: bool, dry_run: bool) -> None:
         raise ZooError(f"a manifest cannot be read, so that it is not known what is listed: {catalogue.problems[0]}")
     gone = pruned(catalogue.models if catalogue is not None else None, dry_run)
     for item in gone:
-        click.echo(f"{'would delete' if dry_run else 'deleted'} {item.kind} {item.name}, {item.bytes / 2**20:.1f} MiB")
+        say(f"{'would delete' if dry_run else 'deleted'} {item.kind} {item.name}, {item.bytes / 2**20:.1f} MiB")
     total = sum(item.bytes for item in gone) / 2**20
-    click.echo(f"{total:.1f} MiB {'would be' if dry_run else 'are'} free", err=True)
+    say(f"{total:.1f} MiB {'would be' if dry_run else 'are'} free", err=True)
 
 
 @click.command()
@@ -91,4 +92,4 @@ def du() -> None:
 
     largest_first = sorted(items(), key=lambda item: -item.bytes)
     table(("size", "what", "name"), [(f"{i.bytes / 2**20:.1f} MiB", i.kind, i.name) for i in largest_first])
-    click.echo(f"{sum(i.bytes for i in largest_first) / 2**20:.1f} MiB in {cache.folder()}", err=True)
+    say(f"{sum(i.bytes for i in largest_first) / 2**20:.1f} MiB in {cache.folder()}", err=True)

@@ -12,6 +12,7 @@ from reportgen_zoo.pull import catalogue as manifests
 from reportgen_core import OptionError
 
 from ...options import FOLDER
+from ...terminal.echo import say
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 SIGN = click.option("--sign", "key", type=FILE, help="Sign the manifest with this Ed25519 key (PEM).")
@@ -54,10 +55,10 @@ def push(
     if place.startswith("hf://"):
         from reportgen_zoo.publish.hub import push_to_hub
 
-        click.echo(push_to_hub(model, record, place, key))
+        say(push_to_hub(model, record, place, key))
     else:
-        click.echo(str(packing.push(model, record, _new_folder(Path(place)), key)))
-    click.echo(f"pin: {record.name}@sha256:{record.digest[:16]}", err=True)
+        say(str(packing.push(model, record, _new_folder(Path(place)), key)))
+    say(f"pin: {record.name}@sha256:{record.digest[:16]}", err=True)
     _print_public_key(key)
 
 
@@ -78,7 +79,7 @@ def mirror(names: tuple[str, ...], place: Path, key: Path | None) -> None:
 
     records = [manifests.record(name) for name in names] or _every_record()
     for _, folder in mirrored(records, _new_folder(place), fetch.quiet, key):
-        click.echo(str(folder))
+        say(str(folder))
     _print_public_key(key)
 
 
@@ -87,7 +88,7 @@ def _every_record() -> list[Record]:
     catalogue = manifests.catalogue()
     records = [record for name in catalogue.models if (record := catalogue.models.find(name)) is not None]
     for problem in (*catalogue.problems, *catalogue.models.faults.values()):
-        click.echo(f"rg: {problem}", err=True)
+        say(f"rg: {problem}", err=True)
     return records
 
 
@@ -112,7 +113,7 @@ def _print_public_key(key: Path | None) -> None:
     if key is not None:
         from reportgen_zoo.manifest.signing import public_key
 
-        click.echo(f"signed; whoever pins {public_key(key)} for this manifest takes no other", err=True)
+        say(f"signed; whoever pins {public_key(key)} for this manifest takes no other", err=True)
 
 
 @click.command()
@@ -138,11 +139,11 @@ def convert(file: Path, kind: str, model: Path, out: Path, vocabulary: Path | No
     from reportgen_zoo.publish.convert import convert as converted
 
     done = converted(file, kind, model, out, vocabulary, tags)
-    click.echo(str(out))
+    say(str(out))
     for word, names in (
         ("filled", done.filled),
         ("kept as they were in the model", done.kept),
         ("left out", done.left),
     ):
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        click.echo(f"{len(names)} tensors {word}{': ' + shown if names else ''}", err=True)
+        say(f"{len(names)} tensors {word}{': ' + shown if names else ''}", err=True)

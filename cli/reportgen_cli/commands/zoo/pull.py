@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -12,6 +11,8 @@ from reportgen_zoo.manifest.schema import plain
 from reportgen_zoo.pull import catalogue as manifests
 
 from ...render import pairs, table
+from ...terminal.echo import say, say_json, say_text
+from ...terminal.progress import Heartbeat
 from .cache import du, prune, remove, verify
 from .publish import convert, mirror, push
 
@@ -41,7 +42,7 @@ def _listed(names: Sequence[str], as_json: bool) -> None:
     catalogue = manifests.catalogue()
     if as_json:
         records = [record for name in names if (record := catalogue.models.find(name)) is not None]
-        click.echo(json.dumps([plain(record) for record in records], indent=2))
+        say_json([plain(record) for record in records], indent=2)
     else:
         with manifests.no_collection():
             here = present_names(catalogue.models)
@@ -51,7 +52,7 @@ def _listed(names: Sequence[str], as_json: bool) -> None:
                 rows.append((name, f"{size / 2**20:.1f} MiB", licence, "here" if name in here else "to pull", summary))
             table(("model", "size", "licence", "state", "summary"), rows)
     for problem in (*catalogue.problems, *catalogue.models.faults.values()):
-        click.echo(f"rg: {problem}", err=True)
+        say(f"rg: {problem}", err=True)
 
 
 @zoo.command("list")
@@ -94,7 +95,7 @@ def info(name: str, as_card: bool) -> None:
     if as_card:
         from reportgen_zoo.manifest.cards import card
 
-        click.echo(card(record), nl=False)
+        say_text(card(record), nl=False)
         return
     pairs(list(model(record, manifests.origin(record.name))))
 
@@ -114,7 +115,17 @@ def pull(names: tuple[str, ...], agree: bool) -> None:
     from reportgen_zoo.pull.progress import ProgressBar
 
     for record in agreed([manifests.record(name) for name in names], agree):
-        click.echo(str(fetch.pull(record, ProgressBar(record))))
+        with Heartbeat("zoo pull") as heartbeat:
+            heartbeat.say(record.name)
+            bar = ProgressBar(record)
+
+            def show(file: str, done: int, total: int, bar: ProgressBar = bar, beat: Heartbeat = heartbeat) -> None:
+                bar(file, done, total)
+                whole = bar.record.bytes / 2**20
+                beat.say(f"{bar.record.name}, {sum(bar.done.values()) / 2**20:.1f} of {whole:.1f} MiB")
+
+            folder = fetch.pull(record, show)
+        say(str(folder))
 
 
 def agreed(records: Iterable[Record], without_asking: bool) -> Iterable[Record]:
@@ -123,7 +134,7 @@ def agreed(records: Iterable[Record], without_asking: bool) -> Iterable[Record]:
 
     for record in records:
         if not terms.agreed(record):
-            click.echo(f"{record.name}: {record.terms}", err=True)
+            say_text(f"{record.name}: {record.terms}", err=True)
             if not without_asking and not sys.stdin.isatty():
                 raise ZooError(f"{record.name} asks you to agree to the terms above; agree with --agree")
             if not without_asking:

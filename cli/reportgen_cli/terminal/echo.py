@@ -1,0 +1,59 @@
+"""Print lines, texts and JSON. All output of the commands passes here, and texts of others are made printable.
+
+A line is one message: what would end it, move the cursor or turn the direction of reading is written as an escape, and
+a very long message is cut in the middle.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from reportgen_core.text.printable import escape_json, printable, printable_json, printable_lines
+
+MAX_LINE = 4000  # characters of one message
+
+
+def say(message: object = "", *, err: bool = False) -> None:
+    """Print a message as one line."""
+    click.echo(printable(str(message), MAX_LINE), err=err)
+
+
+def say_text(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text of several lines; nothing is cut. Without `nl` no line end is added."""
+    click.echo(printable_lines(text), err=err, nl=nl)
+
+
+def say_json(value: object, *, indent: int | None = None) -> None:
+    """Print a value as JSON: in one line, or indented. It is ASCII where stdout is not UTF-8."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "")
+    click.echo(printable_json(value, indent=indent, ascii=encoding != "utf8"))
+
+
+def say_json_text(text: str) -> None:
+    """Print JSON that is text already, without a further line end."""
+    click.echo(escape_json(text), nl=False)
+
+
+def show_usage_error(error: click.ClickException) -> None:
+    """Print an error of the command line as click does: the usage, and the message as one line."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # a group without a command, click 8.2
+        error.show()
+        return
+    message = printable(error.format_message(), MAX_LINE)
+    if isinstance(error, click.UsageError):
+        click.UsageError(message, error.ctx).show()
+    else:
+        click.ClickException(message).show()
+
+
+@contextmanager
+def literal_text() -> Iterator[None]:
+    """Draw every text as it is: a "$" in a name of a file, a tag or a finding begins no formula."""
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):
+        yield
