@@ -48,10 +48,10 @@ def ask(server: Server, path: str, row: Any = None, **headers: str) -> tuple[int
     return answer.status, content, dict(answer.getheaders())
 
 
-def told(server: Server, path: str, row: Any = None) -> Any:
+def told(server: Server, path: str, row: Any = None, raw: bool = False) -> Any:
     status, content, _ = ask(server, path, row)
     assert status == 200, content
-    return json.loads(content)
+    return content if raw else json.loads(content)
 
 
 def test_a_reader_goes_through_all_cases_in_their_order(tmp_path: Path) -> None:
@@ -148,15 +148,44 @@ def test_only_images_of_the_study_are_served(tmp_path: Path, name: str) -> None:
         {"reader": "", "case": "c0001", "score": 5},
         {"case": "c0001", "score": 5},
         {"reader": "anna", "case": "c0001", "score": 5, "comment": 3},
+        {"reader": ["anna"], "case": "c0001", "score": 5},
+        {"reader": "\ud800", "case": "c0001", "score": 5},
+        {"reader": "anna", "case": "\ud800", "score": 5},
+        {"reader": "anna", "case": "c0001", "score": 5, "comment": "\ud800"},
+        {"reader": "anna", "case": "c0001", "score": 5, "comment": "a\udfff"},
+        {"reader": "anna", "case": "c0001", "score": 5, "seconds": True},
+        {"reader": "anna", "case": "c0001", "score": 5, "seconds": -1},
+        {"reader": "anna", "case": "c0001", "score": 5, "seconds": 10**400},
+        {"reader": "anna", "case": "c0001", "score": 10**400},
+        {"reader": "anna", "case": "c0001", "score": 5.0},
+        {"reader": "anna", "case": "c0001", "score": float("nan")},
+        {"reader": "anna", "case": "c0001", "score": 5, "seconds": float("nan")},
+        {"reader": "anna", "case": "c0001", "score": 5, "seconds": float("inf")},
+        {"reader": "anna", "case": "c0001", "score": 5, "more": float("-inf")},
+        b'{"reader": "anna", "case": "c0001", "score": 5, "seconds": 1e999}',
+        b'{"reader": "anna", "case": "c0001", "score": ' + b"5" * 5000 + b"}",
+        b'{"reader": "anna", "case": "c0001", "score": 5, "seconds": ' + b"9" * 400 + b"}",
+        b'{"reader": "anna", "case": "c0001", "score": 5, "comment": "\xff"}',
+        b'{"reader": "anna", "case": "c0001", "score": 5}'.decode().encode("utf-16"),
+        b"[" * 60000,
+        b'{"a":' * 10000 + b"1" + b"}" * 10000,
+        b'{"reader": "anna", "case": ' + b"[" * 30000 + b"]" * 30000 + b', "score": 5}',
+        b"",
         [1],
         b"{",
     ],
+    ids=lambda row: ascii(row)[:60],
 )
-def test_an_answer_that_makes_no_sense_is_refused_and_not_kept(tmp_path: Path, row: Any) -> None:
+def test_an_answer_that_makes_no_sense_is_refused_and_not_kept(
+    tmp_path: Path, row: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     study, _ = reading(tmp_path, count=1)
     with serving(study) as server:
         assert ask(server, "answer", row)[0] == 400
+        assert ask(server, "undo", row)[0] in (200, 400)
+        assert told(server, "study")["total"] == 2
     assert study.readers() == []
+    assert capfd.readouterr().err == ""
 
 
 def test_a_form_of_another_page_cannot_answer(tmp_path: Path) -> None:
@@ -250,3 +279,67 @@ def test_a_program_that_is_killed_leaves_every_answer_to_the_next(tmp_path: Path
             process.kill()
         assert state["done"] == done
     assert len(read_answers(study.answers_of("anna"))) == 2
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "1e3", "", "70000", "٣" * 20])
+def test_a_length_that_is_no_small_number_is_refused(tmp_path: Path, length: str) -> None:
+    study, _ = reading(tmp_path, count=1)
+    with serving(study) as server, socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+        head = f"POST {urlsplit(server.url).path}answer HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n"
+        lines = f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        connection.sendall((head + lines).encode())
+        assert b" 413 " in connection.makefile("rb").readline()
+
+
+def test_twenty_readers_at_once_are_served_and_every_answer_is_on_the_disk(tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=3)
+    readers = [f"reader{i}" for i in range(20)]
+    begin = threading.Barrier(len(readers))
+    failed: list[str] = []
+    with serving(study) as server:
+
+        def read(name: str) -> None:
+            try:
+                begin.wait(timeout=20)
+                state = told(server, f"next?reader={name}")
+                while state["case"]:
+                    told(server, f"image/{state['case']['images'][0]}", raw=True)
+                    state = told(server, "answer", {"reader": name, "case": state["case"]["id"], "score": 3})
+            except Exception as e:
+                failed.append(f"{name}: {e!r}")
+
+        threads = [threading.Thread(target=read, args=(name,)) for name in readers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+    assert study.readers() == sorted(readers)
+    assert {len(read_answers(study.answers_of(name))) for name in readers} == {len(study.cases)}
+
+
+def test_connections_that_wait_are_not_refused(tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=1)
+    with Server(study) as server:  # nobody accepts yet
+        waiting = [socket.create_connection(("127.0.0.1", server.server_port), timeout=5) for _ in range(60)]
+        for connection in waiting:
+            connection.close()
+
+
+def test_a_reader_who_closes_the_page_leaves_no_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    study, _ = reading(tmp_path, count=1)
+    with Server(study) as server:
+        for error in (BrokenPipeError(), ConnectionResetError(), TimeoutError()):
+            try:
+                raise error
+            except OSError:
+                server.handle_error(None, ("127.0.0.1", 1))
+        assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("line", ["[" * 30000, '{"case": "c1", "score": 1e999, "comment": "", "seconds": 0}'])
+def test_a_line_that_python_cannot_take_is_named(tmp_path: Path, line: str) -> None:
+    log = tmp_path / "anna.jsonl"
+    log.write_text(line + "\n")
+    with pytest.raises(DataError, match=r"anna\.jsonl: line 1"):
+        read_answers(log)

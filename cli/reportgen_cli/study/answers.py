@@ -42,7 +42,7 @@ def read_answers(path: Path) -> dict[str, Answer]:
             if "undo" not in row:
                 answer = Answer(str(row["case"]), int(row["score"]), str(row["comment"]), float(row["seconds"]))
                 answers[answer.case] = answer
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as e:
             raise DataError(f"{path}: line {number} is no answer; mend or remove it") from e
     return answers
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -21,12 +22,14 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from reportgen_core import DataError
+from reportgen_core.text.printable import printable
 
 from .answers import Answer, add, read_answers, undo
 from .folder import ReadingStudy
 
 MAX_BODY = 1 << 16  # bytes of an answer
 MAX_COMMENT = 4000  # characters
+MAX_SECONDS = 1_000_000  # from seeing a case to scoring it
 Response = tuple[str, bytes, dict[str, str]]  # content type, body, further headers
 HEADERS = {
     "Cache-Control": "no-store",
@@ -73,15 +76,15 @@ class PageBackend:
     def answer(self, row: dict[str, Any]) -> dict[str, Any]:
         """Save an answer, and return the next case."""
         reader, case, score = row.get("reader"), row.get("case"), row.get("score")
-        comment, seconds = row.get("comment", ""), row.get("seconds", 0)
+        comment, seconds = row.get("comment", ""), _seconds(row.get("seconds", 0))
         if not isinstance(case, str) or case not in self.study.cases:
-            raise Refused(HTTPStatus.BAD_REQUEST, f"no case {case!r}")
+            raise Refused(HTTPStatus.BAD_REQUEST, f"no case {_short(case)}")
         if type(score) is not int or score not in self.study.rubric.scores:
-            raise Refused(HTTPStatus.BAD_REQUEST, f"score {score!r} is none of {self.study.rubric.scores}")
-        if not isinstance(comment, str) or not isinstance(seconds, int | float):
-            raise Refused(HTTPStatus.BAD_REQUEST, "comment wants text and seconds a number")
+            raise Refused(HTTPStatus.BAD_REQUEST, f"score {_short(score)} is none of {self.study.rubric.scores}")
+        if not isinstance(comment, str) or not _is_text(comment):
+            raise Refused(HTTPStatus.BAD_REQUEST, "comment wants text without halves of characters")
         with self.lock:
-            add(self._file(reader), Answer(case, score, comment[:MAX_COMMENT], float(seconds)))
+            add(self._file(reader), Answer(case, score, comment[:MAX_COMMENT], seconds))
         return self.next(str(reader))
 
     def undo(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -109,9 +112,41 @@ class PageBackend:
     def _file(self, reader: Any) -> Path:
         """Return the file of a reader's answers. Raises Refused for a name that is no plain word."""
         try:
-            return self.study.answers_of(str(reader or ""))
+            return self.study.answers_of(reader if isinstance(reader, str) else "")
         except DataError as e:
             raise Refused(HTTPStatus.BAD_REQUEST, str(e)) from e
+
+
+def _seconds(value: Any) -> float:
+    """Return the seconds of an answer. Raises Refused for what is no time that a reader can have taken."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_SECONDS:  # no NaN either
+        raise Refused(HTTPStatus.BAD_REQUEST, f"seconds wants a number from 0 to {MAX_SECONDS}")
+    return float(value)
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text can be written as UTF-8: JSON may have halves of surrogate pairs."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def _short(value: Any) -> str:
+    """Return a value of a request for a message."""
+    return printable(repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}", 100)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a request. Raises Refused for everything else, also numbers that JSON does not have."""
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is no number of JSON")
+
+    try:
+        row = json.loads(body.decode(), parse_constant=refuse)
+    except (ValueError, RecursionError) as e:  # a number of thousands of digits is a ValueError, too
+        raise Refused(HTTPStatus.BAD_REQUEST, "is no JSON that can be read") from e
+    if not isinstance(row, dict):
+        raise Refused(HTTPStatus.BAD_REQUEST, "wants a JSON object")
+    return row
 
 
 def page(nonce: str) -> tuple[str, str]:
@@ -125,11 +160,17 @@ class Server(ThreadingHTTPServer):
     """The server of the study's page at `url`."""
 
     daemon_threads = True
+    request_queue_size = 128  # connections that wait: more than the readers of a hospital at once
 
     def __init__(self, study: ReadingStudy, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.backend, self.token = PageBackend(study), secrets.token_urlsafe(16)
         self.hosts = {f"127.0.0.1:{self.server_port}", f"localhost:{self.server_port}"}
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing for a reader who closed the page before it was sent; print every other error."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
@@ -159,9 +200,9 @@ class Handler(BaseHTTPRequestHandler):
             kind, body, more = respond(self._path())
             status = HTTPStatus.OK
         except Refused as e:
-            kind, body, more, status = "text/plain; charset=utf-8", str(e).encode(), {}, e.status
+            kind, body, more, status = "text/plain; charset=utf-8", str(e).encode("utf-8", "replace"), {}, e.status
         except (OSError, DataError) as e:  # the disk is full, a file is gone: the page shows it
-            kind, body, more = "text/plain; charset=utf-8", str(e).encode(), {}
+            kind, body, more = "text/plain; charset=utf-8", str(e).encode("utf-8", "replace"), {}
             status = HTTPStatus.INTERNAL_SERVER_ERROR
         self.send_response(status)
         for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(body)), **more}.items():
@@ -199,15 +240,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get_content_type() != "application/json":
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wants application/json")
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MAX_BODY:
+        if not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"wants at most {MAX_BODY} bytes, and their number")
-        try:
-            row = json.loads(self.rfile.read(int(length)))
-        except ValueError as e:
-            raise Refused(HTTPStatus.BAD_REQUEST, "is no JSON") from e
-        if not isinstance(row, dict):
-            raise Refused(HTTPStatus.BAD_REQUEST, "wants a JSON object")
-        return _json(method(row))
+        return _json(method(_object(self.rfile.read(int(length)))))
 
 
 def _json(row: dict[str, Any]) -> Response:
