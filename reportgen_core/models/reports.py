@@ -23,19 +23,23 @@ class ReportBuilder:
     targets: TargetSpec
 
     def from_words(self, id: str, generated: Generated) -> Report:
-        """Return the report of one study: its best candidate, and the texts of the others as alternatives."""
+        """Return the report of one study: its best candidate, and the texts of the others as alternatives.
+
+        Candidates with the same text are one, so every alternative differs from the report and from the others.
+        """
         best = generated.candidates[0]
         rows, attention = self._rows(best), best.attention
+        text, *others = dict.fromkeys(join(filter(None, self._rows(c)), self.text) for c in generated.candidates)
         sentences = _sentences(rows, self.text, by_word=attention is not None and attention.per == "word")
         tags, findings = self.targets.tags, self.targets.findings
         return Report(
             id,
-            join(filter(None, rows), self.text),
+            text,
             tuple(join([s], self.text) for s, _ in sentences),
             best.score,
             _ranked(tags, generated.tags),
             _ranked(findings, generated.findings),
-            tuple(join(filter(None, self._rows(c)), self.text) for c in generated.candidates[1:]),
+            tuple(others),
             attention,
             _attended_tags(tags, attention),
             words=tuple(w for row in rows for w in row),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from reportgen_core import Attention, Candidate
+from reportgen_core import Attention, Candidate, GenerationSettings
 from reportgen_core.models.repeats import without_repeats
+from reportgen_core.testing.parts import sample_batch, tiny_model
+from reportgen_core.types import Generated
 
 MARK = 4
 
@@ -44,3 +46,19 @@ def test_an_unfinished_last_sentence_counts_as_said_before():
 
 def test_without_a_mark_a_row_is_one_sentence():
     assert without_repeats(Candidate(((5, 5), (5, 5)), 0.0), None).sentences == ((5, 5),)
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+def test_alternatives_that_became_equal_are_one(distinct, monkeypatch):
+    """Three beams that differ only in how often they repeat a sentence are one report without repeats."""
+    model = tiny_model()
+    lungs, heart = (5, 6), (7,)
+    texts = [(lungs, heart), (lungs, heart, heart), (lungs, lungs, heart), (heart, lungs), (heart, lungs, (), lungs)]
+    candidates = tuple(Candidate(text, -float(i)) for i, text in enumerate(texts))
+    monkeypatch.setattr(model.decoder, "generate", lambda features, settings: [Generated(candidates)] * 3)
+    batch = sample_batch(model)
+    settings = GenerationSettings(beams=5, n_best=5, distinct=distinct)
+    (report, *_) = model._write(model.encode(batch), batch.ids, settings)
+    assert report.score == 0.0
+    every = (report.text, *report.alternatives)
+    assert len(set(every)) == len(every) == (2 if distinct else 5)

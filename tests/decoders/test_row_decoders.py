@@ -161,3 +161,14 @@ def test_a_value_that_cannot_be_says_what_can(name, option):
 def test_training_without_a_report_says_so(name):
     with pytest.raises(ShapeError, match="cannot train without words"):
         built(name)(features(), Targets(tags=targets().tags))
+
+
+@every
+def test_more_beams_than_words_give_every_report_of_two_words(name):
+    """Vocabularies are small in tests and in first tries; 100 beams are allowed."""
+    decoder, f = built(name), features(2, 3)
+    settings = GenerationSettings(beams=100, n_best=100, max_sentences=1, max_words=1)  # two words, marks counted
+    for g in decoder.generate(f, settings):
+        texts, scores = [c.sentences for c in g.candidates], [c.score for c in g.candidates]
+        assert len(set(texts)) == len(texts) == 100
+        assert scores == sorted(scores, reverse=True) and min(scores) > -100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from PIL import Image
 from reportgen_plugins.encoders.ditag import DiTagEncoder, is_normal
 
 from reportgen_core import Audit, Collection, DataError, ReportgenError, Study, View, load
+from reportgen_core.data.batches import StudyReader, batches, normalise, read_batches
 from reportgen_core.models.composition import compose
+from reportgen_core.models.model import Model
 from reportgen_core.registries import encoders
 from reportgen_core.testing.parts import check_encoder, sample_batch, tiny_model
 from reportgen_core.training.loop import train
 from reportgen_core.training.settings import TrainSettings
-from reportgen_core.types import Targets, TargetSpec
+from reportgen_core.types import Batch, Targets, TargetSpec
 
 RESNET = {"size": 64, "model_args": {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8]}}
 TINY = {"inner": "resnet50", "inner_options": RESNET}
@@ -217,3 +220,71 @@ def test_frozen_stages_of_the_inner_encoder_stay_frozen() -> None:
     assert not any(part.training for part in model.encoder.frozen())  # type: ignore[operator]
     sum(model(sample_batch(model)).losses.values()).backward()
     assert all(p.grad is None for part in model.encoder.frozen() for p in part.parameters())  # type: ignore[operator]
+
+
+LR, MOMENTUM = 0.05, 0.9
+
+
+def tag_gradients(w: dict[str, np.ndarray], vectors: list[np.ndarray], labels: np.ndarray) -> dict[str, np.ndarray]:
+    """The gradients of the sum of the tag losses, by hand: softmax cross entropy of a linear layer on ReLU of another."""
+    gradients, share = {}, labels / np.maximum(labels.sum(1, keepdims=True), 1)
+    for d, x in enumerate(vectors):
+        before = x @ w[f"project.{d}.weight"].T + w[f"project.{d}.bias"]
+        hidden = np.maximum(before, 0)
+        logits = hidden @ w[f"classifiers.{d}.weight"].T + w[f"classifiers.{d}.bias"]
+        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        error = (p * share.sum(1, keepdims=True) - share) / len(x)
+        back = error @ w[f"classifiers.{d}.weight"] * (before > 0)
+        gradients |= {f"classifiers.{d}.weight": error.T @ hidden, f"classifiers.{d}.bias": error.sum(0)}
+        gradients |= {f"project.{d}.weight": back.T @ x, f"project.{d}.bias": back.sum(0)}
+    return gradients
+
+
+def test_mditag_steps_on_the_tag_losses_and_then_on_all_losses_of_the_changed_weights(tmp_path: Path) -> None:
+    """Two optimizer steps for one batch, SGD with momentum in numpy: the second from the weights of the first."""
+    frozen = {**FOUR, "inner_options": {**RESNET, "frozen": 5}, "tags": True}
+    data, tags = studies(tmp_path), [f"tag_{d}" for d in (1, 2, 3, 4)]
+    settings = TrainSettings(epochs=1, batch_size=6, lr=LR, optimizer="sgd", momentum=MOMENTUM, clip=None)
+
+    def trained(name: str, **options: Any) -> Model:
+        torch.manual_seed(5)
+        model = compose(
+            encoder="ditag", encoder_options=frozen, decoder="hier-lstm",
+            decoder_options={"hidden": 8, "embedding": 8, "tags_used": 1, "topic": "every"},
+        )  # fmt: skip
+        return train(model, data, out=tmp_path / name, settings=replace(settings, **options)).train()
+
+    start, middle = trained("start", lr=0.0), trained("middle", steps=[tags])
+    end, only_tags = trained("end", steps=[tags, []]), trained("tags", steps=[tags, tags])
+    ((batch, _),) = read_batches(data, start.encoder.image, batch_size=6)
+    x = normalise(batch.pixels, start.encoder.image)[:, 0]
+    normal = pooled(start.encoder, normal_pixels(start.encoder))
+    vectors = [patient - mean for patient, mean in zip(pooled(start.encoder, x), normal, strict=True)]
+    labels = np.array([[tag in s.tags for tag in start.tags] for s in data], float)
+
+    w, speed = {k: v.double().numpy() for k, v in start.encoder.state_dict().items()}, {}
+    for reached in (middle, only_tags):
+        for name, gradient in tag_gradients(w, vectors, labels).items():
+            speed[name] = MOMENTUM * speed.get(name, 0.0) + gradient
+            w[name] = w[name] - LR * speed[name]
+        for name in speed:
+            np.testing.assert_allclose(reached.encoder.state_dict()[name], w[name], atol=2e-6, err_msg=name)
+
+    torch.stack(list(middle(full_batch(middle, data)).losses.values())).sum().backward()
+    first = {k: v.detach().double().numpy() for k, v in start.named_parameters()}
+    for name, parameter in middle.named_parameters():
+        if parameter.grad is None:
+            continue
+        now = parameter.detach().double().numpy()
+        velocity = (first[name] - now) / LR  # of the first step; nothing for the decoder, which it does not reach
+        want = now - LR * (MOMENTUM * velocity + parameter.grad.double().numpy())
+        np.testing.assert_allclose(end.get_parameter(name).detach(), want, atol=2e-6, err_msg=name)
+        assert name.startswith("encoder.") or not velocity.any(), f"{name} is moved by the tag losses"
+    assert not torch.equal(end.decoder.words.out.weight, middle.decoder.words.out.weight)  # type: ignore[union-attr]
+
+
+def full_batch(model: Model, data: list[Study]) -> Batch:
+    """All studies as one batch for training."""
+    reader = StudyReader(model.encoder.image, model.text, model.targets)
+    (batch,) = batches(data, reader, [list(range(len(data)))])
+    return batch

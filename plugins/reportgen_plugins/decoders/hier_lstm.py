@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -318,25 +319,21 @@ class HierLSTM(Decoder):
 def combine(beams: Sequence[Sequence[tuple[float, int, list[int]]]], n_best: int) -> list[Candidate]:
     """Return the `n_best` reports, best first, that are made of one beam of each sentence.
 
-    A beam is (summed log-probability, length, words); the beams of a sentence are best first. A report is ranked by the
-    sum over its sentences of the mean log-probability of a word; its score is the mean over all its words.
+    A beam is (summed log-probability, length, words). A report's score is the mean log-probability of a word, so among
+    reports of equal length the sums decide: after each sentence the `n_best` beginnings of each length are kept.
     """
-    means = [[score / max(length, 1) for score, length, _ in beam] for beam in beams]
-    first = (0,) * len(beams)
-    heap = [(-sum(m[0] for m in means), first)]
-    seen = {first}
-    reports: list[Candidate] = []
-    while heap and len(reports) < n_best:
-        _, choice = heapq.heappop(heap)
-        picked = [beams[s][k] for s, k in enumerate(choice)]
-        total, words = sum(p[0] for p in picked), sum(p[1] for p in picked)
-        reports.append(Candidate(tuple(_text(p[2][: p[1]]) for p in picked), total / max(words, 1)))
-        for s, k in enumerate(choice):
-            after = (*choice[:s], k + 1, *choice[s + 1 :])
-            if k + 1 < len(beams[s]) and after not in seen:
-                seen.add(after)
-                heapq.heappush(heap, (-sum(means[i][j] for i, j in enumerate(after)), after))
-    return reports
+    beginnings: dict[int, list[tuple[float, tuple[int, ...]]]] = {0: [(0.0, ())]}  # by length: (-sum, beams)
+    for sentence in beams:
+        longer: dict[int, list[tuple[float, tuple[int, ...]]]] = defaultdict(list)
+        for length, rows in beginnings.items():
+            for k, (score, words, _) in enumerate(sentence):
+                longer[length + words] += [(cost - score, (*chosen, k)) for cost, chosen in rows]
+        beginnings = {length: heapq.nsmallest(n_best, rows) for length, rows in longer.items()}
+    reports = [(cost / max(n, 1), chosen) for n, rows in beginnings.items() for cost, chosen in rows]
+    return [
+        Candidate(tuple(_text(beams[s][k][2][: beams[s][k][1]]) for s, k in enumerate(chosen)), 0.0 - cost)
+        for cost, chosen in heapq.nsmallest(n_best, reports)
+    ]
 
 
 def _text(ids: list[int]) -> tuple[int, ...]:

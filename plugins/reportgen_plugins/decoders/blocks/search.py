@@ -16,6 +16,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from reportgen_core.text.spec import BOS, EOS, PAD
 
@@ -126,9 +127,11 @@ def _beam(step: Step, state: State, rows: int, beams: int, max_words: int, atten
         gain = _forbid(logits.float().log_softmax(-1)).view(n, K, -1)
         ended = (word == EOS) | (word == PAD)
         gain = _freeze(gain, ended)
-        total = scores[active][:, :K, None] + gain  # (n, K, V)
-        best, flat = total.flatten(1).topk(beams, -1)  # (n, beams)
-        parents, word = flat // gain.shape[-1], flat % gain.shape[-1]
+        total = (scores[active][:, :K, None] + gain).flatten(1)  # (n, K V)
+        if total.shape[1] < beams:  # fewer continuations than beams: the missing ones have no probability
+            total = F.pad(total, (0, beams - total.shape[1]), value=-torch.inf)
+        best, flat = total.topk(beams, -1)  # (n, beams)
+        parents, word = (flat // gain.shape[-1]).clamp(max=K - 1), flat % gain.shape[-1]
         scores[active] = best
         beam_weights = weights.view(n, K, -1) if attention and weights is not None else None
         trace.append(_Trace(active, parents, word, beam_weights))
