@@ -26,6 +26,10 @@ _ENDS = (",", ";", ")")
 _OR = re.compile(r"\b(?:or|nor)\b")
 _ENUMERATES = re.compile(r"differential|ddx|includ|considerations")
 _COMPARES = re.compile(r",|\b(?:from|compared|comparison|than|unchanged|stable|similar|increased|decreased)\b")
+_FINITE = re.compile(  # "no effusion pulmonary edema is unchanged"
+    r"(?:(?!(?:or|and|nor|is|are|was|were|has|have)\b)\w+ ){1,3}"
+    r"(?:remains?|persists?|(?:is |are )?(?:stable|unchanged|again|larger|smaller|worse|increased|decreased))\b"
+)
 _COORDINATED = re.compile(r"\b(?:and|or|nor)\b")
 
 
@@ -198,5 +202,5 @@ class Scan:
                 yield Break(before.start(), token.start(), "list")
             elif between != " " or not (before.end() in ends or previous in words.ends):
                 continue
-            elif opens or words.clause(previous, word, following):
+            elif opens or words.clause(previous, word, following) or _FINITE.match(self.flat, token.start()):
                 yield Break(before.end(), token.start(), "list", word in words.articles)

@@ -183,7 +183,7 @@ def phrase_pattern(phrase: str, words: Mapping[str, str]) -> str:
     marks = {mark: f"\0{i}\0" for i, mark in enumerate(_GAPS)}
     for mark, hidden in marks.items():
         phrase = phrase.replace(mark, hidden)
-    pattern = re.sub(r"(?<=[a-z])\*", r"\\w*", phrase).replace(" ", "[ /-]")
+    pattern = re.sub(r"(?<=[a-z])(?<!\\w)\*", r"\\w*", phrase).replace(" ", "[ /-]")
     for mark, hidden in marks.items():
         pattern = pattern.replace(hidden, _GAPS[mark])
     before = r"(?<!\w)" if phrase[0].isalnum() or phrase[0] == "(" else ""

@@ -15,7 +15,7 @@ from importlib.resources import files
 SHORTEST = 6  # letters of a word that is corrected
 SAME_STEM = 5  # letters that all corrections of a word must share
 MAX_WORDS = 1 << 16
-_WORD = re.compile("[a-z]+(?:'[ts](?![a-z]))?")
+_WORD = re.compile("[a-z]+(?:['`][ts](?![a-z]))?")
 
 
 @cache
@@ -53,12 +53,12 @@ class Spelling:
         The second value is the old place of each letter; None: nothing changed. `words` are the words in it.
         """
         wrong = {w for w in words if (len(w) >= SHORTEST and self._correction(w)) or w in self._short}
-        if not wrong and "'" not in flat:
+        if not wrong and "'" not in flat and "`" not in flat:
             return flat, None
         text, end = "", 0
         places: list[int] = []
         for m in _WORD.finditer(flat):
-            word = m[0]
+            word = m[0].replace("`", "'")
             right = self._short.get(word) or self._short.get(word.replace("'t", "t"), "")
             right = right or (self._correction(word) if word in wrong else "")
             if not right:

@@ -82,6 +82,8 @@ def _starts(flat: str, tokens: list[re.Match[str]]) -> Iterator[int]:
         between = flat[before.end() : token.start()]
         if (between != " " and "," not in between) or previous in words.joins:
             continue
+        if word == "no" and (not following or "," in flat[token.end() : token.end() + 2]):
+            continue  # "effusion no, edema yes"
         opens = words.clause(previous, word, following)
         if not opens and following and word in words.openers:
             opens = not _closed(flat, token.start())

@@ -33,7 +33,7 @@ _END = re.compile(
     re.IGNORECASE,
 )
 _TITLES = ("dr.", "mr.", "vs.", "approx.", "e.g.", "i.e.")  # a stop after these ends no sentence
-_MARKS = re.compile(r"(?:\(?\d{1,2}|[a-h]|[ivx]{1,4}|)$", re.IGNORECASE)  # before the bracket of a list mark
+_MARKS = re.compile(r"(?:\(?(?:\d{1,2}|[a-h]|[ivx]{1,4})|)$", re.IGNORECASE)  # before the bracket of a list mark
 _STOP = re.compile(r"[.!?;。]|\n\s*(?:\n|[-*•]\s|\(?\d{1,2}[.)]\s)")
 _SQUEEZED = re.compile(r"\S|\s+")  # a character of a text with single spaces
 _LETTER = re.compile(r"[^\W\d_]")
