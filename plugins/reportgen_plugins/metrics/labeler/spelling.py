@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from importlib.resources import files
 
-SHORTEST = 6  # letters of a word that is corrected
+SHORTEST, LONGEST = 6, 30  # letters of a word that is corrected
 SAME_STEM = 5  # letters that all corrections of a word must share
 MAX_WORDS = 1 << 16
 _WORD = re.compile("[a-z]+(?:['`][ts](?![a-z]))?")
@@ -52,7 +52,7 @@ class Spelling:
 
         The second value is the old place of each letter; None: nothing changed. `words` are the words in it.
         """
-        wrong = {w for w in words if (len(w) >= SHORTEST and self._correction(w)) or w in self._short}
+        wrong = {w for w in words if (SHORTEST <= len(w) <= LONGEST and self._correction(w)) or w in self._short}
         if not wrong and "'" not in flat and "`" not in flat:
             return flat, None
         text, end = "", 0
