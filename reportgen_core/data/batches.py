@@ -53,6 +53,7 @@ class StudyReading:
     problem: str = ""  # one line on images that cannot be read
     notes: tuple[str, ...] = ()  # for the reader of a report
     not_chest: tuple[str, ...] = ()  # why a header says that this is no chest radiograph
+    lateral: bool = False  # all images in the batch are lateral views
 
 
 class ReadBatch(NamedTuple):
@@ -138,7 +139,9 @@ def _reading(item: LoadedStudy, spec: ImageSpec) -> StudyReading:
     problem = "; ".join(item.problems)
     if item.images and problem:
         problem = f"{len(item.images)} of its images used; {problem}"
-    return StudyReading(item.study.id, bool(item.images) or not spec.views, problem, item.notes, item.not_chest)
+    usable = bool(item.images) or not spec.views
+    lateral = bool(item.views) and all(view.projection == "lateral" for view in item.views)
+    return StudyReading(item.study.id, usable, problem, item.notes, item.not_chest, lateral)
 
 
 class _Studies(Dataset[LoadedStudy]):

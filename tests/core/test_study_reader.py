@@ -120,6 +120,26 @@ def test_a_strict_report_of_what_is_no_chest_is_refused() -> None:
     assert unusual.text == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Posteroanterior view. The lungs are clear.", "Posteroanterior"),
+        ("antero-posterior view of a man.", "antero-posterior"),
+        ("PA and lateral views.", "PA"),
+        ("The paced heart is normal; a map of papules.", ""),
+    ],
+)
+def test_a_report_that_calls_a_lateral_view_frontal_says_that_this_is_wrong(text: str, word: str) -> None:
+    report = noted_report(Report("s", text), StudyReading("s", True, lateral=True))
+    assert report.note == (f'the report says "{word}", which a lateral view is not' if word else "")
+    assert noted_report(Report("s", text), StudyReading("s", True)).note == ""
+
+
+def test_a_study_of_lateral_views_is_known_as_one(tmp_path: Path) -> None:
+    front, side = view(tmp_path / "front.png"), view(tmp_path / "side.png", "lateral")
+    assert [read(side).lateral, read(front, side).lateral, read(front).lateral] == [True, False, False]
+
+
 def test_a_picture_that_was_not_checked_is_not_refused() -> None:
     report = noted_report(Report("s", "text."), StudyReading("s", True), NOT_CHECKED, strict=True)
     assert (report.text, report.note) == ("text.", NOT_CHECKED)
