@@ -3,7 +3,8 @@
 Only the text is read, by `language.read_labels`; precision, recall and F1 are over all findings of all studies (micro).
 The interval is a bootstrap over patients. Two constant texts are scored too: the commonest training report, which names
 no finding, and the training report whose findings score best on validation, which is harder to beat if one finding is
-frequent; the difference to it has an interval of its own. `rg eval` computes scores of wording (`bleu`, `cider`). Run
+frequent; and the report of the training study with the nearest image features. The differences to the last two have
+intervals of their own. `rg eval` computes scores of wording (`bleu`, `cider`). Run
 as
 
     python -m reportgen_zoo.recipes.demo.score MODEL --data DATA [--split test]
@@ -19,8 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reportgen_core import Study
+from reportgen_core import Model, Study
 from reportgen_core.registries import datasets
+from reportgen_core.scoring.baselines import BaselineData, by_image
 
 from .language import FINDINGS, read_exposure, read_labels, read_patient
 
@@ -135,6 +137,21 @@ def strongest(train: Sequence[Study], val: Sequence[Study]) -> str:
     return max(texts.values(), key=lambda text: sum(counted([text] * len(val), val), Counts()).f1)
 
 
+def nearest(model: Model, train: Sequence[Study], studies: Sequence[Study]) -> Sequence[str]:
+    """Return for each study the report of the training study with the nearest features of the model's encoder."""
+    training = {study.id: study.text(["findings"]) for study in train}
+    features = model.pooled_features([*train, *studies])
+    return by_image(BaselineData(training, features=features), [study.id for study in studies]).reports[0]
+
+
+def above(texts: Sequence[str], rival: Sequence[str], studies: Sequence[Study]) -> list[float]:
+    """Return the F1 of texts minus that of their rivals, with the ends of its 95 % interval."""
+    ours, theirs = counted(texts, studies), counted(rival, studies)
+    difference = sum(ours, Counts()).f1 - sum(theirs, Counts()).f1
+    ends = interval(ours, [study.patient for study in studies], theirs)
+    return [round(value, 3) for value in (difference, *ends)]
+
+
 def main() -> None:
     """Score from the command line."""
     from reportgen_core import load
@@ -146,17 +163,18 @@ def main() -> None:
     arguments = parser.parse_args()
     collection = datasets.create("table", arguments.data).read()
     studies = collection.split(arguments.split)
-    reports = load(arguments.model).report_studies(studies, precision="fp32")
+    model = load(arguments.model)
+    reports = model.report_studies(studies, precision="fp32")
     train, texts = collection.split("train"), [report.text for report in reports]
     common, rival = constant(train), strongest(train, collection.split("val"))
-    same = [rival] * len(studies)
-    patients = [study.patient for study in studies]
-    above = interval(counted(texts, studies), patients, counted(same, studies))
+    same, near = [rival] * len(studies), nearest(model, train, studies)
     scores = {
         "model": score(texts, studies),
         "constant": {"text": common, **score([common] * len(studies), studies)},
         "strongest_constant": {"text": rival, **score(same, studies)},
-        "above_strongest_constant": [round(value, 3) for value in above],
+        "above_strongest_constant": above(texts, same, studies),
+        "nearest_image": score(near, studies),
+        "above_nearest_image": above(texts, near, studies),
         "examples": [[s.id, list(s.tags), r.text] for s, r in list(zip(studies, reports, strict=True))[:8]],
     }
     print(json.dumps(scores, indent=1))
