@@ -253,3 +253,14 @@ def test_an_english_text_has_no_note(text: str) -> None:
 @pytest.mark.parametrize("word", ["injection", "infusion", "contusion", "perfusion", "fraction", "revolved", "modules"])
 def test_a_word_that_exists_is_not_corrected_to_a_finding(word: str) -> None:
     assert set(Labeler().labels([f"No abnormality, {word} noted."])[0]) == {"No Finding"}
+
+
+def test_sections_of_the_past_and_of_questions_are_not_read() -> None:
+    for heading in ("Past medical history", "Clinical question", "Chief complaint", "Prior studies", "HPI"):
+        assert Labeler().labels([f"{heading}: pneumonia.\n\nFINDINGS: No edema."]) == [
+            {"No Finding": 1.0, "Edema": 0.0}
+        ]
+
+
+def test_a_finding_in_capitals_before_a_colon_is_no_heading() -> None:
+    assert Labeler().labels(["EFFUSION: NONE. EDEMA: MILD."]) == [{"Edema": 1.0, "Pleural Effusion": 0.0}]

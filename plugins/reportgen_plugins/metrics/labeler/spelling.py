@@ -15,7 +15,11 @@ from importlib.resources import files
 SHORTEST, LONGEST = 6, 30  # letters of a word that is corrected
 SAME_STEM = 5  # letters that all corrections of a word must share
 MAX_WORDS = 1 << 16
-_WORD = re.compile("[a-z]+(?:['`][ts](?![a-z]))?")
+_WORD = re.compile(  # tokenizers write "is n't"
+    r"\b(?P<short>(?:is|are|was|were|do|does|did|has|have|had|could|would|should|must|might|need|ca|wo)"
+    r" ?n ?['`] ?t)(?![a-z])"
+    r"|[a-z]+(?:['`]s(?![a-z]))?"
+)
 
 
 @cache
@@ -58,8 +62,8 @@ class Spelling:
         text, end = "", 0
         places: list[int] = []
         for m in _WORD.finditer(flat):
-            word = m[0].replace("`", "'")
-            right = self._short.get(word) or self._short.get(word.replace("'t", "t"), "")
+            word = re.sub("[^a-z]", "", m[0]) if m["short"] else m[0].replace("`", "'")
+            right = self._short.get(word, "")
             right = right or (self._correction(word) if word in wrong else "")
             if not right:
                 continue

@@ -67,10 +67,10 @@ def split_statements(flat: str) -> Iterator[str]:
     start = 0
     low = flat.lower()
     for place in _starts(low, list(WORD.finditer(low))):
-        if statement := flat[start:place].strip(" ,;-."):
+        if statement := flat[start:place].strip(" ,;.").lstrip("- "):
             yield statement
         start = place
-    if statement := flat[start:].strip(" ,;-."):
+    if statement := flat[start:].strip(" ,;.").lstrip("- "):
         yield statement
 
 

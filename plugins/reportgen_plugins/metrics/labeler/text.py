@@ -13,7 +13,11 @@ from .statements import split_statements, statement_words
 
 # A heading: a known name at the start of a line or after a full stop, or capitals at the start of a line.
 _UNREAD = (
-    r"(?:clinical )?(?:history|indications?|information|statement|data|diagnosis)|"
+    r"(?:(?:past|clinical|medical|surgical|family|social|relevant) )*"
+    r"(?:history|indications?|information|statement|data|diagnosis)|"
+    r"clinical (?:questions?|concerns?|details|notes|background|suspicion)|(?:presenting|chief) complaint|pmhx?|hpi|"
+    r"symptoms?|medications?|allergies|purpose|requests?|referral|prior (?:study|studies|exams?|imaging)|"
+    r"previous (?:study|exam|imaging)|"
     r"reason(?: for (?:exam(?:ination)?|study|visit))?|"
     r"comparisons?|technique|procedure|exam(?:ination)?s?|study|type of exam|views?|dictated by|signed by|"
     r"notifications?|attending|recommendations?|history of present illness|patient history|number of views"
