@@ -66,10 +66,10 @@ def plain(decoder, features: Features, words: int = LONG) -> tuple[Tensor, Tenso
     """Return words (B, T) and findings (B, L). The prefix is read again for each word, and the report at the end."""
     prefix = torch.full((len(features.tokens), 1), BOS)
     for _ in range(words):
-        logits = decoder.out(decoder.read(decoder.see(features), prefix).hidden[:, -1])
+        logits = decoder.out(decoder.read(decoder.start(features), prefix).hidden[:, -1])
         logits[:, [PAD, BOS]] = -torch.inf
         prefix = torch.cat([prefix, logits.argmax(-1, keepdim=True)], 1)
-    findings = decoder.classify(decoder.read(decoder.see(features), prefix), prefix)[0].sigmoid()
+    findings = decoder.classify(decoder.read(decoder.start(features), prefix), prefix)[0].sigmoid()
     return prefix[:, 1:], findings
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from reportgen_cli.main import main
+from reportgen_cli.main import commands, main
 from reportgen_zoo.pull import catalogue as manifests
 
 from reportgen_core.testing.parts import tiny_model
@@ -32,6 +32,7 @@ def rg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> R
 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["rg", *map(str, arguments)])
+        commands.cache_clear()  # a process of its own would read the commands anew
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main()
