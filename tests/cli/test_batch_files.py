@@ -13,7 +13,7 @@ from PIL import Image
 from reportgen_cli.batch_files import MAX_BYTES, left_out, output_name, output_names
 
 from reportgen_core.data.study_files import group_files
-from reportgen_core.types import Study, View
+from reportgen_core.types import Report, Study, View
 
 IDS = [
     "a b", "a_b", "a:b", "a/b", "A", "a", "é", "e\u0301", "../../etc/passwd", "..", "", " ", "_", "-rf", ".hidden", "con",
@@ -139,3 +139,27 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
 
 def test_files_that_a_user_names_are_never_left_out(chest: Path) -> None:
     assert not list(left_out([chest], group_files([chest])).lines())
+
+
+def test_what_is_refused_is_counted_apart_from_what_cannot_be_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from dataclasses import fields
+
+    from reportgen_cli.commands.report import ReportOptions, ReportWriter
+
+    studies = [Study(name, (View(tmp_path / f"{name}.png"),)) for name in ("a", "b", "c", "d")]
+    options = ReportOptions(**dict.fromkeys((f.name for f in fields(ReportOptions)), None))  # type: ignore[arg-type]
+    writer = ReportWriter(studies, options, None)
+    views = ("x.png",)
+    good = writer.write_all(
+        [
+            Report("a", "clear.", views=views, problem="1 of its images used; b.dcm is cut short"),
+            Report("b", "", views=views, problem="study b is refused: modality CT"),
+            Report("c", "", problem="cannot read c.png"),
+            Report("d", "clear.", views=views, note="no frontal view"),
+        ]
+    )
+    assert not good
+    assert writer.summary() == "4 studies: 2 reports, 2 with a note, 1 could not be read, 1 refused; 2 of 4 images used"
+    assert "rg: a: 1 of its images used; b.dcm is cut short" in capsys.readouterr().err.splitlines()

@@ -13,6 +13,7 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import Collection, DataError, GenerationSettings, OptionError
 from reportgen_core.files.reports import TextFile, read_text_file
 
+from ..batch_files import output_name
 from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, values
 from ..render import print_tables
@@ -165,7 +166,7 @@ def write_folder(evaluation: Evaluation, out: Path, images: Path | None, *, raw_
     save_evaluation(evaluation, out, raw_cells=raw_cells)
     atomic_write(out / "report.html", page(evaluation, images))
     for metric, points in evaluation.curves.items():
-        atomic_write(out / f"reliability-{metric}.svg", reliability_svg(metric, points))
+        atomic_write(out / f"reliability-{output_name(metric)}.svg", reliability_svg(metric, points))
 
 
 def metrics(names: str | None, options: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:

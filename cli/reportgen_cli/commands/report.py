@@ -216,17 +216,17 @@ class ReportWriter:
             out.mkdir(parents=True, exist_ok=True)
             with (out / "reports.jsonl").open("w", encoding="utf-8") as lines:
                 self._write_each(reports, lines)
-        return not self.counts["unread"] and not self.counts["unwritten"]
+        return not any(self.counts[fault] for fault in ("unread", "refused", "unwritten"))
 
     def _write_each(self, reports: Iterable[Report], lines: IO[str] | None) -> None:
         for i, report in enumerate(reports):
             values = self._values(report, self.options.attention)
             failed = bool(report.problem) and not report.text
-            self.counts["unread" if failed else "reports"] += 1
+            self.counts["reports" if not failed else "refused" if report.views else "unread"] += 1
             self.counts["noted"] += bool(report.note or report.problem) and not failed
             self.counts["images"] += 0 if failed else len(report.views)
             if report.problem:
-                say(f"rg: {report.problem}", err=True)
+                say(f"rg: {report.problem}" if failed else f"rg: {report.study}: {report.problem}", err=True)
             if report.note:
                 say(f"note: {report.study}: {report.note}", err=True)
             if self.options.as_json:
@@ -280,6 +280,7 @@ class ReportWriter:
         parts = [
             f"{counts['noted']} with a note" if counts["noted"] else "",
             f"{counts['unread']} could not be read" if counts["unread"] else "",
+            f"{counts['refused']} refused" if counts["refused"] else "",
             f"{counts['unwritten']} could not be written" if counts["unwritten"] else "",
         ]
         ends = "".join(f", {part}" for part in parts if part)
