@@ -9,7 +9,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..files.table_writer import CellWriter
@@ -17,7 +17,7 @@ from ..types import ScoreLine
 from .diversity import Diversity
 from .evaluation import MAX_HEADLINES, Evaluation
 from .scorecard import ScoreCard, System, describe_card, flat_lines
-from .subgroups.split import Subgroup, gaps
+from .subgroups.split import REFERENCE, TRAINING, Subgroup, gaps
 
 NOTED = "*"  # marks a score that has a note
 FORMATS = ("table", "json", "csv", "markdown", "latex")
@@ -106,8 +106,8 @@ def _notes(lines: Iterable[ScoreLine]) -> list[str]:
     """Return the notes of scores, each once with the names of its scores."""
     names: dict[str, list[str]] = {}
     for line in lines:
-        if line.note:
-            names.setdefault(line.note, []).append(line.name)
+        if line.note and line.name not in names.setdefault(line.note, []):
+            names[line.note].append(line.name)
     return [f"{NOTED} {', '.join(scores)}: {note}" for note, scores in names.items()]
 
 
@@ -121,22 +121,25 @@ def headlines(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
 
 
 def subsets(systems: Sequence[System], subgroups: Sequence[Subgroup]) -> list[PrintedTable]:
-    """Return a table for each column of subgroups: score, interval and gap to the best subgroup; then the baselines."""
+    """Return a table for each column of subgroups: score, interval, and gap to the best subgroup.
+
+    Subgroups by the reference and by training, which come by themselves, have the baselines below.
+    """
     shown = headlines(systems[0].lines)
     differences = gaps(systems[0], subgroups)
     printed = []
     for column in dict.fromkeys(g.column for g in subgroups):
         groups = [g for g in subgroups if g.column == column]
         rows = [row for group in groups for row in _group_rows(systems[0], group, shown, differences)]
-        for system in systems[1:]:
+        for system in systems[1:] if column in (TRAINING, REFERENCE) else ():
             for group in groups:
                 if lines := _lines_of(system, group):
                     cells = (_cell(lines.get(line.name)) for line in shown)
                     rows.append((f"{system.name}: {group.value}", str(group.studies), *cells))
-        noted = [line for g in groups for line in _lines_of(systems[0], g).values() if _is_shown(line, shown)]
+        noted = _group_notes(systems[0], groups, [line.name for line in shown])
         cautions = [f"{g.value}: {g.caution}, read its scores with caution" for g in groups if g.caution]
         header = (column, "studies", *(f"{line.name} {line.arrow}" for line in shown))
-        printed.append(PrintedTable(f"By {column}", header, tuple(rows), (*_notes(noted), *cautions)))
+        printed.append(PrintedTable(f"By {column}", header, tuple(rows), (*noted, *cautions)))
     return printed
 
 
@@ -150,16 +153,27 @@ def _group_rows(
     yield group.value + caution, str(group.studies), *(_cell(line) for line in own)
     if any(line and line.low is not None for line in own):
         yield "  95 %", "", *(interval(line) if line else "" for line in own)
-    distances = [differences.get((group.name, line.name)) for line in shown]
-    yield "  gap", "", *("" if gap is None else "best" if gap == 0 else f"{gap:+.3f}" for gap in distances)
+    yield "  gap", "", *(_gap(differences.get((group.name, line.name))) for line in shown)
+
+
+def _gap(value: float | None) -> str:
+    """Return a gap with its sign, `best` for the best subgroup, "" for a score without a gap."""
+    return "" if value is None else "best" if value == 0 else f"{value:+.3f}"
+
+
+def _group_notes(system: System, groups: Sequence[Subgroup], names: Sequence[str]) -> list[str]:
+    """Return the notes of scores in subgroups, once if all subgroups have the same note, else by subgroup."""
+    noted = [(g, line) for g in groups for n in names if (line := _lines_of(system, g).get(n)) and line.note]
+    same = {line.name: {other.note for _, other in noted if other.name == line.name} for _, line in noted}
+    lines = []
+    for group, line in noted:
+        everywhere = len(same[line.name]) == 1 and sum(n.name == line.name for _, n in noted) == len(groups)
+        lines.append(line if everywhere else replace(line, name=f"{group.value}, {line.name}"))
+    return _notes(lines)
 
 
 def _lines_of(system: System, group: Subgroup) -> dict[str, ScoreLine]:
     return {line.name: line for line in system.subsets.get(group.name, ())}
-
-
-def _is_shown(line: ScoreLine, shown: Sequence[ScoreLine]) -> bool:
-    return any(line.name == other.name for other in shown)
 
 
 WORDS = ("precision", "recall", "f1", "accuracy", "auc", "references")  # ends of names that become columns

@@ -1,6 +1,7 @@
 """The page of an evaluation in a real browser: sorting, filtering, marked words, and texts that try to be markup."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from reportgen_cli.pages.evaluation_page import ImageFolder, page, thumbnail
 from reportgen_core import evaluate
 from reportgen_core.scoring.baselines import BaselineData
 from reportgen_core.scoring.evaluation import Evaluation
+from reportgen_core.scoring.scorecard import System
+from reportgen_core.types import ScoreLine
 
 NASTY = "The lungs </script><script>window.caught = true</script> are <b>clear</b> &amp; $title ${data}"
 REFERENCES = {f"s{i}": f"The lungs are clear in case {i}." for i in range(120)} | {
@@ -165,3 +168,30 @@ def test_no_image_outside_the_folder_is_shown(made: tuple[Evaluation, Path]) -> 
     assert thumbnail([str(folder.parent / "outside.png")], ImageFolder(folder)) == ""
     (folder / "broken.png").write_bytes(b"no image")
     assert thumbnail(["broken.png", "s1.png"], ImageFolder(folder)).startswith("data:image/jpeg")
+
+
+def test_tables_fit_a_window_of_1400_pixels(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    """The widest case: the metrics of a model with tags, findings and boxes, intervals, baselines, a failed metric."""
+    names = [f"bleu-{k}" for k in range(1, 5)] + ["meteor", "rouge-l", "cider", "normality difference"]
+    names += [f"chexpert-rules {part} f1" for part in ("micro-14", "macro-14")]
+    names += ["tags recall@5", "tags recall@10", "tags recall@20", "tags micro f1", "findings mean auc"]
+    names += [
+        "findings weighted-mean auc",
+        "pointing hit",
+        "pointing centre",
+        "pointing by chance",
+        "pointing mentioned",
+    ]
+    lines = tuple(ScoreLine(n, 0.4567, 0.1234, 0.5678, metric=n.partition(" ")[0].split("-")[0]) for n in names)
+    classes = [f"{c} {w}" for c in ("micro-14", "Enlarged Cardiomediastinum") for w in ("f1", "precision", "recall")]
+    many = tuple(ScoreLine(f"rules {c}", 0.5, 0.1, 0.9, metric="rules") for c in classes)
+    rows = ("resnet18-hier-lstm.phantom_v2", "constant (validation)", "most frequent", "random", "nearest image")
+    systems = [System(r, lines + many, {}) for r in (*rows, "constant by findings (validation)", "gold tags (oracle)")]
+    base = evaluate({"a": "x"}, {"a": "x"}, protocol="raw", metrics=("rouge-l",), resamples=0)
+    wide = replace(base, systems=tuple(systems), problems={"judge": "ConnectionRefusedError: " + "no answer " * 40})
+    (tmp_path / "report.html").write_text(page(wide))
+    with Browser(tmp_path_factory.mktemp("wide"), size=(1400, 900)) as window:
+        window.open((tmp_path / "report.html").as_uri())
+        wider = "[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
+        assert max(window.run(wider)) <= 0, window.run(wider)
+        assert window.run("document.documentElement.scrollWidth") <= 1400

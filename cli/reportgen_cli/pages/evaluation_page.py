@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -128,6 +129,16 @@ def _summary(evaluation: Evaluation) -> str:
 
 
 def _table(table: PrintedTable) -> str:
-    header = "".join(f'<th scope="col">{escape(c)}</th>' for c in table.header)
-    rows = ["<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in table.rows]
+    header = "".join(f'<th scope="col">{_hyphenated(escape(c))}</th>' for c in table.header)
+    rows = ["<tr>" + "".join(f"<td>{_breakable(escape(c))}</td>" for c in row) + "</tr>" for row in table.rows]
     return f'<div class="scroll"><table class="scores"><tr>{header}</tr>{"".join(rows)}</table></div>'
+
+
+def _breakable(markup: str) -> str:
+    """Return a cell whose interval, .134-.161, may break after its hyphen, so that a wide table fits the window."""
+    return re.sub(r"(?<=\d)-(?=-?\.?\d)", "-<wbr>", markup)
+
+
+def _hyphenated(markup: str) -> str:
+    """Return a header whose words of eight letters or more may break with a hyphen where the table is too wide."""
+    return re.sub(r"\w{8,}", lambda word: re.sub(r"(\w{4})(?=\w{3})", r"\1&shy;", word[0]), markup)
