@@ -12,7 +12,7 @@ import reportgen_cli
 from reportgen_cli import main as frame
 from reportgen_cli.main import BUILTIN
 from reportgen_cli.render import pairs, table
-from reportgen_cli.terminal.echo import literal_text, say, say_json, say_text
+from reportgen_cli.terminal.echo import data_stream, literal_text, say, say_json, say_text
 
 from reportgen_core import DataError, Entry
 
@@ -89,3 +89,14 @@ def test_formulas_are_off_in_a_picture_and_on_again_after_it() -> None:
     with literal_text():
         assert rcParams["text.parse_math"] is False
     assert rcParams["text.parse_math"] is True
+
+
+def test_rows_of_data_are_exact_for_a_program_and_printable_for_a_reader(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = "id,\x1b[31mred\u202e\n"
+    data_stream().write(row)
+    assert capsys.readouterr().out == row
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    data_stream().write(row)
+    assert capsys.readouterr().out == "id,\\x1b[31mred\\u202e\n"

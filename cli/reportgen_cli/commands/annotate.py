@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ from reportgen_core.files.table_writer import CellWriter
 
 from ..options import FOLDER, device_option, pick_device, print_note, raw_cells_option
 from ..render import table as draw
-from ..terminal.echo import say
+from ..terminal.echo import data_stream, say
 from ..terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
@@ -236,7 +235,7 @@ def _threshold_note(thresholds: Thresholds | None, folder: Path) -> str:
 def writing(out: Path | None) -> Iterator[IO[str]]:
     """Yield stdout, or a file that is written whole or not at all."""
     if out is None:
-        yield sys.stdout
+        yield data_stream()
         return
     with atomic_file(out) as file:
         yield file

@@ -18,7 +18,7 @@ from reportgen_core.registries import metrics
 
 from ..options import print_note, raw_cells_option
 from ..render import table
-from ..terminal.echo import say, say_json
+from ..terminal.echo import data_stream, say, say_json
 
 ANSWERS = {1: "positive", 0: "negative", -1: "uncertain"}
 MAX_NOTES = 5  # texts that are named; the rest are counted
@@ -103,7 +103,7 @@ def label(
         for name, mentions in reports.items():
             say_json(_plain(name, mentions, explain))
     elif as_csv:
-        cells = CellWriter(sys.stdout, raw_cells=raw_cells)
+        cells = CellWriter(data_stream(), raw_cells=raw_cells)
         cells.write(("id", *labeler.labels_of_scheme))
         for name, mentions in reports.items():
             cells.write((name, *(mentions[k][0].value if k in mentions else "" for k in labeler.labels_of_scheme)))

@@ -1,3 +1,1 @@
-"""The streams of a command: lines that say how far it is, notes of libraries, signs that a stream cannot take, and
-signals.
-"""
+"""Write to the terminal: printable texts, the progress of a command and notes of libraries; end it at a signal."""

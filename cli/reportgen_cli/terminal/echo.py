@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO, cast
 
 import click
 
@@ -48,6 +49,16 @@ def show_usage_error(error: click.ClickException) -> None:
         click.UsageError(message, error.ctx).show()
     else:
         click.ClickException(message).show()
+
+
+def data_stream() -> IO[str]:
+    """Return standard output for rows of data: written as they are, but printable on a terminal."""
+    return cast(IO[str], _Printable()) if sys.stdout.isatty() else sys.stdout  # only `write` is used
+
+
+class _Printable:
+    def write(self, text: str) -> int:
+        return sys.stdout.write(printable_lines(text))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any, TypeVar
 
 from ...errors import ReportgenError
+from ...text.printable import printable
 
 MAX_REASON = 300  # characters
 
@@ -45,6 +46,5 @@ def failure_reason(error: BaseException) -> str:
 
 
 def printable_line(text: str, most: int = MAX_REASON) -> str:
-    """Return a text on one line, without control characters, of at most `most` characters."""
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    return line if len(line) <= most else line[: most - 1] + "…"
+    """Return a text on one line, without control characters, of about `most` characters at most."""
+    return printable(" ".join(text.split()), most)
