@@ -117,7 +117,7 @@ def each_failed(evaluation: Any, name: str, why: str) -> None:
     """Check that the metric `name` has a reason and no score, and that rouge-l has its scores."""
     assert why in evaluation.problems[name]
     assert list(evaluation.problems) == [name]
-    assert "\n" not in evaluation.problems[name]
+    assert evaluation.problems[name].isprintable()
     assert list(evaluation.scores) == ["rouge-l"]
     assert all([line.name for line in s.lines] == ["rouge-l"] for s in evaluation.systems)
     assert all(set(s.scores) == {"rouge-l"} for s in evaluation.studies)
@@ -135,7 +135,7 @@ def each_failed(evaluation: Any, name: str, why: str) -> None:
         (fails(MetricError("no answer\ntoday")), "no answer today"),
         (fails(KeyError("x")), "KeyError: 'x' (test_metric_failures.py, line "),
         (fails(ZeroDivisionError()), "ZeroDivisionError ("),
-        (fails(ValueError("\x1b[31mred\x07")), "ValueError: ?[31mred?"),
+        (fails(ValueError("\x1b[31mred\x07")), "[31mred"),
         (lambda: 0.5, "compute returned a float, and a Score is due"),
         (lambda: None, "compute returned a NoneType"),
         (lambda: {"x": 1.0}, "compute returned a dict"),
