@@ -18,82 +18,73 @@ hookimpl = pluggy.HookimplMarker("reportgen")
 @hookspec
 def register_encoders() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.Encoder`."""
-    raise NotImplementedError
 
 
 @hookspec
 def register_decoders() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.Decoder`."""
-    raise NotImplementedError
 
 
 @hookspec
 def register_retrievers() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.Retriever`."""
-    raise NotImplementedError
 
 
 @hookspec
 def register_metrics() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.Metric`."""
-    raise NotImplementedError
+
+
+@hookspec
+def register_phrases() -> Iterable[str]:
+    """Return tables of phrases for the rule labeler: paths, or "package:NAME/FILE", a data file of a package."""
 
 
 @hookspec
 def register_protocols() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.protocol.TextProtocol`, which prepare texts for scoring."""
-    raise NotImplementedError
 
 
 @hookspec
 def register_datasets() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.Dataset`."""
-    raise NotImplementedError
 
 
 @hookspec
 def register_sentence_encoders() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.sentence_parts.SentenceEncoder`: sentences to vectors."""
-    raise NotImplementedError
 
 
 @hookspec
 def register_sentence_classifiers() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.sentence_parts.SentenceClassifier`: normal or abnormal."""
-    raise NotImplementedError
 
 
 @hookspec
 def register_sentence_groupers() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.sentence_parts.SentenceGrouper`: sentences with the same meaning."""
-    raise NotImplementedError
 
 
 @hookspec
 def register_presets() -> Iterable[Entry]:
     """Return published systems; `target` is "package:folder/file.json", a data file of an installed package."""
-    raise NotImplementedError
 
 
 @hookspec
 def register_commands() -> Iterable[Entry]:
     """Return commands of `rg`; `target` is a `click.Command`."""
-    raise NotImplementedError
 
 
 @hookspec(firstresult=True)
 def find_model(name: str) -> Path | None:
     """Return the local folder of the trained model `name`, downloaded if need be; None if it is not the plugin's."""
-    raise NotImplementedError
 
 
 @hookspec
 def known_models() -> Iterable[str]:
     """Return the names of the models that `find_model` finds."""
-    raise NotImplementedError
 
 
 @hookspec
 def register_manifests() -> Iterable[str]:
     """Return manifests of trained models: URLs, paths, or "package:NAME/FILE", a data file of a package."""
-    raise NotImplementedError

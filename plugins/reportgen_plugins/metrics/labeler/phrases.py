@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -228,10 +229,13 @@ def read_source(path: Path) -> Source:
 
 
 def plugin_sources() -> tuple[Source, ...]:
-    """Return the tables of the plugins. A plugin whose table cannot be used is left out, and `rg plugins` says why."""
+    """Return the tables of the plugins. Warn of a plugin whose table cannot be used, and leave it out."""
     sources: list[Source] = []
     for plugin, function in implementations("register_phrases"):
-        sources += run(plugin, "register_phrases", partial(_plugin_tables, function)) or ()
+        tables = run(plugin, "register_phrases", partial(_plugin_tables, function))
+        if tables is None:
+            warnings.warn(f"phrases of plugin {plugin.name} are left out: {plugin.problem}", stacklevel=2)
+        sources += tables or ()
     return tuple(sources)
 
 
