@@ -11,8 +11,7 @@ from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .batches import ReadBatch, StudyReading, normalise, pad_words, read_batches, read_with
-    from .dicom import stored
-    from .dicom_header import DicomFacts, dicom_facts, is_dicom, naming
+    from .dicom import DicomFacts, dicom_facts, is_dicom, naming, stored
     from .image_cache import PreparedImage
     from .images import (
         cached,
@@ -64,8 +63,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "batches": ["ReadBatch", "StudyReading", "normalise", "pad_words", "read_batches", "read_with"],
-        "dicom": ["stored"],
-        "dicom_header": ["DicomFacts", "dicom_facts", "is_dicom", "naming"],
+        "dicom": ["DicomFacts", "dicom_facts", "is_dicom", "naming", "stored"],
         "image_cache": ["PreparedImage"],
         "images": [
             "cached",

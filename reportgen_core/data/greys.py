@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ImageError
-from .dicom_header import has_value, raw_text, shown
+from .dicom.header import has_value, raw_text, shown
 
 if TYPE_CHECKING:
     from ..types import Array

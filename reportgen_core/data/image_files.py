@@ -18,8 +18,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from ..errors import ImageError
-from .dicom import MAX_PIXELS, read_pixels
-from .dicom_header import is_dicom_file, naming
+from .dicom.header import is_dicom_file, naming
+from .dicom.pixels import MAX_PIXELS, read_pixels
 from .greys import GreyImage, linear_table, picture_notes, stretched, used_bits_note
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from PIL import Image
 
 from ..errors import OptionError, ShapeError
 from ..registry import did_you_mean
-from .dicom import MAX_PIXELS, DicomFacts, dicom_facts
-from .dicom_header import MAX_BYTES, naming
+from .dicom.header import MAX_BYTES, DicomFacts, dicom_facts, naming
+from .dicom.pixels import MAX_PIXELS
 from .greys import GreyImage
 from .image_cache import (
     PreparedImage,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import ImageError
 from ..types import Study, View
-from .dicom import DicomFacts, dicom_facts, is_dicom
+from .dicom.header import DicomFacts, dicom_facts, is_dicom
 
 SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".pgm", ".dcm", ".dicom"])
 

@@ -23,8 +23,10 @@ from pydicom.uid import (
 )
 
 from reportgen_core import ImageError
-from reportgen_core.data import dicom, dicom_decoder, dicom_header
-from reportgen_core.data.dicom_header import dicom_facts, is_dicom, read_elements
+from reportgen_core.data.dicom import decoder as dicom_decoder
+from reportgen_core.data.dicom import header as dicom_header
+from reportgen_core.data.dicom import pixels as dicom
+from reportgen_core.data.dicom.header import dicom_facts, is_dicom, read_elements
 from reportgen_core.data.images import read_image
 
 RAMP = np.linspace(0, 4095, 48 * 40).reshape(48, 40).astype(np.uint16)  # 12 bits

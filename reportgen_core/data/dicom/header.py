@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import ImageError
+from ...errors import ImageError
 
 if TYPE_CHECKING:
-    from ..types import Projection
+    from ...types import Projection
 
 MAX_BYTES = 1 << 29  # of a file, and of a deflated one when inflated
 MAX_META = 256  # elements of group 2; there are about ten

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from ..errors import ImageError
-from .dicom_decoder import Stream, decode_pixels, follow_stream, read_stream
-from .dicom_header import DOMAIN, SIZE, VIEW, DicomFacts, dicom_facts, facts_of, is_dicom, naming, read_elements
-from .greys import LEVELS, GreyImage, dicom_table
+from ...errors import ImageError
+from ..greys import LEVELS, GreyImage, dicom_table
+from .decoder import Stream, decode_pixels, follow_stream, read_stream
+from .header import DOMAIN, SIZE, VIEW, DicomFacts, dicom_facts, facts_of, is_dicom, naming, read_elements
 
 if TYPE_CHECKING:
-    from ..types import Array
+    from ...types import Array
 
 __all__ = ["MAX_PIXELS", "DicomFacts", "dicom_facts", "is_dicom", "naming", "read_pixels", "stored"]
 

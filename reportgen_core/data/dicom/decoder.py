@@ -18,10 +18,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ImageError
+from ...errors import ImageError
 
 if TYPE_CHECKING:
-    from ..types import Array
+    from ...types import Array
 
 CONVERT = "convert the file with gdcmconv --raw IN OUT, or dcmdjpeg IN OUT"
 MAX_SECONDS = 120  # of one image in the other process
