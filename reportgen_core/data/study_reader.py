@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ImageError
+from ..text.printable import printable
 from ..text.spec import TextSpec
 from ..types import ImageSpec, Study, TargetSpec, View
 from .images import prepare_file
@@ -125,5 +126,4 @@ def _projection_note(views: Sequence[View]) -> str:
 
 def _short(name: str) -> str:
     """Return the name of a file for a note: on one line, with only characters that can be printed."""
-    name = "".join(c if c.isprintable() else "?" for c in name)
-    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
+    return printable(name, MAX_NAME)

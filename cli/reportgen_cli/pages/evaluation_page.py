@@ -19,6 +19,7 @@ from typing import Any
 from reportgen_core import ReportgenError
 from reportgen_core.scoring.evaluation import Evaluation, StudyRow
 from reportgen_core.scoring.score_tables import PrintedTable, headlines, tables
+from reportgen_core.text.printable import printable
 
 from .embedded import embedded_json
 
@@ -42,12 +43,17 @@ def page(evaluation: Evaluation, images: Path | None = None) -> str:
         "studies": studies,
     }
     return Template(_file("page.html")).substitute(
-        title=escape(f"{evaluation.systems[0].name}: {evaluation.card.protocol}"),
+        title=_escape(f"{evaluation.systems[0].name}: {evaluation.card.protocol}"),
         style=_file("page.css"),
         summary=_summary(evaluation),
         data=embedded_json(values),
         script=_file("page.js"),
     )
+
+
+def _escape(text: str) -> str:
+    """Return a text as HTML that is shown as it is, with characters that turn or hide text as escapes."""
+    return escape(printable(text))
 
 
 def _file(name: str) -> str:
@@ -118,19 +124,19 @@ def _small(path: Path) -> str:
 def _summary(evaluation: Evaluation) -> str:
     """Return the notes and the tables as HTML."""
     warnings = set(evaluation.diversity.warnings)
-    parts = [f'<p class="warning">{escape(w)}</p>' for w in evaluation.diversity.warnings]
+    parts = [f'<p class="warning">{_escape(w)}</p>' for w in evaluation.diversity.warnings]
     for table in tables(evaluation):
-        parts.append(f"<h2>{escape(table.title)}</h2>")
+        parts.append(f"<h2>{_escape(table.title)}</h2>")
         parts.append(_table(table))
         parts += [
-            f'<p class="dim">{escape(line)}</p>' for line in table.foot if line.removeprefix("note: ") not in warnings
+            f'<p class="dim">{_escape(line)}</p>' for line in table.foot if line.removeprefix("note: ") not in warnings
         ]
     return "\n".join(parts)
 
 
 def _table(table: PrintedTable) -> str:
-    header = "".join(f'<th scope="col">{_hyphenated(escape(c))}</th>' for c in table.header)
-    rows = ["<tr>" + "".join(f"<td>{_breakable(escape(c))}</td>" for c in row) + "</tr>" for row in table.rows]
+    header = "".join(f'<th scope="col">{_hyphenated(_escape(c))}</th>' for c in table.header)
+    rows = ["<tr>" + "".join(f"<td>{_breakable(_escape(c))}</td>" for c in row) + "</tr>" for row in table.rows]
     return f'<div class="scroll"><table class="scores"><tr>{header}</tr>{"".join(rows)}</table></div>'
 
 
