@@ -7,56 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+# Names side by side, because the root of the core has a limit of lines.
+# isort: off
 from .errors import (
-    CheckpointError,
-    CompositionError,
-    DataError,
-    ImageError,
-    MetricError,
-    OptionError,
-    PluginError,
-    ReportgenError,
-    ShapeError,
-    UnknownName,
-)
+    CheckpointError, CompositionError, DataError, ImageError, MetricError, OptionError, PluginError, ReportgenError,
+    ShapeError, UnknownName,
+)  # fmt: skip
 from .hookspecs import hookimpl
 from .lazy import lazy_names
 from .registries import (
-    datasets,
-    decoders,
-    encoders,
-    metrics,
-    presets,
-    protocols,
-    retrievers,
-    sentence_classifiers,
-    sentence_encoders,
+    datasets, decoders, encoders, metrics, presets, protocols, retrievers, sentence_classifiers, sentence_encoders,
     sentence_groupers,
-)
+)  # fmt: skip
 from .registry import Entry, Registry
 from .types import (
-    Annotation,
-    Attention,
-    Audit,
-    Batch,
-    Box,
-    Candidate,
-    Collection,
-    Decoded,
-    Features,
-    FeatureSpec,
-    Generated,
-    GenerationSettings,
-    Hit,
-    ImageSpec,
-    Report,
-    Score,
-    Study,
-    Targets,
-    TargetSpec,
-    View,
-)
+    Annotation, Attention, Audit, Batch, Box, Candidate, Collection, Decoded, Features, FeatureSpec, Generated,
+    GenerationSettings, Hit, ImageSpec, Report, Score, Study, Targets, TargetSpec, View,
+)  # fmt: skip
 from .version import __version__
+# isort: on
 
 if TYPE_CHECKING:
     from .dataset import Dataset
@@ -77,15 +46,8 @@ __all__ = [
     "retrievers", "save", "sentence_classifiers", "sentence_encoders", "sentence_groupers", "train",
 ]  # fmt: skip
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "dataset": ["Dataset"],
-        "interfaces": ["Decoder", "Encoder", "Retriever"],
-        "metric": ["Metric"],
-        "models": ["Model", "compose", "load", "save"],
-        "protocol": ["TextProtocol"],
-        "scoring": ["evaluate"],
-        "training": ["TrainSettings", "train"],
-    },
-)
+__getattr__, __dir__ = lazy_names(__name__, {
+    "dataset": ["Dataset"], "interfaces": ["Decoder", "Encoder", "Retriever"], "metric": ["Metric"],
+    "models": ["Model", "compose", "load", "save"], "protocol": ["TextProtocol"], "scoring": ["evaluate"],
+    "training": ["TrainSettings", "train"],
+})  # fmt: skip

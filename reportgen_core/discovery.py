@@ -1,30 +1,39 @@
-"""Find plugins by entry point. A broken plugin is left out, and `rg plugins` shows its problem."""
+"""Find plugins by entry point. A bad plugin is left out, and `rg plugins` shows its problem; nothing else may suffer.
+
+All code of a plugin is called by `run`: it may raise anything, end the program, print, or return wrong values for ever.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 import pluggy
 
 from . import hookspecs
-from .errors import PluginError
-from .registry import Entry
+from .errors import PluginError, ReportgenError
+from .registry import Entry, check_entry, foreign_code
 
 GROUP = "reportgen"
+SLOW_IMPORT = 2.0  # seconds; a slower import is named
+MAX_VALUES, MAX_SECONDS = 100_000, 5.0  # of one hook of one plugin: a list that takes more has no end
 
 
 @dataclass(slots=True)
 class Plugin:
-    """One entry point of the group. `problem` says why it is left out; "" if it is not."""
+    """One entry point of the group. `problem` says why it is left out, or which of its hooks; "" if it is not."""
 
     name: str  # of the entry point
     distribution: str
     version: str
     problem: str = ""
+    note: str = ""  # a remark on a plugin that works
 
     @property
     def id(self) -> str:
@@ -41,37 +50,101 @@ def load_plugins() -> tuple[pluggy.PluginManager, dict[str, Plugin]]:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     only = os.environ.get("REPORTGEN_PLUGINS")
-    plugins: dict[str, Plugin] = {}
-    for point in metadata.entry_points(group=GROUP):
-        if only is not None and point.name not in only.split(","):
-            continue
+    points, broken = _entry_points()
+    plugins = {plugin.id: plugin for plugin in broken}
+    for point in points:
         dist = point.dist
-        plugin = Plugin(point.name, dist.name if dist else "?", dist.version if dist else "?")
+        plugin = Plugin(point.name, dist.name or "?" if dist else "?", dist.version if dist else "?")
+        if plugin.id in plugins or (only is not None and point.name not in only.split(",")):
+            continue
         plugins[plugin.id] = plugin
-        try:
-            module = point.load()
-            api = getattr(module, "reportgen_api", hookspecs.API_VERSION)
-            if api != hookspecs.API_VERSION:
-                raise PluginError(f"made for plugin API {api}; this reportgen has API {hookspecs.API_VERSION}")
-            manager.register(module, name=plugin.id)
-            manager.check_pending()
-        except Exception as e:  # whatever a plugin's import raises
-            plugin.problem = f"{type(e).__name__}: {e}"
-            if manager.has_plugin(plugin.id):
-                manager.unregister(name=plugin.id)
+        run(plugin, "", functools.partial(_register, manager, plugin, point))
+        if plugin.problem and manager.has_plugin(plugin.id):
+            manager.unregister(name=plugin.id)
     return manager, dict(sorted(plugins.items(), key=lambda item: (item[1].distribution != "reportgen", item[0])))
 
 
-def entries(hook: str) -> Iterator[tuple[str, Entry]]:
-    """Yield the plugin's id and the entry for every entry that a plugin returns from `hook`."""
-    manager, plugins = load_plugins()
-    implementations = {i.plugin_name: i.function for i in getattr(manager.hook, hook).get_hookimpls()}
-    for id, plugin in plugins.items():
-        if id not in implementations:
-            continue
+def _entry_points() -> tuple[list[metadata.EntryPoint], list[Plugin]]:
+    """Return the entry points of the group, and a plugin with a problem for each package whose list is unreadable."""
+    with suppress(Exception):
+        return list(metadata.entry_points(group=GROUP)), []
+    points: list[metadata.EntryPoint] = []  # one package is enough to fail for all: read them one by one
+    broken = []
+    for dist in metadata.distributions():
         try:
-            returned = list(implementations[id]())
+            points += dist.entry_points.select(group=GROUP)
         except Exception as e:
-            plugin.problem = f"{hook}: {type(e).__name__}: {e}"
-        else:
-            yield from ((id, entry) for entry in returned)
+            broken.append(Plugin("?", dist.name or "?", dist.version, f"entry_points.txt: {type(e).__name__}: {e}"))
+    return points, broken
+
+
+def _register(manager: pluggy.PluginManager, plugin: Plugin, point: metadata.EntryPoint) -> None:
+    """Import the module of an entry point and register its hooks."""
+    start = time.monotonic()
+    module = point.load()
+    seconds = time.monotonic() - start
+    if seconds > SLOW_IMPORT and plugin.distribution != "reportgen":
+        plugin.note = f"its import takes {seconds:.1f} s, in every command"
+    api = getattr(module, "reportgen_api", hookspecs.API_VERSION)
+    if api != hookspecs.API_VERSION:
+        raise PluginError(f"made for plugin API {api}; this reportgen has API {hookspecs.API_VERSION}")
+    manager.register(module, name=plugin.id)
+    manager.check_pending()
+
+
+def run(plugin: Plugin, hook: str, function: Callable[[], Any]) -> Any:
+    """Call code of a plugin and return its result; None if it fails, and then the plugin has the problem."""
+    try:
+        with foreign_code():
+            return function()
+    except ReportgenError as e:
+        problem = (f"{hook}: " if hook else "") + (str(e) if e.__cause__ else f"{type(e).__name__}: {e}")
+        if problem not in plugin.problem:
+            plugin.problem = "; ".join(filter(None, (plugin.problem, problem)))
+        return None
+
+
+def implementations(hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Callable[[], Any]]]:
+    """Yield the plugin and its function, with its arguments, for every plugin that has this hook, ours first."""
+    manager, plugins = load_plugins()
+    order = {id: number for number, id in enumerate(plugins)}
+    found = getattr(manager.hook, hook).get_hookimpls()
+    for one in sorted(found, key=lambda one: order.get(one.plugin_name, len(order))):
+        plugin = plugins.get(one.plugin_name) or Plugin(one.plugin_name, "this program", "")
+        yield plugin, functools.partial(one.function, *[arguments[name] for name in one.argnames])
+
+
+def entries(hook: str) -> Iterator[tuple[str, Entry]]:
+    """Yield the plugin's id and the entry for every entry that a plugin returns from `hook`.
+
+    A hook that returns anything else is left out with all its entries.
+    """
+    for plugin, function in implementations(hook):
+        for entry in run(plugin, hook, functools.partial(_collect, function, "entries", check_entry)) or ():
+            yield plugin.id, entry
+
+
+def names(hook: str) -> Iterator[str]:
+    """Yield every name that a plugin returns from `hook`: of a model, or of a manifest."""
+    for plugin, function in implementations(hook):
+        yield from run(plugin, hook, functools.partial(_collect, function, "names", _check_name)) or ()
+
+
+def _check_name(value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise PluginError(f"returned {value!r:.80}, which is no name")
+
+
+def _collect(function: Callable[[], Any], what: str, check: Callable[[Any], None]) -> list[Any]:
+    """Return the values that a hook returns, each checked. Raises PluginError for no list, or one without end."""
+    returned = function()
+    if isinstance(returned, str | bytes | Mapping | Entry) or not isinstance(returned, Iterable):
+        raise PluginError(f"returned {returned!r:.80}, which is no list of {what}")
+    values: list[Any] = []
+    end = time.monotonic() + MAX_SECONDS
+    for value in returned:
+        check(value)
+        values.append(value)
+        if len(values) > MAX_VALUES or time.monotonic() > end:
+            raise PluginError(f"does not end: {len(values):,} {what} and more, in over {MAX_SECONDS:g} s or too many")
+    return values

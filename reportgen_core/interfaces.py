@@ -1,4 +1,4 @@
-"""The interfaces: Encoder, Decoder, Retriever, Metric, Dataset, and the optional abilities of a part.
+"""The interfaces: Encoder, Decoder, Retriever, Metric, Dataset. `models.abilities` has the optional abilities of parts.
 
 An author writes the abstract methods. Everybody else calls the object (`encoder(images, mask)`), which checks inputs
 and outputs, so that a wrong shape is reported by the part that made it.
@@ -10,9 +10,8 @@ with them again. The one exception is `pretrained`, the source of the first weig
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,19 +20,7 @@ from .dataset import Dataset as Dataset
 from .errors import ShapeError
 from .metric import Metric as Metric
 from .registry import OLD_RECIPE
-from .types import (
-    Annotation,
-    Collection,
-    Decoded,
-    Features,
-    FeatureSpec,
-    Generated,
-    GenerationSettings,
-    Hit,
-    ImageSpec,
-    Targets,
-    TargetSpec,
-)
+from .types import Decoded, Features, FeatureSpec, Generated, GenerationSettings, Hit, ImageSpec, Targets, TargetSpec
 
 
 class Encoder(nn.Module, ABC):
@@ -170,81 +157,3 @@ def check_features(name: str, spec: FeatureSpec, features: Features) -> None:
         raise ShapeError(f"{name} was built for tokens {want}, got {tuple(features.tokens.shape)}")
     if tuple(features.pooled.shape) != (want[0], spec.pooled):
         raise ShapeError(f"{name} was built for pooled {(want[0], spec.pooled)}, got {tuple(features.pooled.shape)}")
-
-
-@runtime_checkable
-class HasFrozenParts(Protocol):
-    """An encoder whose first stages do not learn."""
-
-    def frozen(self) -> Sequence[nn.Module]:
-        """Return the modules that stay in eval mode while training and whose parameters get no gradient."""
-
-
-@runtime_checkable
-class HasMaps(Protocol):
-    """An encoder with an option `maps`: how many feature maps it returns. DiTag compares four of them."""
-
-    map_widths: tuple[int, ...]  # channels of each map, the map nearest to the pixels first
-
-    def feature_maps(self, images: Tensor) -> list[Tensor]:
-        """Return the maps (n, width, h, w) of single images (n, C, H, W), the map nearest to the pixels first."""
-
-
-@runtime_checkable
-class HasOwnLosses(Protocol):
-    """An encoder with losses of its own, such as DiTag's tag classifiers at each depth."""
-
-    def losses(self, features: Features, targets: Targets) -> Mapping[str, Tensor]:
-        """Return the encoder's losses by name, () each and unweighted. They are added to the decoder's losses."""
-
-
-@runtime_checkable
-class TakesTargets(Protocol):
-    """An encoder with classifiers of its own, which must know the names that are predicted."""
-
-    def attach(self, targets: TargetSpec) -> None:
-        """Build the classifiers; may set `features.tag_heads`. It is called once, right after building."""
-
-
-@runtime_checkable
-class LearnsFromStudies(Protocol):
-    """A part that learns from the training studies before training, as DiTag chooses its normal study."""
-
-    def learn(self, studies: Collection) -> None:
-        """Set buffers from the training studies, never parameters."""
-
-
-@runtime_checkable
-class LearnsFromTexts(Protocol):
-    """A retriever that learns from the sentences of the training reports before training, as CVSE groups them."""
-
-    def learn_texts(self, reports: Mapping[str, Sequence[str]]) -> None:
-        """Learn from the sentences of each training study, by the study's id. Raises DataError for too few."""
-
-
-@runtime_checkable
-class KeepsFiles(Protocol):
-    """A part that keeps files of its own in a model's folder: an index, thresholds, a tokenizer.
-
-    `model_digest` is the sha256 of the model's weights and config.
-    """
-
-    def write_files(self, folder: Path, model_digest: str) -> None:
-        """Write the part's own files into the model's folder, which does not have them yet."""
-
-    def read_files(self, folder: Path, model_digest: str) -> None:
-        """Read the part's own files if the folder has them. Raises CheckpointError for files of another model."""
-
-    def drop_files(self) -> None:
-        """Forget all that is valid for the present weights only, because training will change them."""
-
-
-@runtime_checkable
-class Annotates(Protocol):
-    """A decoder that predicts the findings of a study from its images and its report, as TieNet does."""
-
-    def annotate(self, features: Features, targets: Targets) -> Annotation:
-        """Predict findings from `targets.words`. A part that uses images alone takes `targets` without words.
-
-        In eval mode the same study gets the same probabilities, alone or in any batch.
-        """

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
+
+from .errors import lists_only
 
 
 def lazy_names(
@@ -21,7 +24,11 @@ def lazy_names(
     def get(name: str) -> object:
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f".{module_of[name]}", package), name)
+        module = importlib.import_module(f".{module_of[name]}", package)
+        value = getattr(module, name)
+        if isinstance(value, FunctionType):  # users may write a text where a list is wanted
+            value = lists_only(value)
+            setattr(module, name, value)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from .errors import lists_only
 from .registry import OLD_RECIPE
 from .types import Report, Score, ScoreLine, Study
 
@@ -91,6 +92,7 @@ class StartsSlowly(Protocol):
         """Start the helper without waiting for it. Raises nothing: `compute` reports what went wrong."""
 
 
+@lists_only
 @dataclass(frozen=True, slots=True)
 class ModelOutputs:
     """The reports of a model, their studies, and the settings of the scoring."""

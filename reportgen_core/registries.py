@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .discovery import entries as _entries
 from .registry import Registry
@@ -15,25 +15,24 @@ if TYPE_CHECKING:
     from .protocol import TextProtocol
     from .sentence_parts import SentenceClassifier, SentenceEncoder, SentenceGrouper
 
-_HERE = "reportgen_core.interfaces:"
-_SENTENCES = "reportgen_core.sentence_parts:"
-encoders: Registry[Encoder] = Registry("encoder", _HERE + "Encoder", partial(_entries, "register_encoders"))
-decoders: Registry[Decoder] = Registry("decoder", _HERE + "Decoder", partial(_entries, "register_decoders"))
-retrievers: Registry[Retriever] = Registry("retriever", _HERE + "Retriever", partial(_entries, "register_retrievers"))
-metrics: Registry[Metric] = Registry("metric", "reportgen_core.metric:Metric", partial(_entries, "register_metrics"))
-protocols: Registry[TextProtocol] = Registry(
-    "protocol", "reportgen_core.protocol:TextProtocol", partial(_entries, "register_protocols")
+
+def _registry(kind: str, base: str, hook: str) -> Registry[Any]:
+    return Registry(kind, f"reportgen_core.{base}", partial(_entries, hook))
+
+
+encoders: Registry[Encoder] = _registry("encoder", "interfaces:Encoder", "register_encoders")
+decoders: Registry[Decoder] = _registry("decoder", "interfaces:Decoder", "register_decoders")
+retrievers: Registry[Retriever] = _registry("retriever", "interfaces:Retriever", "register_retrievers")
+metrics: Registry[Metric] = _registry("metric", "metric:Metric", "register_metrics")
+protocols: Registry[TextProtocol] = _registry("protocol", "protocol:TextProtocol", "register_protocols")
+datasets: Registry[Dataset] = _registry("dataset", "dataset:Dataset", "register_datasets")
+sentence_encoders: Registry[SentenceEncoder] = _registry(
+    "sentence encoder", "sentence_parts:SentenceEncoder", "register_sentence_encoders"
 )
-datasets: Registry[Dataset] = Registry(
-    "dataset", "reportgen_core.dataset:Dataset", partial(_entries, "register_datasets")
+sentence_classifiers: Registry[SentenceClassifier] = _registry(
+    "sentence classifier", "sentence_parts:SentenceClassifier", "register_sentence_classifiers"
 )
-sentence_encoders: Registry[SentenceEncoder] = Registry(
-    "sentence encoder", _SENTENCES + "SentenceEncoder", partial(_entries, "register_sentence_encoders")
-)
-sentence_classifiers: Registry[SentenceClassifier] = Registry(
-    "sentence classifier", _SENTENCES + "SentenceClassifier", partial(_entries, "register_sentence_classifiers")
-)
-sentence_groupers: Registry[SentenceGrouper] = Registry(
-    "sentence grouper", _SENTENCES + "SentenceGrouper", partial(_entries, "register_sentence_groupers")
+sentence_groupers: Registry[SentenceGrouper] = _registry(
+    "sentence grouper", "sentence_parts:SentenceGrouper", "register_sentence_groupers"
 )
 presets: Registry[object] = Registry("preset", "builtins:object", partial(_entries, "register_presets"))

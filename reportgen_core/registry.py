@@ -5,11 +5,15 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar, cast
 
-from .errors import OptionError, PluginError, ReportgenError, UnknownName
+from .errors import OptionError, PluginError, ReportgenError, UnknownName, lists_in_methods
 
 T = TypeVar("T")
 
@@ -27,10 +31,51 @@ class Entry:
     tiny: Mapping[str, Any] = field(default_factory=dict)  # options of a small variant that runs in a second
 
 
+def check_entry(entry: object) -> None:
+    """Raise PluginError unless this is an entry whose fields have their types."""
+    if not isinstance(entry, Entry):
+        raise PluginError(f"returned {entry!r:.80}, which is no Entry")
+    for name in ("name", "target", "summary", "paper", "extra"):
+        value = getattr(entry, name)
+        if not isinstance(value, str) or (name in ("name", "target") and not (value and value.isprintable())):
+            raise PluginError(f"{name} of an Entry is {value!r:.80}, which is no text")
+    if not isinstance(entry.options, Mapping) or not isinstance(entry.tiny, Mapping):
+        raise PluginError(f"options and tiny of Entry {entry.name!r} must be mappings")
+
+
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def foreign_code(what: str = "") -> Iterator[None]:
+    """Let code of a plugin run: whatever it raises, sys.exit too, becomes a PluginError that begins with `what`.
+
+    What it prints to stdout goes to stderr, that of C code and child processes too: stdout may be JSON for a program.
+    """
+    with _LOCK, ExitStack() as undo:
+        undo.enter_context(redirect_stdout(sys.stderr))
+        with suppress(OSError, ValueError, AttributeError):  # there is no stdout or no stderr
+            sys.__stdout__.flush()  # type: ignore[union-attr]
+            stdout = os.dup(1)
+            undo.callback(os.close, stdout)
+            os.dup2(2, 1)
+            undo.callback(os.dup2, stdout, 1)
+            undo.callback(sys.__stdout__.flush)  # type: ignore[union-attr]
+        try:
+            yield
+        except (KeyboardInterrupt, ReportgenError):  # the user's Ctrl-C, and what is written for the user
+            raise
+        except BaseException as e:
+            with suppress(Exception):
+                what += f"{type(e).__name__}: {' '.join(str(e).split()):.300}"
+            raise PluginError(what.rstrip(": ") or type(e).__name__) from e
+
+
 def resolve(target: str) -> Any:
-    """Import "package.module:Name" and return Name."""
+    """Import "package.module:Name" and return Name. Raises PluginError, whatever the import raises."""
     module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
+    with foreign_code():
+        return getattr(importlib.import_module(module), name)
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
@@ -79,11 +124,17 @@ class Registry(Mapping[str, Entry], Generic[T]):
         return self._by_name
 
     def add(self, entry: Entry, *, owner: str = "this program") -> None:
-        """Register `entry` for the life of the process. Raises PluginError if the name is taken."""
+        """Register `entry` for the life of the process. Raises PluginError if the name is taken.
+
+        The part of a plugin whose name is taken is registered as "DISTRIBUTION:name".
+        """
+        check_entry(entry)
         entries = self._entries()
         if entry.name in entries:
+            other, longer = entries[entry.name][0], f"{owner.partition(':')[0]}:{entry.name}"
+            entries.setdefault(longer, (owner, entry))
             raise PluginError(
-                f"{self.kind} {entry.name!r} of {owner} is left out: {entries[entry.name][0]} has that name"
+                f"{self.kind} {entry.name!r} of {owner} is left out: {other} has that name; it is {longer!r}"
             )
         entries[entry.name] = (owner, entry)
 
@@ -118,14 +169,15 @@ class Registry(Mapping[str, Entry], Generic[T]):
 
     def get_class(self, name: str) -> type[T]:
         """Import the class behind `name`. Raises PluginError if the import fails or it is not a class of this kind."""
-        entry = self[name]
+        entry, what = self[name], f"{self.kind} {name!r} of {self.owner(name)}"
         try:
             cls = resolve(entry.target)
-        except (ImportError, AttributeError) as e:
+        except PluginError as e:
             fix = f"; pip install 'reportgen[{entry.extra}]'" if entry.extra else ""
-            raise PluginError(f"{self.kind} {name!r} of {self.owner(name)}: {e}{fix}") from e
+            raise PluginError(f"{what}: {e}{fix}") from e.__cause__
         if not (isinstance(cls, type) and issubclass(cls, resolve(self._base))):
-            raise PluginError(f"{self.kind} {name!r} of {self.owner(name)}: {entry.target} is no {self.kind} class")
+            raise PluginError(f"{what}: {entry.target} is no {self.kind} class")
+        lists_in_methods(cls)
         return cast(type[T], cls)
 
     load = get_class  # the old name, for one release
@@ -139,7 +191,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
     def _fixed(self, name: str) -> dict[str, Any]:
         """Return the options that the entry fixes; a pattern also fixes `name`, the part of the name after it."""
         entry = self[name]
-        rest = {"name": name[len(entry.name) - 1 :]} if entry.name.endswith("*") else {}
+        rest = {"name": name[len(self._key(name)) - 1 :]} if entry.name.endswith("*") else {}
         return {**entry.options, **rest}
 
     def create(self, name: str, *args: Any, **options: Any) -> T:
@@ -160,7 +212,10 @@ class Registry(Mapping[str, Entry], Generic[T]):
         for option in options:
             if option not in names:
                 raise OptionError(f"{self.kind} {name!r} has no option {option!r}; {did_you_mean(option, names)}")
-        part: Any = self.get_class(name)(*args, **self._fixed(name), **options)
+        cls, owner = self.get_class(name), self.owner(name)
+        ours = ":" not in owner or owner.startswith("reportgen:")  # an error of ours keeps its traceback
+        with nullcontext() if ours else foreign_code(f"{self.kind} {name!r} of {owner} cannot be built: "):
+            part: Any = cls(*args, **self._fixed(name), **options)
         part.part_config = {"name": name, "options": dict(options if saved is None else saved)}
         return cast(T, part)
 

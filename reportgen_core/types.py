@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .errors import lists_only
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -55,6 +57,7 @@ class FeatureSpec:
         return self.grid[0] * self.grid[1] * self.grid[2] if self.grid else self.count
 
 
+@lists_only
 @dataclass(frozen=True, slots=True)
 class TargetSpec:
     """The outputs of a decoder: the names behind them, and the limits of its training text."""
@@ -88,6 +91,7 @@ class View:
     projection: Projection = ""
 
 
+@lists_only
 @dataclass(frozen=True, slots=True)
 class Study:
     """One examination of one patient: its images, the sections of its report, its labels."""
@@ -102,6 +106,7 @@ class Study:
     boxes: tuple[Box, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)  # further facts: age, licence, sentence labels
 
+    @lists_only
     def text(self, sections: Sequence[str]) -> str:
         """Return the sections of these names that are not empty, in this order, joined by a space."""
         return " ".join(s for name in sections if (s := self.sections.get(name, "").strip()))
@@ -118,6 +123,7 @@ class Audit:
     notes: tuple[str, ...] = ()  # facts about the studies: "446 studies have one view"
 
 
+@lists_only
 @dataclass(frozen=True, slots=True)
 class Collection:
     """The studies of a dataset, in a fixed order, with their audit."""
@@ -231,6 +237,7 @@ class Hit:
     attention: Attention | None = None
 
 
+@lists_only
 @dataclass(frozen=True, slots=True)
 class Report:
     """The report of a model on one study. `problem` says why the study could not be read; "" if it could."""
@@ -272,6 +279,7 @@ class Score:
     version: str = ""  # of the metric
 
 
+@lists_only
 @dataclass(frozen=True, slots=True)
 class TextRow:
     """One text that a retriever can find, and the texts that it represents."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..data.batches import pad_words, read_batches
 from ..errors import CompositionError, DataError
-from ..interfaces import Annotates
+from ..models.abilities import Annotates
 from ..models.model import Model
 from ..models.precision import autocast_for
 from ..text.spec import BOS, EOS, TextSpec, count_cut_words, report_words

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
+from ..errors import DataError, lists_only
 from ..files.cells import id_value, is_nothing, names_value, number_value, split_name, text_value
 from ..files.study_json import study_from_json
 from ..files.tables import BadRow as BadRow
@@ -27,6 +27,7 @@ class ReportRow:
     study: Study
 
 
+@lists_only
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The columns of a table that are read. An empty name stands for the usual names."""

@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .abilities import (
+        Annotates,
+        HasFrozenParts,
+        HasMaps,
+        HasOwnLosses,
+        KeepsFiles,
+        LearnsFromStudies,
+        LearnsFromTexts,
+        TakesTargets,
+    )
     from .composition import CompositionPlan, PartSummary, check_composition, compose, plan, retarget, seeded
     from .format import (
         Snapshot,
+        check_finite,
         check_weights,
         digest,
         plain_tensors,
@@ -38,16 +49,25 @@ if TYPE_CHECKING:
     from .reports import ReportBuilder, from_hits
 
 __all__ = [
+    "Annotates",
     "CompositionPlan",
+    "HasFrozenParts",
+    "HasMaps",
+    "HasOwnLosses",
+    "KeepsFiles",
+    "LearnsFromStudies",
+    "LearnsFromTexts",
     "Model",
     "PartSummary",
     "ReportBuilder",
     "Snapshot",
+    "TakesTargets",
     "attach",
     "autocast_for",
     "best_precision",
     "build_model",
     "check_composition",
+    "check_finite",
     "check_weights",
     "compose",
     "default_card",
@@ -76,9 +96,20 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "abilities": [
+            "Annotates",
+            "HasFrozenParts",
+            "HasMaps",
+            "HasOwnLosses",
+            "KeepsFiles",
+            "LearnsFromStudies",
+            "LearnsFromTexts",
+            "TakesTargets",
+        ],
         "composition": ["CompositionPlan", "PartSummary", "check_composition", "compose", "plan", "retarget", "seeded"],
         "format": [
             "Snapshot",
+            "check_finite",
             "check_weights",
             "digest",
             "plain_tensors",

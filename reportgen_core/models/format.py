@@ -258,6 +258,24 @@ def check_weights(path: Path, expected: Mapping[str, torch.Tensor]) -> None:
         raise CheckpointError(f"{path} has {extra[0]}, which its config does not ask for")
 
 
+def check_finite(tensors: Mapping[str, torch.Tensor], where: str | Path) -> None:
+    """Raise CheckpointError that names the first tensor with NaN or inf, which make noise or an error of a report.
+
+    All tensors are read.
+    """
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() and not tensor.is_complex():
+            continue
+        values = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+        values = values.float() if values.dtype.itemsize == 1 else values  # 8-bit floats have no minimum
+        if values.numel() and not torch.stack(torch.aminmax(values)).isfinite().all():  # NaN passes through
+            count = int((~values.isfinite()).sum())
+            raise CheckpointError(
+                f"{where}: {name} has {count:,} of {values.numel():,} values that are NaN or infinite; take a "
+                "checkpoint from before training diverged, or copy the file anew"
+            )
+
+
 def _check_header(path: Path) -> None:
     try:
         size = path.stat().st_size

@@ -6,22 +6,25 @@ survives a failure. A part with files of its own (`KeepsFiles`) reads and writes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..discovery import load_plugins
-from ..errors import CheckpointError, ReportgenError, UnknownName
+from ..discovery import implementations, names, run
+from ..errors import CheckpointError, PluginError, ReportgenError, UnknownName
 from ..files.atomic import recover
-from ..interfaces import KeepsFiles
 from ..registries import decoders, encoders, retrievers
 from ..registry import did_you_mean, known_fields
 from ..types import ImageSpec
-from .format import CONFIG, WEIGHTS, Snapshot, check_weights, digest, read_snapshot, unwrap
+from .abilities import KeepsFiles
+from .format import CONFIG, WEIGHTS, Snapshot, check_finite, check_weights, digest, read_snapshot, unwrap
 from .model import Model, from_snapshot
+from .owners import owned_name
 
 
 def save(model: Model, folder: Path, *, card: str = "") -> Path:
@@ -44,12 +47,42 @@ def find_model_folder(name_or_folder: str | Path) -> Path:
             return folder
     if path.is_dir():
         raise CheckpointError(f"{path} is no model: it has no {CONFIG}; rg compose --out {path} makes one")
-    name, hook = str(name_or_folder), load_plugins()[0].hook
-    local: Path | None = hook.find_model(name=name)
+    name = str(name_or_folder)
+    local = _ask_plugins(name)
+    if local is None and path.name != name:  # a path is no name of a model: no manifest is read
+        raise UnknownName(f"no model or model folder {name!r}: there is no such folder")
     if local is None:
-        models = [n for names in hook.known_models() for n in names]
-        raise UnknownName(f"no model or model folder {name!r}; {did_you_mean(name, models)}")
+        raise UnknownName(f"no model or model folder {name!r}; {did_you_mean(name, names('known_models'))}")
     return local
+
+
+def _ask_plugins(name: str) -> Path | None:
+    """Return the folder of a model from the first plugin that has it, ours first; None if no plugin has it.
+
+    Raises PluginError if no plugin has it and another package's plugin failed.
+    """
+    failed = []
+    for plugin, find_model in implementations("find_model", name=name):
+        if plugin.distribution == "reportgen":
+            folder = find_model()  # its errors are for the user
+        else:
+            plugin.problem, before = "", plugin.problem
+            folder = run(plugin, "find_model", partial(_folder, find_model))
+            failed += [f"{plugin.id}: {plugin.problem}"] if plugin.problem else []
+            plugin.problem = plugin.problem or before
+        if folder is not None:
+            return Path(folder)
+    if failed:
+        raise PluginError(f"no model or model folder {name!r}; a plugin failed to look for it: {failed[0]}")
+    return None
+
+
+def _folder(find_model: Callable[[], Any]) -> Path | None:
+    """Call a hook `find_model`. Raises PluginError for a result that is no path."""
+    folder = find_model()
+    if folder is not None and not isinstance(folder, str | os.PathLike):
+        raise PluginError(f"returned {folder!r:.80}, which is no folder")
+    return None if folder is None else Path(folder)
 
 
 def load(name_or_folder: str | Path) -> Model:
@@ -65,6 +98,7 @@ def load(name_or_folder: str | Path) -> Model:
             skeleton = from_snapshot(snapshot)
         _check_image(folder, snapshot.config, skeleton)
         check_weights(folder / WEIGHTS, skeleton.state_dict())
+        check_finite(snapshot.tensors, folder / WEIGHTS)
         model = _fill(skeleton, snapshot).eval()
         if isinstance(model.head, KeepsFiles):
             model.head.read_files(folder, digest(folder))
@@ -91,13 +125,13 @@ def _fill(skeleton: Model, snapshot: Snapshot) -> Model:
 
 
 def _check_installed(folder: Path, config: Mapping[str, Any]) -> None:
-    """Raise CheckpointError that names the package of a part if it is not installed."""
+    """Raise CheckpointError that names the package of a part if it is not installed, or another has its name."""
     for kind, registry in (("encoder", encoders), ("decoder", decoders), ("retriever", retrievers)):
         part = config.get(kind)
         if part is None:
             continue
         try:
-            registry[part["name"]]
+            owned_name(registry, part)
         except UnknownName as e:
             package = part.get("plugin", "")
             fix = f"; it came with {package} {part.get('version', '')}: pip install {package}" if package else ""

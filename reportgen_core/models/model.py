@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..data.batches import StudyReader, group_files, normalise, read_batches, read_with
-from ..errors import CompositionError
+from ..data.given.images import image_files
+from ..errors import CompositionError, OptionError, lists_only
 from ..files.atomic import replacing
-from ..interfaces import Decoder, Encoder, HasOwnLosses, KeepsFiles, Retriever, TakesTargets
+from ..interfaces import Decoder, Encoder, Retriever
 from ..registries import decoders, encoders, retrievers
 from ..registry import Registry
 from ..text.spec import SPECIAL, TextSpec, Vocabulary
 from ..types import Batch, Composition, Decoded, Features, GenerationSettings, Report, Study, TargetSpec
 from ..version import __version__
+from .abilities import HasOwnLosses, KeepsFiles, TakesTargets
+from .domain import NOT_CHECKED, Domain, domain_from_bytes, image_vectors
 from .format import (
     CARD,
     CONFIG,
+    DOMAIN,
     FORMAT,
     WEIGHTS,
     Snapshot,
+    check_finite,
     check_weights,
     digest,
     plain_tensors,
@@ -33,9 +39,13 @@ from .format import (
     words_digest,
     write_snapshot,
 )
+from .owners import check_specs, owned_name, plain_name
 from .precision import autocast_for, to_channels_last
 from .reports import ReportBuilder, from_hits
 from .study_notes import noted_report
+
+if TYPE_CHECKING:
+    from ..data.given.images import GivenImage
 
 
 class Model(nn.Module):
@@ -44,12 +54,20 @@ class Model(nn.Module):
     decoder: Decoder | None
     retriever: Retriever | None
 
-    def __init__(self, encoder: Encoder, head: Decoder | Retriever, *, text: TextSpec, targets: TargetSpec) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: Decoder | Retriever,
+        *,
+        text: TextSpec,
+        targets: TargetSpec,
+        domain: Domain | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = head if isinstance(head, Decoder) else None
         self.retriever = head if isinstance(head, Retriever) else None
-        self.text, self.targets = text, targets
+        self.text, self.targets, self.domain = text, targets, domain
         self.vocabulary = Vocabulary(targets.words[len(SPECIAL) :])
 
     @property
@@ -78,6 +96,7 @@ class Model(nn.Module):
         features: Features = self.encoder(pixels, batch.mask.to(self.device))
         return features
 
+    @lists_only
     def pooled_features(
         self, studies: Sequence[Study], *, batch_size: int = 32, cache: Path | None = None
     ) -> dict[str, Any]:
@@ -107,7 +126,7 @@ class Model(nn.Module):
 
     def report(
         self,
-        paths: Iterable[str | Path],
+        images: GivenImage | Iterable[GivenImage],
         settings: GenerationSettings | None = None,
         *,
         batch_size: int = 32,
@@ -115,17 +134,22 @@ class Model(nn.Module):
         workers: int = 0,
         cache: Path | None = None,
     ) -> list[Report]:
-        """Return reports for image files and folders: one for each file, DICOM files of one study together.
+        """Return reports for one image or several: one for each image, DICOM files of one study together.
 
-        The options are those of `iter_reports`.
+        An image is the path of a file or of a folder of files, a PIL image, a numpy array or a tensor. An array is
+        (h, w), or has 1, 3 or 4 channels, last (h, w, c) or first (c, h, w): grey, RGB, or RGB with alpha, for uint8
+        alone. Its values are uint8 (0..255), uint16 (0..65535), bool, or floats 0..1; 0 is black. Arrays are not
+        normalised by mean and deviation: the model does that. Several images are a list, never an array of four
+        dimensions. The other options are those of `iter_reports`. Raises ImageError for anything else.
         """
-        studies = group_files([Path(p) for p in paths])
-        return list(
-            self.iter_reports(
-                studies, settings, batch_size=batch_size, precision=precision, workers=workers, cache=cache
+        with image_files(images) as (paths, temporary):
+            cache = cache if not any(str(p).startswith(temporary) for p in paths) else None
+            reports = self.iter_reports(
+                group_files(paths), settings, batch_size=batch_size, precision=precision, workers=workers, cache=cache
             )
-        )
+            return [_without(temporary, report) for report in reports]
 
+    @lists_only
     def report_studies(
         self,
         studies: Sequence[Study],
@@ -143,6 +167,7 @@ class Model(nn.Module):
             )
         )
 
+    @lists_only
     def iter_reports(
         self,
         studies: Sequence[Study],
@@ -174,15 +199,27 @@ class Model(nn.Module):
         reader = StudyReader(self.encoder.image, cache=cache, picture_side=picture_side, check_all=True)
         for batch, readings in read_with(reader, studies, batch_size, workers=workers):
             with torch.inference_mode(), autocast_for(self.device, precision):
-                reports = iter(self._write((encode or self.encode)(batch), batch.ids, settings) if batch.ids else ())
+                features = (encode or self.encode)(batch) if batch.ids else None
+                reports = iter(self._write(features, batch.ids, settings) if features is not None else ())
+            unusual = iter(self._domain_notes(batch, features))
             pictures = iter(batch.pictures)
             paths = iter([tuple(str(v.path) for v in views) for views in batch.views])
             for reading in readings:
                 if reading.usable:
                     report = replace(next(reports), views=next(paths), images=next(pictures))
-                    yield noted_report(report, reading, strict=strict)
+                    yield noted_report(report, reading, next(unusual), strict=strict)
                 else:
                     yield noted_report(Report(reading.id, ""), reading)
+
+    def _domain_notes(self, batch: Batch, features: Features | None) -> list[str]:
+        """Return for each study of a batch a note if its images are unlike the training images; "" if they are not."""
+        if features is None or not self.encoder.image.views:
+            return [""] * len(batch.ids)
+        if self.domain is None:
+            return [NOT_CHECKED] * len(batch.ids)
+        distances = self.domain.distances(image_vectors(features, batch.mask.shape[1]))  # (B, V)
+        real = batch.mask if distances.shape == batch.mask.shape else torch.ones_like(distances, dtype=torch.bool)
+        return [self.domain.note(row[mask].tolist()) for row, mask in zip(distances, real, strict=True)]
 
     reports = iter_reports  # the old name, for one release
 
@@ -202,6 +239,8 @@ class Model(nn.Module):
     def snapshot(self, card: str = "") -> Snapshot:
         """Return the contents of this model's folder: config, words, tags, tensors and the card."""
         files = {CARD: (card or default_card(self)).encode()}
+        if self.domain is not None:
+            files[DOMAIN] = self.domain.to_bytes()
         return Snapshot(model_config(self), self.targets.words, self.tags, plain_tensors(self), files)
 
     def save(self, folder: str | Path, *, card: str = "") -> Path:
@@ -210,6 +249,7 @@ class Model(nn.Module):
         The files are checked as `load` checks them. Raises CheckpointError if `load` would refuse them.
         """
         folder, snapshot = Path(folder), self.snapshot(card)
+        check_finite(snapshot.tensors, f"cannot save {folder}")
         with replacing(folder, holds=CONFIG) as temporary:
             write_snapshot(snapshot, temporary)
             with torch.device("meta"):
@@ -221,7 +261,14 @@ class Model(nn.Module):
         return folder
 
 
-def build_model(parts: Composition, text: TextSpec, targets: TargetSpec, *, saved: Composition | None = None) -> Model:
+def build_model(
+    parts: Composition,
+    text: TextSpec,
+    targets: TargetSpec,
+    *,
+    saved: Composition | None = None,
+    domain: Domain | None = None,
+) -> Model:
     """Build the parts on torch's current default device and put them together.
 
     `saved` has the options for the parts' `part_config`, if they differ from the options that the parts are built with.
@@ -230,6 +277,7 @@ def build_model(parts: Composition, text: TextSpec, targets: TargetSpec, *, save
         raise CompositionError("a model has one decoder or one retriever: name one of the two")
     saved = saved or parts
     encoder = encoders.build(parts.encoder, (), parts.encoder_options, saved=saved.encoder_options)
+    check_specs(parts.encoder, encoder)
     attach(encoder, targets)
     inputs = (encoder.features, targets)
     head: Decoder | Retriever
@@ -238,7 +286,7 @@ def build_model(parts: Composition, text: TextSpec, targets: TargetSpec, *, save
     else:
         assert parts.retriever is not None
         head = retrievers.build(parts.retriever, inputs, parts.decoder_options, saved=saved.decoder_options)
-    return Model(encoder, head, text=text, targets=targets)
+    return Model(encoder, head, text=text, targets=targets, domain=domain)
 
 
 def from_snapshot(snapshot: Snapshot) -> Model:
@@ -248,16 +296,18 @@ def from_snapshot(snapshot: Snapshot) -> Model:
     head = decoder or retriever
     assert head is not None, "read_config has checked that there is one"
     saved = Composition(
-        encoder["name"],
-        decoder and decoder["name"],
-        retriever and retriever["name"],
+        owned_name(encoders, encoder),
+        decoder and owned_name(decoders, decoder),
+        retriever and owned_name(retrievers, retriever),
         encoder["options"],
         head["options"],
     )
     words = Vocabulary(snapshot.words[len(SPECIAL) :])
     findings, positives = snapshot.config["findings"], snapshot.config.get("positives", ())
     targets = target_spec(snapshot.text, words, snapshot.tags, findings, positives)
-    return build_model(without_pretrained(saved), snapshot.text, targets, saved=saved)
+    file = snapshot.files.get(DOMAIN)
+    domain = domain_from_bytes(file, DOMAIN) if file is not None else None
+    return build_model(without_pretrained(saved), snapshot.text, targets, saved=saved, domain=domain)
 
 
 def without_pretrained(parts: Composition) -> Composition:
@@ -278,7 +328,11 @@ def target_spec(
     findings: Sequence[str] = (),
     positives: Sequence[float] = (),
 ) -> TargetSpec:
-    """Return the names and limits of a decoder's outputs."""
+    """Return the names and limits of a decoder's outputs. Raises OptionError for a name that occurs twice."""
+    for kind, names in (("word", vocabulary.words), ("tag", tags), ("finding", findings)):
+        if len(set(names)) < len(names):
+            doubled = next(name for name, count in Counter(names).items() if count > 1)
+            raise OptionError(f"{kind} {doubled!r} occurs twice; each {kind} has one place in a model")
     limits = (text.max_sentences, text.max_words, text.length)
     return TargetSpec(vocabulary.words, tuple(tags), tuple(findings), *limits, tuple(positives))
 
@@ -314,7 +368,8 @@ def _named_with_version(registry: Registry[Any], part: Mapping[str, Any]) -> dic
         version = metadata.version(distribution)
     except metadata.PackageNotFoundError:  # registered by the running program itself
         version = ""
-    return {"name": part["name"], "options": part["options"], "plugin": distribution, "version": version}
+    name = plain_name(part["name"], distribution)
+    return {"name": name, "options": part["options"], "plugin": distribution, "version": version}
 
 
 def default_card(model: Model) -> str:
@@ -325,6 +380,13 @@ def default_card(model: Model) -> str:
         f"# {encoder} × {head}\n\nA reportgen model: encoder `{encoder}`, {kind} `{head}`, "
         f"{len(model.vocabulary)} words, {len(model.tags)} tags. For research; not for clinical use.\n"
     )
+
+
+def _without(folder: str, report: Report) -> Report:
+    """Return a report whose texts do not name the folder of temporary files: image-1.png has no place on the disk."""
+    views = tuple(view.removeprefix(folder) for view in report.views)
+    texts = {name: getattr(report, name).replace(folder, "") for name in ("study", "problem", "note")}
+    return replace(report, views=views, **texts)
 
 
 def _move(targets: Any, device: torch.device) -> Any:

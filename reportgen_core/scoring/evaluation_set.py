@@ -117,6 +117,9 @@ def make_evaluation_set(
 
     Raises DataError if predictions and references do not fit together.
     """
+    for what, value in (("predictions", predictions), ("references", references)):
+        if isinstance(value, (str, bytes, Path)):
+            raise DataError(f"{what} are texts by study id, or a model and studies; got the text {value!r:.60}")
     if isinstance(references, Mapping):
         if not isinstance(predictions, Mapping):
             raise DataError("a model is evaluated on studies, not on texts: give a Collection or a list of Study")

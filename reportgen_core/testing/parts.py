@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..interfaces import HasFrozenParts, Retriever
+from ..interfaces import Retriever
+from ..models.abilities import HasFrozenParts
 from ..models.composition import compose, seeded
 from ..models.loading import load, save
 from ..models.model import Model
@@ -24,6 +25,7 @@ from ..registries import decoders, encoders, retrievers
 from ..text.spec import EOS, TextSpec, Vocabulary
 from ..training.loop import weighted
 from ..types import Batch, Features, GenerationSettings, Targets
+from .decoders import check_promises
 
 WORDS = tuple(f"word{i}" for i in range(20))
 TAGS = ("opacity", "effusion", "nodule", "normal")
@@ -106,8 +108,14 @@ def check_encoder(name: str, folder: Path, options: Mapping[str, Any] | None = N
 def check_decoder(
     name: str, folder: Path, options: Mapping[str, Any] | None = None, encoder: str = "densenet121"
 ) -> None:
-    """Check a decoder: finite losses, gradients, repeatable reports, alone as in a batch, save and load."""
+    """Check a decoder: finite losses, gradients, its promises, repeatable reports, alone as in a batch, save and load.
+
+    The promises are those of `check_promises`: losses are means over the studies, there are logits for each word, words
+    do not depend on later ones, masked tokens change nothing and images do, attention sums to 1, beams, `n_best` and
+    limits are followed, and scores are mean log-probabilities, best first.
+    """
     model = tiny_model(encoder, name, decoder_options=tiny(decoders, name, options))
+    check_promises(model)
     _check_frozen_and_gradients(model)
     check_generation(model)
     check_disk(model, folder)

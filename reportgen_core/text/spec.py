@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from ..errors import DataError, UnknownName
+from ..errors import DataError, UnknownName, lists_only
 from ..registry import did_you_mean, known_fields
 from ..types import Study
 from .recipes import RECIPES, Recipe
@@ -18,6 +18,7 @@ PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>")
 
 
+@lists_only
 @dataclass(frozen=True, slots=True)
 class TextSpec:
     """How reports become words: the name of a recipe, and limits. It is saved with the model."""
@@ -33,9 +34,10 @@ class TextSpec:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TextSpec:
         """Return the spec that `to_json` wrote. Raises DataError for an unknown key."""
-        spec = cls(**known_fields(cls, values, "a text spec", DataError))
-        if not isinstance(spec.sections, tuple):
-            raise DataError(f"sections {spec.sections!r} of a text spec must be a list, as {[spec.sections]}")
+        fields = known_fields(cls, values, "a text spec", DataError)
+        if not isinstance(sections := fields.get("sections", ()), tuple):
+            raise DataError(f"sections {sections!r} of a text spec must be a list, as {[sections]}")
+        spec = cls(**fields)
         recipe(spec)
         return spec
 
@@ -49,6 +51,7 @@ class TextSpec:
         return self.max_sentences * (self.max_words + 1) if self.max_length is None else self.max_length
 
 
+@lists_only
 class Vocabulary:
     """The words of a model, the special ones first. The id of a word is its position."""
 
@@ -59,6 +62,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
+    @lists_only
     def encode(self, words: Iterable[str]) -> list[int]:
         """Return the ids of words; an unknown word gets the id of <unk>."""
         return [self._ids.get(w, UNK) for w in words]

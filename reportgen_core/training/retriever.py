@@ -10,7 +10,7 @@ import torch
 
 from ..data.batches import read_batches
 from ..errors import DataError
-from ..interfaces import LearnsFromTexts
+from ..models.abilities import LearnsFromTexts
 from ..models.model import Model
 from ..text.spec import recipe_sentences
 from ..types import Features, Study

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import OptionError, lists_only
 from ..registry import known_fields
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -19,6 +19,7 @@ def _setting(default: Any, meaning: str) -> Any:
     return field(metadata={"meaning": meaning}, **factory)
 
 
+@lists_only
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
     """How to train. The defaults suit a small dataset on one machine; a preset has the settings of its paper."""

@@ -43,6 +43,18 @@ def test_any_encoder_with_any_generator(encoder: str, options: dict | None, gene
     assert [g.candidates[0].sentences for g in generated] == [g.candidates[0].sentences for g in same]
 
 
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_more_beams_than_the_vocabulary_has_words_are_as_many_as_there_are(generator: str) -> None:
+    model = tiny_model("densenet121", generator).eval()
+    with torch.inference_mode():
+        features = model.encode(sample_batch(model))
+        few, many = (
+            model.decoder.generate(features, GenerationSettings(beams, n_best=2, max_sentences=2, max_words=1))
+            for beams in (len(model.vocabulary) - 2, 1000)
+        )
+    assert [g.candidates[0].sentences for g in few] == [g.candidates[0].sentences for g in many]
+
+
 def test_every_family_of_encoders_is_paired() -> None:
     """An encoder of a new class belongs into ENCODERS."""
     ours = [n for n in encoders if not n.endswith("*") and encoders.owner(n).startswith("reportgen:")]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 import struct
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from reportgen_core import CheckpointError, OptionError, UnknownName, load, save
 from reportgen_core.models import format as checkpoint
@@ -203,7 +205,7 @@ def test_who_may_read_a_saved_model_is_what_the_umask_says(umask, file, folder, 
 
 def test_a_folder_of_other_files_is_never_replaced(made, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(CheckpointError, match=r"holds no config\.json: it is not replaced"):
+    with pytest.raises(CheckpointError, match=r"but no config\.json, so it was not overwritten"):
         save(made, tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
@@ -218,3 +220,44 @@ def test_an_unknown_model_lists_those_there_are(tmp_path):
         load(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match=r"is no model: it has no config.json"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(("value", "dtype"), [("nan", None), ("inf", None), ("-inf", None), ("nan", torch.bfloat16)])
+def test_weights_with_nan_or_inf_are_found_while_loading_and_the_tensor_is_named(folder, value, dtype):
+    tensors = load_file(folder / "model.safetensors")
+    name = "decoder.words.out.weight" if "decoder.words.out.weight" in tensors else sorted(tensors)[-1]
+    if dtype is not None:
+        tensors[name] = tensors[name].to(dtype)
+    tensors[name].flatten()[3] = float(value)
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(
+        CheckpointError, match=rf"model\.safetensors: {re.escape(name)} has 1 of [\d,]+ values that are NaN"
+    ):
+        load(folder)
+
+
+def test_a_model_with_nan_is_not_saved_and_the_folder_before_stays(folder, tmp_path):
+    before = (folder / "model.safetensors").read_bytes()
+    model = load(folder)
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[0] = torch.nan
+    with pytest.raises(CheckpointError, match=r"cannot save .*: encoder.* has 1 of"):
+        save(model, folder)
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
+def test_a_model_of_an_older_release_without_the_names_of_packages_is_loaded(folder):
+    config = json.loads((folder / "config.json").read_text())
+    for kind in ("encoder", "decoder"):
+        del config[kind]["plugin"], config[kind]["version"]
+    edit(folder / "config.json", **config)
+    load(folder)
+
+
+def test_the_part_of_another_package_of_the_same_name_is_not_taken(folder):
+    config = json.loads((folder / "config.json").read_text())
+    edit(folder / "config.json", encoder=config["encoder"] | {"plugin": "other-package"})
+    with pytest.raises(
+        CheckpointError, match=r"'densenet121' of other-package is not installed; reportgen:builtin has"
+    ):
+        load(folder)

@@ -31,7 +31,8 @@ from torch import Tensor, nn
 
 from reportgen_core import Collection, DataError, Features, FeatureSpec, OptionError, Study, Targets, TargetSpec
 from reportgen_core.data.batches import StudyReader, choose_views, normalise
-from reportgen_core.interfaces import Encoder, HasFrozenParts, HasMaps
+from reportgen_core.interfaces import Encoder
+from reportgen_core.models.abilities import HasFrozenParts, HasMaps
 from reportgen_core.registries import encoders
 
 from ..decoders.blocks.tags import tag_loss

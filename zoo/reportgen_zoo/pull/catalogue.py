@@ -100,10 +100,9 @@ def builtin() -> Manifest:
 
 def places() -> tuple[str, ...]:
     """Return the places of all other manifests: those of plugins, then those that the user named."""
-    from reportgen_core.discovery import load_plugins
+    from reportgen_core.discovery import names
 
-    of_plugins = [place for places in load_plugins()[0].hook.register_manifests() for place in places]
-    return (*of_plugins, *settings.manifests())
+    return (*names("register_manifests"), *settings.manifests())
 
 
 def catalogue() -> Catalogue:
@@ -258,9 +257,7 @@ def record(name: str) -> Record:
     entry = find_record(name)
     if entry is None:
         listed = catalogue()
-        unread = (
-            f"; {len(listed.problems)} manifests or records could not be read: rg zoo list" if listed.problems else ""
-        )
+        unread = "; not all manifests could be read: rg zoo list says why" if listed.problems else ""
         raise ZooError(f"no model named {name[:60]!r}; {did_you_mean(name[:60], listed.models)}{unread}")
     if pin:
         kind, _, digest = pin.partition(":")

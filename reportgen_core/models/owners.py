@@ -1,0 +1,55 @@
+"""Parts of other packages: the right one of two with the same name, and an encoder that lacks its specs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import PluginError, UnknownName
+from ..interfaces import Encoder
+from ..registries import encoders
+from ..registry import Registry
+from ..types import FeatureSpec, ImageSpec
+
+
+def owned_name(registry: Registry[Any], part: Mapping[str, Any]) -> str:
+    """Return the registered name of a part of config.json: that of the package in `plugin`, if there is one.
+
+    A package whose name was taken has its part as "PACKAGE:name". Raises UnknownName if the package has no such part,
+    though another package has one of that name: it would run with the weights of the first.
+    """
+    name, package = str(part["name"]), str(part.get("plugin") or "")
+    owner = registry.owner(name)
+    if not package or _is_of(owner, package):
+        return name
+    for key in registry:
+        other = registry.owner(key)
+        longer = f"{other.partition(':')[0]}:{name}"
+        if _is_of(other, package) and longer in registry and _is_of(registry.owner(longer), package):
+            return longer
+    raise UnknownName(
+        f"{registry.kind} {name!r} of {package} is not installed; {owner} has another {registry.kind} of that name"
+    )
+
+
+def check_specs(name: str, encoder: Encoder) -> None:
+    """Raise PluginError unless an encoder has set `image` and `features`, from which everything else is built."""
+    for attribute, kind in (("image", ImageSpec), ("features", FeatureSpec)):
+        value = getattr(encoder, attribute, None)
+        if not isinstance(value, kind):
+            raise PluginError(
+                f"encoder {name!r} of {encoders.owner(name)}: its __init__ must set `{attribute}` to {kind.__name__}, "
+                f"and it is {value!r:.60}"
+            )
+
+
+def plain_name(name: str, package: str) -> str:
+    """Return the name by which a package registered a part, without the package before it."""
+    return name.removeprefix(f"{package}:")
+
+
+def _is_of(owner: str, package: str) -> bool:
+    """Return whether a plugin, such as "reportgen:builtin", is of a package, whose name may be spelt A_b or a-b."""
+    a, b = (re.sub(r"[-_.]+", "-", name).lower() for name in (owner.partition(":")[0], package))
+    return a == b
