@@ -12,7 +12,11 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from .recipes import RECIPES, Recipe, split_sentences, with_stop
     from .spec import (
+        BOS,
+        EOS,
+        PAD,
         SPECIAL,
+        UNK,
         TextSpec,
         Vocabulary,
         build_vocabulary,
@@ -28,8 +32,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BOS",
+    "EOS",
+    "PAD",
     "RECIPES",
     "SPECIAL",
+    "UNK",
     "Recipe",
     "TextSpec",
     "Vocabulary",
@@ -52,7 +60,11 @@ __getattr__, __dir__ = lazy_names(
     {
         "recipes": ["RECIPES", "Recipe", "split_sentences", "with_stop"],
         "spec": [
+            "BOS",
+            "EOS",
+            "PAD",
             "SPECIAL",
+            "UNK",
             "TextSpec",
             "Vocabulary",
             "build_vocabulary",
