@@ -247,8 +247,8 @@ def check_disk(model: Model, folder: Path) -> None:
     with torch.inference_mode():
         before, after = model.encode(batch), again.encode(batch)
     # the weights are the same bytes; mapped from the file they are aligned otherwise, which may change the last digit
-    same = torch.allclose(before.tokens, after.tokens, rtol=1e-4, atol=1e-5)
-    assert same, "the loaded model gives other features"
+    equal = torch.allclose(before.tokens, after.tokens, rtol=1e-4, atol=1e-5)
+    assert equal, "the loaded model gives other features"
     if model.decoder is not None and again.decoder is not None:
         reports, loaded = (
             [g.candidates[0].sentences for g in decoder.generate(features, GenerationSettings())]
