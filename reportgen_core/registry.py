@@ -53,8 +53,9 @@ def foreign_code(what: str = "") -> Iterator[None]:
     What it prints to stdout goes to stderr, that of C code and child processes too: stdout may be JSON for a program.
     """
     with _LOCK, ExitStack() as undo:
-        undo.enter_context(redirect_stdout(sys.stderr))
         with suppress(OSError, ValueError, AttributeError):  # there is no stdout or no stderr
+            stderr = undo.enter_context(open(2, "w", errors="backslashreplace", closefd=False))  # it may be closed
+            undo.enter_context(redirect_stdout(stderr))
             sys.__stdout__.flush()  # type: ignore[union-attr]
             stdout = os.dup(1)
             undo.callback(os.close, stdout)
@@ -66,7 +67,7 @@ def foreign_code(what: str = "") -> Iterator[None]:
         except (KeyboardInterrupt, ReportgenError):  # the user's Ctrl-C, and what is written for the user
             raise
         except BaseException as e:
-            with suppress(Exception):
+            with suppress(BaseException):  # the text of an error is code of the plugin, too
                 what += f"{type(e).__name__}: {' '.join(str(e).split()):.300}"
             raise PluginError(what.rstrip(": ") or type(e).__name__) from e
 

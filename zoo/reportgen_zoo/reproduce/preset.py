@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from reportgen_core import DataError, ReportgenError, UnknownName
+from reportgen_core import DataError, PluginError, ReportgenError, UnknownName
 from reportgen_core.registries import presets
+from reportgen_core.registry import foreign_code
 from reportgen_core.text.spec import TextSpec
 from reportgen_core.types import Composition
 
@@ -67,9 +68,10 @@ def load_preset(name: str) -> Preset:
     target = presets[name].target
     package, _, path = target.partition(":")
     try:
-        text = resources.files(package).joinpath(*path.split("/")).read_text(encoding="utf-8")
-    except (ModuleNotFoundError, OSError) as e:
-        raise PresetError(f"preset {name!r} of {presets.owner(name)}: {target} cannot be read: {e}") from e
+        with foreign_code():  # the package is imported to find its file
+            text = resources.files(package).joinpath(*path.split("/")).read_text(encoding="utf-8")
+    except PluginError as e:
+        raise PresetError(f"preset {name!r} of {presets.owner(name)}: {target} cannot be read: {e}") from e.__cause__
     return read_preset(text, f"preset {name!r}", name)
 
 
