@@ -123,7 +123,6 @@ def test_black_and_white_is_read() -> None:
         (5, "an image is a path, a PIL image, a numpy array or a tensor, got int"),
         ([GREY, None], "got NoneType"),
     ],
-    ids=str,
 )
 def test_what_is_no_image_is_one_line(image: object, says: str, model: Model) -> None:
     with pytest.raises(ImageError, match=says):

@@ -10,8 +10,8 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import CheckpointError, DataError
 
 from ...dataset_input import ROOT_HELP, read_dataset
-from ...echo import say
 from ...options import FOLDER, completes, values
+from ...terminal.echo import say
 
 
 @click.command()
