@@ -14,7 +14,8 @@ from reportgen_cli.terminal.streams import library_of
 
 # A command whose body is the code that is given, run as `rg boom`.
 SCRIPT = """
-import sys, click
+import signal, sys, click
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
 from reportgen_cli import main
 from reportgen_core import Entry
 import noisy
