@@ -21,19 +21,19 @@ MAX_TRAIN, MAX_HELD_OUT = 1000, 500  # studies that are read again
 
 def write_domain(
     folder: Path, train: Sequence[Study], held_out: Sequence[Study], *, name: str = "", cache: Path | None = None
-) -> Model:
-    """Write the space of these studies' images into the folder of a trained model, and return the model.
+) -> None:
+    """Write the space of these studies' images into the folder of a trained model.
 
     At most `MAX_TRAIN` and `MAX_HELD_OUT` studies are read, at even steps. Nothing is written if the encoder takes no
     images or there are too few of them.
     """
-    model = load(folder)
-    if model.encoder.image.views and len(train) >= MIN_IMAGES:
-        own = _vectors(model, _spread(train, MAX_TRAIN), cache)
-        domain = fit_domain(own, _vectors(model, _spread(held_out, MAX_HELD_OUT), cache), name)
-        if domain is not None:
-            atomic_write(folder / DOMAIN, domain.to_bytes())
-    return load(folder)
+    if len(train) >= MIN_IMAGES:
+        model = load(folder)
+        if model.encoder.image.views:
+            own = _vectors(model, _spread(train, MAX_TRAIN), cache)
+            domain = fit_domain(own, _vectors(model, _spread(held_out, MAX_HELD_OUT), cache), name)
+            if domain is not None:
+                atomic_write(folder / DOMAIN, domain.to_bytes())
 
 
 def _spread(studies: Sequence[Study], most: int) -> list[Study]:

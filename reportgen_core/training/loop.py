@@ -73,7 +73,8 @@ def train(
         if learns_nothing(model):
             fill(model, train_studies, settings.batch_size, cache)
             save(model, Path(out) / "best")
-            return write_domain(Path(out) / "best", train_studies, val_studies, name=domain, cache=cache)
+            write_domain(Path(out) / "best", train_studies, val_studies, name=domain, cache=cache)
+            return load(Path(out) / "best")
         run = prepare_run(model, train_studies, val_studies, Path(out), settings, cache, watch)
         saved = load_state(run.out, run.model, run.optimizer, _frozen(settings), run.origin) if resume else None
         progress, note = saved or (Progress(), "")

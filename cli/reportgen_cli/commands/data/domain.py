@@ -42,6 +42,7 @@ def domain(
 
     rg train does the same at its end. Models of earlier releases say "domain not checked" in the note of every report.
     """
+    from reportgen_core import load
     from reportgen_core.data.images import default_cache
     from reportgen_core.models.format import DOMAIN
     from reportgen_core.models.loading import find_model_folder
@@ -53,9 +54,8 @@ def domain(
     if not learned:
         splits = sorted({s.split for s in collection.studies})
         raise DataError(f"{name} has no studies in split {train_split!r}; there are: {', '.join(map(repr, splits))}")
-    described = write_domain(
-        folder, learned, held_out, name=word or name, cache=default_cache() if cache else None
-    ).domain  # fmt: skip
+    write_domain(folder, learned, held_out, name=word or name, cache=default_cache() if cache else None)
+    described = load(folder).domain
     if described is None:
         raise CheckpointError(f"{folder}: its encoder takes no images, or {name} has too few of them to describe")
     say(f"{described.images} images of {described.name} described in {folder / DOMAIN}", err=True)
