@@ -30,7 +30,7 @@ class ReportRow:
 @lists_only
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a table that are read. An empty name stands for the usual names."""
+    """The columns of a table that are read. An empty name means the usual names."""
 
     sections: tuple[str, ...] = ("findings",)  # of the model's text; a table may have a column for each
     id: str = ""

@@ -1,4 +1,4 @@
-"""Know all rules of grey values: the grey level of each stored value, and what a reader must be told about a picture.
+"""Know all rules of grey values: the grey level of each stored value, and the notes for the reader of a report.
 
 DICOM follows the Standard's pipeline (PS3.3 C.11): modality LUT or rescale, then the VOI LUT, or the first window if
 there is none, then MONOCHROME1 is inverted. All of that maps one stored value to one grey level, so it is computed once

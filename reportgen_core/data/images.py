@@ -3,7 +3,7 @@
 Grey is 0..1, black to white; image_files.py says how each kind of file is read.
 
 Preparing is what the report generation papers do: the whole image is resized to the encoder's height and width with an
-antialiasing filter, and the aspect ratio is not kept. Histogram equalisation comes before it, on 8 bits.
+antialiasing filter, and the aspect ratio changes. Histogram equalisation comes before it, on 8 bits.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def prepare_file(path: Path, spec: ImageSpec, cache: Path | None = None, *, pict
     A large JPEG is decoded at a lower scale that is still at least twice the wanted size, unless it is to be equalised;
     its pixels can then differ by a few grey levels from those of the whole image. The folder `cache` keeps images for
     the next time; if it cannot be written, one warning a process says so. With `picture_side` there is also a picture
-    for people, whose longer side has at most that number of pixels; such an image is not kept.
+    for people, whose longer side has at most that number of pixels; such an image is not cached.
     """
     if cache is None or picture_side:
         return _prepared(path, spec, picture_side=picture_side)

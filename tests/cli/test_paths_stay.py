@@ -1,4 +1,4 @@
-"""Folders may name patients: no path of an image is in a file that a command writes, unless it is asked for."""
+"""Folders may name patients: no path of an image is in a file that a command writes, except with an option."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def ask(server: Server, path: str, row: Any = None, **headers: str) -> tuple[int
     return answer.status, content, dict(answer.getheaders())
 
 
-def told(server: Server, path: str, row: Any = None, raw: bool = False) -> Any:
+def answer_of(server: Server, path: str, row: Any = None, raw: bool = False) -> Any:
     status, content, _ = ask(server, path, row)
     assert status == 200, content
     return content if raw else json.loads(content)
@@ -57,15 +57,15 @@ def told(server: Server, path: str, row: Any = None, raw: bool = False) -> Any:
 def test_a_reader_goes_through_all_cases_in_their_order(tmp_path: Path) -> None:
     study, _ = reading(tmp_path, count=2)
     with serving(study) as server:
-        state, seen = told(server, "next?reader=anna"), []
+        state, seen = answer_of(server, "next?reader=anna"), []
         while state["case"]:
             seen.append(state["case"]["id"])
-            state = told(
+            state = answer_of(
                 server, "answer", {"reader": "anna", "case": seen[-1], "score": 3, "comment": "ähnlich", "seconds": 1.5}
             )
         assert seen == [c.id for c in study.order("anna")]
         assert (state["done"], state["total"]) == (4, 4)
-        assert told(server, "next?reader=ben")["done"] == 0
+        assert answer_of(server, "next?reader=ben")["done"] == 0
     assert read_answers(study.answers_of("anna"))[seen[0]] == Answer(seen[0], 3, "ähnlich", 1.5)
 
 
@@ -73,9 +73,9 @@ def test_a_new_server_goes_on_where_the_old_one_stopped(tmp_path: Path) -> None:
     study, _ = reading(tmp_path, count=2)
     first, second = (c.id for c in study.order("anna")[:2])
     with serving(study) as server:
-        told(server, "answer", {"reader": "anna", "case": first, "score": 5})
+        answer_of(server, "answer", {"reader": "anna", "case": first, "score": 5})
     with serving(study) as server:
-        state = told(server, "next?reader=anna")
+        state = answer_of(server, "next?reader=anna")
     assert (state["case"]["id"], state["done"], state["last"]) == (second, 1, {"score": 5})
 
 
@@ -83,10 +83,10 @@ def test_undo_gives_the_last_case_again_with_what_was_said(tmp_path: Path) -> No
     study, _ = reading(tmp_path, count=2)
     first = study.order("anna")[0].id
     with serving(study) as server:
-        told(server, "answer", {"reader": "anna", "case": first, "score": 5, "comment": "hm"})
-        state = told(server, "undo", {"reader": "anna"})
+        answer_of(server, "answer", {"reader": "anna", "case": first, "score": 5, "comment": "hm"})
+        state = answer_of(server, "undo", {"reader": "anna"})
         assert (state["case"]["id"], state["taken"], state["done"]) == (first, {"score": 5, "comment": "hm"}, 0)
-        assert "taken" not in told(server, "undo", {"reader": "anna"})
+        assert "taken" not in answer_of(server, "undo", {"reader": "anna"})
     assert read_answers(study.answers_of("anna")) == {}
 
 
@@ -183,7 +183,7 @@ def test_an_answer_that_makes_no_sense_is_refused_and_not_kept(
     with serving(study) as server:
         assert ask(server, "answer", row)[0] == 400
         assert ask(server, "undo", row)[0] in (200, 400)
-        assert told(server, "study")["total"] == 2
+        assert answer_of(server, "study")["total"] == 2
     assert study.readers() == []
     assert capfd.readouterr().err == ""
 
@@ -246,7 +246,7 @@ def test_two_readers_at_once_do_not_mix(tmp_path: Path) -> None:
 
         def read(name: str, value: int) -> None:
             for case in cases:
-                told(server, "answer", {"reader": name, "case": case, "score": value})
+                answer_of(server, "answer", {"reader": name, "case": case, "score": value})
 
         threads = [threading.Thread(target=read, args=pair) for pair in (("anna", 1), ("ben", 5))]
         for thread in threads:
@@ -260,7 +260,7 @@ def test_two_readers_at_once_do_not_mix(tmp_path: Path) -> None:
 def test_a_silent_caller_does_not_hold_up_the_others(tmp_path: Path) -> None:
     study, _ = reading(tmp_path, count=1)
     with serving(study) as server, socket.create_connection(("127.0.0.1", server.server_port)):
-        assert told(server, "study")["total"] == 2
+        assert answer_of(server, "study")["total"] == 2
 
 
 def test_a_program_that_is_killed_leaves_every_answer_to_the_next(tmp_path: Path) -> None:
@@ -301,10 +301,10 @@ def test_twenty_readers_at_once_are_served_and_every_answer_is_on_the_disk(tmp_p
         def read(name: str) -> None:
             try:
                 begin.wait(timeout=20)
-                state = told(server, f"next?reader={name}")
+                state = answer_of(server, f"next?reader={name}")
                 while state["case"]:
-                    told(server, f"image/{state['case']['images'][0]}", raw=True)
-                    state = told(server, "answer", {"reader": name, "case": state["case"]["id"], "score": 3})
+                    answer_of(server, f"image/{state['case']['images'][0]}", raw=True)
+                    state = answer_of(server, "answer", {"reader": name, "case": state["case"]["id"], "score": 3})
             except Exception as e:
                 failed.append(f"{name}: {e!r}")
 

@@ -1,6 +1,6 @@
 """Every command that reads a table reads it alike: each kind of file through each command, next to a plain file.
 
-What is right for a kind stands in docs/tables.md. The expected outcome is that of the same texts in plain JSON lines.
+docs/tables.md says what is right for a kind. The expected outcome is that of the same texts in plain JSON lines.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ A = "The heart is enlarged, with a small effusion."
 B = "The lungs are clear; no nodule is seen."
 SMALL = {"size": 64, "model_args": {"growth_rate": 4, "block_config": [1, 1, 1, 1]}}
 READERS = ["label", "predictions", "references", "data", "study", "index", "annotate", "abnormal", "train", "groups"]
-ROW_BY_ROW = {"annotate"}  # it names what it cannot read, and goes on
+ROW_BY_ROW = {"annotate"}  # it names what it cannot read, and continues
 
 
 @pytest.fixture(scope="module")

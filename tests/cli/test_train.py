@@ -98,9 +98,9 @@ def test_a_run_resumed_with_other_data_says_so_first(rg, data: Path, composed: P
     rg(*run, "--epochs", 1)
     done = rg(*run, "--epochs", 2, "--resume", "--train-split", "val", "--val-split", "train")
     lines = done.err.splitlines()
-    told = next(i for i, line in enumerate(lines) if "was started with 4 training studies, now 2" in line)
-    assert done.code == 0 and lines[told].startswith("note: ")
-    assert told < next(i for i, line in enumerate(lines) if line.startswith("epoch 2 of 2"))
+    place = next(i for i, line in enumerate(lines) if "was started with 4 training studies, now 2" in line)
+    assert done.code == 0 and lines[place].startswith("note: ")
+    assert place < next(i for i, line in enumerate(lines) if line.startswith("epoch 2 of 2"))
 
 
 def test_reports_that_the_limits_cut_are_counted(rg, data: Path, tmp_path: Path) -> None:
@@ -147,9 +147,9 @@ def test_settings_come_from_the_preset_then_from_what_is_asked(monkeypatch: pyte
 
 
 def test_the_help_has_every_setting_with_its_default(rg) -> None:
-    told = rg("train", "--help").out
+    page = rg("train", "--help").out
     for name in TrainSettings.__slots__:
-        assert f"  {name}=" in told
+        assert f"  {name}=" in page
 
 
 def test_an_epoch_is_one_line() -> None:

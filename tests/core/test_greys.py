@@ -1,4 +1,4 @@
-"""Grey values that a file says badly, and pictures that a reader must be told about."""
+"""Grey values that a file describes wrongly, and pictures that need a note."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ def test_a_second_run_in_a_folder_is_refused_in_one_line_that_names_the_first(tm
     for resume in (False, True):
         with pytest.raises(CheckpointError) as refused:
             train(model(), studies(tmp_path, 4), out=tmp_path / "run", settings=ONE, resume=resume)
-        told = str(refused.value)
-        assert told.startswith(f"cannot train in {tmp_path / 'run'}: process {holder.pid} on ")
-        assert told.endswith(" trains there; wait for its end, or choose another --out") and "\n" not in told
+        message = str(refused.value)
+        assert message.startswith(f"cannot train in {tmp_path / 'run'}: process {holder.pid} on ")
+        assert message.endswith(" trains there; wait for its end, or choose another --out") and "\n" not in message
     assert [p.name for p in (tmp_path / "run").iterdir()] == [LOCK], "the second run wrote into the folder"
 
 

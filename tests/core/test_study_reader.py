@@ -1,4 +1,4 @@
-"""What a reader is told of the images of a study: those that are used, those that are not, and those that are bad."""
+"""Notes on the images of a study: those that are used, those that are not, and those that cannot be read."""
 
 from __future__ import annotations
 

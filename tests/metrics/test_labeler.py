@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 from reportgen_plugins.metrics.labeler.labeler import CHEXPERT5, LABELS, Labeler
 from reportgen_plugins.metrics.labeler.phrases import build_tables
-from reportgen_plugins.metrics.labeler.text import read_sections, sentences
+from reportgen_plugins.metrics.labeler.text import section_spans, sentences
 
 from reportgen_core import OptionError
 
@@ -113,7 +113,8 @@ def test_sections_that_ask_are_not_read() -> None:
 
 
 def test_text_after_the_first_paragraph_of_a_history_is_read() -> None:
-    assert read_sections("HISTORY: fever.\n\nLeft effusion.").strip() == "Left effusion."
+    text = "HISTORY: fever.\n\nLeft effusion."
+    assert "\n\n".join(text[start:end] for start, end in section_spans(text)).strip() == "Left effusion."
 
 
 def test_sentences_keep_decimals_and_lose_list_numbers() -> None:

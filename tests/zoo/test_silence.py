@@ -1,4 +1,4 @@
-"""Silent hosts, dead sources, broken records: the rest is used, nobody waits long, and what is wrong is told."""
+"""Silent hosts, dead sources, broken records: the rest is used, nobody waits long, and a message names the fault."""
 
 from __future__ import annotations
 

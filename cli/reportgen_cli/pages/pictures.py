@@ -78,7 +78,7 @@ def explain(report: Report, grid: tuple[int, int, int], title: str = "") -> Imag
 
 
 def _sentence_rows(report: Report, count: int) -> list[tuple[int, list[int]]]:
-    """Return the number of each sentence with its rows of attention; a row without a sentence stands alone."""
+    """Return the number of each sentence with its rows of attention; a row without a sentence is a group of its own."""
     assert report.attention is not None
     if report.attention.per == "sentence" and not report.rows:
         return [(i, [i]) for i in range(count)]

@@ -70,7 +70,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """Names of tensors: the model's that were filled, the model's that were kept, and the file's that were not used."""
+    """Names of tensors: those of the model, filled and not filled, and those of the file that were not used."""
 
     filled: tuple[str, ...]
     kept: tuple[str, ...]

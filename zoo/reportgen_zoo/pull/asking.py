@@ -60,7 +60,7 @@ def ask_all(readers: Mapping[str, Callable[[Arrived], T]]) -> dict[str, T | Exce
     queue: SimpleQueue[tuple[str, T | Exception]] = SimpleQueue()
     waiting = {place: _Request(place, read, queue) for place, read in readers.items()}
     answers: dict[str, T | Exception] = {}
-    started, told = time.monotonic(), False
+    started, announced = time.monotonic(), False
     while waiting:
         try:
             place, answer = queue.get(timeout=min(0.1, PATIENCE / 4))
@@ -72,8 +72,8 @@ def ask_all(readers: Mapping[str, Callable[[Arrived], T]]) -> dict[str, T | Exce
         for place in [place for place, request in waiting.items() if request.silent(now)]:
             answers[place] = Silent(f"no answer in {PATIENCE:g} seconds")
             del waiting[place]
-        if waiting and not told and now - started > TELL_AFTER:
-            told = True
+        if waiting and not announced and now - started > TELL_AFTER:
+            announced = True
             more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
             print(f"waiting for {next(iter(waiting))}{more}, at most {PATIENCE:g} seconds", file=sys.stderr)
     return {place: answers[place] for place in readers}

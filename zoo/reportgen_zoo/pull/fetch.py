@@ -168,7 +168,7 @@ def sources(record: Record) -> tuple[str, ...]:
 def answering(record: Record, file: File) -> tuple[tuple[str, ...], list[str]]:
     """Return the sources that can be used, in their order, and a line for each other source.
 
-    Several sources on the network are asked for `file` at the same time, again with growing waits while none answers.
+    Several sources on the network get requests for `file` at once, again with growing waits while none answers.
     One source alone is not asked: the download does that.
     """
     every = sources(record)

@@ -94,12 +94,12 @@ def scaled(preset: Preset, scale: Scale) -> Preset:
     """Return the preset at that scale."""
     if not scale.encoder:
         return preset
-    kept = {k: v for k, v in preset.train.items() if k in KEPT_TRAINING}
+    of_paper = {k: v for k, v in preset.train.items() if k in KEPT_TRAINING}
     return replace(
         preset,
         compose=_composition(preset.compose, scale),
         text={**scale.text, **preset.text},
-        train={**scale.train, **kept},
+        train={**scale.train, **of_paper},
         generation={**preset.generation, **scale.generation},
         protocol=preset.protocol if scale.protocol is None else scale.protocol,
     )

@@ -78,7 +78,7 @@ class PhraseIndex(Generic[T]):
 def find_anchors(pattern: str) -> frozenset[str]:
     """Return pieces of which each text that the pattern matches has one; an empty set if none is certain.
 
-    "=word" stands for a whole word or sign. A word is whole if a separator or an edge is on both of its sides.
+    "=word" means a whole word or sign. A word is whole if a separator or an edge is on both of its sides.
     """
     elements = [(m.lastgroup or "", m[0], m.end()) for m in _ELEMENT.finditer(pattern)]
     anchors, _ = _alternatives(elements, 0, pattern)
@@ -131,7 +131,7 @@ def _ends_word(elements: Sequence[tuple[str, str, int]], at: int, outer: bool) -
 
 
 def _signs(text: str) -> frozenset[str]:
-    """Return the signs that an element without letters stands for; an empty set if it stands for more."""
+    """Return the signs that an element without letters matches; an empty set if it matches more."""
     inner = text[1:-1] if text.startswith("[") else text
     if inner.startswith("^") or re.search(r"\\?[\w\s]", inner) or inner == ".":
         return frozenset()

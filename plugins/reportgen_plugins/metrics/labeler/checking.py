@@ -22,7 +22,7 @@ _MEANT = {
 
 @dataclass(frozen=True, slots=True)
 class SentenceCheck:
-    """One row: a text and what may be said of one label in it."""
+    """One row: a text, a label, and the allowed values of that label."""
 
     place: str  # "line 7"
     text: str

@@ -128,7 +128,7 @@ class Scan:
         return min(cue.low, cue.start), cue.end
 
     def _looks_forward(self, start: int, end: int) -> bool:
-        """Whether a cue that may stand on either side of its finding stands before it: "resolved pneumonia"."""
+        """Return whether a cue that may be on either side of its finding is before it: "resolved pneumonia"."""
         before = any(e <= start for _, e in self.mentions)
         following = next((s for s, _ in self.mentions if s >= end), None)
         return following is not None and (not before or self._only_modifiers(end, following))
@@ -180,7 +180,7 @@ class Scan:
         return low
 
     def _parts(self, sign: str, place: int, start: int) -> bool:
-        """Whether a comma or an "and" before a mention ends the statement that stands before it."""
+        """Return whether a comma or an "and" before a mention ends the statement before it."""
         if sign == ",":
             return not _COORDINATED.search(self.flat, place, start)
         earlier = max((e for _, e in self.mentions if e <= place), default=0)

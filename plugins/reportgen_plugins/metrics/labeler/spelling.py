@@ -41,7 +41,7 @@ class Spelling:
     """Corrects the words of a sentence."""
 
     def __init__(self, is_finding: Callable[[str], bool], known: Collection[str]) -> None:
-        """`is_finding` tells whether a word names a finding as it stands; `known` words are right."""
+        """`is_finding` says whether a word, as it is written, names a finding; `known` words are right."""
         lists = word_lists()
         self._is_finding, self._short = is_finding, short_forms()
         self._right = lists["right"] | lists["words"] | frozenset(known)

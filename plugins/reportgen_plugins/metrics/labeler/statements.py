@@ -1,6 +1,6 @@
 """Where a new statement begins inside a sentence: in text without punctuation, and where a list goes over to a finding.
 
-"no pneumothorax small right effusion": a size, a side or a change opens a statement if a noun stands before it. Words
+"no pneumothorax small right effusion": a size, a side or a change opens a statement if a noun comes before it. Words
 are enough for this; a parser would need the punctuation that is missing. The words are in labeler_words.toml.
 """
 
@@ -92,7 +92,7 @@ def _starts(flat: str, tokens: list[re.Match[str]]) -> Iterator[int]:
 
 
 def _complete(words: StatementWords, previous: str, word: str) -> bool:
-    """Whether what stands before `word` may be a whole statement."""
+    """Return whether the words before `word` may be a whole statement."""
     if word in ("no", "there"):
         return True
     if word in words.subjects:
@@ -101,5 +101,5 @@ def _complete(words: StatementWords, previous: str, word: str) -> bool:
 
 
 def _closed(flat: str, place: int) -> bool:
-    """Whether a list that was denied goes on to an "or": "no mass, large effusion or pneumothorax"."""
+    """Return whether a denied list continues to an "or": "no mass, large effusion or pneumothorax"."""
     return bool(_DENIED.search(flat[max(0, place - LOOK_BACK) : place]) and _GOES_ON.match(flat[place:]))

@@ -131,15 +131,10 @@ def _plain(m: re.Match[str], is_word: Callable[[str, int], bool]) -> str:
     return _PLAIN[sign] if sign in _PLAIN else unicodedata.normalize("NFKC", sign)
 
 
-def read_sections(text: str, names_finding: Callable[[str], bool] = lambda _: False) -> str:
-    """Return the text without the sections that ask or compare. A text without headings is returned whole."""
-    return "\n\n".join(text[start:end] for start, end in section_spans(text, names_finding))
-
-
 def section_spans(text: str, names_finding: Callable[[str], bool] = lambda _: False) -> list[tuple[int, int]]:
-    """Return where the sections are that speak of this image.
+    """Return where the sections are that describe this image, without those that ask or compare.
 
-    `names_finding` tells a finding in capitals from a heading.
+    A text without headings is one section. `names_finding` tells a finding in capitals from a heading.
     """
     headings = [
         m
