@@ -1,4 +1,4 @@
-"""Score reports that need no image on the R2Gen test set of IU X-Ray, and print the rows of docs/results.md.
+"""Score reports that need no image on the R2Gen test set of IU X-Ray, and print rows of docs/explanation/results.md.
 
     python -m benchmarks.baselines [--without-meteor]
 

@@ -1,7 +1,7 @@
 """The documents say what the program does: code blocks are the tested files, help pages are the help, examples run.
 
-`python tests/test_docs.py` writes the generated parts anew: docs/cli.md, the code and hooks in docs/plugins.md, and the
-picture in docs/architecture.md.
+`python tests/test_docs.py` writes the generated parts anew: docs/reference/cli.md, the code and hooks in docs/plugins.md, and the
+picture in docs/explanation/architecture.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from reportgen_core import hookspecs
 
 ROOT = Path(__file__).parents[1]
 FIXTURE = ROOT / "tests" / "fixtures" / "reportgen-hello"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"^`([\w./-]+)`\n\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -50,7 +50,7 @@ for path, text in walk(rg, "rg"):
 
 
 def help_page() -> str:
-    """docs/cli.md as it must be."""
+    """docs/reference/cli.md as it must be."""
     env = os.environ | {"REPORTGEN_PLUGINS": "builtin,zoo"}
     done = subprocess.run([sys.executable, "-c", ALL_HELP], capture_output=True, text=True, check=True, env=env)
     head = "# The command line\n\nWritten by `python tests/test_docs.py` from `--help`. `reportgen` and `python -m reportgen_cli` are the same as `rg`.\n\n"
@@ -112,11 +112,11 @@ def house() -> str:
 
 
 def architecture_page(text: str) -> str:
-    """Return docs/architecture.md with the picture put in."""
+    """Return docs/explanation/architecture.md with the picture put in."""
     return re.sub(r"(<!-- house -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{house()}\n{m[2]}", text, flags=re.DOTALL)
 
 
-ARCHITECTURE = ROOT / "docs" / "architecture.md"
+ARCHITECTURE = ROOT / "docs" / "explanation" / "architecture.md"
 IN_ROOMS = {CORE: [wing for floor in ORDER for wing in floor], **ROOMS}
 FOLDERS = [f"{package}/{room}".rstrip("/") for package, rooms in IN_ROOMS.items() for room in rooms]
 
@@ -129,7 +129,7 @@ def test_the_picture_of_the_house_is_drawn_from_the_table_of_floors() -> None:
 
 
 def test_every_room_answers_a_question() -> None:
-    linked = re.findall(r"^\| .*\? \| \[([\w/]+)\]\(\.\./([\w/]+)\) \|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    linked = re.findall(r"^\| .*\? \| \[([\w/]+)\]\((?:\.\./)+([\w/]+)\) \|$", ARCHITECTURE.read_text(), re.MULTILINE)
     assert sorted(path for _, path in linked) == sorted(FOLDERS)
     assert [name for name, path in linked if not path.endswith(name)] == []
 
@@ -168,7 +168,7 @@ def test_the_tutorial_package_stays_small() -> None:
 
 
 def test_the_page_on_the_command_line_is_the_help() -> None:
-    assert (ROOT / "docs" / "cli.md").read_text() == help_page(), "run python tests/test_docs.py"
+    assert (ROOT / "docs" / "reference" / "cli.md").read_text() == help_page(), "run python tests/test_docs.py"
 
 
 def test_every_command_has_a_line_of_help_and_an_example() -> None:
@@ -242,7 +242,7 @@ def test_the_python_of_the_readme_runs(code: str, tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    (ROOT / "docs" / "cli.md").write_text(help_page())
+    (ROOT / "docs" / "reference" / "cli.md").write_text(help_page())
     plugins = ROOT / "docs" / "plugins.md"
     plugins.write_text(plugins_page(plugins.read_text()))
     ARCHITECTURE.write_text(architecture_page(ARCHITECTURE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,7 +1,7 @@
 """Read tables: CSV, TSV and JSON lines row by row, whole JSON files, each of any size, gzipped or not.
 
 All commands and datasets read tables through this file. It decides which suffixes are known, how cells are separated,
-which names columns have, and which cells hold no text. docs/tables.md states the rules. A row that cannot
+which names columns have, and which cells hold no text. docs/reference/tables.md states the rules. A row that cannot
 be read is a `BadRow`; `table_rows` raises DataError for the first one. It needs no torch.
 """
 

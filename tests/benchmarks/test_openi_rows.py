@@ -1,4 +1,4 @@
-"""The measured rows of docs/results.md, from Open-i's own reports: what a constant sentence scores, by protocol."""
+"""The measured rows of docs/explanation/results.md, from Open-i's own reports: what a constant sentence scores, by protocol."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from benchmarks.baselines import Rows
 
 WORDS = ("bleu-1", "bleu-2", "bleu-3", "bleu-4", "rouge-l", "cider")
-PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "results.md").read_text()
 
 
 @pytest.fixture(scope="module")

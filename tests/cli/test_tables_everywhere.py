@@ -1,6 +1,6 @@
 """Every command that reads a table reads it alike: each kind of file through each command, next to a plain file.
 
-docs/tables.md says what is right for a kind. The expected outcome is that of the same texts in plain JSON lines.
+docs/reference/tables.md says what is right for a kind. The expected outcome is that of the same texts in plain JSON lines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a cell says, which column is which, and the names in docs/tables.md."""
+"""What a cell says, which column is which, and the names in docs/reference/tables.md."""
 
 import csv
 import json
@@ -60,7 +60,7 @@ def test_columns_are_known_by_their_usual_names() -> None:
 
 
 def test_the_page_has_the_names_that_are_read() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "tables.md").read_text(encoding="utf-8")
     rows = re.findall(
         r"^\| (\w+) \| (.+) \|$", page.split("<!-- columns -->")[1].split("<!-- end -->")[0], re.MULTILINE
     )
