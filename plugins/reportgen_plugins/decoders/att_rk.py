@@ -30,10 +30,10 @@ from torch.nn import functional as F
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.errors import OptionError
 from reportgen_core.text.spec import PAD
+from reportgen_core.writing.lstm_step import StepCell
+from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
+from reportgen_core.writing.word_search import State, search
 
-from .blocks.lstm_step import StepCell
-from .blocks.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
-from .blocks.search import State, search
 from .blocks.tags import TagPredictor, probabilities, tag_loss
 
 

@@ -33,9 +33,8 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, EncoderD
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.errors import OptionError
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL
-
-from .blocks.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
-from .blocks.search import State, search
+from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
+from reportgen_core.writing.word_search import State, search
 
 
 class CausalDecoder(Decoder):

@@ -28,11 +28,10 @@ from torch.nn import functional as F
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.text.spec import PAD
-
-from .blocks.attention import attend
-from .blocks.lstm_step import WeightCache, WordCell, gate_order
-from .blocks.report_words import StudyMemory, most_words, shift_targets, to_generated
-from .blocks.search import State, search
+from reportgen_core.writing.attention import attend
+from reportgen_core.writing.lstm_step import WeightCache, WordCell, gate_order
+from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated
+from reportgen_core.writing.word_search import State, search
 
 
 class PooledGateLSTM(Decoder):

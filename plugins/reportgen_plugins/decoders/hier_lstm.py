@@ -52,13 +52,13 @@ from reportgen_core import (
     TargetSpec,
 )
 from reportgen_core.text.spec import BOS, EOS, PAD
+from reportgen_core.writing.attention import AdditiveAttention, attend
+from reportgen_core.writing.lstm_step import JoinedLinears, StepCell
+from reportgen_core.writing.word_lstm import WordLSTM
+from reportgen_core.writing.word_search import BeamResult, search
 
-from .blocks.attention import AdditiveAttention, attend
-from .blocks.lstm_step import JoinedLinears, StepCell
 from .blocks.order import shuffled
-from .blocks.search import BeamResult, search
 from .blocks.tags import TagPredictor, probabilities, tag_loss
-from .blocks.word_lstm import WordLSTM
 
 ATTENTION = ("co", "visual", "semantic", "none")
 TOPIC = ("first", "every")

@@ -21,9 +21,9 @@ from torch.nn import functional as F
 
 from reportgen_core import Decoded, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.text.spec import PAD
+from reportgen_core.writing.word_search import BeamResult
 
 from .blocks.order import shuffled
-from .blocks.search import BeamResult
 from .hier_lstm import HierLSTM, HierOptions
 
 

@@ -15,10 +15,9 @@ import torch
 from torch import nn
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
-
-from .blocks.report_words import check_layers, most_words, shift_targets, to_generated, word_loss
-from .blocks.search import search
-from .blocks.word_lstm import WordLSTM
+from reportgen_core.writing.report_words import check_layers, most_words, shift_targets, to_generated, word_loss
+from reportgen_core.writing.word_lstm import WordLSTM
+from reportgen_core.writing.word_search import search
 
 
 class ImageEveryStepLSTM(Decoder):

@@ -23,11 +23,10 @@ from torch.nn import functional as F
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.text.spec import PAD
-
-from .blocks.attention import AdditiveAttention, attend
-from .blocks.lstm_step import WeightCache, WordCell, few_rows, joined
-from .blocks.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
-from .blocks.search import State, search
+from reportgen_core.writing.attention import AdditiveAttention, attend
+from reportgen_core.writing.lstm_step import WeightCache, WordCell, few_rows, joined
+from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
+from reportgen_core.writing.word_search import State, search
 
 
 @dataclass(frozen=True, slots=True)

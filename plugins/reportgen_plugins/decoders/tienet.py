@@ -53,14 +53,14 @@ from reportgen_core import (
 from reportgen_core.annotation.thresholds import THRESHOLDS
 from reportgen_core.data.batches import pad_words
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK
+from reportgen_core.writing.attention import AdditiveAttention, attend
+from reportgen_core.writing.lstm_step import WeightCache, WordCell
+from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
+from reportgen_core.writing.word_search import State, Step, search
 
 from .blocks.aete import AttentionEncodedText, penalty, saliency
-from .blocks.attention import AdditiveAttention, attend
 from .blocks.balance import BalancedLoss
 from .blocks.kept_file import KeptFile
-from .blocks.lstm_step import WeightCache, WordCell
-from .blocks.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
-from .blocks.search import State, Step, search
 from .blocks.vectors import set_vectors
 
 LstmStep = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # word t, h, c, the attended image -> h, c

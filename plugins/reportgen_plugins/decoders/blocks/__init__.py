@@ -1,3 +1,3 @@
-"""Blocks of decoders: attention, LSTM steps, greedy and beam search, the balanced loss of findings, word vectors.
+"""Blocks of decoders: text attention, the balanced loss of findings, predicted tags, word vectors, a kept file.
 Several decoders import them. None of them is a decoder itself.
 """

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reportgen_core import Attention, Candidate, Decoded, Generated, GenerationSettings, OptionError, TargetSpec
-from reportgen_core.text.spec import EOS, PAD
-
-from .search import BeamResult
+from ..errors import OptionError
+from ..text.spec import EOS, PAD
+from ..types import Attention, Candidate, Decoded, Generated, GenerationSettings, TargetSpec
+from .word_search import BeamResult
 
 
 def check_layers(name: str, layers: int) -> None:

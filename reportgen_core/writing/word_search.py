@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reportgen_core.text.spec import BOS, EOS, PAD
+from ..text.spec import BOS, EOS, PAD
 
 State = tuple[Tensor, ...]
 

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reportgen_core.text.spec import PAD
-
+from ..text.spec import PAD
 from .lstm_step import WeightCache, advance, gate_order
-from .search import State
+from .word_search import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class WordLSTM(nn.Module):
         return state
 
     def step(self, words: Tensor, state: State) -> tuple[Tensor, State, None]:
-        """Read words (R,); return the logits (R, V) of the next words, the new state, and None (see `search.Step`)."""
+        """Read words (R,); return the logits (R, V) of the next words, the new state, and None for attention."""
         folded = self.fold()
         state, top = self._advance(folded, F.embedding(words, folded.table), state)
         return (top @ folded.out).float(), state, None
