@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from reportgen_cli.pages.embedded import embedded_json
+from reportgen_cli.pages.shared.embedded import embedded_json
 
 SIGNS = "<>&\u2028\u2029"
 

@@ -21,7 +21,7 @@ from reportgen_core.scoring.evaluation import Evaluation, StudyRow
 from reportgen_core.scoring.score_tables import PrintedTable, headlines, tables
 from reportgen_core.text.printable import printable
 
-from .embedded import embedded_json
+from .shared.embedded import embedded_json
 
 SIDE = 128  # pixels of a thumbnail's longer side
 HERE = Path(__file__).parent / "page"

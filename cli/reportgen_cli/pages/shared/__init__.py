@@ -1,0 +1,1 @@
+"""Hold the parts that all pages share: colours, print rules, keyboard helpers, a band with the origin."""
