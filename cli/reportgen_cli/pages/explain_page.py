@@ -33,9 +33,9 @@ from reportgen_core.files.json_files import write_json
 from reportgen_core.text.printable import printable
 
 from ..terminal.echo import literal_text
-from .embedded import embedded_json
 from .pictures import OPACITY, SCALE, enlarge, explain, radiographs
 from .shading import shaded, shows_words
+from .shared.embedded import embedded_json
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
