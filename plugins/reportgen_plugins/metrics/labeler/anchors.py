@@ -125,9 +125,10 @@ def _alternatives(elements: Sequence[tuple[str, str, int]], at: int, pattern: st
 
 
 def _ends_word(elements: Sequence[tuple[str, str, int]], at: int, outer: bool) -> bool:
-    """Whether a word ends before element `at`: a separator follows, or the end of the whole phrase."""
+    """Whether a word ends before element `at`: a separator that must be there follows, or the whole phrase ends."""
     kind, text, _ = elements[at] if at < len(elements) else ("close", "", 0)
-    return text == _SEPARATOR or (outer and kind in ("close", "either"))
+    optional = at + 1 < len(elements) and elements[at + 1][1] in ("?", "*")
+    return (text == _SEPARATOR and not optional) or (outer and kind in ("close", "either"))
 
 
 def _signs(text: str) -> frozenset[str]:

@@ -23,13 +23,23 @@ _PREDICATE = re.compile(
 )
 _ONE_WAY = ("negation", "doubt")  # kinds of which a cue turns what is on one side of it only
 _ENDS = (",", ";", ")")
+MAX_BETWEEN = 3  # words between a cue and "there is"
+_CONTRAST = ("but", "though", "although", "however", "yet")
 _OR = re.compile(r"\b(?:or|nor)\b")
 _ENUMERATES = re.compile(r"differential|ddx|includ|considerations")
 _COMPARES = re.compile(r",|\b(?:from|compared|comparison|than|unchanged|stable|similar|increased|decreased)\b")
 _FINITE = re.compile(  # "no effusion pulmonary edema is unchanged"
     r"(?:(?!(?:or|and|nor|is|are|was|were|has|have)\b)\w+ ){1,3}"
-    r"(?:remains?|persists?|(?:is |are )?(?:stable|unchanged|again|larger|smaller|worse|increased|decreased))\b"
+    r"(?:remains?|persists?|(?:is |are |has |have )?(?:stable|unchanged|again|larger|smaller|worse|increased|decreased"
+    r"|improved|worsened|progressed|enlarged|developed|cleared|resolved)|(?:is|are) (?:present|noted|now))\b"
 )
+_ATTRIBUTES = re.compile(  # "no abnormality suspicious for pneumonia"
+    r"(?:suspicious|suggestive|suggesting|concerning|worrisome|indicative|indicating|compatible|consistent|typical"
+    r"|characteristic|diagnostic|representing|to suggest|that (?:suggest|indicate))\b"
+)
+_BACK = re.compile(
+    r"[.;,:]? ?(?:(?:and|but) )?(?:it|this|that|these|they|those|both|all) ?"
+)  # "effusion; it has resolved"
 _COORDINATED = re.compile(r"\b(?:and|or|nor)\b")
 
 
@@ -44,6 +54,11 @@ class Cue:
     words: str
     low: int = 0
     high: int = 0
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether the cue doubts what was denied before it: "not seen, but it cannot be excluded"."""
+        return self.kind == "doubt" and not self.forward and self.words.startswith(_CONTRAST)
 
     def overlaps(self, start: int, end: int) -> bool:
         """Whether the cue shares letters with a span."""
@@ -115,7 +130,11 @@ class Scan:
                     longest.append(cue)
             reaching = longest
         deciding = [c for c in reaching if c.kind != "pseudo"]
-        return min(deciding, key=lambda c: (ORDER.index(c.kind), abs(c.start - start)), default=None)
+        return min(
+            deciding,
+            key=lambda c: (not c.takes_back, ORDER.index(c.kind), abs(c.start - start)),
+            default=None,
+        )
 
     def says_normal(self, start: int) -> bool:
         """Whether a word that calls something normal begins at `start`."""
@@ -145,10 +164,24 @@ class Scan:
                 continue
             if b.kind == "cause" and kind != "ignored" and not self.flat[end : b.start].strip():
                 continue  # "may be due to": the cue reaches the cause
+            if self._is_asserted(end, b):
+                continue
             if b.kind == "list" and (enumerates or self._no_noun(end, b.start) or self._closed(b)):
                 continue
             return b.start
         return len(self.flat)
+
+    def _is_asserted(self, start: int, b: Break) -> bool:
+        """Whether a cue reaches over "there is" or "it is": "no evidence that there is an effusion"."""
+        if b.kind != "any" or not self.flat.startswith(("there ", "it "), b.start):
+            return False
+        between = self.flat[start : b.start].rstrip()
+        named = any(start <= s < b.start for s, _ in self.mentions)
+        return (
+            not named
+            and between.count(" ") <= MAX_BETWEEN
+            and (between or self.flat[:start]).endswith((" that", " if", " whether"))
+        )
 
     def _no_noun(self, start: int, end: int) -> bool:
         """Whether only adjectives stand between a cue and a break: "no new, focal consolidation"."""
@@ -171,6 +204,8 @@ class Scan:
         for b in self.breaks:
             if b.start >= start:
                 break
+            if _BACK.fullmatch(self.flat, b.start, start):
+                continue
             if (b.kind == "any" or b.clause) and (self.flat[b.start : start].strip(" :-|") or b.end > start):
                 low = max(low, b.start)
         for m in re.finditer(r",|\band\b", self.flat[:start]):
@@ -192,7 +227,8 @@ class Scan:
         ends, words = {end for _, end in self.mentions}, self.statement
         for n, (before, token) in enumerate(pairwise(tokens)):
             word, previous = token[0], before[0]
-            opens = word in words.openers or word.isdigit() or token.start() in starts
+            attribute = _ATTRIBUTES.match(self.flat, token.start()) is not None
+            opens = word in words.openers or word.isdigit() or (token.start() in starts and not attribute)
             between = self.flat[before.end() : token.start()]
             following = tokens[n + 2][0] if n + 2 < len(tokens) else ""
             if any(c in between for c in ",/(&+"):

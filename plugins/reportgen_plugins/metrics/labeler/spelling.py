@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from importlib.resources import files
 
-SHORTEST, LONGEST = 6, 30  # letters of a word that is corrected
+SHORTEST, LONGEST = 5, 30  # letters of a word that is corrected
 SAME_STEM = 5  # letters that all corrections of a word must share
 MAX_WORDS = 1 << 16
 _WORD = re.compile(  # tokenizers write "is n't"

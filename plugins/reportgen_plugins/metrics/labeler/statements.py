@@ -16,6 +16,7 @@ from .spelling import word_lists
 WORD = re.compile(r"[a-z0-9]+")
 _DENIED = re.compile(r"\b(?:no|without|or)\b(?!.*\b(?:is|are|has|have|the|there)\b)")
 _GOES_ON = re.compile(r"(?:(?!(?:no|is|are|has|have|the|there|with)\b)\w+,? ){1,5}(?:or|nor)\b")
+_SIZED, _BIG = ("heart", "silhouette", "size", "mediastinum", "contour"), ("enlarged", "large", "prominent", "big")
 LOOK_BACK = 60  # letters
 
 
@@ -77,6 +78,7 @@ def split_statements(flat: str) -> Iterator[str]:
 def _starts(flat: str, tokens: list[re.Match[str]]) -> Iterator[int]:
     """Yield where statements begin, from the second on."""
     words = statement_words()
+    closed = False  # "heart enlarged" is complete
     for before, token, after in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):
         previous, word, following = before[0], token[0], after[0] if after else ""
         between = flat[before.end() : token.start()]
@@ -85,9 +87,10 @@ def _starts(flat: str, tokens: list[re.Match[str]]) -> Iterator[int]:
         if word == "no" and (not following or "," in flat[token.end() : token.end() + 2]):
             continue  # "effusion no, edema yes"
         opens = words.clause(previous, word, following)
-        if not opens and following and word in words.openers:
+        ended, closed = closed, word in _BIG and previous in _SIZED and words.clause(word, following, "size")
+        if not opens and following and word in words.openers and not closed:
             opens = not _closed(flat, token.start())
-        if opens and _complete(words, previous, word):
+        if opens and (ended or _complete(words, previous, word)):
             yield token.start()
 
 

@@ -32,7 +32,9 @@ _ANSWER = re.compile(r"[ \t]*[A-Za-z+-]+(?:[ ,]+[A-Za-z]+){0,3}[ \t]*(?:[.;\n]|$
 _CANDIDATE = re.compile(r"[.!?\n<)#]")  # each end of a sentence begins or ends with one of these
 _END = re.compile(
     r"(?P<stop>[.!]+[\"')]*(?=\s|$|[A-Z<]|(?<=[a-z][.])(?:[a-z]{3}|\d[.)])))"
-    r"|(?P<ask>\?+(?!\s*(?:no|none|nil|negative|yes|absent|present)\s*(?:[.,;]|$))(?=\s*$|\s+[A-Z\d]|\s+(?:no|there|the|a)\b|\s*\n))"
+    r"|(?P<ask>\?+(?!\s*(?:no|none|nil|negative|yes|absent|present|not)"
+    r"(?: (?:is |are )?(?:seen|identified|noted|evident|visible|present|appreciated))?\s*(?:[.,;]|$))"
+    r"(?=\s*$|\s+[A-Z\d]|\s+(?:no|there|the|a)\b|\s*\n))"
     r"|(?P<line>\n\s*(?=\n|[-*•]\s|\(?\d{1,2}[.)]\s)|<br ?/?>)|(?P<mark>\)(?=\s)|#\d{1,2}:?(?=\s))|(?P<soft>\n)",
     re.IGNORECASE,
 )
@@ -44,6 +46,13 @@ _LETTER = re.compile(r"[^\W\d_]")
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _NUMBER = re.compile(r"^(?!\W*(?:[?(]\s?[\w-]|\+|\(\?))\W*(?:\d{1,2}[.)]?\s+(?!(?:cm|mm|x|of)\b)(?=[A-Za-z]))?[\s*•-]*")
 _LAST_WORD = re.compile(r"([A-Za-z]+|[,:])\W*$")
+_JOINED = re.compile(r"\s*(?:or|nor|and)\b(?!/)")  # a line that goes on with the list before it
+_PRONOUN = re.compile(  # speaks of the sentence before it: "It is enlarged." "This has resolved."
+    r"[ \n](?:it|this|these|they|that) (?:is|are|was|were|has|have|appears?|remains?|looks|seems) (?:[a-z]+ ){0,3}?"
+    r"(?:resolved|cleared|gone|disappeared|drained|no longer|enlarged|large|big|widened|wide|prominent|normal"
+    r"|unremarkable)\b",
+    re.IGNORECASE,
+)
 _ANSWERED = re.compile(r"[:=] ?no\W*$", re.IGNORECASE)  # "Effusion: no" is complete
 WRAPPED = 45  # letters: lines that are shorter were not broken by a margin
 
@@ -197,6 +206,8 @@ def _cut(text: str, start: int, end: int, unended: bool) -> Iterator[tuple[int, 
             if not _line_ends(text, place, start, end, WRAPPED if unended else 0, width):
                 continue
         elif m["stop"]:
+            if m[0] == "." and _PRONOUN.match(text, m.end(), end):
+                continue
             if text[max(0, place - 6) : place + 1].lower().endswith(_TITLES):
                 continue
         elif m["ask"]:
@@ -219,6 +230,7 @@ def _line_ends(text: str, place: int, start: int, end: int, margin: int, width: 
     last = _LAST_WORD.search(line)
     if (
         not rest
+        or _JOINED.match(rest)
         or last is None
         or last[1] in ",:"
         or (last[1].lower() in statement_words().continues and not _ANSWERED.search(line))
