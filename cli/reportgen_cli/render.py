@@ -1,14 +1,16 @@
-"""Print tables and the progress of training. No other module imports rich, and it is imported only for a terminal."""
+"""Print tables, pairs and the progress of training. Only the bar of a training run on a terminal imports rich."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reportgen_core.text.printable import printable
 
-from .terminal.echo import say, say_json_text, say_text
+from .terminal.echo import MAX_LINE, say, say_json_text, say_text
+from .terminal.layout import pair_lines, table_lines, wrapped
 from .terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
@@ -18,10 +20,10 @@ MAX_CELL = 1000  # characters of a cell that are printed
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under a header: with lines on a terminal, else as plain aligned columns that a program can cut."""
+    """Print rows under a header: fitted to the width of a terminal, else as aligned columns that a program can cut."""
     header, rows = _printable(header), [_printable(row) for row in rows]
     if sys.stdout.isatty():
-        _draw(header, rows)
+        say_text("\n".join(table_lines(header, rows, terminal_width())))
         return
     widths = [max(len(r[i]) for r in (header, *rows)) for i in range(len(header))]
     line = "  ".join(f"{{:<{width}}}" for width in widths)
@@ -41,7 +43,7 @@ def print_tables(
         for printed in tables:
             say(printed.title)
             table(printed.header, printed.rows)
-            say_text("".join(f"{line}\n" for line in printed.foot))
+            say_text("".join(f"{line}\n" for line in _fitted(printed.foot)))
         return
     from reportgen_core.scoring.score_tables import as_latex, as_markdown
 
@@ -54,24 +56,34 @@ def print_tables(
         say_text(text, nl=False)
 
 
+def say_prose(text: str) -> None:
+    """Print a text of several lines; on a terminal those that are too long are wrapped."""
+    say_text("\n".join(_fitted(text.split("\n"), indent="")))
+
+
+def _fitted(lines: Sequence[str], indent: str = "  ") -> list[str]:
+    """Return lines of prose; for a terminal those that are too long are wrapped, with a hanging indent."""
+    if not sys.stdout.isatty():
+        return list(lines)
+    parts = [wrapped(printable(line), terminal_width() - len(indent)) for line in lines]
+    return [f"{indent if i else ''}{line}" for part in parts for i, line in enumerate(part)]
+
+
 def _printable(row: Sequence[str]) -> list[str]:
     return [printable(cell, MAX_CELL) for cell in row]
 
 
-def _draw(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    rich_table = Table(*header, box=box.SIMPLE_HEAD)
-    for row in rows:
-        rich_table.add_row(*(cell.replace("[", "\\[") for cell in row))
-    Console().print(rich_table)
+def terminal_width() -> int:
+    """Return the columns of the terminal; COLUMNS sets another number."""
+    return shutil.get_terminal_size().columns
 
 
 def pairs(rows: Sequence[tuple[str, str]]) -> None:
-    """Print pairs of a name and a value, one pair a line, the values in one column."""
+    """Print a line for each pair of a name and a value, the values in one column; a terminal wraps long values."""
     rows = [(printable(name, MAX_CELL), value) for name, value in rows]
+    if sys.stdout.isatty():
+        say_text("\n".join(pair_lines([(name, printable(value, MAX_LINE)) for name, value in rows], terminal_width())))
+        return
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
         say(f"{name.ljust(width)}  {value}".rstrip())
@@ -86,7 +98,7 @@ class TrainingProgress:
     def __init__(self, shown: bool = True, command: str = "train") -> None:
         self.shown, self.live = shown, shown and sys.stderr.isatty()
         self.bar: Any = None
-        self.heartbeat = Heartbeat(command, shown)
+        self.heartbeat = Heartbeat(command, shown, live=False)
 
     def __enter__(self) -> TrainingProgress:
         self.heartbeat.__enter__()
@@ -125,7 +137,12 @@ class TrainingProgress:
             text_column = TextColumn("{task.description}")
             console = Console(stderr=True)
             self.bar = Progress(
-                text_column, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True
+                text_column,
+                BarColumn(complete_style="blue", finished_style="green"),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=console,
+                transient=True,
             )
             self.task = self.bar.add_task("", total=record["batches"])
             self.bar.start()

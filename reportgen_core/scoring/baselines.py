@@ -57,19 +57,31 @@ def repeated(training: Sequence[str], most: int = MAX_CANDIDATES) -> list[str]:
 
 def constant(background: BaselineData, n: int, score: Callable[[str], float], name: str = CONSTANT) -> Baseline:
     """Return the training report with the best `score` on validation, for each of `n` studies."""
-    candidates = repeated(list(background.training.values()))
+    training = list(background.training.values())
+    candidates = repeated(training)
     best = max(candidates, key=score)
-    note = (
-        f"chosen on {len(background.validation)} validation studies among {len(candidates)} repeated training reports"
-    )
+    studies = _counted(len(background.validation), "validation study", "validation studies")
+    again = len(set(training)) < len(training)  # else the candidates are the first reports
+    among = _counted(len(candidates), f"{'repeated ' if again else ''}training report")
+    note = f"chosen on {studies} among {among}{'' if again else ', none of which occurs twice'}"
     return Baseline(name, note, ((best,) * n,))
+
+
+def _counted(n: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: "1 study", "2 studies"."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def most_frequent(background: BaselineData, n: int) -> Baseline:
     """Return the commonest training report, for each of `n` studies."""
     best = repeated(list(background.training.values()), 1)[0]
     times = sum(t == best for t in background.training.values())
-    return Baseline(FREQUENT, f"the training report that occurs {times} times", ((best,) * n,))
+    note = (
+        f"the training report that occurs {times:,} times"
+        if times > 1
+        else "the first training report; none is repeated"
+    )
+    return Baseline(FREQUENT, note, ((best,) * n,))
 
 
 def drawn(background: BaselineData, n: int, seeds: Sequence[int]) -> Baseline:

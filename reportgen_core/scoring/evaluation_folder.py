@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,18 +37,22 @@ class SavedEvaluation:
     metrics: Mapping[str, Mapping[str, Any]]  # registered name: options
     statistics: Mapping[str, Array]  # (n, k) by metric; {} if the folder has no file of them
     units: tuple[int, ...] = ()  # the number of each study's patient; () if no study names one
+    model: Mapping[str, str] = field(default_factory=dict)  # "name" and "sha256" of the model that wrote the reports
 
 
-def save_evaluation(evaluation: Evaluation, folder: Path, *, raw_cells: bool = False) -> None:
+def save_evaluation(
+    evaluation: Evaluation, folder: Path, *, model: Mapping[str, str] | None = None, raw_cells: bool = False
+) -> None:
     """Write the files of an evaluation into a folder, each whole or not at all.
 
-    Texts of scores.csv that a spreadsheet would run are guarded unless `raw_cells`.
+    `model` has the "name" and the "sha256" of the model that wrote the reports, if they are known. Texts of scores.csv
+    that a spreadsheet would run are guarded unless `raw_cells`.
     """
     from safetensors.numpy import save
 
     folder.mkdir(parents=True, exist_ok=True)
     shown = tables(evaluation)
-    atomic_write(folder / "scores.json", as_json(evaluation.to_json()))
+    atomic_write(folder / "scores.json", as_json({**evaluation.to_json(), "model": dict(model or {})}))
     atomic_write(folder / "scores.csv", evaluation_csv(evaluation, raw_cells=raw_cells))
     atomic_write(folder / "scores.md", as_markdown(shown))
     atomic_write(folder / "scores.tex", as_latex(shown))
@@ -74,13 +78,14 @@ def load_evaluation(path: Path) -> SavedEvaluation:
         systems = tuple(system_from_json(s) for s in values["systems"])
         studies, metrics = tuple(values["studies"]), dict(values["metrics"])
         units = tuple(map(int, values.get("units", ())))
+        model = {str(k): str(v) for k, v in values.get("model", {}).items()}
         if len(units) not in (0, len(studies)):
             raise ValueError(f"{len(units)} units of {len(studies)} studies")
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise DataError(f"{file}: no scores that rg eval --out wrote: {type(e).__name__}: {e}") from e
     name = systems[0].name if systems and systems[0].name != "reports" else file.resolve().parent.name
     statistics = _statistics(file.parent / "statistics.safetensors")
-    return SavedEvaluation(name, card, systems, studies, metrics, statistics, units)
+    return SavedEvaluation(name, card, systems, studies, metrics, statistics, units, model)
 
 
 def _statistics(path: Path) -> dict[str, Array]:

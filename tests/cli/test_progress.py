@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 
 import pytest
 from reportgen_cli.render import TrainingProgress
 from reportgen_cli.terminal import progress
+from reportgen_cli.terminal.echo import ERASE, say
 from reportgen_cli.terminal.progress import Heartbeat, duration
 
 
@@ -93,3 +95,32 @@ def test_a_training_step_and_a_note_are_told(quick, capsys) -> None:
 )
 def test_a_time_is_written_for_a_reader(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_terminal_has_a_status_with_a_bar_that_every_message_removes(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(progress, "LIVE", 0.01)
+    monkeypatch.setenv("COLUMNS", "80")
+    drawn = threading.Event()
+    show = progress.show_status
+    monkeypatch.setattr(progress, "show_status", lambda text: (show(text), drawn.set() if text else None))
+    with Heartbeat("eval") as heartbeat:
+        counted = heartbeat.count(range(4), "studies", 4)
+        next(counted), next(counted), next(counted)
+        drawn.clear()
+        assert drawn.wait(10)
+        say("a message", err=True)
+    err = capsys.readouterr().err
+    assert "━━━━━━━━━━──────────  rg eval: 2 of 4 studies" in err  # two of four: half of the bar
+    assert f"{ERASE}a message\n" in err
+    assert err.rpartition("\n")[2] in ("", ERASE) or err.endswith(ERASE)
+    assert max(map(len, err.split(ERASE))) <= 79
+
+
+def test_a_command_with_a_bar_of_its_own_has_no_status(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(progress, "LIVE", 0.001)
+    with Heartbeat("train", live=False) as heartbeat:
+        list(heartbeat.count(range(3), "epochs", 3))
+        assert not heartbeat.shown
+    assert capsys.readouterr().err == ""

@@ -33,7 +33,16 @@ def test_the_commonest_repeated_reports_are_candidates_whatever_the_order() -> N
 def test_the_constant_is_the_candidate_that_scores_best_on_validation() -> None:
     baseline = constant(BaselineData(TRAINING, {"v": "x"}), 3, {"heart big": 0.1, "lungs clear": 0.2}.__getitem__)
     assert baseline.reports == (("lungs clear",) * 3,)
-    assert baseline.note == "chosen on 1 validation studies among 2 repeated training reports"
+    assert baseline.note == "chosen on 1 validation study among 2 repeated training reports"
+
+
+def test_notes_of_reports_that_occur_once_do_not_call_them_repeated() -> None:
+    once = BaselineData({"a": "x", "b": "y", "c": "z"}, {"v": "x", "w": "y"})
+    note = "chosen on 2 validation studies among 3 training reports, none of which occurs twice"
+    assert constant(once, 1, lambda text: 0.0).note == note
+    assert most_frequent(once, 1).note == "the first training report; none is repeated"
+    single = BaselineData({"a": "x", "b": "x", "c": "z"}, {"v": "x"})
+    assert constant(single, 1, lambda text: 0.0).note.endswith("among 1 repeated training report")
 
 
 def test_the_most_frequent_report_is_told_with_its_count() -> None:

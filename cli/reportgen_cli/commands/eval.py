@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reportgen_cli.option_values import parse_options
-from reportgen_core import Collection, DataError, GenerationSettings, OptionError
+from reportgen_core import Collection, DataError, GenerationSettings, OptionError, Report, Study
 from reportgen_core.files.reports import TextFile, read_text_file
 
 from ..batch_files import output_name
 from ..dataset_input import ROOT_HELP, read_dataset
-from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, values
+from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, send_images_option, values
+from ..pages.shared.origin import Origin, model_origin, today
 from ..render import print_tables
 from ..terminal.echo import say
+from ..terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
+    from reportgen_core import Model, Reporter
     from reportgen_core.scoring.evaluation import Evaluation
     from reportgen_core.scoring.evaluation_set import EvaluationRequest
 
@@ -30,7 +33,7 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 class EvalOptions:
     """The options of `rg eval`. Raises OptionError for options that exclude or need each other."""
 
-    model: str | None
+    models: tuple[str, ...]
     data: str | None
     data_root: Path | None
     data_options: tuple[str, ...]
@@ -61,6 +64,12 @@ class EvalOptions:
     distinct: bool
     batch_size: int
     device: str
+    send_images: bool
+
+    @property
+    def model(self) -> str | None:
+        """The first of the models, whose reports are the first row; None without one."""
+        return self.models[0] if self.models else None
 
     def __post_init__(self) -> None:
         if bool(self.model) == bool(self.predictions):
@@ -96,7 +105,10 @@ class EvalOptions:
 
 
 @click.command("eval")
-@click.option("--model", metavar="NAME|DIR", help="Let this model write the reports of a dataset.")
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME|DIR",
+    help="Let this model write the reports of a dataset; a further one is a further row.",
+)
 @click.option("--data", metavar="NAME", shell_complete=completes("datasets"), help="References from a dataset.")
 @click.option("--data-root", type=click.Path(path_type=Path), help=ROOT_HELP)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
@@ -135,6 +147,7 @@ class EvalOptions:
 @click.option("--distinct", is_flag=True, help="With --model: leave out a sentence that the report has already.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1, 4096), help="With --model.")
 @device_option()
+@send_images_option()
 def eval_command(**options: Any) -> None:
     """Score a model, or a file of reports, beside what a constant sentence scores.
 
@@ -146,16 +159,20 @@ def eval_command(**options: Any) -> None:
     A metric that fails is named with the reason, and the others are printed; the exit code is then 1.
     """
     given = EvalOptions(**options)
-    evaluation = evaluate_given(given)
+    with Heartbeat("eval") as heartbeat:
+        evaluation = evaluate_given(given, heartbeat)
     show(evaluation, given.output, given.raw_cells)
     if given.out:
-        write_folder(evaluation, given.out, given.images, raw_cells=given.raw_cells)
+        origin = model_origin(given.model) if given.model else Origin(date=today())
+        write_folder(evaluation, given.out, given.images, origin=origin, raw_cells=given.raw_cells)
         say(f"{given.out / 'report.html'}", err=True)
     if evaluation.problems:
         click.get_current_context().exit(1)
 
 
-def write_folder(evaluation: Evaluation, out: Path, images: Path | None, *, raw_cells: bool = False) -> None:
+def write_folder(
+    evaluation: Evaluation, out: Path, images: Path | None, *, origin: Origin, raw_cells: bool = False
+) -> None:
     """Write scores, tables, statistics and pages to the folder `out`. The page shows images of the folder `images`."""
     from reportgen_core.files.atomic import atomic_write
     from reportgen_core.scoring.evaluation_folder import save_evaluation
@@ -163,7 +180,8 @@ def write_folder(evaluation: Evaluation, out: Path, images: Path | None, *, raw_
     from ..pages.evaluation_page import page
     from ..pages.reliability import reliability_svg
 
-    save_evaluation(evaluation, out, raw_cells=raw_cells)
+    model = {"name": origin.model, "sha256": origin.digest} if origin.model else {}
+    save_evaluation(evaluation, out, model=model, raw_cells=raw_cells)
     atomic_write(out / "report.html", page(evaluation, images))
     for metric, points in evaluation.curves.items():
         atomic_write(out / f"reliability-{output_name(metric)}.svg", reliability_svg(metric, points))
@@ -183,17 +201,19 @@ def metrics(names: str | None, options: Sequence[str]) -> list[tuple[str, dict[s
     return [(n, parse_options(of_metric.get(n, ()))) for n in dict.fromkeys(chosen)]
 
 
-def evaluate_given(given: EvalOptions) -> Evaluation:
+def evaluate_given(given: EvalOptions, heartbeat: Heartbeat) -> Evaluation:
     """Score what the options name: files, or a model or a file on a dataset."""
+    heartbeat.say("reading the studies")
     request = given.request()
     if given.data is None:
-        return _on_files(given, request)
+        return _on_files(given, request, heartbeat)
     from reportgen_core.scoring.subgroups.values import column_names
 
     columns = [column for name in given.by for column in column_names(name)]
     collection = read_dataset(given.data, given.data_root, parse_options(given.data_options), columns=columns)
     if given.model:
-        return _with_model(given, given.model, request, collection)
+        return _with_model(given, given.model, request, collection, heartbeat)
+    heartbeat.say("scoring")
     return _on_dataset(given, request, collection)
 
 
@@ -209,24 +229,64 @@ def _on_dataset(given: EvalOptions, request: EvaluationRequest, collection: Coll
     return evaluate(predictions, collection, replace(request, sections=sections, background=background))
 
 
-def _with_model(given: EvalOptions, name: str, request: EvaluationRequest, collection: Collection) -> Evaluation:
+class _Counted:
+    """A model whose reports are counted while it writes them; in all else it is the model."""
+
+    def __init__(self, model: Reporter, heartbeat: Heartbeat) -> None:
+        self._model, self._heartbeat = model, heartbeat
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def report_studies(self, studies: Sequence[Study], *arguments: Any, **options: Any) -> list[Report]:
+        """Return a report for each study, in order. Set the state to scoring after the last one."""
+        reports = self._model.stream_reports(studies, *arguments, **options)
+        written = list(self._heartbeat.count(reports, "reports", len(studies)))
+        self._heartbeat.say("scoring")
+        return written
+
+
+def _with_model(
+    given: EvalOptions, name: str, request: EvaluationRequest, collection: Collection, heartbeat: Heartbeat
+) -> Evaluation:
     from reportgen_core import evaluate
     from reportgen_core.scoring.evaluation_set import background_of
 
     from .report import load_model
 
-    model = load_model(name, given.device, "auto")
-    sections = request.sections or model.text.sections
+    heartbeat.say("reading the model")
+    models = {name: load_model(name, given.device, "auto", given.send_images) for name in dict.fromkeys(given.models)}
+    model = models[name]
+    sections = request.sections or model.sections
     background = background_of(collection, collection.split(request.split), sections)
     features = _features(given.features)
     if given.nearest_image:
         studies = (*collection.split("train"), *collection.split(request.split))
-        features = model.pooled_features(studies, batch_size=given.batch_size)
+        heartbeat.say("reading image features")
+        features = _with_encoder(models).pooled_features(studies, batch_size=given.batch_size)
     background = replace(background, features=features)
-    return evaluate(model, collection, replace(request, sections=sections, background=background))
+    others = {_row(other, models): _Counted(models[other], heartbeat) for other in models if other != name}
+    request = replace(request, sections=sections, background=background, others=others)
+    return evaluate(_Counted(model, heartbeat), collection, request)
 
 
-def _on_files(given: EvalOptions, request: EvaluationRequest) -> Evaluation:
+def _row(name: str, models: Mapping[str, Reporter]) -> str:
+    """Return what tables call a model: the last part of its path, or all of it if two models share that."""
+    last = Path(name).name
+    return last if sum(Path(other).name == last for other in models) == 1 else name
+
+
+def _with_encoder(models: Mapping[str, Reporter]) -> Model:
+    """Return the first model with an encoder. Raises OptionError if none has one."""
+    from reportgen_core import Model
+
+    for model in models.values():
+        if isinstance(model, Model):
+            return model
+    raise OptionError("--nearest-image takes the features of a model's encoder, and no --model here has one; --features")
+
+
+def _on_files(given: EvalOptions, request: EvaluationRequest, heartbeat: Heartbeat) -> Evaluation:
     from reportgen_core import evaluate
     from reportgen_core.scoring.baselines import BaselineData
     from reportgen_core.scoring.subgroups.values import column_names
@@ -253,6 +313,7 @@ def _on_files(given: EvalOptions, request: EvaluationRequest) -> Evaluation:
     images = {**references.images, **predictions.images} if given.images else {}
     request = replace(request, background=background, images=images, patients=_patients(predictions, references))
     request = replace(request, columns=_columns(given.by, predictions, references))
+    heartbeat.say("scoring")
     return evaluate(predictions.texts, references.texts, request)
 
 

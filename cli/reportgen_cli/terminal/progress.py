@@ -1,4 +1,4 @@
-"""Lines on stderr that say how far a long command is, so that the log of a cluster shows life."""
+"""Say on stderr how far a long command is: a status on a terminal, now and then a line in the log of a cluster."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from .echo import say
+from .echo import say, show_status
 
 FIRST, MOST = 5.0, 60.0  # seconds to the first line, and the longest time between two lines
+LIVE = 0.5  # seconds between two states of the status on a terminal
+BAR = 20  # signs of the bar
 
 
 T = TypeVar("T")
 
 
 class Heartbeat:
-    """Prints a line now and then, from a thread of its own, if stderr is no terminal.
+    """Shows the state of a command from a thread of its own: as a status on a terminal, else as a line now and then.
 
     The lines are rare at the end of a long command: each waits half of the time that has passed, at most `MOST`.
+    A command with a bar of its own is not `live`: it has no status.
     """
 
-    def __init__(self, command: str, shown: bool = True) -> None:
-        self.command, self.shown = command, shown and not sys.stderr.isatty()
+    def __init__(self, command: str, shown: bool = True, live: bool = True) -> None:
+        self.command, self.live = command, sys.stderr.isatty()
+        self.shown = shown and (live or not self.live)
         self.state, self.unit, self.done, self.total = "", "", 0, 0
         self.start = time.monotonic()
         self._stop = threading.Event()
@@ -38,8 +42,10 @@ class Heartbeat:
         self._stop.set()
         if self.shown:
             self._thread.join()
-            if kind is None and self.done > 1:
-                self._print()
+            if self.live:
+                show_status("")
+            elif kind is None and self.done > 1:
+                say(self._line(), err=True)
 
     def say(self, state: str) -> None:
         """Set the words of the next line: what the command is doing."""
@@ -53,13 +59,23 @@ class Heartbeat:
             self.done += 1
 
     def _beat(self) -> None:
-        pause = FIRST
+        pause = LIVE if self.live else FIRST
         while not self._stop.wait(pause):
-            self._print()
+            if self.live:
+                show_status(self._bar() + self._line())
+                continue
+            say(self._line(), err=True)
             pause = min(MOST, max(FIRST, (time.monotonic() - self.start) / 2))
 
-    def _print(self) -> None:
-        """Print one line: "rg report: 120 of 4,000 studies, 2 min 10 s, about 70 min left"."""
+    def _bar(self) -> str:
+        """Return the share that is done as a bar; "" if the total is not known."""
+        if not self.total:
+            return ""
+        full = round(BAR * min(self.done / self.total, 1))
+        return "━" * full + "─" * (BAR - full) + "  "
+
+    def _line(self) -> str:
+        """Return the state as a line: "rg report: 120 of 4,000 studies, 2 min 10 s, about 70 min left"."""
         spent = time.monotonic() - self.start
         parts = [self.state or "at work"]
         if self.unit:
@@ -67,7 +83,7 @@ class Heartbeat:
         parts.append(duration(spent))
         if 0 < self.done < self.total:
             parts.append(f"about {duration(spent * (self.total - self.done) / self.done)} left")
-        say(f"rg {self.command}: {', '.join(parts)}", err=True)
+        return f"rg {self.command}: {', '.join(parts)}"
 
 
 def duration(seconds: float) -> str:

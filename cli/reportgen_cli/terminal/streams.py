@@ -19,6 +19,8 @@ from typing import Any, TextIO
 
 from reportgen_core.text.printable import printable
 
+from .echo import erase_status
+
 MAX_LINE = 500  # characters of a line of a library
 OURS = ("reportgen_core", "reportgen_zoo", "reportgen_cli")  # their warnings need no name
 MARK = "\x1e"  # before a note that a worker process sends: MARK name MARK text
@@ -43,6 +45,7 @@ class Notes:
                 return
             self.seen.add((name, line))
         with suppress(OSError, ValueError):  # a stderr that is closed takes no note
+            erase_status()
             print(f"note: {name}: {line}" if name else f"note: {line}", file=sys.stderr, flush=True)
 
     def native(self, line: str) -> None:

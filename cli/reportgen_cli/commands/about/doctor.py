@@ -17,7 +17,7 @@ import click
 
 from reportgen_core.discovery import load_plugins
 
-from ...terminal.echo import say
+from ...render import pairs
 from .plugins import ask_plugins
 
 State = Literal["ok", "note", "bad"]
@@ -43,7 +43,7 @@ def doctor() -> None:
     for check in CHECKS:
         for result in check():
             results.append(result)
-            say(f"{result.state:<5} {result.about:<11} {result.text}")
+            pairs([(f"{result.state:<5} {result.about:<13}", result.text)])
     if any(r.state == "bad" for r in results):
         click.get_current_context().exit(1)
 

@@ -15,8 +15,8 @@ from reportgen_core.discovery import names
 from reportgen_core.registry import did_you_mean
 
 from ...registry_names import KINDS, entries_named
-from ...render import pairs
-from ...terminal.echo import say, say_json, say_text
+from ...render import pairs, say_prose
+from ...terminal.echo import say, say_json
 from . import describe
 
 
@@ -41,7 +41,7 @@ def info(name: str, as_json: bool) -> None:
         pairs(lines)
         if text:
             say()
-            say_text(text)
+            say_prose(text)
 
 
 def _things(name: str) -> Iterator[tuple[list[tuple[str, str]], str]]:

@@ -115,7 +115,7 @@ def pull(names: tuple[str, ...], agree: bool) -> None:
     from reportgen_zoo.pull.progress import ProgressBar
 
     for record in agreed([manifests.record(name) for name in names], agree):
-        with Heartbeat("zoo pull") as heartbeat:
+        with Heartbeat("zoo pull", live=False) as heartbeat:
             heartbeat.say(record.name)
             bar = ProgressBar(record)
 
