@@ -23,6 +23,7 @@ _PREDICATE = re.compile(
 )
 _ONE_WAY = ("negation", "doubt")  # kinds of which a cue turns what is on one side of it only
 _ENDS = (",", ";", ")")
+_ADJECTIVE = ("ive", "al", "ic", "ar", "ous", "ory")  # ends of words that belong to the noun after them
 MAX_BETWEEN = 3  # words between a cue and "there is"
 _CONTRAST = ("but", "though", "although", "however", "yet")
 _OR = re.compile(r"\b(?:or|nor)\b")
@@ -31,14 +32,16 @@ _COMPARES = re.compile(r",|\b(?:from|compared|comparison|than|unchanged|stable|s
 _FINITE = re.compile(  # "no effusion pulmonary edema is unchanged"
     r"(?:(?!(?:or|and|nor|is|are|was|were|has|have)\b)\w+ ){1,3}"
     r"(?:remains?|persists?|(?:is |are |has |have )?(?:stable|unchanged|again|larger|smaller|worse|increased|decreased"
-    r"|improved|worsened|progressed|enlarged|developed|cleared|resolved)|(?:is|are) (?:present|noted|now))\b"
+    r"|improved|worsened|progressed|enlarged|developed|cleared|resolved)|(?:is|are) (?:present|noted|now)"
+    r"|(?<!seen )(?<!noted )(?<!identified )(?<!present )(?<!evident )(?:at|in|within|along|over|involving) (?:the )?"
+    r"(?:right|left|both|lingula|r[uml]l|l[ul]l))\b"
 )
 _ATTRIBUTES = re.compile(  # "no abnormality suspicious for pneumonia"
     r"(?:suspicious|suggestive|suggesting|concerning|worrisome|indicative|indicating|compatible|consistent|typical"
     r"|characteristic|diagnostic|representing|to suggest|that (?:suggest|indicate))\b"
 )
 _BACK = re.compile(
-    r"[.;,:]? ?(?:(?:and|but) )?(?:it|this|that|these|they|those|both|all) ?"
+    r"[.;,:]? ?(?:(?:and|but) )?(?:it|this|that|these|they|those|both|all|while|although|though|albeit) ?"
 )  # "effusion; it has resolved"
 _COORDINATED = re.compile(r"\b(?:and|or|nor)\b")
 
@@ -171,6 +174,10 @@ class Scan:
             return b.start
         return len(self.flat)
 
+    def _finite(self, previous: str, start: int) -> bool:
+        """Whether a statement begins at a noun: "no effusion pulmonary edema is unchanged"."""
+        return _FINITE.match(self.flat, start) is not None and not previous.endswith(_ADJECTIVE)
+
     def _is_asserted(self, start: int, b: Break) -> bool:
         """Whether a cue reaches over "there is" or "it is": "no evidence that there is an effusion"."""
         if b.kind != "any" or not self.flat.startswith(("there ", "it "), b.start):
@@ -232,11 +239,11 @@ class Scan:
             between = self.flat[before.end() : token.start()]
             following = tokens[n + 2][0] if n + 2 < len(tokens) else ""
             if any(c in between for c in ",/(&+"):
-                if opens or words.clause(previous, word, following):
+                if opens or word in words.participles or words.clause(previous, word, following):
                     yield Break(before.end(), token.start(), "list", word in ("the", "this", "these", "there"))
             elif previous == "and" and n and opens:
                 yield Break(before.start(), token.start(), "list")
             elif between != " " or not (before.end() in ends or previous in words.ends):
                 continue
-            elif opens or words.clause(previous, word, following) or _FINITE.match(self.flat, token.start()):
+            elif opens or words.clause(previous, word, following) or self._finite(previous, token.start()):
                 yield Break(before.end(), token.start(), "list", word in words.articles)

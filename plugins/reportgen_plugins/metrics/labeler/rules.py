@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Literal
 
 from .anchors import pieces
@@ -41,7 +41,7 @@ class Reader:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self.spelling = Spelling(lambda word: any(True for _ in tables.findings.find(word, (word,))), tables.literals)
+        self.spelling = Spelling(partial(_has_label, tables), tables.literals)
         self.read = lru_cache(maxsize=MAX_SENTENCES)(self._read)
 
     def names_finding(self, text: str) -> bool:
@@ -91,6 +91,11 @@ class Reader:
                     if not barred:
                         named.append((concept, _STATES[ROLES[rank]], start, end))
         return sorted(named, key=lambda n: n[2:])
+
+
+def _has_label(tables: Tables, word: str) -> bool:
+    """Whether a word names a finding that counts for a label."""
+    return any(any(concept.labels.values()) for (concept, _), _ in tables.findings.find(word, (word,)))
 
 
 def _mention(

@@ -14,6 +14,7 @@ from importlib.resources import files
 
 SHORTEST, LONGEST = 5, 30  # letters of a word that is corrected
 SAME_STEM = 5  # letters that all corrections of a word must share
+_DOUBLE = re.compile(r"(.)\1")
 MAX_WORDS = 1 << 16
 _WORD = re.compile(  # tokenizers write "is n't"
     r"\b(?P<short>(?:is|are|was|were|do|does|did|has|have|had|could|would|should|must|might|need|ca|wo)"
@@ -49,6 +50,7 @@ class Spelling:
         for word in lists["words"]:
             for piece in _shortened(word):
                 self._near.setdefault(piece, []).append(word)
+        self._single = {_DOUBLE.sub(r"\1", word): word for word in sorted(lists["words"])}
         self._corrections: dict[str, str] = {}
 
     def correct(self, flat: str, words: Sequence[str]) -> tuple[str, list[int] | None]:
@@ -87,6 +89,8 @@ class Spelling:
             return ""
         pieces = _shortened(word)
         near = sorted({w for piece in pieces for w in self._near.get(piece, ()) if _one_edit(word, w)})
+        if not near and (single := self._single.get(_DOUBLE.sub(r"\1", word))):
+            near = [single]  # "efussion": letters doubled in the wrong place
         if not near or len({w[:SAME_STEM] for w in near}) > 1 or self._is_finding(word):
             return ""
         return near[0]

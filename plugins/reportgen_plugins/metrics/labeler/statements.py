@@ -24,6 +24,7 @@ class StatementWords(NamedTuple):
     """Words that open a statement, go on with it or end it."""
 
     openers: frozenset[str]
+    participles: frozenset[str]
     modifiers: frozenset[str]
     continues: frozenset[str]
     joins: frozenset[str]
@@ -52,6 +53,7 @@ def statement_words() -> StatementWords:
     subjects |= {k.removeprefix("subject_"): v for k, v in lists.items() if k.startswith("subject_")}
     return StatementWords(
         openers=openers,
+        participles=lists["participles"],
         modifiers=lists["modifiers"] | openers,
         continues=lists["continues"],
         joins=lists["joins"],
@@ -78,7 +80,7 @@ def split_statements(flat: str) -> Iterator[str]:
 def _starts(flat: str, tokens: list[re.Match[str]]) -> Iterator[int]:
     """Yield where statements begin, from the second on."""
     words = statement_words()
-    closed = False  # "heart enlarged" is complete
+    closed, adverb = False, ""  # "heart enlarged" and "heart mildly enlarged" are complete
     for before, token, after in zip(tokens, tokens[1:], [*tokens[2:], None], strict=False):
         previous, word, following = before[0], token[0], after[0] if after else ""
         between = flat[before.end() : token.start()]
@@ -87,11 +89,18 @@ def _starts(flat: str, tokens: list[re.Match[str]]) -> Iterator[int]:
         if word == "no" and (not following or "," in flat[token.end() : token.end() + 2]):
             continue  # "effusion no, edema yes"
         opens = words.clause(previous, word, following)
-        ended, closed = closed, word in _BIG and previous in _SIZED and words.clause(word, following, "size")
-        if not opens and following and word in words.openers and not closed:
+        measured = previous in _SIZED or (previous == adverb and word in _BIG)
+        adverb = word if measured and (word.endswith("ly") or word == "borderline") else ""
+        ended, closed = closed, measured and word in _BIG and _follows(words, word, following)
+        if not opens and following and word in words.openers and not (closed or adverb):
             opens = not _closed(flat, token.start())
         if opens and (ended or _complete(words, previous, word)):
             yield token.start()
+
+
+def _follows(words: StatementWords, word: str, following: str) -> bool:
+    """Return whether what follows "heart enlarged" does not belong to it: "lungs", "no", "right"."""
+    return words.clause(word, following, "size") or (word == "enlarged" and following in words.openers)
 
 
 def _complete(words: StatementWords, previous: str, word: str) -> bool:
