@@ -9,28 +9,22 @@ import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ..files.table_writer import CellWriter
 from ..types import ScoreLine
 from .diversity import Diversity
 from .evaluation import MAX_HEADLINES, Evaluation
+from .printed.source import as_latex as as_latex
+from .printed.source import as_markdown as as_markdown
+from .printed.table import PrintedTable as PrintedTable
+from .printed.table import score_grid
 from .scorecard import ScoreCard, System, describe_card, flat_lines
 from .subgroups.split import REFERENCE, TRAINING, Subgroup, gaps
 
 NOTED = "*"  # marks a score that has a note
 FORMATS = ("table", "json", "csv", "markdown", "latex")
-
-
-@dataclass(frozen=True, slots=True)
-class PrintedTable:
-    """A table of cells as they are printed. The first column names the row."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    foot: tuple[str, ...] = ()
 
 
 def tables(evaluation: Evaluation) -> list[PrintedTable]:
@@ -94,7 +88,7 @@ def overview(systems: Sequence[System], foot: tuple[str, ...] = (), title: str =
             word = "  range" if "mean of" in system.note else "  95 %"
             rows.append((word, *(interval(line) if line else "" for line in lines)))
     header = ("", *(f"{line.name} {line.arrow}" for line in shown))
-    return PrintedTable(title, header, tuple(rows), (*_notes(shown), *foot))
+    return PrintedTable(title, header, tuple(rows), (*_notes(shown), *foot), score_grid(systems, shown))
 
 
 def _cell(line: ScoreLine | None) -> str:
@@ -232,54 +226,6 @@ def interval(line: ScoreLine) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.3f}".removeprefix("0") if value >= 0 else f"{value:.3f}".replace("-0.", "-.")
-
-
-def as_markdown(shown: Iterable[PrintedTable]) -> str:
-    """Return tables in GitHub's Markdown, each with its foot."""
-    parts = []
-    for table in shown:
-        header = "| " + " | ".join(_bars(c) for c in table.header) + " |"
-        ruler = "|---|" + "---:|" * (len(table.header) - 1)
-        rows = ["| " + " | ".join(_bars(c.strip()) for c in row) + " |" for row in table.rows]
-        parts.append("\n".join([f"### {table.title}", "", header, ruler, *rows]))
-        if table.foot:
-            parts.append("\n".join(f"- {_bars(line)}" for line in table.foot))
-    return "\n\n".join(parts) + "\n"
-
-
-def _bars(cell: str) -> str:
-    return cell.replace("|", "\\|")
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "†": r"$\dagger$",
-}  # fmt: skip
-
-
-def as_latex(shown: Iterable[PrintedTable]) -> str:
-    """Return tabular environments with booktabs rules; the foot is in the caption."""
-    parts = []
-    for table in shown:
-        lines = [
-            r"\begin{table}",
-            r"\centering",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
-            r"\toprule",
-        ]
-        lines.append(" & ".join(map(_tex, table.header)) + r" \\")
-        lines.append(r"\midrule")
-        lines += [" & ".join(_tex(c.strip()) for c in row) + r" \\" for row in table.rows]
-        lines += [r"\bottomrule", r"\end{tabular}"]
-        lines.append(rf"\caption{{{_tex(table.title)}. {_tex('. '.join(table.foot))}}}")
-        lines.append(r"\end{table}")
-        parts.append("\n".join(lines))
-    return "% needs \\usepackage{booktabs}\n" + "\n\n".join(parts) + "\n"
-
-
-def _tex(text: str) -> str:
-    return "".join(_LATEX.get(c, c) for c in text)
 
 
 def evaluation_csv(evaluation: Evaluation, *, raw_cells: bool = False) -> str:

@@ -111,7 +111,7 @@ def test_what_is_no_evaluation_is_named(tmp_path: Path, content: str) -> None:
 
 def test_tables_show_directions_intervals_and_how_they_were_made() -> None:
     text = as_markdown(tables(scored(GOOD, split="test")))
-    assert "| bleu-1 ↑ |" in text
+    assert "| BLEU-1 ↑ |" in text
     assert "protocol raw 1, section not stated, test, n = 12, split" in text
     assert "95 % intervals of 100 resamples of 12 studies, no patient is named, seed 0, version 2" in text
 
