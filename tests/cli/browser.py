@@ -14,6 +14,12 @@ from typing import Any
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
+CODES = {
+    "Backspace": 8, "Tab": 9, "Enter": 13, "Escape": 27, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowUp": 38,
+    "ArrowRight": 39, "ArrowDown": 40,
+}  # fmt: skip
+
+
 class Browser:
     """One page of a fresh profile. `log` gathers what the page complained of."""
 
@@ -101,9 +107,8 @@ class Browser:
 
     def press(self, key: str) -> None:
         """A key as a person presses it."""
-        named = {"Backspace": 8, "Escape": 27, "Enter": 13}
-        code = named.get(key, ord(key.upper()) if len(key) == 1 else 0)
-        text = {} if key in ("Backspace", "Escape") else {"text": "\r" if key == "Enter" else key}
+        code = CODES.get(key, ord(key.upper()) if len(key) == 1 else 0)
+        text = {"text": "\r" if key == "Enter" else key} if len(key) == 1 or key == "Enter" else {}
         self.send("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
         self.send("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reportgen_cli.pages.explain_page import blend, explain_all, explain_study, page
+from reportgen_cli.pages.explain_page import explain_all, explain_study, page, write_index
+from reportgen_cli.pages.shared.origin import Origin
+from reportgen_cli.pages.study_pictures import blend, draw_tags
 
 from reportgen_core import Attention, Report, load
 from reportgen_core.data.study_files import group_files as images_of
 from reportgen_core.testing.parts import tiny_model
 
+ORIGIN = Origin(model="tiny", digest="abcdef0123456789", date="2026-01-02")
 SIZES = {"hidden": 8, "embedding": 8}
 
 
@@ -48,10 +51,11 @@ def data_of(text: str) -> Any:
 
 def test_a_model_that_looks_by_word_has_a_picture_a_word_and_a_sentence(views: tuple[str, str], tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
-    explain_study(by_word(views), (2, 2, 2), tmp_path, "s")
+    explain_study(by_word(views), (2, 2, 2), tmp_path, "s", ORIGIN)
     explain_all(
-        by_word(views), (2, 2, 2), {"study": "s"}, tmp_path, "s", lambda done, total: steps.append((done, total))
-    )
+        by_word(views), (2, 2, 2), {"study": "s"}, tmp_path, "s", ORIGIN,
+        lambda done, total: steps.append((done, total)),
+    )  # fmt: skip
     assert steps == [(done, 7) for done in range(8)]
     names = {p.name for p in (tmp_path / "s").iterdir()}
     assert names == {
@@ -80,7 +84,7 @@ def red(picture: Image.Image) -> np.ndarray[Any, Any]:
 def test_the_picture_of_a_word_is_red_where_the_model_looked_and_grey_elsewhere(
     views: tuple[str, str], tmp_path: Path
 ) -> None:
-    explain_all(by_word(views), (2, 2, 2), {}, tmp_path, "s", lambda done, total: None)
+    explain_all(by_word(views), (2, 2, 2), {}, tmp_path, "s", ORIGIN, lambda done, total: None)
     shown = red(Image.open(tmp_path / "s" / "word-02.png"))[:480]
     assert shown[420, 360] == 56  # the front's lower right: 0.62 of the red end, (128, 0, 38)
     assert np.abs(shown[:100, :100]).max() <= 2
@@ -100,11 +104,11 @@ def test_the_overlay_lies_on_the_image(views: tuple[str, str]) -> None:
 def test_a_page_cannot_be_broken_out_of(views: tuple[str, str]) -> None:
     nasty = "</script><script>alert(1)</script> $title"
     report = Report("<b>", nasty, (nasty,), views=views[:1])
-    made = page(report, None, [np.zeros((4, 4))], None)
-    assert made.count("</script>") == 2
+    made = page(report, None, [np.zeros((4, 4))], None, ORIGIN)
+    assert made.count("</script>") == 3
     assert "<title>&lt;b&gt;</title>" in made
     assert data_of(made)["sentences"][0]["text"] == nasty
-    assert "http://" not in made and "https://" not in made
+    assert not re.findall(r"(?:src|href)\s*=\s*.http|@import|url\(", made)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,7 @@ def test_report_explains_into_a_folder_of_its_own(rg: Any, model: Path, chest: P
 def test_chinese_words_are_left_to_the_page_where_no_font_has_them(
     views: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reportgen_cli.pages import explain_page as explaining
+    from reportgen_cli.pages import study_pictures as explaining
 
     monkeypatch.setattr(explaining, "CHINESE", ("No Such Font",))
     assert explaining._caption("心影增大。", 15)[0] == "the page beside this folder has the words"
@@ -165,8 +169,8 @@ def test_an_image_is_decoded_once_however_many_pictures_are_made_of_it(
     )
     model = tiny_model()
     [report] = model.iter_reports(images_of([tmp_path / "chest.png"]), picture_side=640)
-    explain_study(report, model.encoder.features.grid, tmp_path, "page")
-    explain_all(report, model.encoder.features.grid, {}, tmp_path, "page", lambda done, total: None)
+    explain_study(report, model.encoder.features.grid, tmp_path, "page", ORIGIN)
+    explain_all(report, model.encoder.features.grid, {}, tmp_path, "page", ORIGIN, lambda done, total: None)
     assert decoded == [tmp_path / "chest.png"]
     assert report.images[0].shape == (90, 80)
 
@@ -198,17 +202,72 @@ def test_the_picture_of_a_long_report_has_a_limit_and_says_so(
     from reportgen_cli.pages import pictures
 
     drawn: dict[str, Any] = {}
-    monkeypatch.setattr(pictures, "draw", lambda panels, title: drawn.update(panels=panels, title=title))
-    words = tuple(f"w{i}" for i in range(120))
-    sentences, rows = tuple(f"{w}." for w in words), tuple((i, i + 1) for i in range(120))
-    attention = Attention("word", torch.full((120, 8), 0.125))
-    report = Report("s", "", sentences, attention=attention, views=views, words=words, rows=rows)
-    pictures.explain(report, (2, 2, 2))
+    monkeypatch.setattr(pictures, "draw", lambda panels, title, foot: drawn.update(panels=panels, title=title))
+    sentences, rows = tuple(f"w{i}." for i in range(120)), tuple((i, i + 1) for i in range(120))
+    attention = Attention("sentence", torch.full((120, 8), 0.125))
+    report = Report("s", "", sentences, attention=attention, views=views, rows=rows)
+    pictures.explain(report, (2, 2, 2), ORIGIN)
     assert len(drawn["panels"]) == 2 + pictures.MAX_SENTENCES
     assert drawn["title"] == f"the first {pictures.MAX_SENTENCES} of 120 sentences; the page shows all"
-    pictures.explain(by_word(views), (2, 2, 2))
-    assert [p.title for p in drawn["panels"][2:]] == ["sentence 1", "sentence 2"]
+    pictures.explain(by_word(views), (2, 2, 2), ORIGIN)
+    assert [p.title for p in drawn["panels"][2:]] == ["sentence 1", "word 2"]
     assert drawn["panels"][2].weights.tolist() == [[0.5, 0.5], [0.5, 4.5]]  # the mean of an even word and a sharp one
+
+
+def test_the_picture_of_the_tags_is_white_where_attention_is_even(views: tuple[str, str]) -> None:
+    def middle(shares: list[float]) -> tuple[int, ...]:
+        """Return the colour of the largest coloured area of the picture, or white."""
+        attention = Attention("sentence", None, torch.tensor([shares]), torch.arange(4))
+        report = Report("s", "a.", ("a.",), attention=attention, attended_tags=tuple("wxyz"), views=views)
+        pixels = np.asarray(draw_tags(report, ORIGIN)).reshape(-1, 3)
+        coloured = pixels[np.ptp(pixels.astype(int), axis=1) > 60]
+        colours, counts = np.unique(coloured, axis=0, return_counts=True)
+        return tuple(colours[counts.argmax()].tolist()) if counts.max(initial=0) > 500 else (255, 255, 255)
+
+    assert middle([0.25] * 4) == (255, 255, 255)
+    red, _, blue = middle([0.97, 0.01, 0.01, 0.01])[:3]  # three tags with far less than 1/4 fill most of it: purple
+    assert blue > red
+    red, _, blue = middle([0.5, 0.5, 0.0001, 0.2])
+    assert red > blue, "two tags with twice 1/4 are orange"
+
+
+def test_a_folder_of_several_studies_has_an_index_with_thumbnails(
+    rg: Any, model: Path, chest: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("one.png", "index.png"):
+        (folder / name).write_bytes(chest.read_bytes())
+    done = rg("explain", folder, "--model", model, "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    pages = {p.name for p in (tmp_path / "out").glob("*.html")}
+    assert "index.html" in pages and "one.html" in pages and len(pages) == 3, "no study takes the name of the index"
+    cards = data_of((tmp_path / "out" / "index.html").read_text())
+    assert {c["page"] for c in cards} == pages - {"index.html"}
+    assert all(c["thumbnail"].startswith("data:image/jpeg;base64,") for c in cards)
+    assert 'href="index.html"' in (tmp_path / "out" / "one.html").read_text()
+
+
+def test_pages_and_numbers_name_model_hash_date_and_purpose(rg: Any, model: Path, chest: Path, tmp_path: Path) -> None:
+    from reportgen_core.models.format import digest
+
+    assert rg("explain", chest, "--model", model, "--out", tmp_path, "--all-pictures").code == 0
+    page = (tmp_path / "chest.html").read_text()
+    origin = json.loads((tmp_path / "chest" / "attention.json").read_text())["origin"]
+    for fact in ("For research. Not a medical device.", f"Model {model.name}", f"sha256 {digest(model)[:12]}", "20"):
+        assert fact in page and fact in origin
+    assert "Attention is not proof." in page
+    for picture in (tmp_path / "chest.png", tmp_path / "chest" / "sentence-01.png"):
+        with Image.open(picture) as image:
+            assert image.info["Description"] == origin
+
+
+def test_an_index_of_names_of_others_shows_them_as_text(views: tuple[str, str], tmp_path: Path) -> None:
+    nasty = '</script><img src=x onerror="alert(1)">'
+    report = Report(nasty, nasty, (nasty,), views=views[:1], note=nasty)
+    card = explain_study(report, None, tmp_path, "s", ORIGIN, index="index.html")
+    html = write_index([card, card], tmp_path, ORIGIN).read_text()
+    assert html.count("</script>") == 3 and data_of(html)[0]["study"] == nasty
 
 
 @pytest.mark.parametrize("name", ["$x_$", "a\x1b[31mb", "a\udcff", "\\frac$"], ids=ascii)
@@ -218,8 +277,8 @@ def test_names_of_others_are_drawn_as_they_are(views: tuple[str, str], tmp_path:
         name, name, (name,), tags={name: 1.0}, findings={name: 0.9}, attention=attention, attended_tags=(name,),
         views=(f"{tmp_path}/{name}.png",), images=(np.full((40, 40), 0.5),),
     )  # fmt: skip
-    explain_study(report, (1, 2, 2), tmp_path, "page")
-    explain_all(report, (1, 2, 2), {}, tmp_path, "page", lambda done, total: None)
+    explain_study(report, (1, 2, 2), tmp_path, "page", ORIGIN)
+    explain_all(report, (1, 2, 2), {}, tmp_path, "page", ORIGIN, lambda done, total: None)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "\x1b" not in page and data_of(page)["sentences"][0]["text"] == name
     assert (tmp_path / "page.png").is_file() and (tmp_path / "page" / "tags.png").is_file()

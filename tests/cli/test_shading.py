@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reportgen_cli.pages.shading import _placed, _salient, shaded, shows_words
+from reportgen_cli.pages.shading import _placed, _salient, shade, shaded, shows_words
+from reportgen_cli.pages.shared.origin import Origin
 
 from reportgen_core import Attention, Report, compose
 from reportgen_core.text.spec import EOS, Vocabulary
 
+ORIGIN = Origin(model="tiny", digest="ab" * 32)
 WORDS = ("the", "heart", "is", "enlarged", ".", "no", "effusion", ".")
 
 
@@ -41,13 +43,13 @@ def looking_at(report: Report, row: int, word: int) -> Report:
 
 
 def test_an_even_look_shades_no_word(report):
-    assert not colour(shaded(report, (1, 2, 2))).any()
+    assert not colour(shaded(report, (1, 2, 2), ORIGIN)).any()
 
 
 def test_a_look_shades_its_word_in_the_text_and_in_its_row(report):
     found = []
     for row, word in ((0, 3), (1, 3), (1, 0)):
-        coloured = colour(shaded(looking_at(report, row, word), (1, 2, 2)))
+        coloured = colour(shaded(looking_at(report, row, word), (1, 2, 2), ORIGIN))
         lines = np.flatnonzero(coloured.any(1))
         bands = np.split(lines, np.flatnonzero(np.diff(lines) > 1) + 1)
         assert len(bands) == 2, "the whole text, and one row"
@@ -55,6 +57,22 @@ def test_a_look_shades_its_word_in_the_text_and_in_its_row(report):
     (whole, first), (again, second), (begin, _) = found
     assert whole == again and first[1] == second[1] and first[0] < second[0]
     assert begin[1] < whole[1]
+
+
+def test_shades_are_plain_to_see_and_black_text_is_legible_on_all_of_them():
+    assert shade(1.0, 4.0) is None and shade(0.2, 4.0) is None
+    for times in np.linspace(1.2, 4, 8):
+        red, green, blue, _ = shade(float(times), 4.0)
+        assert max(red, green, blue) - min(red, green, blue) > 0.3, "a shade differs from white"
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
+        assert (np.dot(linear, (0.2126, 0.7152, 0.0722)) + 0.05) / 0.05 > 4.5
+
+
+def test_nearly_even_words_are_not_shaded(report):
+    words = torch.full((2, 8), 1 / 8)
+    words[0, 3], words[0, 4] = 0.15, 0.10  # 1.2 × uniform
+    nearly = replace(report, attention=replace(report.attention, words=words))
+    assert not colour(shaded(nearly, (1, 2, 2), ORIGIN)).any()
 
 
 def test_words_that_do_not_fit_begin_a_line():

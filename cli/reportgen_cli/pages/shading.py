@@ -3,11 +3,13 @@
 TieNet reads its own report with r attentions over the words, the rows of G. The large text is shaded by the largest
 weight that any row gives a word (the saliency g of section 3.3), and the small texts below it by one row each. The
 radiograph shows the spatial attention of the words, weighted by their saliency (equation 4). A colour shows how many
-times even attention a word or a region gets, as in `pictures`.
+times uniform the attention to a word or a region is; words and regions have a legend each. A row without a preferred
+word is not shaded, and says so.
 """
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,9 @@ from reportgen_core import Report
 from reportgen_core.text.printable import printable
 
 from ..terminal.echo import literal_text
-from .pictures import DPI, Panel, draw_panel, radiographs
+from .attention import Grid, describe_peak, is_pointed, peak, word_times
+from .pictures import DPI, SCALE, Panel, draw_legend, draw_panel, radiographs, scale_ticks
+from .shared.origin import Origin
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
@@ -28,52 +32,65 @@ WIDTH, IMAGE, MARGIN = 9.5, 3.4, 0.15  # inches: of the picture, of the radiogra
 LARGE, SMALL = 10.12, 7.36  # points: a character is 11 or 8 whole pixels wide
 CELL = 0.602  # width of a character of DejaVu Sans Mono, as a share of its size
 LINE = 1.75  # height of a line, in times of the size of its characters
-TOP = 5.0  # times even attention at which a word has the full colour, at least
+LEAST_TOP = 2.0  # × uniform: the scale of the words reaches at least this far
+UNDER = 2.35  # inches below the radiograph: what was drawn, two legends, the origin
 
 
 def shows_words(report: Report) -> bool:
     """Whether the report has attention over its words."""
-    attention = report.attention
-    return attention is not None and attention.words is not None and bool(report.words)
+    return word_times(report) is not None
 
 
 @literal_text()
-def shaded(report: Report, grid: tuple[int, int, int]) -> Image.Image:
+def shaded(report: Report, grid: Grid, origin: Origin) -> Image.Image:
     """Draw the picture. `grid` is the encoder's (views, rows, columns). Raises ImageError if a file cannot be read."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     report = replace(report, words=tuple(printable(word, 60) for word in report.words))
-    assert report.attention is not None
-    assert report.attention.words is not None
-    rows = report.attention.words.float().cpu().numpy()[:, : len(report.words)] * len(report.words)  # (r, T)
-    blocks = [("", rows.max(0), LARGE), *((f"row {i + 1}", row, SMALL) for i, row in enumerate(rows))]
+    times = word_times(report)
+    assert times is not None
+    top = max(LEAST_TOP, peak(times))
+    blocks = [("", times.max(0), LARGE), *((f"row {i + 1}", row, SMALL) for i, row in enumerate(times))]
     room = WIDTH - IMAGE - 3 * MARGIN
     heights = [
-        (_lines(report.words, size, room) * LINE + (1.2 if name else 2.0)) * size / 72 for name, _, size in blocks
+        (_lines(report.words, size, room) * LINE + (1.9 if name else 3.0)) * size / 72 for name, _, size in blocks
     ]
-    height = max(sum(heights) + 0.75, IMAGE + 0.8)
+    height = max(sum(heights) + 0.75, IMAGE + 0.4 + UNDER)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
-    axes = figure.add_axes((MARGIN / WIDTH, 1 - (IMAGE + 0.4) / height, IMAGE / WIDTH, IMAGE / height))
-    axes.set_axis_off()
-    image = radiographs(report)[0]
-    salient = _salient(report, grid)
-    top = max(TOP, float(rows.max()), 0.0 if salient is None else float(salient.max()))
-    draw_panel(axes, Panel(image, salient, printable(Path(report.views[0]).name, 60)), top, 52)
     page = figure.add_axes((0, 0, 1, 1))
     page.set_axis_off()
     page.set(xlim=(0, WIDTH), ylim=(height, 0))
-    _heading(page, report, height)
+    _radiograph(figure, report, grid, height)
+    _heading(page, report, origin)
+    _word_legend(page, (MARGIN, IMAGE + 1.72), top)
     y = 0.45
     for (name, weights, size), tall in zip(blocks, heights, strict=True):
-        _block(page, report.words, weights, (IMAGE + 2 * MARGIN, y), size, room, top, name)
+        note = describe_peak(weights, "word")
+        label = f"{name}: {note}" if name else f"words by the largest weight of any row: {note}"
+        _block(page, report.words, weights, (IMAGE + 2 * MARGIN, y), size, room, top, label)
         y += tall
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _salient(report: Report, grid: tuple[int, int, int]) -> Array | None:
+def _radiograph(figure: Any, report: Report, grid: Grid, height: float) -> None:
+    """Draw the first radiograph with the attention of the salient words, and its legend."""
+    axes = figure.add_axes((MARGIN / WIDTH, 1 - (IMAGE + 0.4) / height, IMAGE / WIDTH, IMAGE / height))
+    axes.set_axis_off()
+    salient = _salient(report, grid)
+    top = max(SCALE, 0.0 if salient is None else peak(salient))
+    shown = salient if salient is not None and is_pointed(salient) else None
+    detail = "" if salient is None else f"by the salient words: {describe_peak(salient)}"
+    name = printable(Path(report.views[0]).name, 60)
+    draw_panel(axes, Panel(radiographs(report)[0], shown, name, "", detail), top, 52)
+    if shown is not None:
+        box = (MARGIN / WIDTH, 1 - (IMAGE + 0.85) / height, IMAGE / WIDTH, 0.09 / height)
+        draw_legend(figure, box, top, "regions")
+
+
+def _salient(report: Report, grid: Grid) -> Array | None:
     """Return equation 4 for the first view, in times of even attention: (rows, columns); None without attention."""
     attention = report.attention
     if attention is None or attention.regions is None or attention.words is None:
@@ -86,18 +103,38 @@ def _salient(report: Report, grid: tuple[int, int, int]) -> Array | None:
     return first
 
 
-def _heading(page: Any, report: Report, height: float) -> None:
-    """Write the findings at the top, and the meaning of the colours under the radiograph."""
+def _heading(page: Any, report: Report, origin: Origin) -> None:
+    """Write the findings at the top, and the origin under the legends."""
     present = [f"{name} {share:.2f}" for name, share in report.findings.items() if share >= 0.5]
     likely = present or [f"{name} {share:.2f}" for name, share in list(report.findings.items())[:3]]
-    page.text(
-        MARGIN,
-        0.2,
-        ("findings: " if present else "none above 0.5; likeliest: ") + printable(", ".join(likely)),
-        fontsize=9,
-    )
-    note = "words by the largest look of any row, then row by row;\nimage: where they looked, by the same"
-    page.text(MARGIN, IMAGE + 0.5, note, fontsize=7, color="0.35", va="top")
+    start = "predicted findings: " if present else "no finding above 0.5; likeliest: "
+    page.text(MARGIN, 0.2, start + printable(", ".join(likely)), fontsize=9)
+    lines = textwrap.wrap(printable(origin.text()), 62)
+    page.text(MARGIN, IMAGE + 2.2, "\n".join(lines), fontsize=6.5, color="0.3", va="top")
+
+
+def _word_legend(page: Any, corner: tuple[float, float], top: float) -> None:
+    """Draw a row of shaded numbers: the shades of words, from 1 to `top` times uniform."""
+    from matplotlib.patches import Rectangle
+
+    values = [float(t) for t in scale_ticks(top)] + ([top] if top % 1 > 0.05 else [])
+    wide, (x, y) = IMAGE / len(values), corner
+    page.text(x, y - 0.06, "words, × uniform: 1× is even, and not shaded", fontsize=8, va="bottom")
+    for i, value in enumerate(values):
+        colour = shade(value, top)
+        place = (x + i * wide, y)
+        page.add_patch(Rectangle(place, wide, 0.22, facecolor=colour or "white", edgecolor="0.45", linewidth=0.6))
+        page.text(
+            x + (i + 0.5) * wide, y + 0.11, f"{value:.1f}×".replace(".0", ""), fontsize=8, ha="center", va="center"
+        )
+
+
+def shade(times: float, top: float) -> Any:
+    """Return the colour of a word with so many times uniform; None if it is not shaded. Black text is legible on it."""
+    from matplotlib import colormaps
+
+    strength = min(max((times - 1) / (top - 1), 0), 1)
+    return colormaps["YlOrRd"](0.15 + 0.5 * strength**0.5) if strength > 0 else None
 
 
 def _placed(words: tuple[str, ...], size: float, room: float) -> list[tuple[float, int]]:
@@ -120,21 +157,16 @@ def _block(
     page: Any, words: tuple[str, ...], weights: Array, corner: tuple[float, float], size: float, room: float,
     top: float, name: str,
 ) -> None:  # fmt: skip
-    """Draw one copy of the text with its words shaded by `weights`."""
-    from matplotlib import colormaps
+    """Draw one copy of the text with its words shaded by `weights`, if they prefer a word."""
     from matplotlib.patches import Rectangle
 
     sign, tall = size * CELL / 72, size * LINE / 72
     x0, y0 = corner
-    if name:
-        page.text(x0, y0, name, fontsize=size - 1, color="0.35", va="bottom")
+    page.text(x0, y0, name, fontsize=7, color="0.3", va="bottom")
     for word, weight, (x, line) in zip(words, weights.tolist(), _placed(words, size, room), strict=True):
-        left, upper = x0 + x * sign, y0 + line * tall
-        strength = min(max((weight - 1) / (top - 1), 0), 1)
-        if strength > 0:
-            colour = colormaps["YlOrRd"](0.1 + 0.55 * strength**0.5)
-            box = Rectangle(
-                (left - 0.2 * sign, upper), (len(word) + 0.4) * sign, tall * 0.86, color=colour, linewidth=0
-            )
-            page.add_patch(box)
+        left, upper = x0 + x * sign, y0 + 0.04 + line * tall
+        colour = shade(weight, top) if is_pointed(weights) else None
+        if colour:
+            corners = (left - 0.2 * sign, upper)
+            page.add_patch(Rectangle(corners, (len(word) + 0.4) * sign, tall * 0.86, color=colour, linewidth=0))
         page.text(left, upper + 0.43 * tall, word, fontsize=size, family="DejaVu Sans Mono", va="center")

@@ -1,0 +1,174 @@
+"use strict";
+const data = JSON.parse(byId("data").textContent);
+const [, gridRows, gridColumns] = data.grid || [0, 0, 0];
+// Yellow to red above even attention, as in the pictures; strength 0..1 to red, green, blue.
+const stops = [[254, 217, 118], [254, 178, 76], [253, 141, 60], [252, 78, 42], [227, 26, 28], [177, 0, 38], [128, 0, 38]];
+function colour(strength) {
+  const x = Math.min(1, Math.max(0, strength)) * (stops.length - 1), i = Math.min(stops.length - 2, Math.floor(x));
+  return stops[i].map((v, c) => Math.round(v + (stops[i + 1][c] - v) * (x - i)));
+}
+const table = Array.from({ length: 256 }, (_, i) => colour(i / 255));
+const strengthOf = (times, top = data.top) => Math.min(1, Math.max(0, (times - 1) / (top - 1)));
+const mean = (rows) => rows.length ? rows[0].map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length) : null;
+const peakOf = (weights) => weights && weights.length ? Math.max(...weights) : 0;
+const times = (value) => value.toFixed(1) + " ×";
+
+const picture = { overlay: true, original: false, contour: false, invert: false, alone: -1, opacity: data.opacity, threshold: 1, weights: null, boxes: [] };
+
+// Each view has a box with its attention and a box without; both move together.
+const panes = data.images.map((image, v) => {
+  const pane = { image, v, grey: null, canvases: [], boxes: [] };
+  for (const alone of [false, true]) {
+    const canvas = make("canvas", { width: image.width, height: image.height, role: "img" });
+    const box = make("figure", { class: "view", hidden: alone }, canvas, make("figcaption", {}, image.name + (alone ? ", original" : "")));
+    pane.canvases.push(canvas);
+    pane.boxes.push(box);
+    byId("views").append(box);
+  }
+  pane.zoom = zoomable(pane.boxes);
+  return pane;
+});
+
+async function readPixels(pane) {
+  const img = new Image();
+  img.src = pane.image.data;
+  await img.decode();
+  const canvas = make("canvas", { width: pane.image.width, height: pane.image.height }), context = canvas.getContext("2d");
+  context.drawImage(img, 0, 0, canvas.width, canvas.height);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  pane.grey = Uint8Array.from({ length: pixels.length / 4 }, (_, i) => pixels[4 * i]);
+}
+
+function enlarge(cells, height, width) {  // bilinear between the middles of the cells
+  const out = new Float32Array(height * width);
+  for (let y = 0; y < height; y++) {
+    const r = Math.min(gridRows - 1, Math.max(0, (y + .5) * gridRows / height - .5)), r0 = Math.floor(r), r1 = Math.min(gridRows - 1, r0 + 1), a = r - r0;
+    for (let x = 0; x < width; x++) {
+      const c = Math.min(gridColumns - 1, Math.max(0, (x + .5) * gridColumns / width - .5)), c0 = Math.floor(c), c1 = Math.min(gridColumns - 1, c0 + 1), b = c - c0;
+      out[y * width + x] = (cells[r0 * gridColumns + c0] * (1 - b) + cells[r0 * gridColumns + c1] * b) * (1 - a)
+        + (cells[r1 * gridColumns + c0] * (1 - b) + cells[r1 * gridColumns + c1] * b) * a;
+    }
+  }
+  return out;
+}
+
+const line = () => Math.max(picture.threshold, data.pointed);  // where the contour runs
+
+function paint(canvas, pane, cells) {
+  const { width, height } = canvas, context = canvas.getContext("2d"), out = context.createImageData(width, height), to = out.data;
+  const weights = cells && enlarge(cells, height, width), edge = line();
+  for (let i = 0; i < pane.grey.length; i++) {
+    const grey = picture.invert ? 255 - pane.grey[i] : pane.grey[i];
+    let rgb = [grey, grey, grey];
+    if (weights && picture.overlay && weights[i] > picture.threshold) {
+      const strength = strengthOf(weights[i]), share = picture.opacity * Math.sqrt(strength), over = table[Math.round(255 * strength)];
+      rgb = over.map((v) => grey * (1 - share) + v * share);
+    }
+    if (weights && picture.contour) {
+      const inside = weights[i] >= edge, x = i % width;
+      if ((x + 2 < width && weights[i + 2] >= edge !== inside) || (i + 2 * width < weights.length && weights[i + 2 * width] >= edge !== inside)) rgb = [53, 224, 255];
+    }
+    to[4 * i] = rgb[0]; to[4 * i + 1] = rgb[1]; to[4 * i + 2] = rgb[2]; to[4 * i + 3] = 255;
+  }
+  context.putImageData(out, 0, 0);
+}
+
+function outline(canvas, boxes) {  // light lines with a dark edge, so that they show on any grey
+  const context = canvas.getContext("2d"), thin = Math.max(1.5, canvas.width / 240);
+  for (const [width, style] of [[2.2 * thin, "#000"], [thin, "#35e0ff"]]) {
+    context.lineWidth = width; context.strokeStyle = style;
+    for (const b of boxes) context.strokeRect(b.left * canvas.width, b.top * canvas.height, b.width * canvas.width, b.height * canvas.height);
+  }
+}
+
+// Draw all views. Weights without a preferred place are not drawn.
+function draw() {
+  const size = gridRows * gridColumns, shown = peakOf(picture.weights) >= data.pointed ? picture.weights : null;
+  for (const pane of panes) {
+    if (!pane.grey) continue;
+    const cells = shown && shown.slice(pane.v * size, (pane.v + 1) * size), hidden = picture.alone >= 0 && picture.alone !== pane.v;
+    const drawn = cells && cells.length === size ? cells : null;
+    pane.boxes[0].hidden = hidden;
+    pane.boxes[1].hidden = hidden || !picture.original;
+    const boxes = picture.boxes.filter((box) => box.view === pane.v);
+    paint(pane.canvases[0], pane, drawn);
+    outline(pane.canvases[0], boxes);
+    pane.canvases[0].setAttribute("aria-label", `Radiograph ${pane.image.name}` + (boxes.length ? `, boxes: ${boxes.length}` : "") + (drawn ? `, attention up to ${times(peakOf(drawn))} uniform` : ", nothing coloured"));
+    if (picture.original) paint(pane.canvases[1], pane, null);
+    pane.canvases[1].setAttribute("aria-label", `Radiograph ${pane.image.name}, original`);
+  }
+}
+
+function ticksOf(top) {
+  const step = Math.max(1, Math.ceil((top - 1) / 10));
+  return Array.from({ length: Math.floor((Math.floor(top) - 1) / step) + 1 }, (_, i) => 1 + i * step);
+}
+
+function drawLegend() {
+  const box = byId("legend");
+  box.replaceChildren();
+  if (!data.regions) {
+    const boxed = data.sentences.some((sentence) => sentence.boxes.length);
+    box.append(make("p", {}, boxed ? "Boxes: where the model places what a sentence says." : "This model gives no attention over the radiograph."));
+    return;
+  }
+  const bar = make("div", { class: "bar", "aria-hidden": "true" }), ticks = make("div", { class: "ticks" });
+  const shades = Array.from({ length: 25 }, (_, i) => {
+    const at = 1 + i / 24 * (data.top - 1), share = at > picture.threshold ? picture.opacity * Math.sqrt(i / 24) : 0;
+    return `rgba(${table[Math.round(255 * i / 24)].join(",")},${share.toFixed(3)})`;
+  });
+  bar.style.background = `linear-gradient(90deg, ${shades.join(",")}), #737373`;
+  if (picture.contour) { const mark = make("i"); mark.style.left = `${100 * strengthOf(line())}%`; bar.append(mark); }
+  for (const tick of ticksOf(data.top)) {
+    const label = make("span", {}, tick === 1 ? "1 × even" : `${tick} ×`);
+    label.style.left = `${100 * strengthOf(tick)}%`;
+    if (tick === 1 || strengthOf(tick) > .2) ticks.append(label);
+  }
+  box.append(make("div", { class: "aside" }, "Colours: attention, times uniform"), bar, ticks);
+}
+
+function redraw() { drawLegend(); draw(); }
+
+const tools = {};
+function tool(key, name, act, pressed = null) {
+  const button = make("button", { type: "button", "aria-pressed": pressed === null ? null : String(pressed), "aria-keyshortcuts": key }, name, make("kbd", { "aria-hidden": "true" }, key.toUpperCase()));
+  button.onclick = () => act(button);
+  tools[key] = button;
+  byId("tools").append(button);
+  return button;
+}
+function toggle(key, name, field) {
+  return tool(key, name, (button) => {
+    picture[field] = !picture[field];
+    button.setAttribute("aria-pressed", String(picture[field]));
+    redraw();
+  }, picture[field]);
+}
+function slider(name, field, min, max, step, words) {
+  const id = "slider-" + field, value = make("output", { for: id }, words(picture[field]));
+  const input = make("input", { id, type: "range", min, max, step, value: picture[field] });
+  input.oninput = () => { picture[field] = +input.value; value.textContent = words(picture[field]); redraw(); };
+  byId("sliders").append(make("label", { for: id }, name, input, value));
+}
+
+function showTools() {
+  if (data.regions) {
+    toggle("o", "Overlay", "overlay");
+    toggle("c", "Contour", "contour");
+  }
+  if (data.regions) toggle("b", "Original", "original").title = "Original next to overlay";
+  toggle("i", "Invert", "invert");
+  if (panes.length > 1) tool("v", "Views", () => {
+    picture.alone = picture.alone + 1 < panes.length ? picture.alone + 1 : -1;
+    announce(picture.alone < 0 ? "All views" : "View " + panes[picture.alone].image.name);
+    draw();
+  }).title = "Next view, or all views";
+  tool("+", "Zoom", () => panes.forEach((pane) => pane.zoom.zoom(1.4))).title = "Enlarge";
+  tool("r", "Whole", () => panes.forEach((pane) => pane.zoom.reset())).title = "Whole radiograph";
+  if (!data.regions) return;
+  slider("Opacity", "opacity", 0, 1, .05, (v) => Math.round(100 * v) + " %");
+  slider("Threshold", "threshold", 1, data.top.toFixed(1), .1, times);
+  const adjust = make("button", { type: "button", id: "adjust", "aria-expanded": "false", "aria-controls": "sliders" }, "Adjust");
+  adjust.onclick = () => adjust.setAttribute("aria-expanded", String(byId("sliders").classList.toggle("open")));
+  byId("tools").append(adjust);
+}
