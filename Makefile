@@ -1,15 +1,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+DOCS := .venv/.docs
 
-.PHONY: demo test test-browser check bench lint types
+.PHONY: demo test test-browser test-docs docs docs-pictures check bench lint types
 
 demo: $(STAMP)
 	$(BIN)/python -m reportgen_cli demo --out demo-out
 
 test: export OMP_NUM_THREADS ?= 1
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m "not browser" tests
+	$(BIN)/python -m pytest -n 2 -m "not browser and not docs" tests
 
 # The pages of `rg study` and `rg eval` in Chromium: found on PATH or named by CHROME.
 test-browser: $(STAMP)
@@ -22,6 +23,19 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+# The blocks of the README and of docs/, the notebooks, the site and the Dockerfile.
+test-docs: export OMP_NUM_THREADS ?= 1
+test-docs: $(STAMP) $(DOCS)
+	$(BIN)/python -m pytest -n 2 -m docs tests/docs
+
+# The site, in build/site.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(STAMP) $(DOCS)
+	$(BIN)/mkdocs build --strict
+
+docs-pictures: $(STAMP)
+	$(BIN)/python docs/assets/pictures.py
+
 check: lint types test
 
 bench: $(STAMP)
@@ -32,3 +46,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $(STAMP)
+
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $(DOCS)

@@ -6,6 +6,7 @@ import json
 
 from PIL import Image
 from reportgen_cli.commands.report import default_model
+from reportgen_zoo.demo import image
 from reportgen_zoo.pull import catalogue as manifests
 from reportgen_zoo.pull.fetch import packaged
 from reportgen_zoo.pull.verify import verify
@@ -19,6 +20,7 @@ def test_the_demo_writes_a_report_and_a_picture_of_the_attention(rg, tmp_path):
     assert report["text"].count(".") >= 3
     assert report["text"] in done.out
     assert min(Image.open(tmp_path / "out" / "attention.png").size) > 500
+    assert (tmp_path / "out" / "chest.jpg").read_bytes() == image().read_bytes()
 
 
 def test_the_shipped_model_is_whole_small_and_gives_the_recorded_report():

@@ -1,0 +1,157 @@
+"""The code blocks of the README and of docs/: which are run, with which small substitutes, and which are not and why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL, PYTHON, DATA = ("bash", "sh"), ("python",), ("json", "toml")
+
+# Lines and blocks that are not run, by page and first words, with the reason. A test counts them.
+HOURS = "takes hours; tests/cli/test_reproduce.py runs the command with tiny settings"
+MEASURES = "measures a machine for minutes or hours; tests/benchmarks runs its parts"
+OPENI = "needs labels or vectors made from Open-i, which are not part of reportgen"
+NIH = "needs images of ChestX-ray14"
+IU = "needs IU X-Ray on the disk; tests/datasets reads small copies of it"
+NETWORK = "needs the network"
+NOT_RUN = {
+    "README.md": {"make test": "runs all tests"},
+    "docs/index.md": {"pip install reportgen": NETWORK},
+    "CONTRIBUTING.md": {"make": "runs all tests and the site"},
+    "docs/tutorials/reproduce-a-paper.md": {
+        "rg reproduce --all": HOURS,
+        "rg reproduce jing-coattention --data iu-xray": IU,
+    },
+    "docs/how-to/reproduce.md": {
+        "rg reproduce --all": HOURS,
+        "rg reproduce jing-coattention --data iu-xray": IU,
+    },
+    "docs/how-to/install.md": {
+        "pip install": NETWORK,
+        "uv ": NETWORK,
+        "docker ": "needs a container engine; a test runs the steps of the Dockerfile that need no network",
+    },
+    "docs/how-to/study.md": {
+        "rg study serve": "serves until it is stopped; tests/cli/test_study_page.py reads its page"
+    },
+    "docs/how-to/zoo.md": {
+        "rg zoo push runs/best --name densenet121-hier-lstm.mine_v1 --facts facts.json --out hf://": NETWORK,
+        "from huggingface_hub": NETWORK,
+    },
+    "docs/explanation/evaluation.md": {"rg eval --model runs/best --data iu-xray": IU},
+    "docs/explanation/phantom.md": {"python -m benchmarks": MEASURES},
+    "docs/explanation/scale.md": {"python -m benchmarks": MEASURES, "for kind in": MEASURES},
+    "docs/explanation/results.md": {
+        "python -m benchmarks": MEASURES,
+        "rg data abnormal": OPENI,
+        "rg data groups": OPENI,
+        "rg annotate": OPENI,
+        "rg compose --encoder timm/tf_efficientnet_lite0": NIH,
+        "rg data build": HOURS,
+        "rg reproduce": HOURS,
+        "for name in": HOURS,
+    },
+}
+
+WHOLE = ("docs/explanation/results.md", "docs/explanation/scale.md")  # a block is left out by its first line
+
+# What is made smaller or named otherwise before a page's blocks are run.
+SMALLER = {
+    "README.md": [
+        ("--data phantom", "--data phantom --data-option n=40 --data-option size=64"),
+        ("--epochs 10", "--epochs 1"),
+    ],
+    "docs/tutorials/your-data.md": [("--epochs 5", "--epochs 1"), ("n=120", "n=60")],
+    "docs/tutorials/reproduce-a-paper.md": [("--limit 60", "--limit 24")],
+    "docs/tutorials/judge-two-systems.md": [("n=200", "n=60")],
+    "docs/plugins.md": [
+        (
+            "pip install .",
+            'pip install -q --no-deps --no-build-isolation --target lib . && export PYTHONPATH="$PWD/lib"',
+        ),
+    ],
+    "docs/explanation/phantom.md": [("n=1000", "n=40"), ("size=256", "size=64")],
+    "docs/how-to/abnormal.md": [("--train", "--train --classifier tfidf"), ("k=500", "k=4")],
+    "docs/how-to/annotate.md": [("--data table", "--data table --epochs 1")],
+    "docs/how-to/reproduce.md": [
+        ("--scale small", "--scale small --limit 24 --epochs 1"),
+        ('{"n": 500}, scale="small"', '{"n": 60}, scale="small", epochs=1, limit=24'),
+    ],
+    "docs/how-to/retrieval.md": [
+        ("--encoder densenet121", "--encoder timm/resnet18 --encoder-option size=64"),
+        ("--data-root phantom", "--data-root phantom --data-option n=60 --data-option size=64"),
+        ("--set select", "--epochs 1 --set select"),
+    ],
+    "docs/how-to/zoo.md": [
+        ("--name NAME", "--name timm-hier-lstm.mine_v1"),
+        ("NAME", "resnet18-soft-att.phantom_v2"),
+        ("/media/usb", "usb"),
+        ("--encoder resnet50", "--encoder resnet50 --encoder-option size=64"),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block of a page: the lines that are run, and the lines that are not."""
+
+    page: str
+    number: int
+    language: str
+    body: str
+    left_out: tuple[str, ...] = ()
+
+
+def is_named(line: str, start: str) -> bool:
+    """Return whether a line begins with `start`, or has it anywhere if `start` begins with an ellipsis."""
+    return start[1:] in line if start.startswith("…") else line.strip().startswith(start)
+
+
+def split_lines(page: str, body: str) -> tuple[str, list[str]]:
+    """Return the lines of a shell block to run, with their continuations, and the lines that `NOT_RUN` names."""
+    kept, left = [], []
+    for line in re.findall(r"(?:[^\n]*\\\n)*[^\n]*\n", body):
+        named = any(is_named(line, start) for start in NOT_RUN.get(page, {}))
+        (left if named else kept).append(line)
+    return "".join(kept), [line.strip() for line in left if line.strip()]
+
+
+def read_blocks(path: Path) -> list[Block]:
+    """Return the blocks of a page in shell, Python, JSON and TOML."""
+    page, blocks = path.relative_to(ROOT).as_posix(), []
+    for number, (language, body) in enumerate(BLOCK.findall(path.read_text(encoding="utf-8"))):
+        if language not in (*SHELL, *PYTHON, *DATA):
+            continue
+        left: list[str] = []
+        if (language in PYTHON or page in WHOLE) and any(is_named(body, start) for start in NOT_RUN.get(page, {})):
+            body, left = "", body.splitlines()[:1]
+        elif language in SHELL:
+            body, left = split_lines(page, body)
+        if language not in DATA:
+            for old, new in SMALLER.get(page, []):
+                body = body.replace(old, new)
+        blocks.append(Block(page, number, language, body, tuple(left)))
+    return blocks
+
+
+BLOCKS = {page: read_blocks(page) for page in PAGES if page.exists()}
+
+# How many lines and blocks of each page are not run.
+COUNTED: dict[str, int] = {
+    "README.md": 1,
+    "docs/index.md": 1,
+    "CONTRIBUTING.md": 2,
+    "docs/tutorials/reproduce-a-paper.md": 2,
+    "docs/how-to/reproduce.md": 2,
+    "docs/how-to/install.md": 12,
+    "docs/how-to/study.md": 1,
+    "docs/how-to/zoo.md": 2,
+    "docs/explanation/evaluation.md": 1,
+    "docs/explanation/phantom.md": 1,
+    "docs/explanation/scale.md": 2,
+    "docs/explanation/results.md": 13,
+}

@@ -1,0 +1,105 @@
+"""The code blocks of the README and of docs/ run, page by page, in the order of the page and in one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docs_blocks import BLOCKS, COUNTED, DATA, NOT_RUN, PYTHON, ROOT, Block, is_named
+from docs_server import CLIENT
+
+HERE = Path(__file__).parent
+TUTORIALS = "docs/tutorials/"  # they must not need any given file
+RUN = {page: [b for b in blocks if b.language not in DATA and b.body.strip()] for page, blocks in BLOCKS.items()}
+LEFT_OUT = [(b.page, line) for blocks in BLOCKS.values() for b in blocks for line in b.left_out]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return the environment of the blocks: our programs first, no network, a cache of its own."""
+    cache = folder.parent / "cache"
+    path = f"{folder.parent / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    own = {"PATH": path, "XDG_CACHE_HOME": str(cache), "REPORTGEN_CACHE": str(cache), "REPORTGEN_OFFLINE": "1"}
+    return os.environ | own | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Start the server, and write its programs and the given files."""
+    base = tmp_path_factory.mktemp("docs")
+    (base / "bin").mkdir()
+    (base / "given").mkdir()
+    address = str(base / "s")
+    for name, program in {"rg": "rg", "reportgen": "rg", "python": "python"}.items():
+        (base / "bin" / name).write_text(CLIENT.format(python=sys.executable, address=address, program=program))
+        (base / "bin" / name).chmod(0o755)
+    env = environment(base / "given")
+    with subprocess.Popen([sys.executable, str(HERE / "docs_server.py"), address], env=env) as server:
+        try:
+            while not Path(address).exists():
+                assert server.poll() is None
+                time.sleep(0.1)
+            subprocess.run(["python", str(HERE / "docs_given.py")], cwd=base / "given", env=env, check=True)
+            yield base
+        finally:
+            server.terminate()
+
+
+def run(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a block; a shell block stops at its first error."""
+    command = ["python", "-"] if block.language in PYTHON else ["bash", "-eo", "pipefail"]
+    env = environment(folder)
+    return subprocess.run(command, input=block.body, capture_output=True, text=True, cwd=folder, env=env, timeout=900)
+
+
+@pytest.mark.docs
+@pytest.mark.parametrize("page", [pytest.param(p, id=p.relative_to(ROOT).as_posix()) for p in RUN if RUN[p]])
+def test_the_blocks_of_a_page_run(page: Path, programs: Path) -> None:
+    name = page.relative_to(ROOT).as_posix()
+    folder = programs / name.replace("/", "-").removesuffix(".md")
+    if name.startswith(TUTORIALS):
+        folder.mkdir()
+    else:
+        shutil.copytree(programs / "given", folder)
+    if name == "docs/plugins.md":
+        shutil.copytree(ROOT / "tests" / "fixtures" / "reportgen-hello", folder, dirs_exist_ok=True)
+    python = ""
+    for block in RUN[page]:
+        if block.language in PYTHON:  # a later block may use the names of an earlier one
+            python += block.body
+            block = Block(block.page, block.number, block.language, python)
+        done = run(block, folder)
+        assert done.returncode == 0, (
+            f"{name}, block {block.number}\n{block.body}\n{done.stdout[-2000:]}{done.stderr[-3000:]}"
+        )
+
+
+@pytest.mark.parametrize("page", [pytest.param(p, id=p.relative_to(ROOT).as_posix()) for p in BLOCKS])
+def test_a_block_of_data_can_be_read(page: Path) -> None:
+    for block in BLOCKS[page]:
+        if block.language == "toml":
+            tomllib.loads(block.body)
+        elif block.language == "json":
+            json.loads(block.body)
+
+
+def test_what_is_not_run_is_counted_and_has_a_reason_that_is_still_needed() -> None:
+    counted = {page: sum(p == page for p, _ in LEFT_OUT) for page in NOT_RUN}
+    unused = {
+        (page, start) for page, starts in NOT_RUN.items() for start in starts
+        if not any(p == page and is_named(line, start) for p, line in LEFT_OUT)
+    }  # fmt: skip
+    assert unused == set()
+    assert counted == COUNTED
+
+
+def test_most_blocks_run() -> None:
+    blocks = [b for page in BLOCKS.values() for b in page]
+    assert sum(bool(b.body.strip()) for b in blocks) / len(blocks) > 0.7
