@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ def demo(out: Path) -> None:
     Example: rg demo --out demo-out
 
     OUT/report.txt is the report, OUT/report.json the same with probabilities and attention, OUT/attention.png where the
-    model looked. A demonstration: not for clinical use.
+    model looked, OUT/chest.jpg the radiograph. A demonstration: not for clinical use.
     """
     from ...pages.pictures import explain
 
@@ -32,6 +33,7 @@ def demo(out: Path) -> None:
     model = load_model(None, "cpu", "auto")
     report = model.report([image], settings=GenerationSettings(attention=True))[0]
     out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(image, out / image.name)
     (out / "report.txt").write_text(report.text + "\n", encoding="utf-8")
     values = json.dumps(as_values(report, attention=True), indent=1, ensure_ascii=False)
     (out / "report.json").write_text(values + "\n", encoding="utf-8")
@@ -40,4 +42,4 @@ def demo(out: Path) -> None:
     explain(report, grid).save(out / "attention.png")
     say_text(as_text(report, headed=False))
     say(f"radiograph: {packaged.CREDIT}", err=True)
-    say(f"wrote {out}/report.txt, report.json and attention.png", err=True)
+    say(f"wrote {out}/report.txt, report.json, attention.png and {image.name}", err=True)
