@@ -26,9 +26,12 @@ from ..terminal.echo import say, say_json, say_text
 from ..terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
+if TYPE_CHECKING:
     from reportgen_core import Model
 
-PICTURE_SIDE = 640  # pixels of the longer side of a radiograph in a picture
+    from ..pages.explain_page import StudyCard
+    from ..pages.shared.origin import Origin
+_SIDE = 640  # pixels of the longer side of a radiograph in a picture
 Grid = tuple[int, int, int]  # views, rows, columns of an encoder's tokens
 MAX_REPORT = 20_000  # characters of a report that are printed; files have all
 # Faults of one study's files: its name, or something else that lies in their place. A full disk is none of them.
@@ -127,7 +130,7 @@ def report(**options: Any) -> None:
         studies = studies if given.paths else short_ids(studies)
         passed_over = left_out(given.images, studies)
         model = load_model(given.model, given.device, given.precision)
-        writer = ReportWriter(studies, given, model.encoder.features.grid)
+        writer = ReportWriter(studies, given, model.encoder.features.grid, page_origin(given))
         reports = model.iter_reports(
             studies, given.settings(), batch_size=given.batch_size, precision=given.precision, workers=given.workers,
             cache=default_cache() if given.cache else None, strict=given.strict,
@@ -195,14 +198,26 @@ def load_model(name: str | None, device: str, precision: str) -> Model:
     return model
 
 
+def page_origin(options: ReportOptions) -> Origin | None:
+    """Return which model writes the pages; None without pages."""
+    if options.pages is None:
+        return None
+    from ..pages.shared.origin import model_origin
+
+    return model_origin(options.model or default_model())
+
+
 class ReportWriter:
     """Prints reports and writes their files, one report after another, and counts what became of the studies.
 
-    `grid` is the encoder's, None if it has none.
+    `grid` is the encoder's, None if it has none. `origin` is named on pages, and is None without pages.
     """
 
-    def __init__(self, studies: Sequence[Study], options: ReportOptions, grid: Grid | None) -> None:
-        self.studies, self.options, self.grid = studies, options, grid
+    def __init__(
+        self, studies: Sequence[Study], options: ReportOptions, grid: Grid | None, origin: Origin | None = None
+    ) -> None:
+        self.studies, self.options, self.grid, self.origin = studies, options, grid, origin
+        self.cards: list[StudyCard] = []  # of the index of pages
         self.names = output_names(s.id for s in studies)
         self.paths = {s.id: [str(v.path) for v in s.views] for s in studies}
         self.counts: Counter[str] = Counter()
@@ -216,6 +231,7 @@ class ReportWriter:
             out.mkdir(parents=True, exist_ok=True)
             with (out / "reports.jsonl").open("w", encoding="utf-8") as lines:
                 self._write_each(reports, lines)
+        self.write_index()
         return not any(self.counts[fault] for fault in ("unread", "refused", "unwritten"))
 
     def _write_each(self, reports: Iterable[Report], lines: IO[str] | None) -> None:
@@ -259,20 +275,30 @@ class ReportWriter:
             if isinstance(e, OSError) and e.errno not in FAULTS_OF_A_NAME:
                 raise
             self.counts["unwritten"] += 1
-            why = f"{e.filename}: {e.strerror}" if isinstance(e, OSError) else e
+            why = f"{e.filename2 or e.filename}: {e.strerror}" if isinstance(e, OSError) else e
             say(f"rg: {report.study}: its files could not be written: {why}", err=True)
 
     def _explain(self, report: Report, out: Path) -> None:
         """Write the page and the picture of a report into the folder `out`, and on request all other pictures."""
-        from ..pages.explain_page import explain_all, explain_study
+        from ..pages.explain_page import INDEX, explain_all, explain_study
 
-        name, grid = self.names[report.study], self.grid
+        name, grid, origin = self.names[report.study], self.grid, self.origin
+        assert origin is not None
         out.mkdir(parents=True, exist_ok=True)
-        explain_study(report, grid, out, name)
+        index = INDEX if len(self.studies) > 1 else ""
+        self.cards.append(explain_study(report, grid, out, name, origin, index=index))
         if self.options.all_pictures:
             values = self._values(report, attention=True)
             with picture_progress(report.study) as progress:
-                explain_all(report, grid, values, out, name, progress)
+                explain_all(report, grid, values, out, name, origin, progress)
+
+    def write_index(self) -> None:
+        """Write the index of the pages if there are several studies."""
+        if self.options.pages is None or self.origin is None or len(self.studies) < 2 or not self.cards:
+            return
+        from ..pages.explain_page import write_index
+
+        write_index(self.cards, self.options.pages, self.origin)
 
     def summary(self) -> str:
         """Return a line on what became of the studies: reports, notes, failures, and how many images were used."""

@@ -27,7 +27,8 @@ def demo(out: Path) -> None:
     OUT/report.txt is the report, OUT/report.json the same with probabilities and attention, OUT/attention.png where the
     model looked, OUT/chest.jpg the radiograph. A demonstration: not for clinical use.
     """
-    from ...pages.pictures import explain
+    from ...pages.pictures import explain, save_picture
+    from ...pages.shared.origin import model_origin
 
     image = packaged.image()
     model = load_model(None, "cpu", "auto")
@@ -39,7 +40,8 @@ def demo(out: Path) -> None:
     (out / "report.json").write_text(values + "\n", encoding="utf-8")
     grid = model.encoder.features.grid
     assert grid is not None  # the model that ships inside has a map
-    explain(report, grid).save(out / "attention.png")
+    origin = model_origin(packaged.MODEL)
+    save_picture(explain(report, grid, origin), out / "attention.png", origin)
     say_text(as_text(report, headed=False))
     say(f"radiograph: {packaged.CREDIT}", err=True)
     say(f"wrote {out}/report.txt, report.json, attention.png and {image.name}", err=True)
