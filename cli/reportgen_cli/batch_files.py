@@ -16,7 +16,9 @@ from reportgen_core import Study
 MAX_BYTES = 80  # of the readable part of a name, in UTF-8; file systems allow 255 with all endings
 DIGITS = 12  # hexadecimal digits of the id's sha256
 # Endings and names that the commands add themselves, and names that Windows keeps for devices.
-_TAKEN = re.compile(r".*\.(txt|html|png|words|json|jsonl|npz|svg)|index|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_TAKEN = re.compile(
+    r".*\.(txt|html|png|words|json|jsonl|npz|svg)|index|(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
+)
 
 
 def output_names(ids: Iterable[str]) -> dict[str, str]:

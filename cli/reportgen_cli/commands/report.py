@@ -26,12 +26,12 @@ from ..terminal.echo import say, say_json, say_text
 from ..terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
-if TYPE_CHECKING:
     from reportgen_core import Model
 
     from ..pages.explain_page import StudyCard
     from ..pages.shared.origin import Origin
-_SIDE = 640  # pixels of the longer side of a radiograph in a picture
+
+PICTURE_SIDE = 640  # pixels of the longer side of a radiograph in a picture
 Grid = tuple[int, int, int]  # views, rows, columns of an encoder's tokens
 MAX_REPORT = 20_000  # characters of a report that are printed; files have all
 # Faults of one study's files: its name, or something else that lies in their place. A full disk is none of them.
