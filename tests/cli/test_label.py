@@ -137,6 +137,18 @@ def check(folder: Path, table: str, *arguments: str, name: str = "checks.tsv") -
     return label("--check", str(path), *arguments)
 
 
+def test_a_text_that_names_nothing_is_told_so() -> None:
+    done = label("Chest, two views.")
+    assert done.stderr == "rg: no labels: the text names no finding and calls nothing normal\n"
+
+
+@pytest.mark.parametrize(("extra", "named"), [("No edema.", "FILE|TEXT"), ("--json", "--json")])
+def test_a_check_refuses_what_it_would_not_read(tmp_path: Path, extra: str, named: str) -> None:
+    done = check(tmp_path, CHECKS, extra)
+    assert done.exit_code == 2
+    assert f"--check reads its table only, and takes no {named}." in done.stderr
+
+
 def test_a_table_of_sentences_that_are_all_right_is_exit_code_0(tmp_path: Path) -> None:
     done = check(tmp_path, CHECKS)
     assert (done.exit_code, done.output) == (0, "2 of 2 right\n")
@@ -159,8 +171,8 @@ def test_wrong_answers_are_printed_and_exit_code_1(tmp_path: Path) -> None:
         ("text\tlabel\tanswer\nNo edema.\tEdema\tno\n", "line 2: 'no' is no answer; write 1, 0, -1 or N"),
         ("text\tlabel\tanswer\nNo edema.\tEdema\t\n", "line 2: '' is no answer"),
         ("text\tlabel\tanswer\n\tEdema\t0\n", "line 2: no text"),
-        ("text\tlabel\nx\tEdema\n", "line 2: no column acceptable; it has text, label"),
-        ("a\tb\n1\t2\n", "line 2: no column text and label and acceptable"),
+        ("text\tlabel\nx\tEdema\n", "line 2: no column answer; it has text, label"),
+        ("a\tb\n1\t2\n", "line 2: no column text and label and answer"),
         ("text\tlabel\tanswer\nx\tEdema\n", "line 2"),
     ],
 )

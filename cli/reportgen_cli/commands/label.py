@@ -91,14 +91,16 @@ def label(
     where the table cannot be used.
     """
     if check is not None:
+        others = {"FILE|TEXT": source, "--explain": explain, "--json": as_json, "--csv": as_csv, "--lines": lines}
+        if given := [name for name, value in others.items() if value]:
+            raise click.UsageError(f"--check reads its table only, and takes no {given[0]}.", ctx)
         ctx.exit(_check(check, metric, scheme, phrases))
     if source is None:
         raise click.UsageError("Missing argument 'FILE|TEXT'.", ctx)
     labeler = _labeler(metric, scheme, phrases)
     texts = _texts(source, lines)
-    if isinstance(labeler, NotesTexts):
-        _note_unread({name: note for name, text in texts.items() if (note := labeler.note(text))}, len(texts))
     reports = {name: labeler.explain(text) for name, text in texts.items()}
+    _note_unlabeled(labeler, {name: text for name, text in texts.items() if not reports[name]}, len(texts))
     if as_json:
         for name, mentions in reports.items():
             say_json(_plain(name, mentions, explain))
@@ -127,13 +129,20 @@ def _check(table: str, metric: str, scheme: str, phrases: str | None) -> int:
     return 1 if report.wrong else 0
 
 
-def _note_unread(notes: Mapping[str, str], texts: int) -> None:
-    """Tell which texts are not read, and why, in one line."""
-    if not notes:
+def _note_unlabeled(labeler: TextLabeler, unlabeled: Mapping[str, str], texts: int) -> None:
+    """Print in one line which texts have no labels, and why."""
+    if not unlabeled:
         return
-    shown = ", ".join(f"{name} {note}" for name, note in list(notes.items())[:MAX_NOTES])
-    more = f"; and {len(notes) - MAX_NOTES} more" if len(notes) > MAX_NOTES else ""
-    print_note(f"{len(notes)} of {texts} texts {'has' if len(notes) == 1 else 'have'} no labels: {shown}{more}")
+    reasons = [
+        (name, labeler.note(text) if isinstance(labeler, NotesTexts) else "") for name, text in unlabeled.items()
+    ]
+    shown = ", ".join(
+        f"{'the text' if texts == 1 else name} {why or 'names no finding and calls nothing normal'}"
+        for name, why in reasons[:MAX_NOTES]
+    )
+    more = f"; and {len(reasons) - MAX_NOTES} more" if len(reasons) > MAX_NOTES else ""
+    number = f"{len(reasons)} of {texts} texts {'has' if len(reasons) == 1 else 'have'} " if texts > 1 else ""
+    print_note(f"{number}no labels: {shown}{more}")
 
 
 def _labeler(metric: str, scheme: str, phrases: str | None) -> TextLabeler:

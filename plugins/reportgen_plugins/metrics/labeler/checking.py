@@ -73,7 +73,7 @@ def _rows(path: Path, on_note: Callable[[str], None] | None) -> Iterator[tuple[s
 def _check(path: Path, place: str, row: Row, labels: Sequence[str]) -> SentenceCheck:
     names = {fold(name): name for name in row}
     texts, answers = columns_of("text", row), [names[name] for name in ANSWERS if name in names]
-    columns = {"text": texts, "label": "label" in names, ANSWERS[0]: answers}
+    columns = {"text": texts, "label": "label" in names, "answer": answers}
     if missing := [name for name, there in columns.items() if not there]:
         raise DataError(
             f"{path}: {place}: no column {' and '.join(missing)}; it has {', '.join(map(str, row)) or 'none'}"
