@@ -49,7 +49,7 @@ def draw_report(path: Path) -> None:
     report, grid, image = report_of_the_demo()
     radiograph = np.asarray(Image.open(image).convert("L"))
     chosen = sentences_to_show(report)
-    figure, axes = plt.subplots(1, 1 + len(chosen), figsize=(11, 3.9), dpi=100)
+    figure, axes = plt.subplots(1, 1 + len(chosen), figsize=(9.4, 3.6), dpi=116)
     for axis in axes:
         axis.imshow(radiograph, cmap="gray")
         axis.set_axis_off()
@@ -60,10 +60,10 @@ def draw_report(path: Path) -> None:
             (width, height), Image.Resampling.BICUBIC
         )
         axis.imshow(np.asarray(smooth), cmap=WARM, alpha=0.45, vmin=0, vmax=float(weights.max() * weights.size))
-        axis.set_title("\n".join(textwrap.wrap(report.sentences[n], 30)), fontsize=10, y=-0.04, va="top")
-    axes[0].set_title("the radiograph", fontsize=10, y=-0.04, va="top")
-    figure.suptitle("\n".join(textwrap.wrap(report.text, 125)), fontsize=11, x=0.01, y=0.99, ha="left")
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.88, bottom=0.14, wspace=0.03)
+        axis.set_title("\n".join(textwrap.wrap(report.sentences[n], 27)), fontsize=10.5, y=-0.04, va="top")
+    axes[0].set_title("the radiograph", fontsize=10.5, y=-0.04, va="top")
+    figure.suptitle("\n".join(textwrap.wrap(report.text, 104)), fontsize=10.5, x=0.01, y=0.99, ha="left")
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.88, bottom=0.15, wspace=0.03)
     figure.canvas.draw()
     picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
     exif = Image.Exif()

@@ -18,6 +18,7 @@ OPENI = "needs labels or vectors made from Open-i, which are not part of reportg
 NIH = "needs images of ChestX-ray14"
 IU = "needs IU X-Ray on the disk; tests/datasets reads small copies of it"
 NETWORK = "needs the network"
+CHECK = "shows a check that fails, and so ends with an error; tests/cli/test_label.py runs one"
 NOT_RUN = {
     "README.md": {"make test": "runs all tests"},
     "docs/index.md": {"pip install reportgen": NETWORK},
@@ -43,6 +44,7 @@ NOT_RUN = {
         "from huggingface_hub": NETWORK,
     },
     "docs/explanation/evaluation.md": {"rg eval --model runs/best --data iu-xray": IU},
+    "docs/explanation/labeler.md": {"python benchmarks": OPENI, "rg label --check": CHECK},
     "docs/explanation/phantom.md": {"python -m benchmarks": MEASURES},
     "docs/explanation/scale.md": {"python -m benchmarks": MEASURES, "for kind in": MEASURES},
     "docs/explanation/results.md": {
@@ -62,8 +64,10 @@ WHOLE = ("docs/explanation/results.md", "docs/explanation/scale.md")  # a block 
 # What is made smaller or named otherwise before a page's blocks are run.
 SMALLER = {
     "README.md": [
-        ("--data phantom", "--data phantom --data-option n=40 --data-option size=64"),
-        ("--epochs 10", "--epochs 1"),
+        ("make demo", "rg demo --out demo-out"),
+        ("n=300", "n=40"),
+        ("--epochs 4", "--epochs 1"),
+        ("epochs=2", "epochs=1"),
     ],
     "docs/tutorials/your-data.md": [("--epochs 5", "--epochs 1"), ("n=120", "n=60")],
     "docs/tutorials/reproduce-a-paper.md": [("--limit 60", "--limit 24")],
@@ -151,6 +155,7 @@ COUNTED: dict[str, int] = {
     "docs/how-to/study.md": 1,
     "docs/how-to/zoo.md": 2,
     "docs/explanation/evaluation.md": 1,
+    "docs/explanation/labeler.md": 2,
     "docs/explanation/phantom.md": 1,
     "docs/explanation/scale.md": 2,
     "docs/explanation/results.md": 13,

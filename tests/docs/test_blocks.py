@@ -17,7 +17,13 @@ from docs_blocks import BLOCKS, COUNTED, DATA, NOT_RUN, PYTHON, ROOT, Block, is_
 from docs_server import CLIENT
 
 HERE = Path(__file__).parent
-TUTORIALS = "docs/tutorials/"  # they must not need any given file
+ALONE = (
+    "README.md",
+    "docs/tutorials/",
+    "docs/index.md",
+    "docs/how-to/install.md",
+    "docs/reference/",
+)  # need no given file
 RUN = {page: [b for b in blocks if b.language not in DATA and b.body.strip()] for page, blocks in BLOCKS.items()}
 LEFT_OUT = [(b.page, line) for blocks in BLOCKS.values() for b in blocks for line in b.left_out]
 
@@ -32,10 +38,9 @@ def environment(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Start the server, and write its programs and the given files."""
+    """Start the server, and write its programs."""
     base = tmp_path_factory.mktemp("docs")
     (base / "bin").mkdir()
-    (base / "given").mkdir()
     address = str(base / "s")
     for name, program in {"rg": "rg", "reportgen": "rg", "python": "python"}.items():
         (base / "bin" / name).write_text(CLIENT.format(python=sys.executable, address=address, program=program))
@@ -46,10 +51,18 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             while not Path(address).exists():
                 assert server.poll() is None
                 time.sleep(0.1)
-            subprocess.run(["python", str(HERE / "docs_given.py")], cwd=base / "given", env=env, check=True)
             yield base
         finally:
             server.terminate()
+
+
+@pytest.fixture(scope="session")
+def given(programs: Path) -> Path:
+    """Return the folder of what most pages take as given."""
+    folder = programs / "given"
+    folder.mkdir()
+    subprocess.run(["python", str(HERE / "docs_given.py")], cwd=folder, env=environment(folder), check=True)
+    return folder
 
 
 def run(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -61,13 +74,13 @@ def run(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.docs
 @pytest.mark.parametrize("page", [pytest.param(p, id=p.relative_to(ROOT).as_posix()) for p in RUN if RUN[p]])
-def test_the_blocks_of_a_page_run(page: Path, programs: Path) -> None:
+def test_the_blocks_of_a_page_run(page: Path, programs: Path, request: pytest.FixtureRequest) -> None:
     name = page.relative_to(ROOT).as_posix()
     folder = programs / name.replace("/", "-").removesuffix(".md")
-    if name.startswith(TUTORIALS):
+    if name.startswith(ALONE):
         folder.mkdir()
     else:
-        shutil.copytree(programs / "given", folder)
+        shutil.copytree(request.getfixturevalue("given"), folder)
     if name == "docs/plugins.md":
         shutil.copytree(ROOT / "tests" / "fixtures" / "reportgen-hello", folder, dirs_exist_ok=True)
     python = ""
