@@ -10,14 +10,16 @@ with them again. The one exception is `pretrained`, the source of the first weig
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .base.generation import unfollowed, with_defaults, wrong_setting
 from .dataset import Dataset as Dataset
-from .errors import ShapeError
+from .errors import OptionError, ShapeError
 from .metric import Metric as Metric
 from .registry import OLD_RECIPE
 from .types import Decoded, Features, FeatureSpec, Generated, GenerationSettings, Hit, ImageSpec, Targets, TargetSpec
@@ -92,6 +94,8 @@ class Decoder(nn.Module, ABC):
     """
 
     needs: frozenset[str] = frozenset({"sentences"})  # the fields of Targets that training needs
+    follows: frozenset[str] = frozenset()  # names in `writing.SEARCH_SETTINGS` that `generate` follows
+    generation_options: Mapping[str, Any] = MappingProxyType({})  # those of its own that it reads, with defaults
     part_config: dict[str, Any]  # name and options; set by the registry
     recipe = OLD_RECIPE
 
@@ -106,6 +110,17 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
         """Generate B reports. In eval mode the same features give the same report, alone or in any batch."""
+
+    def own_options(self, settings: GenerationSettings) -> dict[str, Any]:
+        """Return `generation_options` with the values of `settings`. Raises OptionError for what is not followed."""
+        options, problem = with_defaults(self.generation_options, settings.options)
+        if ignored := unfollowed(settings, self.follows):
+            problem = f"does not follow {ignored[0]}; it follows {', '.join(sorted(self.follows)) or 'beams, limits'}"
+        if problem:
+            raise OptionError(f"{type(self).__name__} {problem}")
+        if problem := wrong_setting(settings):
+            raise OptionError(problem)
+        return options
 
     def forward(self, features: Features, targets: Targets) -> Decoded:
         """Check the shapes, then call `decode`. Raises ShapeError."""

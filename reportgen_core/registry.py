@@ -186,10 +186,10 @@ class Registry(Mapping[str, Entry], Generic[T]):
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """Return the options that a user may set: the keyword-only arguments that the entry does not fix."""
         arguments = inspect.signature(self.get_class(name)).parameters
-        fixed = self._fixed(name)
+        fixed = self.fixed(name)
         return {k: p for k, p in arguments.items() if p.kind is p.KEYWORD_ONLY and k not in fixed}
 
-    def _fixed(self, name: str) -> dict[str, Any]:
+    def fixed(self, name: str) -> dict[str, Any]:
         """Return the options that the entry fixes; a pattern also fixes `name`, the part of the name after it."""
         entry = self[name]
         rest = {"name": name[len(self._key(name)) - 1 :]} if entry.name.endswith("*") else {}
@@ -216,7 +216,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
         cls, owner = self.get_class(name), self.owner(name)
         ours = ":" not in owner or owner.startswith("reportgen:")  # an error of ours keeps its traceback
         with nullcontext() if ours else foreign_code(f"{self.kind} {name!r} of {owner} cannot be built: "):
-            part: Any = cls(*args, **self._fixed(name), **options)
+            part: Any = cls(*args, **self.fixed(name), **options)
         part.part_config = {"name": name, "options": dict(options if saved is None else saved)}
         return cast(T, part)
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .base.generation import GenerationSettings as GenerationSettings
+from .base.image_spec import ImageSpec as ImageSpec
 from .errors import lists_only
 
 if TYPE_CHECKING:
@@ -25,20 +27,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 Projection = Literal["frontal", "lateral", ""]  # "" if it is not known
-
-
-@dataclass(frozen=True, slots=True)
-class ImageSpec:
-    """The pixels that an encoder takes. It is saved in config.json: preprocessing is data, not code."""
-
-    height: int = 224
-    width: int = 224
-    channels: int = 3
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # after scaling pixels to 0..1
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    interpolation: str = "bilinear"  # bilinear | bicubic | nearest, antialiased
-    equalize: bool = False  # histogram equalisation before resizing
-    views: int = 1  # V: the most images of a study that are used, frontal first; 0: no images, reports alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +150,7 @@ class Batch:
     """Studies as tensors. Pixels are bytes until they are on the model's device."""
 
     ids: tuple[str, ...]
-    pixels: Tensor  # (B, V, H, W) uint8 grey
+    pixels: Tensor  # (B, V, H, W) grey: uint8, or int32 of 16 bits (`ImageSpec.bits`)
     mask: Tensor  # (B, V) bool, True where there is an image
     targets: Targets
     views: tuple[tuple[View, ...], ...] = ()  # the views that were read, for each study, in the order of the pixels
@@ -176,18 +164,6 @@ class Decoded:
     losses: Mapping[str, Tensor]  # () each, unweighted, means over the studies; their weighted sum is minimised
     logits: Tensor  # (rows, V): a row for each real target word, in the order of the targets
     log: Mapping[str, Tensor] = field(default_factory=dict)  # () each, for the log only, such as "nats_per_word"
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationSettings:
-    """How to generate a report. None: the limit that the model was trained with."""
-
-    beams: int = 1  # 1: greedy search
-    n_best: int = 1  # reports for each study, best first; at most `beams` per sentence are compared
-    max_sentences: int | None = None
-    max_words: int | None = None  # per sentence
-    attention: bool = True  # return the attention weights
-    distinct: bool = False  # leave out a sentence that the report has already
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +190,7 @@ class Candidate:
     """One generated report as ids: a tuple of words for each sentence, without special words."""
 
     sentences: tuple[tuple[int, ...], ...]
-    score: float  # mean log-probability of a word, in nats; the end marks count as words
+    score: float  # mean log-probability of a word, in nats, end marks too; see GenerationSettings.length_penalty
     attention: Attention | None = None
 
 
@@ -252,9 +228,7 @@ class Report:
     attention: Attention | None = None
     attended_tags: tuple[str, ...] = ()  # names of the M columns of attention.tags
     views: tuple[str, ...] = ()  # the image files that were used, in the order of the grid
-    words: tuple[
-        str, ...
-    ] = ()  # the generated words with the marks between sentences; attention by word has a row each
+    words: tuple[str, ...] = ()  # the generated words with the marks between sentences: rows of attention by word
     rows: tuple[tuple[int, int], ...] = ()  # for each sentence its first row of attention and the row after its last
     images: tuple[Array, ...] = field(default=(), repr=False, compare=False)  # (h, w) grey 0..1 of `views`, if stored
     problem: str = ""

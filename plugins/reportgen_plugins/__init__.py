@@ -30,7 +30,7 @@ def register_encoders() -> Iterable[Entry]:
                 f"resnet{n}", timm, f"residual network of {n} layers", "arXiv:1512.03385",
                 options={"name": f"resnet{n}.tv_in1k"}, tiny=small_resnet,
             )
-            for n in (50, 101, 152)
+            for n in (18, 34, 50, 101, 152)
         ),
         *(
             Entry(
@@ -45,6 +45,16 @@ def register_encoders() -> Iterable[Entry]:
         ),
         Entry("none", _HERE + "encoders.none:NoImage", "no image at all: for decoders that read reports"),
         Entry("timm/*", timm, "any timm model with feature maps: timm/convnext_tiny", tiny={"size": 64}),
+        Entry(
+            "vit/*", _HERE + "encoders.vit:ViTEncoder",
+            "vision transformers of timm and transformers, DINOv2 and RAD-DINO among them: vit/dinov2",
+            "arXiv:2010.11929", tiny={"size": 32},
+        ),
+        Entry(
+            "xrv/*", _HERE + "encoders.xrv:XrvEncoder",
+            "networks of torchxrayvision, for chest radiographs: xrv/densenet121-res224-all", "arXiv:2111.00595", "xrv",
+            tiny={"size": 64, "model_args": {"growth_rate": 4, "block_config": [1, 1, 1, 1], "num_init_features": 8}},
+        ),
     ]  # fmt: skip
 
 

@@ -84,7 +84,8 @@ class _Collate:
     def __call__(self, items: Sequence[LoadedStudy]) -> ReadBatch:
         spec = self.reader.image
         good = [item for item in items if item.images or not spec.views]
-        pixels = np.zeros((len(good), max((len(i.images) for i in good), default=1), spec.height, spec.width), np.uint8)
+        V, dtype = max((len(i.images) for i in good), default=1), np.uint8 if spec.bits == 8 else np.int32
+        pixels = np.zeros((len(good), V, spec.height, spec.width), dtype)
         mask = np.zeros(pixels.shape[:2], bool)
         for b, item in enumerate(good):
             for v, image in enumerate(item.images):
@@ -218,18 +219,19 @@ def _processors() -> int:
 
 
 def normalise(pixels: Tensor, spec: ImageSpec, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Scale bytes (B, V, H, W) for the encoder: (x / 255 - mean) / std, as (B, V, C, H, W).
+    """Scale pixels (B, V, H, W) for the encoder: (x / 255 - mean) / std, as (B, V, C, H, W); of 16 bits x / 65535.
 
-    The result is on the device of the bytes, and its memory format is channels last, which makes convolutions faster.
+    The result is on the device of the pixels, and its memory format is channels last, which makes convolutions faster.
     Raises ShapeError for other pixels, and for a mean or deviation of another number of channels.
     """
-    if pixels.ndim != 4 or pixels.dtype != torch.uint8:
-        raise ShapeError(f"pixels are bytes (B, V, H, W), got {pixels.dtype} {tuple(pixels.shape)}")
+    wanted, most = (torch.uint8, 255) if spec.bits == 8 else (torch.int32, 65535)
+    if pixels.ndim != 4 or pixels.dtype != wanted:
+        raise ShapeError(f"pixels are {wanted} (B, V, H, W), got {pixels.dtype} {tuple(pixels.shape)}")
     for values in (spec.mean, spec.std):
         if len(values) not in (1, spec.channels):
             raise ShapeError(f"{spec.channels} channels need one mean and deviation, or {spec.channels}; got {values}")
     mean, std = (torch.tensor(v, device=pixels.device).expand(spec.channels) for v in (spec.mean, spec.std))  # (C,)
-    image = torch.addcmul(-mean / std, pixels[..., None].float(), 1 / (255 * std))  # (B, V, H, W, C)
+    image = torch.addcmul(-mean / std, pixels[..., None].float(), 1 / (most * std))  # (B, V, H, W, C)
     return image.to(dtype).permute(0, 1, 4, 2, 3)
 
 

@@ -42,7 +42,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 
 class PreparedImage:
     """An image as a model takes it, with notes for the reader of a report."""
 
-    pixels: Array  # (H, W) uint8
+    pixels: Array  # (H, W) uint8, or uint16 of a spec of 16 bits
     notes: tuple[str, ...] = ()
     not_chest: tuple[str, ...] = ()  # why the header says that this is no chest radiograph
     picture: Array | None = None  # (h, w) float32, grey 0..1, for people; never in the cache
@@ -69,20 +69,23 @@ def is_settled(facts: os.stat_result) -> bool:
 
 def _name(key: bytes, spec: ImageSpec) -> str:
     use = f"{CACHE_FORMAT} {spec.height} {spec.width} {spec.interpolation} {spec.equalize} "
+    if (spec.fit, spec.crop, spec.bits) != ("stretch", 1.0, 8):
+        use += f"{spec.fit} {spec.crop} {spec.bits} "
     digest = hashlib.blake2b(use.encode() + key, digest_size=20).hexdigest()
     return f"{digest[:2]}/{digest}.npy"
 
 
 def load_entry(cache: Path, name: str, spec: ImageSpec) -> PreparedImage | None:
     """Return an entry of the cache; None if there is none, or none that can be trusted. Raises nothing."""
-    header = _header(spec.height, spec.width)
-    end = len(header) + spec.height * spec.width
+    dtype = np.dtype("|u1" if spec.bits == 8 else "<u2")
+    header = _header(spec.height, spec.width, dtype.str)
+    end = len(header) + spec.height * spec.width * dtype.itemsize
     raw = _read(f"{cache}/{name}", end)
     if len(raw) < end + _CHECKSUM or not raw.startswith(header):
         return None
     if _checksum(raw, len(raw) - _CHECKSUM) != raw[-_CHECKSUM:]:
         return None
-    pixels = np.frombuffer(raw, np.uint8, end - len(header), len(header)).reshape(spec.height, spec.width)
+    pixels = np.frombuffer(raw, dtype, spec.height * spec.width, len(header)).reshape(spec.height, spec.width)
     if len(raw) == end + _CHECKSUM:
         return PreparedImage(pixels)
     try:
@@ -117,7 +120,7 @@ def save_entry(cache: Path, name: str, image: PreparedImage) -> None:
     notes = json.dumps((image.notes, image.not_chest)).encode() if image.notes or image.not_chest else b""
     if len(notes) > MAX_NOTES - _CHECKSUM:
         return
-    raw = _header(*image.pixels.shape) + image.pixels.tobytes() + notes
+    raw = _header(*image.pixels.shape, image.pixels.dtype.str) + image.pixels.tobytes() + notes
     file = cache / name
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
@@ -157,8 +160,8 @@ def _odd_numbers(count: int) -> Array:
 
 
 @functools.cache
-def _header(height: int, width: int) -> bytes:
-    """Return the head of a .npy file of bytes of this shape. A file with another head is no entry, or damaged."""
+def _header(height: int, width: int, dtype: str) -> bytes:
+    """Return the head of a .npy file of this shape and type. A file with another head is no entry, or damaged."""
     head = io.BytesIO()
-    np.lib.format.write_array_header_1_0(head, {"descr": "|u1", "fortran_order": False, "shape": (height, width)})
+    np.lib.format.write_array_header_1_0(head, {"descr": dtype, "fortran_order": False, "shape": (height, width)})
     return head.getvalue()

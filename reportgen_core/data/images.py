@@ -2,14 +2,16 @@
 
 Grey is 0..1, black to white; image_files.py says how each kind of file is read.
 
-Preparing is what the report generation papers do: the whole image is resized to the encoder's height and width with an
-antialiasing filter, and the aspect ratio changes. Histogram equalisation comes before it, on 8 bits.
+Preparing is by default what the report generation papers do: the whole image is resized to the encoder's height and
+width with an antialiasing filter, and the aspect ratio changes; fitting.py has the other ways. Histogram equalisation
+comes before it.
 """
 
 from __future__ import annotations
 
 import functools
 import io
+import math
 import os
 import warnings
 from pathlib import Path
@@ -19,9 +21,9 @@ import numpy as np
 from PIL import Image
 
 from ..errors import OptionError, ShapeError
-from ..registry import did_you_mean
 from .dicom.header import MAX_BYTES, DicomFacts, dicom_facts, naming
 from .dicom.pixels import MAX_PIXELS
+from .fitting import check_fit, fit_image, fit_picture
 from .greys import GreyImage
 from .image_cache import (
     PreparedImage,
@@ -53,8 +55,6 @@ __all__ = [
     "with_picture",
 ]
 
-_FILTERS = {name: Image.Resampling[name.upper()] for name in ("bilinear", "bicubic", "nearest")}
-
 
 def read_image(path: Path) -> Array:
     """Return the grey image in a file, (H, W) float32 in 0..1. Raises ImageError, naming the file and the reason."""
@@ -62,29 +62,34 @@ def read_image(path: Path) -> Array:
 
 
 def prepare(image: Array, spec: ImageSpec) -> Array:
-    """Return a grey image (H, W), floats in 0..1 or bytes, as bytes (spec.height, spec.width): equalised, then resized.
+    """Return a grey image (H, W) as (spec.height, spec.width): equalised, then resized.
 
+    The image has floats in 0..1, uint8 or uint16 (0..65535). The result is uint8, or uint16 if the spec has 16 bits.
     Raises ShapeError for anything else than a grey image.
     """
     check_spec(spec)
     if image.ndim != 2 or not image.size:
         raise ShapeError(f"a grey image is (H, W), got {image.shape}")
-    if image.dtype != np.uint8:
-        if not (image.min() >= 0 and image.max() <= 1):
-            raise ShapeError(f"a grey image is 0..1 or bytes, got {image.dtype} {image.min():g} to {image.max():g}")
-        image = np.rint(image * 255).astype(np.uint8)
-    if spec.equalize:
-        image = equalize(image)
-    if image.shape == (spec.height, spec.width):
+    image = _levels(image, spec.bits)
+    return fit_image(equalize(image) if spec.equalize else image, spec)
+
+
+def _levels(image: Array, bits: int) -> Array:
+    """Return grey values as uint8 or uint16, by the number of bits. Raises ShapeError."""
+    dtype, most = (np.uint8, 255) if bits == 8 else (np.uint16, 65535)
+    if image.dtype == dtype:
         return image
-    return np.array(Image.fromarray(image).resize((spec.width, spec.height), _FILTERS[spec.interpolation]))
+    if image.dtype in (np.uint8, np.uint16):
+        image = image.astype(np.float32) / (255 if image.dtype == np.uint8 else 65535)
+    if not (image.min() >= 0 and image.max() <= 1):
+        raise ShapeError(f"a grey image is 0..1 or bytes, got {image.dtype} {image.min():g} to {image.max():g}")
+    levels: Array = np.rint(image * most).astype(dtype)
+    return levels
 
 
 def check_spec(spec: ImageSpec) -> None:
     """Raise OptionError for a spec by which no image can be prepared."""
-    if spec.interpolation not in _FILTERS:
-        near = did_you_mean(spec.interpolation, _FILTERS)
-        raise OptionError(f"no interpolation named {spec.interpolation!r}; {near}")
+    check_fit(spec)
     if min(spec.height, spec.width) < 1 or spec.height * spec.width > MAX_PIXELS:
         raise OptionError(
             f"images of {spec.height} x {spec.width} are asked for; a side is at least 1, all {MAX_PIXELS:,}"
@@ -92,16 +97,19 @@ def check_spec(spec: ImageSpec) -> None:
 
 
 def equalize(image: Array) -> Array:
-    """Equalise the histogram of bytes: 255 (cdf(v) - cdf_min) / (n - cdf_min), rounded; an even image stays as it is.
+    """Equalise the histogram of uint8: 255 (cdf(v) - cdf_min) / (n - cdf_min), rounded; an even image stays as it is.
+
+    Of uint16 there are 65,536 levels in place of 256.
 
     Gonzalez and Woods, Digital Image Processing, §3.3, in the form that takes the darkest value present to 0 (cdf_min
     is the count of that value), which is also what OpenCV's equalizeHist computes.
     """
-    cdf = np.bincount(image.ravel(), minlength=256).cumsum()
+    most = np.iinfo(image.dtype).max
+    cdf = np.bincount(image.ravel(), minlength=most + 1).cumsum()
     first = cdf[image.min()]
     if first == image.size:
         return image
-    levels = np.rint(np.maximum(cdf - first, 0) * (255 / (image.size - first))).astype(np.uint8)
+    levels = np.rint(np.maximum(cdf - first, 0) * (most / (image.size - first))).astype(image.dtype)
     equal: Array = levels[image]
     return equal
 
@@ -172,13 +180,16 @@ def shrink(image: Array, side: int) -> Array:
 def _prepared(path: Path, spec: ImageSpec, file: BinaryIO | None = None, picture_side: int = 0) -> PreparedImage:
     """Decode and prepare a file; a JPEG at a lower scale if that is safe for this spec."""
     scaled = not spec.equalize and spec.interpolation != "nearest"
-    image = decode(path, 2 * max(spec.height, spec.width) if scaled else None, file)
-    picture = shrink(image.grey(), picture_side) if picture_side else None
+    least = math.ceil(2 * max(spec.height, spec.width) / spec.crop)
+    image = decode(path, least if scaled else None, file)
+    picture = shrink(fit_picture(image.grey(), spec), picture_side) if picture_side else None
     return PreparedImage(_prepare_values(image, spec), image.notes, image.not_chest, picture)
 
 
 def _prepare_values(image: GreyImage, spec: ImageSpec) -> Array:
-    """Return the bytes that a model takes of a decoded image."""
+    """Return the grey values that a model takes of a decoded image."""
+    if spec.bits == 16:
+        return prepare(np.rint(image.table * 65535).astype(np.uint16)[image.values], spec)
     levels = np.rint(image.table * 255).astype(np.uint8)
     same = image.values.dtype == np.uint8 and np.array_equal(levels, np.arange(256))
     return prepare(image.values if same else levels[image.values], spec)

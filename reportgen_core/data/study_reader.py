@@ -27,7 +27,7 @@ class LoadedStudy:
 
     study: Study
     views: tuple[View, ...]
-    images: tuple[Array, ...]  # (H, W) uint8 each
+    images: tuple[Array, ...]  # (H, W) uint8 or uint16 each
     problems: tuple[str, ...] = ()
     pictures: tuple[Array, ...] = ()  # (h, w) grey 0..1 of each image, if `picture_side` is not 0
     notes: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         KeepsFiles,
         LearnsFromStudies,
         LearnsFromTexts,
+        SettlesOptions,
         TakesTargets,
     )
     from .composition import CompositionPlan, PartSummary, check_composition, compose, plan, retarget, seeded
@@ -60,6 +61,7 @@ __all__ = [
     "Model",
     "PartSummary",
     "ReportBuilder",
+    "SettlesOptions",
     "Snapshot",
     "TakesTargets",
     "attach",
@@ -104,6 +106,7 @@ __getattr__, __dir__ = lazy_names(
             "KeepsFiles",
             "LearnsFromStudies",
             "LearnsFromTexts",
+            "SettlesOptions",
             "TakesTargets",
         ],
         "composition": ["CompositionPlan", "PartSummary", "check_composition", "compose", "plan", "retarget", "seeded"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -43,6 +43,18 @@ class TakesTargets(Protocol):
 
     def attach(self, targets: TargetSpec) -> None:
         """Build the classifiers; may set `features.tag_heads`. It is called once, right after building."""
+
+
+@runtime_checkable
+class SettlesOptions(Protocol):
+    """A part with an option that names a folder or file which decides other options, as `pretrained` of `vit/*` does.
+
+    The result is saved with the model, so that a model which is loaded is built without the folder.
+    """
+
+    @classmethod
+    def settle_options(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return all options of the part, those that its entry fixes among them. Raises OptionError."""
 
 
 @runtime_checkable

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..registries import decoders, retrievers
+from ..registries import decoders, encoders, retrievers
 from ..text.spec import TextSpec, Vocabulary
 from ..types import Composition, TargetSpec
 from .model import Model, attach, build_model, target_spec, without_pretrained
+from .owners import settled_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def compose(
     """
     text = text or TextSpec()
     targets = target_spec(text, vocabulary or Vocabulary(), tags, findings, positives)
-    parts = Composition(encoder, decoder, retriever, dict(encoder_options or {}), dict(decoder_options or {}))
+    settled = settled_options(encoders, encoder, encoder_options)
+    parts = Composition(encoder, decoder, retriever, settled, dict(decoder_options or {}))
     with torch.device("meta"):
         build_model(without_pretrained(parts), text, targets)
     with seeded(seed):
@@ -81,7 +83,8 @@ def check_composition(
 ) -> CompositionPlan:
     """Return the shapes and numbers of parameters of the model that `compose` would build. Nothing is allocated."""
     text = text or TextSpec()
-    parts = Composition(encoder, decoder, retriever, dict(encoder_options or {}), dict(decoder_options or {}))
+    settled = settled_options(encoders, encoder, encoder_options)
+    parts = Composition(encoder, decoder, retriever, settled, dict(decoder_options or {}))
     with torch.device("meta"):
         model = build_model(without_pretrained(parts), text, targets or target_spec(text, Vocabulary()))
     return plan(model, starts_random=parts.encoder_options.get("pretrained", False) is False)

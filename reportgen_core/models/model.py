@@ -231,6 +231,7 @@ class Model(nn.Module):
             hits_of = zip(ids, self.retriever.search(features, k), strict=True)
             return [from_hits(id, hits, by_sentence=bool(sentences)) for id, hits in hits_of]
         builder = ReportBuilder(self.text, self.vocabulary, self.targets)
+        self.decoder.own_options(settings)
         generated = self.decoder.generate(features, settings)
         if settings.distinct:
             generated = [replace(g, candidates=tuple(map(builder.distinct, g.candidates))) for g in generated]
@@ -353,7 +354,7 @@ def model_config(model: Model) -> dict[str, Any]:
         "reportgen": __version__,
         "encoder": _named_with_version(encoders, encoder.part_config),
         kind: _named_with_version(registry, head.part_config),
-        "image": asdict(encoder.image),
+        "image": encoder.image.to_json(),
         "text": asdict(model.text),
         "findings": list(model.findings),
         "positives": list(model.targets.positives),

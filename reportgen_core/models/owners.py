@@ -33,6 +33,15 @@ def owned_name(registry: Registry[Any], part: Mapping[str, Any]) -> str:
     )
 
 
+def settled_options(registry: Registry[Any], name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the options of a part, with those that its other options decide (`SettlesOptions`)."""
+    settle = getattr(registry.get_class(name), "settle_options", None)
+    if settle is None or not options:
+        return dict(options or {})
+    fixed = registry.fixed(name)
+    return {k: v for k, v in settle({**fixed, **options}).items() if k not in fixed}
+
+
 def check_specs(name: str, encoder: Encoder) -> None:
     """Raise PluginError unless an encoder has set `image` and `features`, from which everything else is built."""
     for attribute, kind in (("image", ImageSpec), ("features", FeatureSpec)):

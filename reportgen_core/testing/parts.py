@@ -74,7 +74,8 @@ def sample_batch(model: Model, studies: int = 3, seed: int = 1) -> Batch:
         return torch.randint(low, high, shape, generator=draw)
 
     spec = model.encoder.image
-    pixels = integers(0, 256, studies, spec.views, spec.height, spec.width).to(torch.uint8)
+    dtype, levels = (torch.uint8, 256) if spec.bits == 8 else (torch.int32, 65536)
+    pixels = integers(0, levels, studies, spec.views, spec.height, spec.width).to(dtype)
     mask = torch.ones(studies, spec.views, dtype=torch.bool)
     if spec.views > 1:
         mask[0, 1:] = False

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from .lstm_step import JoinedLinears, StepCell, WeightCache, WordCell
     from .report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
     from .word_lstm import WordLSTM
-    from .word_search import BeamResult, State, Step, search
+    from .word_search import SEARCH_SETTINGS, BeamResult, State, Step, search
 
 __all__ = [
+    "SEARCH_SETTINGS",
     "AdditiveAttention",
     "BeamResult",
     "JoinedLinears",
@@ -40,7 +41,7 @@ __getattr__, __dir__ = lazy_names(
         "attention": ["AdditiveAttention", "attend"],
         "lstm_step": ["JoinedLinears", "StepCell", "WeightCache", "WordCell"],
         "report_words": ["StudyMemory", "most_words", "shift_targets", "to_generated", "word_loss"],
-        "word_search": ["BeamResult", "State", "Step", "search"],
+        "word_search": ["SEARCH_SETTINGS", "BeamResult", "State", "Step", "search"],
         "word_lstm": ["WordLSTM"],
     },
 )

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from ..errors import OptionError
 from ..text.spec import EOS, PAD
 from ..types import Attention, Candidate, Decoded, Generated, GenerationSettings, TargetSpec
-from .word_search import BeamResult
+from .word_search import BeamResult, ranked_score
 
 
 def check_layers(name: str, layers: int) -> None:
@@ -63,8 +63,8 @@ def to_generated(
 
     The attention is over tags if `tag_ids` (B, M) is given, else over regions.
     """
-    lengths = result.lengths().tolist()
-    scores, words = result.scores.tolist(), result.words.tolist()
+    scores = ranked_score(result.scores, result.lengths(), settings).tolist()
+    words = result.words.tolist()
     reports = []
     for b, beams in enumerate(words):
         candidates = []
@@ -73,8 +73,7 @@ def to_generated(
                 continue
             ids = tuple(i for i in row if i not in (PAD, EOS))
             weights = None if result.attention is None else result.attention[b, k, : len(ids)].float().cpu()
-            score = scores[b][k] / max(lengths[b][k], 1)
-            candidates.append(Candidate((ids,), score, _attention(weights, tag_ids, b)))
+            candidates.append(Candidate((ids,), scores[b][k], _attention(weights, tag_ids, b)))
         reports.append(Generated(tuple(candidates), None if tags is None else tags[b]))
     return reports
 

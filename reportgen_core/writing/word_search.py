@@ -1,12 +1,12 @@
-"""Search for the best words, greedily or with beams, for the rows of a decoder: sentences, or whole reports.
+"""Search for the words of the rows of a decoder: sentences, or whole reports. Greedy, with beams, or drawn at random.
 
 The decoder gives a function, the step. It takes words (R,) and a state, and returns logits (R, V), the new state, and
 attention weights (R, N) or None. A state is a tuple of tensors whose first dimension is the rows, so that rows can be
 reordered and dropped. So a prefix is never read again, and a finished row needs no more computation.
 
 While beams grow, they are ranked by their summed log-probability; a finished beam stays among them with its sum. At the
-end they are ranked by the mean log-probability of a word, the end mark counted. One beam gives the words of greedy
-search.
+end they are ranked by their sum divided by their number of words to the power of `length_penalty`, the end mark
+counted: by default the mean. One beam gives the words of greedy search.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from ..base.generation import SEARCH_SETTINGS as SEARCH_SETTINGS
+from ..base.generation import wrong_setting
+from ..errors import OptionError
 from ..text.spec import BOS, EOS, PAD
+from ..types import GenerationSettings
+from .choosing import BestBeams, Chooser, Drawn, forbid
 
 State = tuple[Tensor, ...]
 
@@ -43,10 +47,35 @@ class BeamResult:
         return (self.words != PAD).sum(-1)
 
 
-def search(step: Step, state: State, *, rows: int, beams: int, max_words: int, attention: bool = False) -> BeamResult:
-    """Write up to `max_words` words for each row, from the state before BOS is read. Return the beams, best first."""
-    run = _greedy if beams == 1 else _beam
-    return run(step, state, rows, beams, max_words, attention)
+def search(
+    step: Step,
+    state: State,
+    settings: GenerationSettings,
+    *,
+    rows: int,
+    max_words: int,
+    places: Tensor | None = None,
+) -> BeamResult:
+    """Write up to `max_words` words for each row, from the state before BOS is read. Return the beams, best first.
+
+    `settings` say how: beams, sampling, penalties, and whether attention is returned. `places` (R,) int64 is the place
+    of each row in its study, for example the number of a sentence: rows of one place draw the same random numbers. None
+    if a row is a whole report. Raises OptionError for a setting without meaning.
+    """
+    if problem := wrong_setting(settings):
+        raise OptionError(problem)
+    device = state[0].device
+    if settings.sample:
+        places = torch.zeros(rows, dtype=torch.long, device=device) if places is None else places
+        return _beam(step, state, settings, rows, max_words, Drawn(settings, places, max_words))
+    if settings.beams == 1 and settings.repetition_penalty == 1:
+        return _greedy(step, state, rows, max_words, settings.attention)
+    return _beam(step, state, settings, rows, max_words, BestBeams(settings, rows, device))
+
+
+def ranked_score(total: Tensor, words: Tensor, settings: GenerationSettings) -> Tensor:
+    """Return the scores by which reports are ranked, from summed log-probabilities and numbers of words."""
+    return total / words.clamp(min=1) ** settings.length_penalty
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +88,14 @@ class _Word:
     attention: Tensor | None  # (n, N)
 
 
-def _greedy(step: Step, state: State, rows: int, beams: int, max_words: int, attention: bool) -> BeamResult:
+def _greedy(step: Step, state: State, rows: int, max_words: int, attention: bool) -> BeamResult:
     """Write the likeliest word at each step."""
     active = torch.arange(rows, device=state[0].device)
     word = torch.full_like(active, BOS)
     steps: list[_Word] = []
     for _ in range(max_words):
         logits, state, weights = step(word, state)
-        gain, word = _forbid(logits.float().log_softmax(-1)).max(-1)
+        gain, word = forbid(logits.float().log_softmax(-1)).max(-1)
         steps.append(_Word(active, word, gain.float(), weights if attention else None))
         alive = word != EOS
         alive_rows = int(alive.sum())
@@ -93,16 +122,6 @@ def _join_steps(steps: list[_Word], rows: int) -> BeamResult:
     return BeamResult(words[:, None], scores[:, None], None if attention is None else attention[:, None])
 
 
-def _forbid(gains: Tensor) -> Tensor:
-    """Set the gains of padding and the start mark to -inf, so that they are never written.
-
-    The probabilities of the other words are not scaled up for it.
-    """
-    gains[..., PAD] = -torch.inf
-    gains[..., BOS] = -torch.inf
-    return gains
-
-
 @dataclass(frozen=True, slots=True)
 class _Trace:
     """One step of a beam search, from which the words of each beam are followed back."""
@@ -113,27 +132,19 @@ class _Trace:
     attention: Tensor | None  # (n, K, N) in the order of the parents
 
 
-def _beam(step: Step, state: State, rows: int, beams: int, max_words: int, attention: bool) -> BeamResult:
-    """Write the words of the `beams` best beams of each row."""
+def _beam(
+    step: Step, state: State, settings: GenerationSettings, rows: int, max_words: int, chooser: Chooser
+) -> BeamResult:
+    """Write the words of the `beams` beams of each row that the chooser picks."""
     device = state[0].device
-    scores = torch.full((rows, beams), -torch.inf, device=device)  # -inf: no such beam
-    scores[:, 0] = 0.0  # all beams start equal: only the first counts
     active = torch.arange(rows, device=device)
     word = torch.full((rows, 1), BOS, dtype=torch.long, device=device)  # (n, K): one beam before the first word
     trace: list[_Trace] = []
     for _ in range(max_words):
         n, K = word.shape
         logits, state, weights = step(word.flatten(), state)  # (n * K, V)
-        gain = _forbid(logits.float().log_softmax(-1)).view(n, K, -1)
-        ended = (word == EOS) | (word == PAD)
-        gain = _freeze(gain, ended)
-        total = (scores[active][:, :K, None] + gain).flatten(1)  # (n, K V)
-        if total.shape[1] < beams:  # fewer continuations than beams: the missing ones have no probability
-            total = F.pad(total, (0, beams - total.shape[1]), value=-torch.inf)
-        best, flat = total.topk(beams, -1)  # (n, beams)
-        parents, word = (flat // gain.shape[-1]).clamp(max=K - 1), flat % gain.shape[-1]
-        scores[active] = best
-        beam_weights = weights.view(n, K, -1) if attention and weights is not None else None
+        parents, word = chooser.choose(active, logits.view(n, K, -1), (word == EOS) | (word == PAD))
+        beam_weights = weights.view(n, K, -1) if settings.attention and weights is not None else None
         trace.append(_Trace(active, parents, word, beam_weights))
         alive = ((word != EOS) & (word != PAD)).any(1)  # (n,)
         picked = (torch.arange(n, device=device)[:, None] * K + parents)[alive].flatten()
@@ -141,18 +152,11 @@ def _beam(step: Step, state: State, rows: int, beams: int, max_words: int, atten
             break
         active, word = active[alive], word[alive]
         state = tuple(s[picked] for s in state)
-    return _rank(trace, scores)
+    return _rank(trace, chooser.scores, settings)
 
 
-def _freeze(gain: Tensor, ended: Tensor) -> Tensor:
-    """Let a beam that has ended continue with PAD alone, at a gain of 0."""
-    gain = gain.masked_fill(ended[..., None], -torch.inf)
-    gain[..., PAD] = torch.where(ended, 0.0, -torch.inf)
-    return gain
-
-
-def _rank(trace: list[_Trace], scores: Tensor) -> BeamResult:
-    """Follow the beams back to their words, then sort them by the mean log-probability of a word, the best first."""
+def _rank(trace: list[_Trace], scores: Tensor, settings: GenerationSettings) -> BeamResult:
+    """Follow the beams back to their words, then sort them by their scores, the best first."""
     R, K = scores.shape
     words = torch.full((R, K, len(trace)), PAD, dtype=torch.long, device=scores.device)
     first = trace[0].attention
@@ -168,9 +172,17 @@ def _rank(trace: list[_Trace], scores: Tensor) -> BeamResult:
             weights = step.attention.gather(1, parents[..., None].expand(-1, -1, step.attention.shape[-1]))
             attention[step.rows, :, t] = weights.masked_fill(ended[..., None], 0.0)
         current[step.rows] = parents
-    mean = scores / (words != PAD).sum(-1).clamp(min=1)
-    order = mean.argsort(dim=1, descending=True, stable=True)  # (R, K)
+    if settings.sample:
+        scores = scores.masked_fill(_doubles(words), -torch.inf)
+    ranking = ranked_score(scores, (words != PAD).sum(-1), settings)
+    order = ranking.argsort(dim=1, descending=True, stable=True)  # (R, K)
     words = words.gather(1, order[..., None].expand_as(words))
     if attention is not None:
         attention = attention.gather(1, order[..., None, None].expand_as(attention))
     return BeamResult(words, scores.gather(1, order), attention)
+
+
+def _doubles(words: Tensor) -> Tensor:
+    """Return which beams (R, K) have the words (R, K, T) of an earlier beam of their row."""
+    same = (words[:, :, None] == words[:, None]).all(-1)  # (R, K, K)
+    return torch.tril(same, -1).any(-1)

@@ -13,7 +13,13 @@ from reportgen_core.testing.parts import sample_batch, tiny_model
 from reportgen_core.training.loop import weighted
 
 # One of each family: its members differ in nothing that a decoder could see.
-ENCODERS = {"vgg16": None, "resnet50": None, "timm/test_vit": {"size": 32}}
+ENCODERS = {
+    "vgg16": None,
+    "resnet50": None,
+    "timm/test_vit": {"size": 32},
+    "vit/test_vit": {"size": 32},
+    "xrv/densenet121-res224-all": None,
+}
 WRAPPED = {"one-depth": {}, "four-depths-with-tags": {"depths": 4, "width": 8, "tags": True}}
 BLIND = {"none"}  # gives nothing to write from
 GENERATORS = [n for n in decoders if not n.endswith("*") and decoders.owner(n).startswith("reportgen:")]

@@ -7,7 +7,12 @@ import pytest
 from reportgen_core.registries import decoders, encoders, retrievers
 from reportgen_core.testing.parts import check_decoder, check_encoder, check_retriever
 
-PATTERNS = {"timm/*": "timm/test_resnet", "transformers/*": "transformers/gpt2"}
+PATTERNS = {
+    "timm/*": "timm/test_resnet",
+    "vit/*": "vit/test_vit",
+    "xrv/*": "xrv/densenet121-res224-all",
+    "transformers/*": "transformers/gpt2",
+}
 
 
 @pytest.mark.parametrize("name", sorted(encoders))

@@ -32,15 +32,24 @@ from reportgen_core.errors import OptionError
 from reportgen_core.text.spec import PAD
 from reportgen_core.writing.lstm_step import StepCell
 from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
-from reportgen_core.writing.word_search import State, search
+from reportgen_core.writing.word_search import SEARCH_SETTINGS, State, search
 
 from .blocks.tags import TagPredictor, probabilities, tag_loss
 
 
 class SemanticAttentionLSTM(Decoder):
-    """ATT. The options' defaults are those of Jing et al. 2018, who compare with it: width 512, and 10 tags."""
+    """ATT. The options' defaults are those of Jing et al. 2018, who compare with it: width 512, and 10 tags.
+
+    Args:
+        hidden: numbers of the state of the LSTM and of a word vector, which are of one width.
+        tags_used: likeliest tags that are attended to.
+        p: exponent over the tags of the regulariser of the attention, above 1.
+        q: exponent within a step of that regulariser, between 0 and 1.
+        dropout: share of the inputs and outputs of the LSTM that is dropped in training, 0..1.
+    """
 
     needs = frozenset({"words", "tags"})
+    follows = SEARCH_SETTINGS
 
     def __init__(
         self,
@@ -148,7 +157,7 @@ class SemanticAttentionLSTM(Decoder):
         hidden, cell = self.start(features)
         B, length = len(hidden), most_words(self.targets, settings)
         state = (hidden, cell, torch.arange(B, device=hidden.device))
-        result = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
+        result = search(step, state, settings, rows=B, max_words=length)
         return to_generated(result, settings, tags=probabilities(tag_logits), tag_ids=ids)
 
 

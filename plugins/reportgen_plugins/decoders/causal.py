@@ -34,7 +34,7 @@ from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, G
 from reportgen_core.errors import OptionError
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL
 from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
-from reportgen_core.writing.word_search import State, search
+from reportgen_core.writing.word_search import SEARCH_SETTINGS, State, search
 
 
 class CausalDecoder(Decoder):
@@ -47,6 +47,7 @@ class CausalDecoder(Decoder):
     """
 
     needs = frozenset({"words"})
+    follows = SEARCH_SETTINGS
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class CausalDecoder(Decoder):
         B, device = len(features.tokens), features.tokens.device
         length = min(most_words(self.targets, settings), self.positions)
         state = (torch.arange(B, device=device),)
-        result = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
+        result = search(step, state, settings, rows=B, max_words=length)
         return to_generated(result, settings)
 
 

@@ -31,13 +31,19 @@ from reportgen_core.text.spec import PAD
 from reportgen_core.writing.attention import attend
 from reportgen_core.writing.lstm_step import WeightCache, WordCell, gate_order
 from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated
-from reportgen_core.writing.word_search import State, search
+from reportgen_core.writing.word_search import SEARCH_SETTINGS, State, search
 
 
 class PooledGateLSTM(Decoder):
-    """The report writer of the DenseNet-LSTM paper. The options' defaults are the paper's."""
+    """The report writer of the DenseNet-LSTM paper. The options' defaults are the paper's.
+
+    Args:
+        hidden: numbers of the state of the LSTM.
+        embedding: numbers of a word vector.
+    """
 
     needs = frozenset({"words"})
+    follows = SEARCH_SETTINGS
 
     def __init__(self, features: FeatureSpec, targets: TargetSpec, *, hidden: int = 512, embedding: int = 256) -> None:
         super().__init__(features, targets)
@@ -107,5 +113,5 @@ class PooledGateLSTM(Decoder):
         zero = features.pooled.new_zeros(B, self.lstm.hidden_size, dtype=torch.float32)
         state = (zero, zero, image, torch.arange(B, device=zero.device))
         length = most_words(self.targets, settings)
-        result = search(step, state, rows=B, beams=settings.beams, max_words=length, attention=settings.attention)
+        result = search(step, state, settings, rows=B, max_words=length)
         return to_generated(result, settings)

@@ -28,9 +28,7 @@ Letters: B studies, N regions, M tags, S sentences, R sentences of all studies, 
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -40,7 +38,6 @@ from torch.nn import functional as F
 
 from reportgen_core import (
     Attention,
-    Candidate,
     Decoded,
     Decoder,
     Features,
@@ -51,12 +48,13 @@ from reportgen_core import (
     Targets,
     TargetSpec,
 )
-from reportgen_core.text.spec import BOS, EOS, PAD
+from reportgen_core.text.spec import BOS, PAD
 from reportgen_core.writing.attention import AdditiveAttention, attend
 from reportgen_core.writing.lstm_step import JoinedLinears, StepCell
 from reportgen_core.writing.word_lstm import WordLSTM
-from reportgen_core.writing.word_search import BeamResult, search
+from reportgen_core.writing.word_search import SEARCH_SETTINGS, BeamResult, search
 
+from .blocks.combine import combine as combine
 from .blocks.order import shuffled
 from .blocks.tags import TagPredictor, probabilities, tag_loss
 
@@ -129,7 +127,21 @@ class Topics:
 
 
 class HierLSTM(Decoder):
-    """The hierarchical LSTM with co-attention. The options' defaults are the paper's."""
+    """The hierarchical LSTM with co-attention. The options' defaults are the paper's.
+
+    Args:
+        hidden: numbers of the states of both LSTMs.
+        embedding: numbers of a word vector, of a tag vector and of the topic.
+        tags_used: M, the likeliest tags that are attended to.
+        attention: what a sentence attends to: "co" (regions and tags), "visual", "semantic" (tags) or "none".
+        word_layers: layers of the word LSTM.
+        topic: when the word LSTM reads the topic: "first" step, or "every" step.
+        stop_threshold: probability of stop (0..1) above which a sentence is the last.
+        bias: whether the layers of equations 2-7 have biases.
+        shuffle: whether training reads the sentences of a report in a new order every time.
+    """
+
+    follows = SEARCH_SETTINGS
 
     def __init__(
         self,
@@ -150,6 +162,7 @@ class HierLSTM(Decoder):
         self.options = HierOptions(
             hidden, embedding, tags_used, attention, word_layers, topic, stop_threshold, bias, shuffle
         )
+        self.generation_options = {"stop_threshold": float(stop_threshold)}
         self._build(features, targets, self.options)
 
     def _build(self, features: FeatureSpec, targets: TargetSpec, options: HierOptions) -> None:
@@ -200,10 +213,10 @@ class HierLSTM(Decoder):
         (context,) = self.context_layers(torch.cat(vectors, -1))
         return context, alpha, beta  # eq. 4
 
-    def unroll(self, memory: Memory, steps: int, *, until_all_stop: bool = False) -> Topics:
+    def unroll(self, memory: Memory, steps: int, *, until: float | None = None) -> Topics:
         """Run the sentence LSTM over `steps` sentences: topics, eq. 5, and stop, eq. 6.
 
-        With `until_all_stop` it ends after the step at which every study has predicted stop.
+        It ends after the step at which every study has predicted stop, by the threshold `until`, if one is given.
         """
         hidden = cell = memory.features.pooled.new_zeros(len(memory.features.pooled), self.options.hidden)
         hiddens, contexts, stops, alphas, betas = [], [], [], [], []
@@ -218,16 +231,13 @@ class HierLSTM(Decoder):
             stops.append(self.stop(torch.tanh(last + now)))  # eq. 6
             alphas.append(alpha)
             betas.append(beta)
-            stopped |= self.is_stop(stops[-1])
-            if until_all_stop and bool(stopped.all()):
-                break
+            if until is not None:
+                stopped |= is_stop(stops[-1], until)
+                if bool(stopped.all()):
+                    break
         states, attended = torch.stack(hiddens, 1), torch.stack(contexts, 1)  # (B, S, H)
         topics = torch.tanh(self.topic_hidden(states) + self.topic_context(attended))  # eq. 5
         return Topics(topics, torch.stack(stops, 1), _stack(alphas), _stack(betas))
-
-    def is_stop(self, logits: Tensor) -> Tensor:
-        """Return whether p(STOP) is above the threshold: stop logits (…, 2) -> (…) bool."""
-        return logits.float().softmax(-1)[..., 1] > self.options.stop_threshold
 
     def decode(self, features: Features, targets: Targets) -> Decoded:
         """Return the losses tag, sent, word and attention, eq. 8 and 9, with teacher forcing."""
@@ -280,24 +290,27 @@ class HierLSTM(Decoder):
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
         """Write all sentences of all studies together. A sentence that has ended needs no more computation."""
         memory, topics, real = self.plan(features, settings)
-        result = self.write(self.words, topics.topics[real], settings)
+        result = self.write(self.words, topics.topics[real], settings, places(real))
         return self.reports(memory, topics, real, result, settings)
 
     def plan(self, features: Features, settings: GenerationSettings) -> tuple[Memory, Topics, Tensor]:
         """Return the memory, the topics, and a mask (B, S) that is True for the sentences to write."""
+        threshold = self.own_options(settings)["stop_threshold"]
+        if not 0 <= threshold <= 1:
+            raise OptionError(f"stop_threshold is a probability, from 0 to 1, not {threshold!r}")
         memory = self.remember(features)
-        topics = self.unroll(memory, settings.max_sentences or self.targets.max_sentences, until_all_stop=True)
-        stop = self.is_stop(topics.stop)  # (B, S)
+        topics = self.unroll(memory, settings.max_sentences or self.targets.max_sentences, until=threshold)
+        stop = is_stop(topics.stop, threshold)  # (B, S)
         return memory, topics, stop.cumsum(1) - stop.long() == 0  # up to the first stop, that sentence included
 
-    def write(self, word_lstm: WordLSTM, topics: Tensor, settings: GenerationSettings) -> BeamResult:
-        """Write one sentence for each topic (R, E)."""
+    def write(self, word_lstm: WordLSTM, topics: Tensor, settings: GenerationSettings, sentence: Tensor) -> BeamResult:
+        """Write one sentence for each topic (R, E); `sentence` (R,) is its number in its report."""
         if self.options.topic == "every":
             state = word_lstm.start(len(topics), extra=topics)
         else:
             state = word_lstm.start(len(topics), first=topics)
         length = settings.max_words or self.targets.max_words  # a sentence of this length needs no END
-        return search(word_lstm.step, state, rows=len(topics), beams=settings.beams, max_words=length)
+        return search(word_lstm.step, state, settings, rows=len(topics), max_words=length, places=sentence)
 
     def reports(
         self, memory: Memory, topics: Topics, real: Tensor, result: BeamResult, settings: GenerationSettings
@@ -311,34 +324,21 @@ class HierLSTM(Decoder):
             row += count
             attention = _attention(memory, topics, b, count) if settings.attention else None
             beams = [[x for x in zip(scores[r], lengths[r], words[r], strict=True) if x[0] > -math.inf] for r in rows]
-            candidates = tuple(replace(c, attention=attention) for c in combine(beams, settings.n_best))
+            candidates = tuple(
+                replace(c, attention=attention) for c in combine(beams, settings.n_best, settings.length_penalty)
+            )
             reports.append(Generated(candidates, None if tags is None else tags[b]))
         return reports
 
 
-def combine(beams: Sequence[Sequence[tuple[float, int, list[int]]]], n_best: int) -> list[Candidate]:
-    """Return the `n_best` reports, best first, that are made of one beam of each sentence.
-
-    A beam is (summed log-probability, length, words). A report's score is the mean log-probability of a word, so among
-    reports of equal length the sums decide: after each sentence the `n_best` beginnings of each length are kept.
-    """
-    beginnings: dict[int, list[tuple[float, tuple[int, ...]]]] = {0: [(0.0, ())]}  # by length: (-sum, beams)
-    for sentence in beams:
-        longer: dict[int, list[tuple[float, tuple[int, ...]]]] = defaultdict(list)
-        for length, rows in beginnings.items():
-            for k, (score, words, _) in enumerate(sentence):
-                longer[length + words] += [(cost - score, (*chosen, k)) for cost, chosen in rows]
-        beginnings = {length: heapq.nsmallest(n_best, rows) for length, rows in longer.items()}
-    reports = [(cost / max(n, 1), chosen) for n, rows in beginnings.items() for cost, chosen in rows]
-    return [
-        Candidate(tuple(_text(beams[s][k][2][: beams[s][k][1]]) for s, k in enumerate(chosen)), 0.0 - cost)
-        for cost, chosen in heapq.nsmallest(n_best, reports)
-    ]
+def places(real: Tensor) -> Tensor:
+    """Return the number (R,) of each real sentence in its report, from the mask (B, S)."""
+    return real.nonzero()[:, 1]
 
 
-def _text(ids: list[int]) -> tuple[int, ...]:
-    """Return the words of a sentence without the end mark."""
-    return tuple(ids[:-1] if ids[-1:] == [EOS] else ids)
+def is_stop(logits: Tensor, threshold: float) -> Tensor:
+    """Return whether p(STOP) is above the threshold: stop logits (…, 2) -> (…) bool."""
+    return logits.float().softmax(-1)[..., 1] > threshold
 
 
 def _stack(steps: Sequence[Tensor | None]) -> Tensor | None:

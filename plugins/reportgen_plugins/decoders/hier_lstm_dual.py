@@ -24,7 +24,7 @@ from reportgen_core.text.spec import PAD
 from reportgen_core.writing.word_search import BeamResult
 
 from .blocks.order import shuffled
-from .hier_lstm import HierLSTM, HierOptions
+from .hier_lstm import HierLSTM, HierOptions, places
 
 
 class DualHierLSTM(HierLSTM):
@@ -89,10 +89,14 @@ class DualHierLSTM(HierLSTM):
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
         """Write all normal sentences of all studies together, and all abnormal ones together."""
         memory, topics, real = self.plan(features, settings)
-        topic = topics.topics[real]
+        topic, sentence = topics.topics[real], places(real)
         abnormal = self.switch(topic).argmax(-1) == 1
         kinds = [(~abnormal, self.words), (abnormal, self.abnormal)]
-        parts = [(rows, self.write(words, topic[rows], settings)) for rows, words in kinds if bool(rows.any())]
+        parts = [
+            (rows, self.write(words, topic[rows], settings, sentence[rows]))
+            for rows, words in kinds
+            if bool(rows.any())
+        ]
         return self.reports(memory, topics, real, _join_results(parts, len(topic)), settings)
 
 

@@ -16,13 +16,21 @@ from torch import nn
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.writing.report_words import check_layers, most_words, shift_targets, to_generated, word_loss
 from reportgen_core.writing.word_lstm import WordLSTM
-from reportgen_core.writing.word_search import search
+from reportgen_core.writing.word_search import SEARCH_SETTINGS, search
 
 
 class ImageFirstLSTM(Decoder):
-    """Show and Tell. The options' defaults are the paper's 512."""
+    """Show and Tell. The options' defaults are the paper's 512.
+
+    Args:
+        hidden: numbers of the state of the LSTM.
+        embedding: numbers of a word vector.
+        layers: LSTMs on top of each other.
+        dropout: share of the inputs and outputs of the LSTM that is dropped in training, 0..1.
+    """
 
     needs = frozenset({"words"})
+    follows = SEARCH_SETTINGS
 
     def __init__(
         self,
@@ -58,4 +66,4 @@ class ImageFirstLSTM(Decoder):
         B = len(features.pooled)
         state = self.words.start(B, first=self.image(features.pooled))
         length = most_words(self.targets, settings)
-        return to_generated(search(self.words.step, state, rows=B, beams=settings.beams, max_words=length), settings)
+        return to_generated(search(self.words.step, state, settings, rows=B, max_words=length), settings)

@@ -26,7 +26,7 @@ from reportgen_core.text.spec import PAD
 from reportgen_core.writing.attention import AdditiveAttention, attend
 from reportgen_core.writing.lstm_step import WeightCache, WordCell, few_rows, joined
 from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
-from reportgen_core.writing.word_search import State, search
+from reportgen_core.writing.word_search import SEARCH_SETTINGS, State, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,16 @@ class _StepWeights:
 
 
 class SoftAttentionLSTM(Decoder):
-    """Show, Attend and Tell with soft attention."""
+    """Show, Attend and Tell with soft attention.
+
+    Args:
+        hidden: numbers of the state of the LSTM.
+        embedding: numbers of a word vector.
+        dropout: share of the inputs and outputs of the LSTM that is dropped in training, 0..1.
+    """
 
     needs = frozenset({"words"})
+    follows = SEARCH_SETTINGS
 
     def __init__(
         self,
@@ -125,9 +132,7 @@ class SoftAttentionLSTM(Decoder):
 
         state = (hidden, cell, torch.arange(len(hidden), device=hidden.device))
         length = most_words(self.targets, settings)
-        result = search(
-            step, state, rows=len(hidden), beams=settings.beams, max_words=length, attention=settings.attention
-        )
+        result = search(step, state, settings, rows=len(hidden), max_words=length)
         return to_generated(result, settings)
 
     def _weights(self) -> _StepWeights:

@@ -56,7 +56,7 @@ from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK
 from reportgen_core.writing.attention import AdditiveAttention, attend
 from reportgen_core.writing.lstm_step import WeightCache, WordCell
 from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
-from reportgen_core.writing.word_search import State, Step, search
+from reportgen_core.writing.word_search import SEARCH_SETTINGS, State, Step, search
 
 from .blocks.aete import AttentionEncodedText, penalty, saliency
 from .blocks.balance import BalancedLoss
@@ -87,9 +87,25 @@ class ReadReport:
 
 
 class TieNet(Decoder):
-    """TieNet. `vectors` is a file of word2vec vectors, read only when a new model is built."""
+    """TieNet: findings and reports, with attention over regions and words.
+
+    Args:
+        hidden: numbers of the state of the LSTM.
+        embedding: numbers of a word vector.
+        transition: C, channels of the transition layer.
+        attention_units: width of the hidden layer of the attention over words.
+        attention_rows: r, attentions over the words of a report.
+        dropout: share that is dropped before the last layer in training, 0..1.
+        word_dropout: share of the words that training reads as unknown, 0..1.
+        writes: whether the model learns to write reports; false learns the findings alone.
+        doubly: whether the loss also asks that the words together attend to every region (Xu et al.).
+        balanced: whether rare findings weigh more in the loss (equation 6 of TieNet).
+        unsaid: what a finding that a study does not mention counts as: "absent", or "skip" to leave it out.
+        vectors: file of word2vec vectors, read only when a new model is built.
+    """
 
     needs = frozenset({"words", "findings"})
+    follows = SEARCH_SETTINGS
 
     def __init__(
         self,
@@ -289,10 +305,7 @@ class TieNet(Decoder):
             )
         start = self.start(features)
         length = most_words(self.targets, settings)
-        result = search(
-            *self._search_step(start, self.out),
-            rows=len(start.hidden), beams=settings.beams, max_words=length, attention=settings.attention,
-        )  # fmt: skip
+        result = search(*self._search_step(start, self.out), settings, rows=len(start.hidden), max_words=length)
         return self._add_findings(start, to_generated(result, settings), settings.attention)
 
     def _search_step(self, start: StartState, out: nn.Linear) -> tuple[Step, State]:

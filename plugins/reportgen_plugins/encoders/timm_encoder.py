@@ -7,8 +7,8 @@ Convolutional Networks, 2016, arXiv:1608.06993).
 
 The tokens are the positions of one feature map; the pooled vector is their mean, or what `pooling` says. Models that do
 not pool a map of their own (vision transformers) give the tokens after the model's last normalisation, without class
-tokens. Stages after the map are not built. The whole image is resized to `size`; timm's centre crop is left out: it
-would cut off parts of the lungs.
+tokens. Stages after the map are not built. The whole image is resized to `size`; timm's centre crop is left out unless
+`fit` asks for it: it would cut off parts of the lungs.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ class TimmEncoder(Encoder):
         pooling: how the map becomes one vector: mean, max, or lse, which finds small things as max does and learns from
             more than one place.
         sharpness: r of lse.
+        fit, crop, bits: how an image comes to its size, and its grey levels, see `ImageSpec`.
+        views: images of a study that are used, frontal first.
+        equalize: whether the histogram of an image is equalised before resizing.
     """
 
     def __init__(
@@ -61,12 +64,16 @@ class TimmEncoder(Encoder):
         model_args: Mapping[str, Any] | None = None,
         pooling: str = "mean",
         sharpness: float = 3.0,
+        fit: str = "stretch",
+        crop: float = 1.0,
+        bits: int = 8,
     ) -> None:
         super().__init__()
         check_source(pretrained)
         check_pooling(name, pooling, sharpness)
         self.pooling, self.sharpness = pooling, sharpness
-        self.image = image_spec(name, size, views=views, equalize=equalize)
+        fitting = {"fit": fit, "crop": float(crop), "bits": bits}
+        self.image = image_spec(name, size, views=views, equalize=equalize, **fitting)
         plan = _Plan(name, self.image, dict(model_args or {}))
         level = plan.level("depth", depth)
         levels = plan.up_to(level, maps)
@@ -204,14 +211,14 @@ class _Plan:
         return found
 
 
-def image_spec(name: str, size: int | Sequence[int] | None, *, views: int, equalize: bool) -> ImageSpec:
+def image_spec(name: str, size: int | Sequence[int] | None, *, views: int, equalize: bool, **fitting: Any) -> ImageSpec:
     """Return the preprocessing that timm's weights of `name` were trained with, at `size`. Raises OptionError."""
     check_name(name)
     if isinstance(views, bool) or not isinstance(views, int) or views < 1:
         raise OptionError(f"views={views!r}: give a whole number from 1")
     cfg = timm.get_pretrained_cfg(name)
     data = resolve_data_config(dataclasses.asdict(cfg) if cfg else {})  # type: ignore[no-untyped-call]  # timm's
-    height, width = data["input_size"][1:] if size is None else _pair(size)
+    height, width = data["input_size"][1:] if size is None else image_pair(size)
     return ImageSpec(
         height=height,
         width=width,
@@ -220,10 +227,12 @@ def image_spec(name: str, size: int | Sequence[int] | None, *, views: int, equal
         interpolation=data["interpolation"],
         equalize=equalize,
         views=views,
+        **fitting,
     )
 
 
-def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+def image_pair(size: int | Sequence[int]) -> tuple[int, int]:
+    """Return height and width, 1..4096 each, of one number or of two. Raises OptionError."""
     pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list | tuple) else ()
     if len(pair) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 4096 for n in pair):
         raise OptionError(f"size={size!r}: give one number of pixels or [height, width], each 1 to 4096")
