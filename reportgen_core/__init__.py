@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 # Names side by side, because the root of the core has a limit of lines.
 # isort: off
+from .base.drawn import DRAWING as _DRAWING
 from .errors import (
     CheckpointError, CompositionError, DataError, ImageError, MetricError, OptionError, PluginError, ReportgenError,
     ShapeError, UnknownName,
 )  # fmt: skip
 from .hookspecs import hookimpl
+from .lazy import at_first_call as _at_first_call
 from .lazy import lazy_names
 from .registries import (
     datasets, decoders, encoders, metrics, presets, protocols, retrievers, sentence_classifiers, sentence_encoders,
@@ -51,3 +53,4 @@ __getattr__, __dir__ = lazy_names(__name__, {
     "models": ["Model", "compose", "load", "save"], "protocol": ["TextProtocol"], "scoring": ["evaluate"],
     "training": ["TrainSettings", "train"],
 })  # fmt: skip
+_DRAWING.update({name: _at_first_call(__name__, "drawing", name) for name in ("html", "show")})

@@ -5,14 +5,12 @@ Each message names the request, what is wrong with it, and what would work.
 
 import functools
 import inspect
-import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .base.arguments import list_parameters, text_for_list, wrong_type
+
 F = TypeVar("F", bound=Callable[..., Any])
-_LIST = re.compile(r"(Mapping\[\w+, )?(?:Sequence|Iterable|Collection|tuple|list)\[(Sequence|Iterable|tuple|list)?")
-_ONE = (str, bytes, os.PathLike)
 
 
 class ReportgenError(Exception):
@@ -61,21 +59,13 @@ def lists_only(target: F) -> F:
     A text would be taken for the list of its letters. Raises OptionError.
     """
     function: Any = vars(target)["__init__"] if isinstance(target, type) else target
-    parameters = enumerate(inspect.signature(function).parameters.values())
-    lists = [(n, p.name, m) for n, p in parameters if p.kind != 2 and (m := _LIST.match(str(p.annotation)))]
-    if not lists or hasattr(function, "takes_lists"):
+    if hasattr(function, "takes_lists") or not list_parameters(function):
         return target
 
     @functools.wraps(function)
     def checked(*args: Any, **options: Any) -> Any:
-        for position, name, kind in lists:
-            value = args[position] if position < len(args) else options.get(name)
-            inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-            if isinstance(value, _ONE) or ((kind[1] or kind[2]) and any(isinstance(v, _ONE) for v in inside)):
-                wanted = "a list" if isinstance(value, _ONE) else "lists"
-                raise OptionError(
-                    f"{target.__qualname__} takes {wanted} as {name}, not the text {value!r:.60}; write [...]"
-                )
+        if problem := text_for_list(function, args, options):
+            raise OptionError(f"{target.__qualname__} takes {problem}")
         return function(*args, **options)
 
     checked.takes_lists = True  # type: ignore[attr-defined]
@@ -83,6 +73,24 @@ def lists_only(target: F) -> F:
         return checked  # type: ignore[return-value]  # it takes the same arguments
     target.__init__ = checked  # type: ignore[misc]
     return target
+
+
+def checked_types(function: F) -> F:
+    """Decorate a function that users call: an argument of a wrong type is one sentence. Raises OptionError."""
+    if hasattr(function, "takes_types"):
+        return function
+    inner = inspect.unwrap(function)
+
+    @functools.wraps(function)
+    def checked(*args: Any, **options: Any) -> Any:
+        if problem := text_for_list(inner, args, options):
+            raise OptionError(f"{inner.__qualname__} takes {problem}")
+        if problem := wrong_type(inner, args, options):
+            raise OptionError(problem)
+        return function(*args, **options)
+
+    checked.takes_lists = checked.takes_types = True  # type: ignore[attr-defined]
+    return checked  # type: ignore[return-value]
 
 
 @functools.cache

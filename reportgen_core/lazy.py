@@ -6,8 +6,9 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
+from typing import Any
 
-from .errors import lists_only
+from .errors import checked_types
 
 
 def lazy_names(
@@ -26,8 +27,8 @@ def lazy_names(
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = importlib.import_module(f".{module_of[name]}", package)
         value = getattr(module, name)
-        if isinstance(value, FunctionType):  # users may write a text where a list is wanted
-            value = lists_only(value)
+        if isinstance(value, FunctionType):  # users may write a text where a list is wanted, or None
+            value = checked_types(value)
             setattr(module, name, value)
         setattr(sys.modules[package], name, value)
         return value
@@ -37,3 +38,12 @@ def lazy_names(
         return sorted({*module_of, *own.get("__all__", ()), *(n for n in own if n.startswith("__"))})
 
     return get, names
+
+
+def at_first_call(package: str, module: str, name: str) -> Callable[..., Any]:
+    """Return a function that imports `name` from a module of `package` when it is called, and calls it."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        return getattr(importlib.import_module(f".{module}", package), name)(*args, **options)
+
+    return call

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import os
@@ -13,6 +12,8 @@ from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, 
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar, cast
 
+from .base.names import did_you_mean as did_you_mean
+from .base.names import match_name
 from .errors import OptionError, PluginError, ReportgenError, UnknownName, lists_in_methods
 
 T = TypeVar("T")
@@ -79,14 +80,6 @@ def resolve(target: str) -> Any:
         return getattr(importlib.import_module(module), name)
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return the end of an error message: "did you mean 'x'? there are: a, b"."""
-    options = sorted(names)
-    near = difflib.get_close_matches(name, options, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}there are: {', '.join(options) or 'none'}"
-
-
 nearest = did_you_mean  # the old name, for one release
 
 
@@ -148,6 +141,16 @@ class Registry(Mapping[str, Entry], Generic[T]):
             if key.endswith("*") and name.startswith(key[:-1]) and len(name) >= len(key):
                 return key
         raise UnknownName(f"no {self.kind} named {name!r}; {did_you_mean(name, entries)}")
+
+    def find(self, name: str) -> str:
+        """Return the registered name that a user means: capitals, "_", "-" and the rest of a name may be missing.
+
+        Raises UnknownName if there is none, or if several begin like it.
+        """
+        if not isinstance(name, str):
+            raise UnknownName(f"no {self.kind} is named by {name!r:.80}; there are: {', '.join(self)}")
+        match = None if name in self else match_name(name, self._entries())
+        return match or (self._key(name) and name)
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries()[self._key(name)][1]

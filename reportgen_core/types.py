@@ -16,8 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .base.attention import Attention as Attention
+from .base.drawn import Drawn
 from .base.generation import GenerationSettings as GenerationSettings
 from .base.image_spec import ImageSpec as ImageSpec
+from .base.values import Composition as Composition
+from .base.values import ScoreLine as ScoreLine
 from .errors import lists_only
 
 if TYPE_CHECKING:
@@ -101,7 +105,7 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(Drawn):
     """The numbers of studies and images of a dataset, and the studies that it left out."""
 
     source: str
@@ -113,7 +117,7 @@ class Audit:
 
 @lists_only
 @dataclass(frozen=True, slots=True)
-class Collection:
+class Collection(Drawn):
     """The studies of a dataset, in a fixed order, with their audit."""
 
     studies: tuple[Study, ...]
@@ -167,17 +171,6 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Attention:
-    """The attention weights of a report: one row for each sentence or each word. A row sums to 1 over real columns."""
-
-    per: Literal["sentence", "word"]
-    regions: Tensor | None = None  # (rows, N)
-    tags: Tensor | None = None  # (rows, M)
-    tag_ids: Tensor | None = None  # (M,) the ids of the tags in the columns of `tags`
-    words: Tensor | None = None  # (rows, T): weights over the words of the report
-
-
-@dataclass(frozen=True, slots=True)
 class Annotation:
     """The findings that a part predicts for studies with their reports."""
 
@@ -215,7 +208,7 @@ class Hit:
 
 @lists_only
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Drawn):
     """The report of a model on one study. `problem` says why the study could not be read; "" if it could."""
 
     study: str
@@ -242,7 +235,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class Score(Drawn):
     """The score of a set of reports by one metric."""
 
     name: str
@@ -263,34 +256,4 @@ class TextRow:
     members: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreLine:
-    """One number. `low` and `high` are the ends of its 95 % interval, None if it has no interval."""
-
-    name: str  # "bleu-4", "chexpert-rules micro-14 f1"
-    value: float
-    low: float | None = None
-    high: float | None = None
-    higher_is_better: bool | None = True  # None: a count, which has no better direction
-    metric: str = ""  # the registered name of its metric
-    version: str = ""  # of the metric
-    note: str = ""  # what a reader must know of this number: classes that no reference has, counted 0
-
-    @property
-    def arrow(self) -> str:
-        """Return an arrow in the better direction; "" if there is none."""
-        return "" if self.higher_is_better is None else "↑" if self.higher_is_better else "↓"
-
-
 Line = ScoreLine  # its name in earlier releases
-
-
-@dataclass(frozen=True, slots=True)
-class Composition:
-    """The parts of a model by registered name, with their options: an encoder, and a decoder or a retriever."""
-
-    encoder: str
-    decoder: str | None = None
-    retriever: str | None = None
-    encoder_options: Mapping[str, Any] = field(default_factory=dict)
-    decoder_options: Mapping[str, Any] = field(default_factory=dict)  # options of the decoder or the retriever

@@ -29,7 +29,7 @@ def test_a_wheel_holds_the_four_packages_with_their_data(tmp_path):
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         names = wheel.namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert tops == {"reportgen_core", "reportgen_plugins", "reportgen_zoo", "reportgen_cli"}
+    assert tops == {"reportgen_core", "reportgen_plugins", "reportgen_zoo", "reportgen_cli", "reportgen"}
     for package in sorted(tops):
         assert f"{package}/py.typed" in names
     data = [

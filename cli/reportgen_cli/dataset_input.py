@@ -22,10 +22,19 @@ def read_dataset(
 ) -> Collection:
     """Return the studies of a dataset, with `columns` of its table if it can add columns to its studies.
 
-    Raises OptionError and DataError as `dataset_root` does.
+    The path of a table in place of a name is read by the dataset `table`. Raises OptionError and DataError as
+    `dataset_root` does.
     """
+    name, root = meant_dataset(name, root)
     extra = {"columns": list(columns)} if columns and "columns" in datasets.options(name) else {}
     return datasets.create(name, dataset_root(name, root, flag), **{**extra, **options}).read()
+
+
+def meant_dataset(name: str, root: Path | None) -> tuple[str, Path | None]:
+    """Return the registered name of a dataset and its root; a table or folder that is named itself is its root."""
+    if name not in datasets and root is None and Path(name).exists():
+        return "table", Path(name)
+    return datasets.find(name), root
 
 
 def dataset_root(name: str, root: Path | None, flag: str = "--data-root") -> Path:

@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from reportgen_core import OptionError
+from reportgen_core.base.names import match_name
 
 from .registry_names import KINDS
 from .terminal.echo import say
@@ -28,8 +29,20 @@ def completes(kind: str) -> Callable[[click.Context, click.Parameter, str], list
 
 
 def part(flag: str, kind: str, text: str) -> Callable[[Any], Any]:
-    """Return an option that names a registered part."""
-    return click.option(flag, metavar="NAME", shell_complete=completes(kind), help=text)
+    """Return an option that names a registered part. A name that is meant without doubt is the registered one."""
+
+    def find(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        return value if value is None else KINDS[kind].find(value)
+
+    return click.option(flag, metavar="NAME", shell_complete=completes(kind), help=text, callback=find)
+
+
+class Words(click.Choice[str]):
+    """A choice that also takes a word in capitals, without its end, or in the singular."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        match = match_name(str(value), self.choices) if isinstance(value, str) else None
+        return super().convert(match or value, param, ctx)
 
 
 def values(flag: str, name: str, text: str) -> Callable[[Any], Any]:

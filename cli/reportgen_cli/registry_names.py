@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import reportgen_core
 from reportgen_core import Entry, Registry
+from reportgen_core.base.names import match_name
+from reportgen_core.discovery import names
 
 KINDS: dict[str, Registry[Any]] = {
     "encoders": reportgen_core.encoders,
@@ -22,10 +25,25 @@ KINDS: dict[str, Registry[Any]] = {
 }
 
 
+def meant_model(name: str) -> str:
+    """Return the name of the only model that `name` can mean; the name itself for a folder, or if none is meant."""
+    base, at, digest = name.partition("@")
+    if Path(name).exists() or "/" in name:
+        return name
+    match = match_name(base, names("known_models"))
+    return name if match is None else match + at + digest
+
+
 def entries_named(name: str) -> Iterator[tuple[Registry[Any], Entry]]:
-    """Yield every registered entry of this name with its registry, whatever its kind."""
+    """Yield every registered entry of this name with its registry, whatever its kind.
+
+    If there is none, yield those that are meant without doubt: in capitals, with "_", without their end.
+    """
+    exact = [(registry, registry[name]) for registry in KINDS.values() if name in registry]
+    yield from exact
+    if exact:
+        return
     for registry in KINDS.values():
-        try:
-            yield registry, registry[name]
-        except reportgen_core.UnknownName:
-            continue
+        meant = match_name(name, registry)
+        if meant is not None:
+            yield registry, registry[meant]

@@ -1,4 +1,4 @@
-"""Read tables: CSV, TSV and JSON lines row by row, whole JSON files, each of any size, gzipped or not.
+"""Read tables: CSV, TSV, Excel and JSON lines row by row, whole JSON files, each of any size, gzipped or not.
 
 All commands and datasets read tables through this file. It decides which suffixes are known, how cells are separated,
 which names columns have, and which cells hold no text. docs/reference/tables.md states the rules. A row that cannot
@@ -21,15 +21,17 @@ from typing import Any, Literal
 from ..errors import DataError
 from ..registry import did_you_mean
 from .cells import id_value, split_name, text_value, unguard_cell
+from .spreadsheets import sheet_rows
 from .text_lines import MAX_LINE, Lines, open_text, read_text
 
-Kind = Literal["csv", "tsv", "jsonl", "json", "txt"]
+Kind = Literal["csv", "tsv", "xlsx", "jsonl", "json", "txt"]
 SUFFIXES: Mapping[str, Kind] = {
-    ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".txt": "txt",
+    ".csv": "csv", ".tsv": "tsv", ".xlsx": "xlsx", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
+    ".txt": "txt",
 }  # fmt: skip
-CELLS: tuple[Kind, ...] = ("csv", "tsv")
+CELLS: tuple[Kind, ...] = ("csv", "tsv", "xlsx")
 LINES: tuple[Kind, ...] = ("jsonl",)
-TABLES: tuple[Kind, ...] = ("csv", "tsv", "jsonl")
+TABLES: tuple[Kind, ...] = ("csv", "tsv", "xlsx", "jsonl")
 AT_ONCE = 64  # rows that are read together
 MAX_DEPTH = 900  # brackets of JSON: Python's own limit is near
 DELIMITERS: Mapping[str, str] = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
@@ -77,7 +79,8 @@ def kind_of(path: Path, kinds: Collection[Kind] = TABLES) -> Kind:
     kind = SUFFIXES.get(suffix)
     if kind is None or kind not in kinds:
         known = ", ".join(name for name, kind in SUFFIXES.items() if kind in kinds)
-        raise DataError(f"{path}: a suffix {suffix!r} is not read here; known are {known}, each also with .gz")
+        hint = "; save the Excel file as .xlsx or .csv" if suffix in (".xls", ".xlsb", ".ods") else ""
+        raise DataError(f"{path}: a suffix {suffix!r} is not read here; known are {known}, each also with .gz{hint}")
     return kind
 
 
@@ -134,8 +137,12 @@ def text_rows(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def cell_rows(path: Path, on_note: OnNote | None = None) -> Iterator[tuple[int, list[str]] | BadRow]:
-    """Yield (line, cells) of every row of a CSV or TSV, the header among them."""
-    usual = "\t" if kind_of(path, CELLS) == "tsv" else ","
+    """Yield (line, cells) of every row of a CSV, TSV or Excel table, the header among them."""
+    kind = kind_of(path, CELLS)
+    if kind == "xlsx":
+        yield from sheet_rows(path, on_note)
+        return
+    usual = "\t" if kind == "tsv" else ","
     with open_text(path) as file:
         lines = Lines(file)
         texts = iter(lines)

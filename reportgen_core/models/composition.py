@@ -42,9 +42,9 @@ class CompositionPlan:
 
 
 def compose(
-    *,
     encoder: str,
     decoder: str | None = None,
+    *,
     retriever: str | None = None,
     encoder_options: Mapping[str, Any] | None = None,
     decoder_options: Mapping[str, Any] | None = None,
@@ -57,18 +57,38 @@ def compose(
 ) -> Model:
     """Build a model with random weights by `seed`; the encoder has pretrained weights if its options request them.
 
+    `compose("densenet121", "hier-lstm")` names an encoder and a decoder; a retriever in its place is taken as one.
     Without a vocabulary the model has no words yet; `train` takes words, tags and findings from the training data.
     `decoder_options` are the options of the retriever if the model has one. Raises UnknownName, OptionError,
     CompositionError.
     """
     text = text or TextSpec()
     targets = target_spec(text, vocabulary or Vocabulary(), tags, findings, positives)
-    settled = settled_options(encoders, encoder, encoder_options)
-    parts = Composition(encoder, decoder, retriever, settled, dict(decoder_options or {}))
+    parts = parts_named(encoder, decoder, retriever, encoder_options, decoder_options)
     with torch.device("meta"):
         build_model(without_pretrained(parts), text, targets)
     with seeded(seed):
         return build_model(parts, text, targets)
+
+
+def parts_named(
+    encoder: str,
+    decoder: str | None,
+    retriever: str | None,
+    encoder_options: Mapping[str, Any] | None = None,
+    decoder_options: Mapping[str, Any] | None = None,
+) -> Composition:
+    """Return the parts under their registered names. Raises UnknownName."""
+    if decoder is not None and retriever is None and decoder not in decoders and decoder in retrievers:
+        decoder, retriever = None, decoder
+    encoder = encoders.find(encoder)
+    return Composition(
+        encoder,
+        None if decoder is None else decoders.find(decoder),
+        None if retriever is None else retrievers.find(retriever),
+        settled_options(encoders, encoder, encoder_options),
+        dict(decoder_options or {}),
+    )
 
 
 def check_composition(
@@ -83,8 +103,7 @@ def check_composition(
 ) -> CompositionPlan:
     """Return the shapes and numbers of parameters of the model that `compose` would build. Nothing is allocated."""
     text = text or TextSpec()
-    settled = settled_options(encoders, encoder, encoder_options)
-    parts = Composition(encoder, decoder, retriever, settled, dict(decoder_options or {}))
+    parts = parts_named(encoder, decoder, retriever, encoder_options, decoder_options)
     with torch.device("meta"):
         model = build_model(without_pretrained(parts), text, targets or target_spec(text, Vocabulary()))
     return plan(model, starts_random=parts.encoder_options.get("pretrained", False) is False)

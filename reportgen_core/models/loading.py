@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ..base.names import match_name
 from ..discovery import implementations, names, run
 from ..errors import CheckpointError, PluginError, ReportgenError, UnknownName
 from ..files.atomic import recover
@@ -27,7 +28,7 @@ from .model import Model, from_snapshot
 from .owners import owned_name
 
 
-def save(model: Model, folder: Path, *, card: str = "") -> Path:
+def save(model: Model, folder: str | Path, *, card: str = "") -> Path:
     """Write a model as a folder; an older folder is replaced once the new one is whole. Raises CheckpointError.
 
     A model inside torch.compile, DataParallel or DistributedDataParallel is saved as the model it is.
@@ -49,6 +50,8 @@ def find_model_folder(name_or_folder: str | Path) -> Path:
         raise CheckpointError(f"{path} is no model: it has no {CONFIG}; rg compose --out {path} makes one")
     name = str(name_or_folder)
     local = _ask_plugins(name)
+    if local is None and path.name == name and (meant := match_name(name, names("known_models"))):
+        local = _ask_plugins(meant)
     if local is None and path.name != name:  # a path is no name of a model: no manifest is read
         raise UnknownName(f"no model or model folder {name!r}: there is no such folder")
     if local is None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from ..base.drawn import PICTURE_SIDE, Drawn, Reports
 from ..data.batches import StudyReader, group_files, normalise, read_batches, read_with
 from ..data.given.images import image_files
-from ..errors import CompositionError, OptionError, lists_only
+from ..errors import CompositionError, OptionError, checked_types, lists_only
 from ..files.atomic import replacing
 from ..interfaces import Decoder, Encoder, Retriever
 from ..registries import decoders, encoders, retrievers
@@ -41,14 +42,14 @@ from .format import (
 )
 from .owners import check_specs, owned_name, plain_name
 from .precision import autocast_for, to_channels_last
-from .reports import ReportBuilder, from_hits
+from .reports import ReportBuilder, from_hits, placed
 from .study_notes import noted_report
 
 if TYPE_CHECKING:
     from ..data.given.images import GivenImage
 
 
-class Model(nn.Module):
+class Model(nn.Module, Drawn):
     """A model that `compose` builds, `train` trains and `load` reads. It has a decoder or a retriever, never both."""
 
     decoder: Decoder | None
@@ -124,6 +125,7 @@ class Model(nn.Module):
             return replace(out, losses={**out.losses, **self.encoder.losses(features, targets)})
         return out
 
+    @checked_types
     def report(
         self,
         images: GivenImage | Iterable[GivenImage],
@@ -133,23 +135,25 @@ class Model(nn.Module):
         precision: str = "auto",
         workers: int = 0,
         cache: Path | None = None,
-    ) -> list[Report]:
+    ) -> Reports[Report]:
         """Return reports for one image or several: one for each image, DICOM files of one study together.
 
         An image is the path of a file or of a folder of files, a PIL image, a numpy array or a tensor. An array is
         (h, w), or has 1, 3 or 4 channels, last (h, w, c) or first (c, h, w): grey, RGB, or RGB with alpha, for uint8
         alone. Its values are uint8 (0..255), uint16 (0..65535), bool, or floats 0..1; 0 is black. Arrays are not
         normalised by mean and deviation: the model does that. Several images are a list, never an array of four
-        dimensions. The other options are those of `iter_reports`. Raises ImageError for anything else.
+        dimensions. The other options are those of `iter_reports`. Raises ImageError for anything else. A list of one
+        report has its attributes: `model.report("chest.png").text`.
         """
         with image_files(images) as (paths, temporary):
             cache = cache if not any(str(p).startswith(temporary) for p in paths) else None
             reports = self.iter_reports(
-                group_files(paths), settings, batch_size=batch_size, precision=precision, workers=workers, cache=cache
-            )
-            return [_without(temporary, report) for report in reports]
+                group_files(paths), settings, batch_size=batch_size, precision=precision, workers=workers, cache=cache,
+                picture_side=PICTURE_SIDE if any(str(p).startswith(temporary) for p in paths) else 0,
+            )  # fmt: skip
+            return Reports(_without(temporary, report) for report in reports)
 
-    @lists_only
+    @checked_types
     def report_studies(
         self,
         studies: Sequence[Study],
@@ -159,15 +163,15 @@ class Model(nn.Module):
         precision: str = "auto",
         workers: int = 0,
         cache: Path | None = None,
-    ) -> list[Report]:
+    ) -> Reports[Report]:
         """Return reports in the order of the studies. The options are those of `iter_reports`."""
-        return list(
+        return Reports(
             self.iter_reports(
                 studies, settings, batch_size=batch_size, precision=precision, workers=workers, cache=cache
             )
         )
 
-    @lists_only
+    @checked_types
     def iter_reports(
         self,
         studies: Sequence[Study],
@@ -206,7 +210,8 @@ class Model(nn.Module):
             paths = iter([tuple(str(v.path) for v in views) for views in batch.views])
             for reading in readings:
                 if reading.usable:
-                    report = replace(next(reports), views=next(paths), images=next(pictures))
+                    report = placed(next(reports), self.encoder.features.grid)
+                    report = replace(report, views=next(paths), images=next(pictures))
                     yield noted_report(report, reading, next(unusual), strict=strict)
                 else:
                     yield noted_report(Report(reading.id, ""), reading)

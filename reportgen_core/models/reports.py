@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -65,6 +65,15 @@ def from_hits(id: str, hits: Sequence[Hit], *, by_sentence: bool) -> Report:
     best = hits[0]
     others = tuple(h.text for h in hits[1:])
     return Report(id, best.text, (best.text,), best.score, alternatives=others, attention=best.attention)
+
+
+def placed(report: Report, grid: tuple[int, int, int] | None) -> Report:
+    """Return the report with the place of its attention: the encoder's grid, and the rows of each sentence."""
+    attention = report.attention
+    if attention is None or attention.regions is None:
+        return report
+    fits = grid is not None and attention.regions.shape[1] == grid[0] * grid[1] * grid[2]
+    return replace(report, attention=replace(attention, grid=grid if fits else None, spans=report.rows))
 
 
 def _sentences(

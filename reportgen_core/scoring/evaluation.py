@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
 
+from ..base.drawn import Drawn
 from ..errors import MetricError
 from ..metric import ModelOutputs, ScoresModelOutputs
 from ..protocol import TextProtocol
@@ -40,6 +41,7 @@ from .subgroups.split import Subgroup, gaps, split_studies, subgroups_of, subgro
 from .uncertainty import unit_numbers
 
 if TYPE_CHECKING:
+    from ..registry import Registry
     from ..types import Array
 
 MODEL_METRICS = ("tags", "findings", "pointing")  # computed for every model whose studies have the labels
@@ -61,7 +63,7 @@ class StudyRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Drawn):
     """The scores of one set of reports and of its baselines. The first system is the reports themselves."""
 
     card: ScoreCard
@@ -126,14 +128,14 @@ def evaluate(
     evaluation = replace(evaluation, notes=(*evaluation.notes, *cases.notes, *notes, *missing))
     if cases.outputs is None:
         return evaluation
-    return _add_model_metrics(evaluation, cases.outputs, dict(map(_name_and_options, request.metrics)))
+    return _add_model_metrics(evaluation, cases.outputs, _metrics_named(request))
 
 
 def _scorer(cases: EvaluationSet, request: EvaluationRequest) -> tuple[Scorer, list[str]]:
     """Return a scorer whose references are prepared, and a note if the usual protocol cannot run."""
     from ..registries import protocols
 
-    named = dict(map(_name_and_options, request.metrics))
+    named = _metrics_named(request)
     failed: dict[str, str] = {}
     metrics = create_metrics(named, failed)
     if cases.outputs is not None:  # `_add_model_metrics` computes the others
@@ -141,7 +143,7 @@ def _scorer(cases: EvaluationSet, request: EvaluationRequest) -> tuple[Scorer, l
     training = list(cases.background.training.values())
 
     def prepared(protocol: Named) -> Scorer:
-        name, options = _name_and_options(protocol)
+        name, options = _name_and_options(protocol, protocols)
         created = protocols.create(name, **options)
         units = unit_numbers(cases.patients) if cases.patients else None
         scorer = Scorer(metrics, created, cases.references, request.resamples, request.seed, dict(failed), units)
@@ -178,8 +180,17 @@ def _add_model_metrics(
     return replace(evaluation, systems=systems, curves=curves, problems=problems)
 
 
-def _name_and_options(named: Named) -> tuple[str, Mapping[str, Any]]:
-    return (named, {}) if isinstance(named, str) else (named[0], named[1])
+def _name_and_options(named: Named, registry: Registry[Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return the registered name that a user means, and its options."""
+    name, options = (named, {}) if isinstance(named, str) else (named[0], named[1])
+    return registry.find(name), options
+
+
+def _metrics_named(request: EvaluationRequest) -> dict[str, Mapping[str, Any]]:
+    """Return the requested metrics by their registered names, with their options."""
+    from ..registries import metrics
+
+    return dict(_name_and_options(named, metrics) for named in request.metrics)
 
 
 def _baselines(scorer: Scorer, cases: EvaluationSet) -> tuple[list[Baseline], list[str]]:

@@ -76,8 +76,8 @@ def test_a_folder_of_something_else_is_never_replaced(rg, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        (["--encoder", "resnet5", "--decoder", "hier-lstm"], "no encoder named 'resnet5'; did you mean 'resnet50'? there are: "),
-        (["--encoder", "resnet50", "--decoder", "hier-lst"], "no decoder named 'hier-lst'; did you mean 'hier-lstm'?"),
+        (["--encoder", "resnte50", "--decoder", "hier-lstm"], "no encoder named 'resnte50'; did you mean 'resnet50'? there are: "),
+        (["--encoder", "resnet50", "--decoder", "hier-lst"], "no decoder named 'hier-lst'; did you mean 'hier-lstm' or 'hier-lstm-dual'?"),
         ([*TINY, "--encoder-option", "depht=1"], "encoder 'resnet50' has no option 'depht'; did you mean 'depth'?"),
         ([*TINY, "--decoder-option", "hidden"], "option 'hidden' is not written name=value"),
         ([*TINY, "--decoder-option", "attention=both"], "hier-lstm has no attention='both'; there are: co, visual"),

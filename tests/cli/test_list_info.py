@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from reportgen_cli.commands.about import doctor
+from reportgen_cli.commands.about import doctor, next_step
 from reportgen_cli.commands.about.describe import argument_docs
 from reportgen_cli.commands.about.doctor import CheckResult
 from reportgen_cli.registry_names import KINDS
 
 import reportgen_core
+from reportgen_core import PluginError
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -94,7 +95,7 @@ def test_doctor_ends_with_1_where_something_is_bad(rg, monkeypatch: pytest.Monke
     monkeypatch.setattr(doctor, "CHECKS", (bad,))
     done = rg("doctor")
     assert done.code == 1
-    assert done.out == "bad   torch       cannot be imported; pip install torch\n"
+    assert done.out == "bad   torch          cannot be imported; pip install torch\n"
 
 
 def test_doctor_says_that_a_cache_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,3 +103,39 @@ def test_doctor_says_that_a_cache_cannot_be_written(monkeypatch: pytest.MonkeyPa
     [found] = doctor._cache()
     assert found.state == "bad"
     assert "REPORTGEN_CACHE" in found.text
+
+
+EXAMPLES = {"timm/*": "timm/resnet18", "transformers/*": "transformers/bert", "vit/*": "vit/vit_tiny_patch16_224"}
+EXAMPLES["xrv/*"] = "xrv/densenet121-res224-all"
+BUILT_IN = [
+    (kind, name)
+    for kind, registry in KINDS.items()
+    for name in registry
+    if kind != "presets" and registry.owner(name).startswith("reportgen:")
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), BUILT_IN)
+def test_every_option_of_a_built_in_part_is_described(kind: str, name: str) -> None:
+    registry, example = KINDS[kind], EXAMPLES.get(name, name)
+    try:
+        part = registry.get_class(example)
+    except PluginError as e:  # the library of an extra is not installed
+        pytest.skip(str(e))
+    meanings = argument_docs(part)
+    assert [option for option in registry.options(example) if not meanings.get(option)] == []
+
+
+def test_rg_info_prints_the_descriptions(rg) -> None:
+    done = rg("info", "table")
+    assert "patient: str = ''  Column of the patient's id, by which splits are drawn." in done.out
+
+
+def test_the_doctor_says_what_to_do_next_in_this_folder(rg, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ("next", "ok", "rg demo writes a first report; rg zoo list shows trained models") in next_step.folder()
+    (tmp_path / "mine.csv").touch()
+    assert ("next", "ok", "a table is here: rg data audit table --data-root mine.csv") in next_step.folder()
+    (tmp_path / "run/best").mkdir(parents=True)
+    (tmp_path / "run/best/config.json").touch()
+    assert ("next", "ok", "a model is here: rg report IMAGE --model run") in next_step.folder()

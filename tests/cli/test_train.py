@@ -157,3 +157,19 @@ def test_an_epoch_is_one_line() -> None:
     assert _epoch(record) == (
         "epoch 1 of 3, training loss 2.0000, validation loss 1.5000, perplexity 4.2500, the best so far"
     )
+
+
+def test_a_first_try_needs_two_names_a_table_and_a_limit(rg, data: Path, tmp_path: Path) -> None:
+    done = rg(
+        "train", "-e", "ResNet18", "-d", "lstm", "--data", data / "table.csv", "--limit", 2, "--epochs", 1,
+        "--batch-size", 2, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "2 studies to learn from, 2 held back" in done.err
+    settings = json.loads((tmp_path / "run/best/config.json").read_text())
+    assert (settings["encoder"]["name"], settings["decoder"]["name"]) == ("resnet18", "lstm")
+
+
+def test_a_model_and_parts_are_too_much(rg, data: Path, composed: Path) -> None:
+    done = rg("train", composed, "--encoder", "resnet18", "--data", data / "table.csv")
+    assert done.code == 1 and "make a new model, and MODEL" in done.err

@@ -15,7 +15,6 @@ from PIL import Image
 import reportgen_core
 from reportgen_core import (
     Collection,
-    DataError,
     ImageError,
     OptionError,
     Report,
@@ -198,7 +197,7 @@ def test_a_text_is_refused_where_a_list_is_wanted(call: str, model: Model) -> No
 
 def test_predictions_and_references_of_a_path_are_refused(model: Model) -> None:
     for arguments in (("predictions.csv", {"a": "x"}), ({"a": "x"}, "references.csv"), (model, "table.csv")):
-        with pytest.raises(DataError, match="are texts by study id, or a model and studies"):
+        with pytest.raises(OptionError, match=r"evaluate takes .* as (predictions|references), not the text"):
             evaluate(*arguments)
 
 

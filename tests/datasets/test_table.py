@@ -231,3 +231,31 @@ def test_a_gzipped_table_is_found_in_its_folder(root: Path) -> None:
     (root / "t.csv.gz").write_bytes(gzip.compress(b"image,report\na.png,Clear.\n"))
     (root / "t.csv.bak").write_text("image\nb.png\n")
     assert [s.id for s in read(root).studies] == ["a"]
+
+
+def test_columns_that_are_not_used_are_named(root: Path) -> None:
+    (root / "t.csv").write_text("image;report;scanner;ward;age\na.png;x;1;2;3\n")
+    notes = read(root, columns=["age"]).audit.notes
+    assert "columns that are not used: scanner, ward; text=, labels= … name columns" in notes
+    assert any("the header says that a semicolon separates the cells" in note for note in notes)
+    (root / "t.csv").write_text("image,report,split,patient,view,tags,labels,id\na.png,x,,,,,,\n")
+    assert not any("not used" in note for note in read(root).audit.notes)
+
+
+def test_a_table_with_another_delimiter_is_told_so(root: Path) -> None:
+    (root / "t.csv").write_text("name|report\na.png|x\n")
+    with pytest.raises(DataError, match=r"there are: name\|report; perhaps another sign separates its cells"):
+        read(root)
+
+
+def test_an_excel_table_is_read_as_its_csv(root: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["Image", "Report", "Split"], ["a.png", "Clear.", "train"], ["b.png", "Effusion.", "val"]):
+        book.active.append(row)
+    book.save(root / "t.xlsx")
+    studies = read(root).studies
+    assert [(s.id, s.sections["findings"], s.split) for s in studies] == [
+        ("a", "Clear.", "train"),
+        ("b", "Effusion.", "val"),
+    ]

@@ -180,7 +180,7 @@ def test_the_command_saves_groups_and_shows_a_few(tiny_bert: Path, tmp_path: Pat
         tmp_path / "g",
         "--encoder-option",
         f"model={tiny_bert}",
-        "--option",
+        "--grouper-option",
         "k=1",
     )
     lines = rg(*run).splitlines()

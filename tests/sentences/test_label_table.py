@@ -35,7 +35,7 @@ def test_training_prints_the_score_beside_the_plain_ones_and_keeps_it(
     tiny_bert: Path, table: Path, tmp_path: Path
 ) -> None:
     bert = {"model": str(tiny_bert), "epochs": 2, "batch": 8, "device": "cpu"}
-    options = f"--option=options={json.dumps({'bert': bert})}"
+    options = f"--classifier-option=options={json.dumps({'bert': bert})}"
     lines = rg("abnormal", table, "--train", "--out", tmp_path / "vote", options).splitlines()
     assert lines[0] == "train 192 sentences (100 abnormal) of 48 reports; dev 48 sentences (28 abnormal) of 12 reports"
     assert [line.split()[0] for line in lines[1:]] == ["classifier", "vote", "tfidf", "words"]
@@ -175,7 +175,7 @@ def test_what_is_asked_must_fit_together(model: Path, table: Path, tmp_path: Pat
     for arguments, why in (
         ((), "wants --train, to learn from labels, or --model DIR"),
         (("--train", "--model", model), "not both"),
-        (("--model", model, "--option", "epochs=2"), "belong to --train"),
+        (("--model", model, "--classifier-option", "epochs=2"), "belong to --train"),
     ):
         with pytest.raises(OptionError, match=why):
             rg("abnormal", table, "--out", tmp_path / "x.jsonl", *arguments)

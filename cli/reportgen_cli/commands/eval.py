@@ -179,9 +179,10 @@ def write_folder(
 
 def metrics(names: str | None, options: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     """Return the metrics with their options. Raises OptionError for an option of another metric."""
+    from reportgen_core import metrics as registered
     from reportgen_core.scoring.evaluation_set import METRICS
 
-    chosen = [n.strip() for n in names.split(",") if n.strip()] if names else list(METRICS)
+    chosen = [registered.find(n.strip()) for n in names.split(",") if n.strip()] if names else list(METRICS)
     of_metric: dict[str, list[str]] = {}
     for option in options:
         metric, dot, rest = option.partition(".")

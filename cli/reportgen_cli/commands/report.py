@@ -22,6 +22,7 @@ from reportgen_core.text.printable import printable, printable_json
 
 from ..batch_files import LeftOut, counted, left_out, output_names
 from ..options import FOLDER, all_pictures_option, device_option, images_and_model, pick_device
+from ..registry_names import meant_model
 from ..terminal.echo import say, say_json, say_text
 from ..terminal.progress import Heartbeat
 
@@ -184,7 +185,7 @@ def default_model() -> str:
 
 def load_model(name: str | None, device: str, precision: str) -> Model:
     """Return the model on its device. Print the model, the device and the precision on stderr."""
-    chosen = name or default_model()
+    chosen = meant_model(name) if name else default_model()
     record = None if Path(chosen).exists() else manifests.find_record(chosen.partition("@")[0])
 
     from reportgen_core import load

@@ -23,6 +23,8 @@ from ..terminal.echo import say
 if TYPE_CHECKING:
     from reportgen_zoo.reproduce.record import Reproduction, ReproductionRequest
 
+    from reportgen_core.scoring.evaluation import Evaluation
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReproduceOptions:
@@ -116,8 +118,17 @@ def _reproduce(preset: str, given: ReproduceOptions) -> Reproduction:
     with TrainingProgress(command="reproduce") as progress:
         return make(
             preset, collection, request, out=out, device=pick_device(given.device),
-            cache=default_cache() if given.cache else None, watch=progress,
+            cache=default_cache() if given.cache else None, watch=progress, on_evaluation=_write_page,
         )  # fmt: skip
+
+
+def _write_page(evaluation: Evaluation, folder: Path) -> None:
+    """Write the page of an evaluation, as `rg eval --out` does."""
+    from reportgen_core.files.atomic import atomic_write
+
+    from ..pages.evaluation_page import page
+
+    atomic_write(folder / "report.html", page(evaluation, None))
 
 
 def _reproduce_all(given: ReproduceOptions) -> None:

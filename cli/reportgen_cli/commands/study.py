@@ -36,7 +36,7 @@ def study() -> None:
 @study.command()
 @click.option("--data", required=True, type=PATH, help="The examinations: a table of images and reports, or a folder.")
 @click.option("--dataset", default="table", show_default=True, shell_complete=completes("datasets"), help="Its format.")
-@values("--option", "options", "Of the dataset; rg info NAME lists them.")
+@values("--data-option", "options", "Of the dataset; rg info NAME lists them.")
 @click.option(
     "--predictions", required=True, multiple=True, metavar="NAME=FILE", help="What a model wrote: id and text."
 )

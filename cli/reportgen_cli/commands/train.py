@@ -17,7 +17,7 @@ from reportgen_core.text.spec import cut_note
 from reportgen_core.training.lock import is_main_process, lock_run
 from reportgen_core.training.settings import TrainSettings
 
-from ..dataset_input import ROOT_HELP, read_dataset
+from ..dataset_input import ROOT_HELP, meant_dataset, read_dataset
 from ..options import FOLDER, completes, part, values
 from ..render import TrainingProgress
 from ..terminal.echo import say
@@ -30,7 +30,12 @@ LABELS = "Where finding labels come from: data, mesh (Open-i's headings), or a m
 
 
 class TrainCommand(click.Command):
-    """A command whose help ends with every setting, its default and its meaning."""
+    """A command whose help ends with every setting, its default and its meaning. A setting is an option, too."""
+
+    def setting_of(self, flag: str) -> str:
+        """Return the setting that an option names, as --lr or --batch-size; "" if it names none."""
+        name = flag.removeprefix("--").replace("-", "_").lower()
+        return name if flag.startswith("--") and name in {f.name for f in fields(TrainSettings)} else ""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Settings"):
@@ -44,6 +49,8 @@ class TrainCommand(click.Command):
 @click.command(cls=TrainCommand)
 @click.argument("model", required=False)
 @part("--preset", "presets", "Train a published system by its own settings; without MODEL it is composed first.")
+@part("--encoder", "encoders", "Compose a new model of this encoder, in place of MODEL.")
+@part("--decoder", "decoders", "Of the new model.")
 @click.option(
     "--data", required=True, metavar="NAME", shell_complete=completes("datasets"), help="See rg list datasets."
 )
@@ -53,7 +60,8 @@ class TrainCommand(click.Command):
 @values("--label-option", "label_options", "Of the metric that --labels names.")
 @click.option("--train-split", default="train", show_default=True, help="The studies to learn from.")
 @click.option("--val-split", default="val", show_default=True, help="The studies that pick the best epoch.")
-@values("--set", "settings", "A setting of training, see below.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many studies of each split, the first ones.")
+@values("--set", "settings", "A setting of training, see below; --lr 1e-4 is --set lr=1e-4.")
 @click.option("--epochs", type=int, help="The same as --set epochs=N.")
 @click.option("--out", type=FOLDER, help="The run's folder; without it, MODEL-run here.")
 @click.option("--resume", is_flag=True, help="Go on where the run in --out stopped; without one, start.")
@@ -61,6 +69,8 @@ class TrainCommand(click.Command):
 def train(
     model: str | None,
     preset: str | None,
+    encoder: str | None,
+    decoder: str | None,
     data: str,
     data_root: Path | None,
     data_options: tuple[str, ...],
@@ -68,6 +78,7 @@ def train(
     label_options: tuple[str, ...],
     train_split: str,
     val_split: str,
+    limit: int | None,
     settings: tuple[str, ...],
     epochs: int | None,
     out: Path | None,
@@ -78,21 +89,26 @@ def train(
 
     \b
     Example: rg train densenet121-hier-lstm --data covid-chestxray --data-root covid-chestxray --epochs 20
+    Example: rg train --encoder resnet18 --decoder lstm --data reports.csv --limit 100 --epochs 2
 
     A model without words takes words, tags and findings from the training studies; one that looks at no image, as
     tienet-r, takes rows without any. One that was killed goes on with --resume, to the same weights. Several processes:
     accelerate launch -m reportgen_cli train ...
     """
-    if model is None and preset is None:
-        raise OptionError("train needs MODEL, a folder that rg compose wrote, or --preset")
+    if model is None and preset is None and encoder is None:
+        raise OptionError("train needs MODEL, a folder that rg compose wrote, or --preset, or --encoder and --decoder")
+    if model is not None and (encoder or decoder):
+        raise OptionError(f"--encoder and --decoder make a new model, and MODEL {model} has its own; leave out one")
     chosen = settings_of(preset, parse_options(settings), epochs)
-    folder = out or Path(f"{Path(model or preset or '').name}-run")
-    request = DataRequest(data, data_root, parse_options(data_options), source, parse_options(label_options))
+    name = model or preset or f"{encoder}-{decoder}".replace("/", "-")
+    folder = out or Path(f"{Path(name).name}-run")
+    data, data_root = meant_dataset(data, data_root)
+    request = DataRequest(data, data_root, parse_options(data_options), source, parse_options(label_options), limit)
     with lock_run(folder), TrainingProgress(is_main_process()) as progress:
         if (folder / "log.jsonl").exists() and not resume:
             raise OptionError(f"{folder} holds a run; --resume goes on with it, --out chooses another place")
         progress.heartbeat.say("reading the model and the data")
-        start = starting_model(model, preset)
+        start = starting_model(model, preset, encoder, decoder)
         learn, held_out = request.studies(start, train_split, val_split)
         run(start, learn, held_out, RunRequest(folder, chosen, resume, cache, data), progress)
 
@@ -106,6 +122,7 @@ class DataRequest:
     options: dict[str, Any]
     labels: str
     label_options: dict[str, Any]
+    limit: int | None  # studies of each split
 
     def studies(self, model: Model, train_split: str, val_split: str) -> tuple[Sequence[Study], Sequence[Study]]:
         """Return the studies to train on and to validate on. Raises DataError if there are none to train on."""
@@ -116,6 +133,7 @@ class DataRequest:
             options = {"require_images": False, **options}
         collection = read_dataset(self.name, self.root, options)
         learn, held_out = split(collection, train_split, self.name), collection.split(val_split)
+        learn, held_out = learn[: self.limit], held_out[: self.limit]
         sections = model.text.sections
         return (
             relabel(learn, self.labels, sections, self.label_options),
@@ -159,16 +177,18 @@ def run(
         say(str(request.folder / "best"))
 
 
-def starting_model(model: str | None, preset: str | None) -> Model:
-    """Return the model to train: of a folder, of a name, or composed by a preset."""
+def starting_model(
+    model: str | None, preset: str | None, encoder: str | None = None, decoder: str | None = None
+) -> Model:
+    """Return the model to train: of a folder, of a name, or composed by a preset or of named parts."""
     if model is not None:
         from reportgen_core import load
 
         return load(model)
     from reportgen_core import compose
 
-    none = {"encoder": None, "decoder": None, "retriever": None}
-    return compose(**compose_arguments(preset, none, {"encoder_options": {}, "decoder_options": {}}, {}))
+    parts = {"encoder": encoder, "decoder": decoder, "retriever": None}
+    return compose(**compose_arguments(preset, parts, {"encoder_options": {}, "decoder_options": {}}, {}))
 
 
 def settings_of(preset: str | None, options: dict[str, Any], epochs: int | None) -> TrainSettings:

@@ -35,9 +35,16 @@ def licence_family(name: str) -> str:
 
 
 class CovidChestXray(Dataset):
-    """Radiographs with notes. `licences`, as ["CC BY", "CC BY-NC-SA"], selects rows by licence, of any version.
+    """Radiographs with notes. The split is drawn by patient.
 
-    The split is drawn by patient: shares `val` and `test` of the images.
+    Args:
+        sentences: "describing" takes the sentences about the image as findings, "all" the whole note.
+        licences: licences whose rows are taken, of any version, as ["CC BY", "CC BY-NC-SA"]; none: all.
+        require_text: false also takes radiographs without such a sentence.
+        require_images: false also takes studies whose image file is not there.
+        val: share of the images (0..1) in validation, drawn by patient.
+        test: share of the images (0..1) in the test, drawn by patient.
+        seed: seed of the draw of splits.
     """
 
     def __init__(

@@ -24,7 +24,15 @@ _WHOLE = TextSpec(recipe="jing", max_sentences=1000, max_words=1000)
 
 
 class PeirGross(Dataset):
-    """Images whose captions are in the section `findings`. `tags` is the number of words that are tags."""
+    """Images whose captions are in the section `findings`.
+
+    Args:
+        tags: number of the most frequent words that are tags.
+        val: studies in validation, if no file gives the split.
+        test: studies in the test, if no file gives the split.
+        seed: seed of the draw of splits.
+        require_images: false also takes studies whose image file is not there.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Read any table of image paths and texts: CSV, TSV or JSON lines, gzipped or not, one image or one study a row.
+"""Read any table of image paths and texts: CSV, TSV, Excel or JSON lines, one image or one study a row.
 
 A column is found by its usual names (`COLUMNS` of reportgen_core/files/tables.py) or named by an option. The lines
 that `rg data build` writes are read too. A row that cannot be read ends the reading with an error that names its line.
@@ -37,13 +37,28 @@ def view_of(name: str) -> Projection:
 
 
 class Table(Dataset):
-    """Studies of one table. Options name columns; `text` may be {"findings": column, …}; `labels` may be a list of
-    columns with numbers. Lists in a CSV cell are separated by `separator`. Images are relative to `images`, by default
-    the table's folder; `suffix` is put after their names. If there is no split column, `val` and `test` are the shares
-    (0..1) that are drawn by patient. `require_images=False` also takes rows without an image and tables without a
-    column of images. With `complete`, a list of labels names all findings of its study: every other name of the table
-    is 0. Then an empty list is a study without findings, and a JSON null a study without labels. `columns` are further
-    columns whose values each study has in `extra`.
+    """Studies of one table. An option that names a column may be left out if the column has a usual name.
+
+    Args:
+        file: Name of the table in the folder, if the folder has several tables.
+        image: Column of the image files.
+        id: Column of the study's id. Rows with the same id are one study with several views.
+        patient: Column of the patient's id, by which splits are drawn.
+        text: Column of the report, or a mapping from sections to columns: {"findings": "report text"}.
+        tags: Column of the tags, a list in each cell.
+        labels: Column with a list of findings, or a list of columns with numbers: 1 present, 0 absent, -1 uncertain.
+        view: Column of the projection: PA, AP, lateral and more.
+        split: Column of the split: train, val, test.
+        images: Folder that the names of images begin in. By default it is the table's folder.
+        suffix: Ending that is put after the names of images, such as ".png".
+        separator: Sign between the entries of a list in a cell.
+        val: Share of the validation studies (0..1), drawn by patient if the table has no split.
+        test: Share of the test studies (0..1), drawn in the same way.
+        seed: Seed of that draw.
+        require_images: False also takes rows without an image, and tables without a column of images.
+        complete: A list of labels names all findings of its study, so that every other name of the table is 0. Then an
+            empty list is a study without findings, and a JSON null a study without labels.
+        columns: Further columns, whose values each study has in `extra`.
     """
 
     def __init__(
@@ -109,7 +124,9 @@ class Table(Dataset):
         tables = sorted(p for p in root.iterdir() if p.is_file() and _is_table(p)) if root.is_dir() else []
         if len(tables) != 1:
             names = ", ".join(p.name for p in tables) or "none"
-            raise DataError(f"{root} must hold one table, .csv, .tsv or .jsonl; there: {names}; name one with file=")
+            raise DataError(
+                f"{root} must hold one table (.csv, .tsv, .xlsx, .jsonl); there: {names}; name one with file="
+            )
         return tables[0]
 
     def _studies(
@@ -120,6 +137,8 @@ class Table(Dataset):
             built = isinstance(row.get("views"), list) and "id" in row
             if not built and not checked:
                 self._check(path, list(row))
+                if unused := self._unused(list(row)):
+                    audit.notes.append(f"columns that are not used: {', '.join(unused)}; text=, labels= … name columns")
                 checked = True
             try:
                 if built:
@@ -141,7 +160,31 @@ class Table(Dataset):
         labels = [self.labels] if isinstance(self.labels, str) else self.labels
         check_columns(path, columns, [name for name in (*self.named.values(), *texts, *labels) if name])
         if self.require_images and not self.named["image"] and not columns_of("image", columns):
-            raise DataError(f"{path} has no column of images; name it with image=, there are: {', '.join(columns)}")
+            one = "; perhaps another sign separates its cells" if len(columns) == 1 else ""
+            names = ", ".join(columns)
+            raise DataError(f"{path} has no column of images; name it with image=, there are: {names}{one}")
+
+    def _unused(self, columns: Sequence[str]) -> list[str]:
+        """Return the columns that no study takes anything from."""
+        texts = [self.text] if isinstance(self.text, str) else list(self.text.values())
+        labels = [self.labels] if isinstance(self.labels, str) else list(self.labels)
+        named = {name.strip().lower() for name in (*self.named.values(), *texts, *labels, *self.columns) if name}
+        usual = [name for part, column in self.named.items() if not column for name in columns_of(part, columns)]
+        usual += [name for part in ("boxes", "size") for name in columns_of(part, columns)]
+        if not self.labels:
+            usual += columns_of("labels", columns)
+        sections = () if self.text else SECTIONS
+        if not self.text and not {"findings", "impression"} & {fold(name) for name in columns}:
+            usual += columns_of("text", columns)
+        return [
+            name
+            for name in columns
+            if name
+            and name.lower() not in named
+            and name not in usual
+            and fold(name) not in sections
+            and name not in (FLAGS, ABNORMAL)
+        ]
 
     def _cell(self, row: Mapping[str, Any], part: str) -> Any:
         """Return the value of a part (image, id …): of the column of its option, else of the first that has one."""

@@ -39,7 +39,16 @@ from .blocks.kept_file import KeptFile
 
 
 class ImageClassifier(Decoder):
-    """Predict the findings of an image. Its reports are empty."""
+    """Predict the findings of an image. Its reports are empty.
+
+    Args:
+        transition: channels of the transition layer; 0: no such layer.
+        pooling: how the regions become one vector: lse, mean or max.
+        sharpness: r of lse: large values come near max, small ones near mean.
+        dropout: share that is dropped before the last layer in training, 0..1.
+        balanced: whether rare findings weigh more in the loss (equation 6 of TieNet).
+        unsaid: what a finding that a study does not mention counts as: "absent", or "skip" to leave it out.
+    """
 
     needs = frozenset({"findings"})
 

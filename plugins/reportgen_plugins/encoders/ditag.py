@@ -51,6 +51,8 @@ class DiTagEncoder(Encoder):
         width: width of the tokens, if there are several depths or tag classifiers.
         normals: number of normal studies whose mean is compared with.
         normal: id of the one normal study; empty: the first `normals` normal studies by id.
+        pretrained: the first weights of the inner encoder: false, true, or the path of a file.
+        mode: "difference" gives patient - normal (DiTag), "concat" the patient and the difference (cDiTag).
     """
 
     def __init__(

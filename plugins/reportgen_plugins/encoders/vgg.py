@@ -41,6 +41,8 @@ class VGGEncoder(Encoder):
         frozen: number of the five stages, from the pixels on, that are not trained; 6 adds the fully connected layers.
         dropout: share that is dropped between the fully connected layers in training, 0..1.
         width: factor of the channels, above 0 and at most 1; pretrained weights exist for 1.
+        views: images of a study that are used, frontal first.
+        equalize: whether the histogram of an image is equalised before resizing.
     """
 
     def __init__(

@@ -38,7 +38,13 @@ WANTED = "a folder with CheXbert's weights (chexbert.pth or model.safetensors) a
 
 
 class Chexbert(Metric):
-    """F1 of findings that CheXbert reads off reports and references."""
+    """F1 of findings that CheXbert reads off reports and references.
+
+    Args:
+        folder: folder with CheXbert's weights (chexbert.pth or model.safetensors) and BERT's vocab.txt.
+        convention: which labels are compared and how uncertain ones count, as for `chexpert-rules`.
+        device: where it runs: cpu or cuda.
+    """
 
     language = "en"
     neutral_suffixes = (" references",)

@@ -21,7 +21,15 @@ Floats = NDArray[np.float64]
 
 
 class ChexpertRules(Metric):
-    """F1 of findings that rules read off reports and references."""
+    """F1 of findings that rules read off reports and references.
+
+    Args:
+        convention: which labels are compared, and how uncertain ones count; see the page on evaluation.
+        scheme: the labels: chexpert14 or chestxray14.
+        weak: what a weak hedge, such as "may be", makes of a finding: positive or uncertain; none: as the labeler has
+            it.
+        phrases: path of a table of phrases (.toml) that is added to the shipped ones.
+    """
 
     language = "en"
     neutral_suffixes = (" references",)

@@ -28,7 +28,13 @@ OUTSIDE = frozenset({"No Finding", "normal"})
 
 
 class Findings(Metric):
-    """Scores how well probabilities rank studies with and without a finding, and how well they are calibrated."""
+    """Scores how well probabilities rank studies with and without a finding, and how well they are calibrated.
+
+    Args:
+        unsaid: what a finding that a study does not mention counts as: "skip" leaves it out, or "absent".
+        threshold: probability (0..1) from which a finding counts as predicted.
+        bins: bins of equal width of the calibration error.
+    """
 
     def __init__(self, *, unsaid: Literal["skip", "absent"] = "skip", threshold: float = 0.5, bins: int = 15) -> None:
         if unsaid not in ("skip", "absent"):

@@ -23,7 +23,12 @@ LEVELS = ("simple", "partial", "complete")
 
 
 class Radgraph(Metric):
-    """The mean RadGraph F1 of the reports."""
+    """The mean RadGraph F1 of the reports.
+
+    Args:
+        level: simple (entities), partial (entities, and whether they have a relation) or complete (relations too).
+        model: weights that the package fetches.
+    """
 
     language = "en"
 

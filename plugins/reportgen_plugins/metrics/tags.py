@@ -20,7 +20,12 @@ from .model_only import refuse_texts
 
 
 class Tags(Metric):
-    """Recall at k of ranked tags. A k larger than the number of tags that the model ranks is left out."""
+    """Recall at k of ranked tags. A k larger than the number of tags that the model ranks is left out.
+
+    Args:
+        ks: numbers of the likeliest tags whose recall is computed.
+        threshold: probability (0..1) from which a tag counts as predicted.
+    """
 
     def __init__(self, *, ks: Sequence[int] = (5, 10, 20), threshold: float = 0.5) -> None:
         self.ks, self.threshold = tuple(ks), threshold

@@ -27,7 +27,15 @@ _KEPT = "\ue000"  # stands for <unk> while the recipe drops its brackets
 
 
 class Cleaned(TextProtocol):
-    """A text recipe on both sides. It keeps every word of the training reports where `min_count` is 1."""
+    """A text recipe on both sides. It keeps every word of the training reports where `min_count` is 1.
+
+    Args:
+        recipe_name: text recipe that cleans both sides.
+        sections: sections of the reference; none: those of the model, else the findings.
+        min_count: a word that the training reports have less often is written <unk> in the references.
+        max_words: words after which a text is cut; none: it is not cut.
+        language: language of the texts, as "en": metrics of another language are left out.
+    """
 
     version = "1"
 

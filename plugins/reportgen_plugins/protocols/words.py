@@ -19,7 +19,11 @@ from reportgen_core.text.recipes import cut_chinese
 
 
 class Coco(TextProtocol):
-    """The PTB tokenizer on both sides."""
+    """The PTB tokenizer on both sides.
+
+    Args:
+        sections: sections of the reference; none: those of the model, else the findings.
+    """
 
     version = "1"
 
@@ -35,7 +39,11 @@ class Coco(TextProtocol):
 
 
 class Raw(TextProtocol):
-    """White space on both sides."""
+    """White space on both sides.
+
+    Args:
+        lower: whether the text is put into lower case.
+    """
 
     version = "1"
 
@@ -52,7 +60,11 @@ _CHARACTER = re.compile(r"[A-Za-z0-9]+(?:\.[0-9]+)?|\w")
 
 
 class Chinese(TextProtocol):
-    """Words by jieba, or characters."""
+    """Words by jieba, or characters.
+
+    Args:
+        characters: whether each character is a word.
+    """
 
     version = "1"
     language = "zh"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,11 @@ def image_files(images: GivenImage | Iterable[GivenImage]) -> Iterator[tuple[lis
     They are called image-1.png, image-2.png by their place, and are deleted afterwards. An array of numbers is one
     image, never a list of images. Raises ImageError for anything that is no image.
     """
+    if not _is_one(images) and (not isinstance(images, Iterable) or isinstance(images, Mapping | bytes)):
+        raise ImageError(f"an image is {TAKEN}, got {'None' if images is None else type(images).__name__}")
+    if hasattr(images, "columns"):
+        name = type(images).__name__
+        raise ImageError(f"an image is {TAKEN}, got a {name}; give its column of paths: table['image']")
     given = [images] if _is_one(images) else list(images)  # type: ignore[arg-type]  # it is not one image
     if not all(_is_one(image) for image in given):
         other = next(image for image in given if not _is_one(image))

@@ -80,6 +80,7 @@ def reproduce(
     device: str = "cpu",
     cache: Path | None = None,
     watch: Callable[[Mapping[str, Any]], None] | None = None,
+    on_evaluation: Callable[[Evaluation, Path], None] | None = None,
 ) -> Reproduction:
     """Train and evaluate a preset on a collection, and write the reproduction to `out`.
 
@@ -102,6 +103,8 @@ def reproduce(
     evaluation = _evaluate(model.to(device), preset, request, studies, cache)
     done = time.perf_counter()
     save_evaluation(evaluation, folder / "evaluation")
+    if on_evaluation is not None:
+        on_evaluation(evaluation, folder / "evaluation")
     record = Reproduction(
         name, preset.paper, request, preset.numbers, evaluation.card, evaluation.systems,
         {split: len(studies[split]) for split in SPLITS},

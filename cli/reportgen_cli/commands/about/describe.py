@@ -43,18 +43,24 @@ def about(registry: Registry[Any], name: str) -> str:
 
 
 def argument_docs(part_class: type[Any]) -> dict[str, str]:
-    """Return what the docstring of a class says under `Args:`, by the name of the argument."""
-    _, _, listed = (inspect.getdoc(part_class) or "").partition("\nArgs:\n")
+    """Return what the docstrings of a class and its bases say under `Args:`, by the name of the argument.
+
+    Several arguments may share a line: "fit, crop: ...".
+    """
     lines: dict[str, str] = {}
-    name = ""
-    for line in listed.splitlines():
-        if not line.startswith(" "):
-            break
-        if match := re.match(r" {4}(\w+): (.*)", line):
-            name = match[1]
-            lines[name] = match[2]
-        elif name:
-            lines[name] += " " + line.strip()
+    for kind in reversed(part_class.__mro__):
+        constructor = vars(kind).get("__init__")
+        docs = (inspect.cleandoc(doc) for doc in (kind.__doc__, getattr(constructor, "__doc__", "")) if doc)
+        listed = next((doc.partition("\nArgs:\n")[2] for doc in docs if "\nArgs:\n" in doc), "")
+        names: list[str] = []
+        for line in listed.splitlines():
+            if not line.startswith(" "):
+                break
+            if match := re.match(r" {4}(\w+(?:, \w+)*): (.*)", line):
+                names = match[1].split(", ")
+                lines.update(dict.fromkeys(names, match[2]))
+            else:
+                lines.update({name: f"{lines[name]} {line.strip()}" for name in names})
     return lines
 
 

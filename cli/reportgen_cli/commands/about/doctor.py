@@ -18,6 +18,7 @@ import click
 from reportgen_core.discovery import load_plugins
 
 from ...render import pairs
+from . import next_step
 from .plugins import ask_plugins
 
 State = Literal["ok", "note", "bad"]
@@ -34,7 +35,7 @@ class CheckResult:
 
 @click.command()
 def doctor() -> None:
-    """Check this machine: torch, GPU, faiss, Java, image readers, cache, plugins. Exit code 1 where something is bad.
+    """Check this machine, and say what is slow or missing for the next step. Exit code 1 where something is bad.
 
     \b
     Example: rg doctor
@@ -155,6 +156,11 @@ def _plugins() -> Iterator[CheckResult]:
         yield CheckResult("plugin", "note", problem)
 
 
+def _next() -> Iterator[CheckResult]:
+    for check in (next_step.speed, next_step.machine, next_step.folder):
+        yield from (CheckResult(*line) for line in check())
+
+
 CHECKS: tuple[Callable[[], Iterator[CheckResult]], ...] = (
-    _python, _torch, _libraries, _faiss, _java, _dicom, _cache, _plugins,
+    _python, _torch, _libraries, _faiss, _java, _dicom, _cache, _plugins, _next,
 )  # fmt: skip

@@ -16,19 +16,26 @@ from reportgen_core.registry import did_you_mean
 
 from ...registry_names import KINDS, entries_named
 from ...render import pairs, say_prose
-from ...terminal.echo import say, say_json
+from ...terminal.echo import say, say_json, say_text
 from . import describe
 
 
 @click.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array of [word, value] pairs a thing of that name.")
-def info(name: str, as_json: bool) -> None:
+@click.option("--cite", "as_bibtex", is_flag=True, help="BibTeX of the part, or of the parts and data of a model.")
+def info(name: str, as_json: bool, as_bibtex: bool) -> None:
     """Say all about NAME: a part (its options with defaults, paper, file, needs), a preset or a trained model.
 
     \b
     Example: rg info hier-lstm
+    Example: rg info jing-coattention --cite
     """
+    if as_bibtex:
+        from .cite import citations
+
+        say_text("\n\n".join(citations(name)))
+        return
     things = list(_things(name))
     if not things:
         raise UnknownName(f"nothing is named {name!r}; {did_you_mean(name, _names())}")
@@ -51,7 +58,8 @@ def _things(name: str) -> Iterator[tuple[list[tuple[str, str]], str]]:
         if registry.kind == "preset":
             yield list(preset(entry, load_preset(entry.name))), ""
         else:
-            yield list(describe.part(registry, name, entry)), describe.about(registry, name)
+            own = entry.name if "*" not in entry.name else name
+            yield list(describe.part(registry, own, entry)), describe.about(registry, own)
     if entries:  # the network is asked only about a name that is no part
         return
     if manifests.find_record(name.partition("@")[0]) is not None:
@@ -95,6 +103,8 @@ def model(record: Record, origin: str) -> Iterator[tuple[str, str]]:
     yield "model", record.name + ("  (a demonstration, not for clinical use)" if record.demonstration else "")
     yield "summary", record.summary
     yield from record.parts.items()
+    for word, text in record.reference.items():
+        yield f"reference: {word}", text
     yield "licence", record.licence
     if record.terms:
         yield "terms", record.terms

@@ -6,13 +6,14 @@ from dataclasses import asdict
 
 import click
 
+from ...options import Words
 from ...registry_names import KINDS
 from ...render import table
 from ...terminal.echo import say, say_json
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice([*KINDS, "all"]), default="all")
+@click.argument("kind", type=Words([*KINDS, "all"]), default="all")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 def list_command(kind: str, as_json: bool) -> None:
     """List what is registered: the parts of models, metrics, datasets, what works on sentences, presets.

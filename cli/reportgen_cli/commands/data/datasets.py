@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import click
 
 from reportgen_cli.option_values import parse_options
-from reportgen_core import Audit, Collection, DataError, Study
+from reportgen_core import Audit, Collection, DataError, Study, datasets
 from reportgen_core.files.atomic import atomic_file
 from reportgen_core.files.json_files import write_json
 from reportgen_core.files.study_json import study_to_json
 
-from ...dataset_input import ROOT_HELP, dataset_root, read_dataset
+from ...dataset_input import ROOT_HELP, dataset_root, meant_dataset, read_dataset
 from ...options import completes, values
 from ...terminal.echo import say, say_json
 from .domain import domain
@@ -29,7 +30,7 @@ def data() -> None:
     """Read, check and build datasets.
 
     \b
-    Example: rg data audit iu-xray --root NLMCXR --option protocol=r2gen
+    Example: rg data audit iu-xray --data-root NLMCXR --data-option protocol=r2gen
     """
 
 
@@ -41,8 +42,8 @@ data.add_command(groups)
 def _of_a_dataset(command: Callable[..., None]) -> Callable[..., None]:
     """Add the arguments that choose a dataset and its options."""
     for add in (
-        values("--option", "options", "Of the dataset; rg info NAME lists them."),
-        click.option("--root", type=click.Path(path_type=Path), help=ROOT_HELP),
+        values("--data-option", "options", "Of the dataset; rg info NAME lists them."),
+        click.option("--data-root", "root", type=click.Path(path_type=Path), help=ROOT_HELP),
         click.argument("name", shell_complete=completes("datasets")),
     ):
         command = add(command)
@@ -50,7 +51,7 @@ def _of_a_dataset(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _read(name: str, root: Path | None, options: tuple[str, ...]) -> Collection:
-    return read_dataset(name, root, parse_options(options), "--root")
+    return read_dataset(name, root, parse_options(options))
 
 
 @data.command()
@@ -60,13 +61,17 @@ def audit(name: str, root: Path | None, options: tuple[str, ...], as_json: bool)
     """Say how many studies and images are kept, and why the others are dropped.
 
     \b
-    Example: rg data audit iu-xray --root NLMCXR --option protocol=r2gen
+    Example: rg data audit iu-xray --data-root NLMCXR --data-option protocol=r2gen
     """
-    result = _read(name, root, options).audit
+    collection = _read(name, root, options)
     if as_json:
-        say_json(_audit_json(result), indent=1)
-    else:
-        _print_audit(result)
+        say_json(_audit_json(collection.audit), indent=1)
+        return
+    _print_audit(collection.audit)
+    given = ["--data-root", str(root)] if root is not None else []
+    given += [word for option in options for word in ("--data-option", option)]
+    for line in next_steps(name, shlex.join(given), collection):
+        say(f"next     {line}")
 
 
 @data.command()
@@ -79,8 +84,8 @@ def build(name: str, root: Path | None, options: tuple[str, ...], out: Path, for
     """Write the dataset as studies.jsonl, one study a line, with audit.json beside it. Images stay where they are.
 
     \b
-    Example: rg data build iu-xray --root NLMCXR --option protocol=r2gen --out NLMCXR/r2gen
-    Read it again with the dataset `table`: --root OUT; images that lie outside OUT need --option images=/.
+    Example: rg data build iu-xray --data-root NLMCXR --data-option protocol=r2gen --out NLMCXR/r2gen
+    Read it again with the dataset `table`: --data-root OUT; images that lie outside OUT need --data-option images=/.
     """
     table = out / "studies.jsonl"
     if table.exists() and not force:
@@ -98,7 +103,7 @@ def build(name: str, root: Path | None, options: tuple[str, ...], out: Path, for
 
 @data.command()
 @_of_a_dataset
-@click.option("-n", "count", default=3, show_default=True, type=click.IntRange(1), help="How many studies.")
+@click.option("--limit", "-n", "count", default=3, show_default=True, type=click.IntRange(1), help="How many studies.")
 @click.option("--split", default="", help="Only of this split.")
 @click.option("--id", "ids", multiple=True, help="This study; may be given several times.")
 @click.option("--json", "as_json", is_flag=True, help="Print each study as a line of JSON.")
@@ -108,7 +113,7 @@ def show(
     """Print a few studies: the first ones, or those named.
 
     \b
-    Example: rg data show covid-chestxray --root covid-chestxray-dataset -n 2
+    Example: rg data show covid-chestxray --data-root covid-chestxray-dataset -n 2
     """
     studies = [s for s in _read(name, root, options).studies if split in ("", s.split)]
     if ids:
@@ -117,12 +122,37 @@ def show(
             if id not in by_id:
                 raise DataError(f"{name} has no study {id!r} among the {len(studies)} that are kept")
         studies = [by_id[id] for id in ids]
-    folder = dataset_root(name, root, "--root").absolute()
+    folder = dataset_root(*meant_dataset(name, root)).absolute()
     for study in studies if ids else studies[:count]:
         if as_json:
             say_json(study_to_json(study, folder))
         else:
             _print_study(study)
+
+
+def next_steps(name: str, given: str, collection: Collection) -> list[str]:
+    """Return what to do next with a dataset, as commands that run. `given` are the options that read it."""
+    studies = collection.studies
+    data = f"{name} {given}".strip()
+    if not studies:
+        return [
+            "no study is left: each line `dropped` names its option or file; rg info " + name + " lists the options"
+        ]
+    steps = [f"rg data show {data}  # are the texts and images the right ones?"]
+    if not any(study.sections for study in studies):
+        steps.append(f"no study has a text: rg info {name} lists the options that name its column")
+        return steps
+    if not any(study.split for study in studies):
+        able = "val" in datasets.options(name)
+        draw = (
+            "--data-option val=0.1 --data-option test=0.2 draws them by patient" if able else "a column split is needed"
+        )
+        steps.append(f"no study has a split, and training needs one: {draw}")
+        return steps
+    if any(study.split == "train" for study in studies):
+        start = "--encoder resnet18 --decoder lstm"
+        steps.append(f"rg train {start} --data {data} --limit 100 --epochs 2  # a first try, in minutes")
+    return steps
 
 
 def _audit_json(audit: Audit) -> dict[str, Any]:

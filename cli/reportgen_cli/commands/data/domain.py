@@ -16,8 +16,8 @@ from ...terminal.echo import say
 
 @click.command()
 @click.argument("name", shell_complete=completes("datasets"))
-@click.option("--root", type=click.Path(path_type=Path), help=ROOT_HELP)
-@values("--option", "options", "Of the dataset; rg info NAME lists them.")
+@click.option("--data-root", "root", type=click.Path(path_type=Path), help=ROOT_HELP)
+@values("--data-option", "options", "Of the dataset; rg info NAME lists them.")
 @click.option("--model", required=True, type=FOLDER, help="The model's folder; domain.safetensors is written into it.")
 @click.option(
     "--name", "word", metavar="TEXT", help="A word for these images in notes; without it, the dataset's name."
@@ -38,7 +38,7 @@ def domain(
     """Tell a saved model which images it learned from, so that its reports say when an image is unlike them.
 
     \b
-    Example: rg data domain phantom --root phantom --model runs/best
+    Example: rg data domain phantom --data-root phantom --model runs/best
 
     rg train does the same at its end. Models of earlier releases say "domain not checked" in the note of every report.
     """
@@ -49,7 +49,7 @@ def domain(
     from reportgen_core.training.domain import write_domain
 
     folder = find_model_folder(model)
-    collection = read_dataset(name, root, parse_options(options), "--root")
+    collection = read_dataset(name, root, parse_options(options))
     learned, held_out = collection.split(train_split), collection.split(val_split)
     if not learned:
         splits = sorted({s.split for s in collection.studies})

@@ -35,7 +35,7 @@ SECTIONS = ("findings",)
 @click.option("--model", type=FOLDER, help="The folder of a classifier, to label the table; --out is a table.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="DIR, or .jsonl, .csv, .tsv.")
 @part("--classifier", "sentence-classifiers", "What learns: vote unless another is named.")
-@values("--option", "options", "Of the classifier; rg info NAME lists them.")
+@values("--classifier-option", "options", "Of the classifier; rg info NAME lists them.")
 @click.option("--field", default="sentence_abnormal", show_default=True, help="The column of labels, with --train.")
 @click.option("--section", "sections", multiple=True, help="Sections whose sentences are meant, in order: findings.")
 @click.option("--text", default="", metavar="COLUMN", help="The column of the reports, in place of sections.")
@@ -72,7 +72,7 @@ def abnormal(
         _learn(table, out, classifier or "vote", parse_options(options), field, sections or SECTIONS, as_json)
         return
     if classifier or options:
-        raise OptionError("--classifier and --option belong to --train; --model says what labels")
+        raise OptionError("--classifier and --classifier-option belong to --train; --model says what labels")
     assert model is not None
     _label(table, out, model, sections or SECTIONS, text, only_abnormal, raw_cells, as_json)
 
@@ -184,8 +184,10 @@ def _ratios(summary: LabelSummary) -> None:
 @part("--encoder", "sentence-encoders", "What makes vectors: minilm unless another is named.")
 @values("--encoder-option", "encoder_options", "Of the encoder.")
 @part("--grouper", "sentence-groupers", "What groups: kmeans-exclusive unless another is named.")
-@values("--option", "options", "Of the grouper, as k=500 or seed=1.")
-@click.option("-n", "count", default=20, show_default=True, type=click.IntRange(0), help="How many groups are shown.")
+@values("--grouper-option", "options", "Of the grouper, as k=500 or seed=1.")
+@click.option(
+    "--limit", "-n", "count", default=20, show_default=True, type=click.IntRange(0), help="How many groups are shown."
+)
 @click.option("--terms-only", is_flag=True, help="Show sizes, terms and common words, no sentence.")
 @click.option("--json", "as_json", is_flag=True, help="Print each group as a line of JSON.")
 def groups(
@@ -203,7 +205,7 @@ def groups(
     """Group abnormal sentences that say the same: K-means on their vectors, divided by exclusive terms.
 
     \b
-    Example: rg data groups abnormal.jsonl --out runs/groups --option k=500
+    Example: rg data groups abnormal.jsonl --out runs/groups --grouper-option k=500
 
     TABLE is what rg data abnormal wrote, a table with labelled sentences, or a text file with a sentence a line.
     """

@@ -24,7 +24,7 @@ SIGN = click.option("--sign", "key", type=FILE, help="Sign the manifest with thi
 @click.option("--facts", type=FILE, help="JSON file; a reproduction needs none.")
 @click.option("--licence", help="Of the weights, where FACTS does not say it.")
 @click.option(
-    "--to", "place", required=True, metavar="DIR|hf://OWNER/REPO", help="A folder, or a repository of the hub."
+    "--out", "place", required=True, metavar="DIR|hf://OWNER/REPO", help="A folder, or a repository of the hub."
 )
 @click.option("--probe-seed", default=0, show_default=True, help="Of the image whose report is recorded.")
 @SIGN
@@ -34,7 +34,7 @@ def push(
     """Pack the model folder MODEL into a zoo folder that any static server can serve, or into a hub's repository.
 
     \b
-    Example: rg zoo push runs/best --name densenet121-hier-lstm.mine_v1 --facts facts.json --to myzoo
+    Example: rg zoo push runs/best --name densenet121-hier-lstm.mine_v1 --facts facts.json --out myzoo
 
     FACTS is a JSON object with what no folder says: summary and licence, and where known terms, training, scores,
     paper, demonstration. Whoever sets REPORTGEN_MANIFESTS=https://host/myzoo/manifest.json, or hf://owner/repo, can
@@ -64,13 +64,13 @@ def push(
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--to", "place", required=True, type=FOLDER, help="The zoo's folder; it is made where there is none.")
+@click.option("--out", "place", required=True, type=FOLDER, help="The zoo's folder; it is made where there is none.")
 @SIGN
 def mirror(names: tuple[str, ...], place: Path, key: Path | None) -> None:
     """Copy models with their records into a zoo folder, for a place without a network; without NAME, all.
 
     \b
-    Example: rg zoo mirror --to /media/usb/zoo NAME
+    Example: rg zoo mirror --out /media/usb/zoo NAME
 
     There, REPORTGEN_MANIFESTS=/media/usb/zoo/manifest.json and REPORTGEN_OFFLINE=1 use just what is in the folder.
     """

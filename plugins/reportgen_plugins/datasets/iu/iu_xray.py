@@ -19,7 +19,17 @@ from .image_files import image_files, key, projections
 
 
 class IuXray(Dataset):
-    """Studies of IU X-Ray. `images` and `projections` name a folder and a table outside `root`."""
+    """Studies of IU X-Ray.
+
+    Args:
+        layout: the copy: xml (Open-i), kaggle, r2gen, or auto to look.
+        protocol: selection and split of the studies: all, r2gen, jing or ditag.
+        require_images: false also takes studies whose image file is not there.
+        images: folder of the images, if it is outside `root`.
+        projections: table of projections, if it is outside `root`.
+        seed: seed of the random splits of a protocol.
+        normals: normal studies that protocol ditag puts aside.
+    """
 
     def __init__(
         self,

@@ -56,8 +56,15 @@ class _Images:
 class MimicCxr(Dataset):
     """Studies of MIMIC-CXR, or with unit="image" one study for each image.
 
-    `require` says which sections a report must have: findings, impression, both, any (of those and last_paragraph)
-    or none. `views` is "all", "frontal", "lateral" or names of ViewPosition such as ["PA", "AP"].
+    Args:
+        reports: folder, zip file or table of the reports, if it is outside `root`.
+        images: folder of the images, if it is outside `root`.
+        views: all, frontal, lateral, or names of ViewPosition such as ["PA", "AP"].
+        require: sections that a report must have: findings, impression, both, any (of those and last_paragraph) or
+            none.
+        unit: "study", or "image" for one study of each image.
+        labels: file of labels: chexpert, negbio or none.
+        require_images: false also takes studies whose image file is not there.
     """
 
     def __init__(

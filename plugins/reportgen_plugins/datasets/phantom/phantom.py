@@ -44,10 +44,21 @@ class PhantomCase:
 
 
 class Phantom(Dataset):
-    """Drawn studies. `findings` changes the share of abnormal studies with a kind; `normal` is the share without any.
+    """Drawn studies.
 
-    `abundance` multiplies the rate of every kind: with more findings, fewer images have the same ones.
-    `labelled_sections` are the sections whose sentences `extra["sentence_abnormal"]` marks, in their order.
+    Args:
+        n: number of studies.
+        size: pixels of the sides of an image.
+        seed: seed of the findings, images and reports.
+        views: 1 for frontal images, 2 adds the lateral ones.
+        text: "own" writes small reports of known findings; "open-i" takes real reports of Open-i.
+        normal: share of the studies without a finding, 0..1.
+        findings: shares of the abnormal studies with a kind, as {"effusion": 0.4}; a kind that is not named keeps its
+            share.
+        abundance: factor of the rate of every kind: with more findings, fewer images have the same ones.
+        val: share of the validation studies, 0..1.
+        test: share of the test studies, 0..1.
+        labelled_sections: sections whose sentences `extra["sentence_abnormal"]` marks, in their order.
     """
 
     makes_files = True

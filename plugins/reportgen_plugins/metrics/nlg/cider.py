@@ -27,7 +27,11 @@ ORDERS, SIGMA = 4, 6.0
 
 
 class Cider(Metric):
-    """The mean CIDEr-D of the reports."""
+    """The mean CIDEr-D of the reports.
+
+    Args:
+        plain: whether CIDEr is computed without the penalties of CIDEr-D.
+    """
 
     takes = "words"
     version = "1"

@@ -1,0 +1,113 @@
+"""Read a command line as it was meant: other words for commands and options, capitals, "_" for "-", old spellings.
+
+Only a word that is no command or option is replaced, and only where one meaning is left. What is replaced is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import click
+
+from reportgen_core.base.names import did_you_mean, fold, match_name
+
+from .terminal.echo import say
+
+COMMANDS: Mapping[str, str] = {  # what newcomers type, and the words that they mean
+    "attention": "explain", "build": "compose", "check": "doctor", "create": "compose", "datasets": "list datasets",
+    "decoders": "list decoders", "describe": "info", "download": "zoo pull", "encoders": "list encoders",
+    "evaluate": "eval", "fit": "train", "generate": "report", "heatmap": "explain", "help": "--help", "infer": "report",
+    "inference": "report", "list models": "zoo list", "list plugins": "plugins", "ls": "list",
+    "metrics": "list metrics", "models": "zoo list", "new": "compose", "predict": "report", "presets": "list presets",
+    "pull": "zoo pull", "push": "zoo push", "retrievers": "list retrievers", "score": "eval", "show": "info",
+    "version": "--version", "visualize": "explain", "write": "report",
+}  # fmt: skip
+
+OPTIONS: Mapping[str, tuple[str, ...]] = {  # a spelling that no command shows, and what it may mean, best first
+    "--b": ("--beams",), "--beam-size": ("--beams",), "--ckpt": ("--model",), "--checkpoint": ("--model",),
+    "--cpu": ("--device cpu",), "--cuda": ("--device cuda",), "--data-dir": ("--data-root",),
+    "--data-path": ("--data-root",), "--dataset": ("--data",), "--gpu": ("--device cuda",),
+    "--json": ("--format json",),
+    "--max-studies": ("--limit",), "--metric": ("--metrics",), "--num-beams": ("--beams",),
+    "--num-epochs": ("--epochs",), "--num-workers": ("--workers",),
+    "--option": ("--data-option", "--classifier-option", "--grouper-option"), "--out-dir": ("--out",),
+    "--outdir": ("--out",), "--output": ("--out",), "--output-dir": ("--out",), "--overwrite": ("--force",),
+    "--prediction": ("--predictions",), "--preds": ("--predictions",), "--reference": ("--references",),
+    "--refs": ("--references",), "--root": ("--data-root",), "--sections": ("--section",), "--to": ("--out",),
+    "--top-k": ("--k",), "--weights": ("--model",), "-b": ("--batch-size",), "-d": ("--decoder", "--data"),
+    "-e": ("--encoder", "--epochs"), "-f": ("--format",), "-k": ("--k",), "-m": ("--model",), "-n": ("--limit",),
+    "-o": ("--out",), "-s": ("--seed",),
+}  # fmt: skip
+
+
+def meant_command(args: Sequence[str], names: Iterable[str]) -> list[str]:
+    """Return a command line whose first word is a command of `names`, if one is meant without doubt."""
+    known = list(names)
+    words = list(args)
+    if not words or words[0].startswith("-") or (words[0] in known and " ".join(words[:2]) not in COMMANDS):
+        return words
+    for count in (2, 1):
+        if meaning := COMMANDS.get(" ".join(words[:count]).lower()):
+            rest = words[count:]
+            if meaning == "--help":
+                return [*rest, "--help"]
+            if meaning != "--version":
+                say(f"note: rg {' '.join(words[:count])} is rg {meaning}", err=True)
+            return [*meaning.split(), *rest]
+    match = match_name(words[0], known)
+    return words if match is None else [match, *words[1:]]
+
+
+def meant_options(command: click.Command, ctx: click.Context, args: Sequence[str]) -> list[str]:
+    """Return the arguments of a command with its options, and the names of its subcommands, spelled as it takes them.
+
+    Raises click.UsageError for a subcommand that there is not.
+    """
+    if isinstance(command, click.Group):
+        if not args or args[0].startswith("-"):
+            return list(args)
+        names = command.list_commands(ctx)
+        name = match_name(args[0], names)
+        inner = None if name is None else command.get_command(ctx, name)
+        if name is None or inner is None:
+            raise click.UsageError(f"no command {args[0]!r}; {did_you_mean(args[0], names)}", ctx)
+        return [name, *meant_options(inner, click.Context(inner, ctx, name), args[1:])]
+    options = {flag for p in command.params if isinstance(p, click.Option) for flag in (*p.opts, *p.secondary_opts)}
+    options |= {"--help", "-h"}
+    positional = {p.name or "" for p in command.params if isinstance(p, click.Argument)}
+    setting_of: Callable[[str], str] = getattr(command, "setting_of", lambda flag: "")
+    words: list[str] = []
+    rest = list(args)
+    while rest:
+        word = rest.pop(0)
+        flag, sign, value = word.partition("=")
+        if word == "--":
+            return [*words, word, *rest]
+        if flag not in options and (setting := setting_of(flag)):  # --lr 1e-4 is --set lr=1e-4
+            if not sign:
+                value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
+            words += ["--set", f"{setting}={value}"]
+        else:
+            words += _meant_option(word, options, positional)
+    return words
+
+
+def _meant_option(word: str, options: set[str], positional: set[str]) -> list[str]:
+    """Return a word of a command line as the command takes it; an option that names an argument is left out."""
+    flag, sign, value = word.partition("=")
+    if not flag.startswith("-") or flag in options or not flag.strip("-").replace("-", "").replace("_", "").isalpha():
+        return [word]
+    same = [o for o in sorted(options) if o.startswith("--") and fold(o) == fold(flag)]
+    spelled = "--" + fold(flag) if flag.startswith("--") else flag
+    known = {("--" + fold(k) if k.startswith("--") else k): v for k, v in OPTIONS.items()}
+    for meaning in (*same, *known.get(spelled, ())):
+        name, _, rest = meaning.partition(" ")
+        if name in options:
+            words = [name, rest] if rest else [name]
+            return [f"{name}={value}"] if sign and not rest else words
+        if name.strip("-") in positional:
+            return [value] if sign else []
+    argument = flag.strip("-").lower().replace("-", "_")
+    if flag.startswith("--") and {argument, argument + "s"} & positional:
+        return [value] if sign else []
+    return [word]

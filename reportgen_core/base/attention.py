@@ -1,0 +1,74 @@
+"""The attention weights of a report as an array with named axes. Nothing here imports torch or numpy by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """The attention weights of a report: one row for each sentence or each word. A row sums to 1 over real columns.
+
+    `np.asarray(attention)` is the weights over the regions by `axes`, and `attention[0]` is its first row.
+    """
+
+    per: Literal["sentence", "word"]
+    regions: Tensor | None = None  # (rows, N)
+    tags: Tensor | None = None  # (rows, M)
+    tag_ids: Tensor | None = None  # (M,) the ids of the tags in the columns of `tags`
+    words: Tensor | None = None  # (rows, T): weights over the words of the report
+    grid: tuple[int, int, int] | None = None  # (views, rows, columns) of the N regions; None: they have no place
+    spans: tuple[tuple[int, int], ...] = ()  # for each sentence its first row and the row after its last
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Return the names of the axes of the array: ("sentences" or "words", "views", "rows", "columns")."""
+        return (f"{self.per}s", *(("views", "rows", "columns") if self.grid else ("regions",)))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the length of each axis."""
+        if self.regions is None:
+            return (0,) * len(self.axes)
+        return (len(self.regions), *(self.grid or (self.regions.shape[1],)))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        import numpy as np
+
+        if self.regions is None:
+            return np.zeros(self.shape, dtype or np.float32)
+        weights = self.regions.detach().float().cpu().numpy().reshape(self.shape)
+        return weights.astype(dtype or np.float32, copy=bool(copy))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.__array__()[key]
+
+    def heatmap(self, sentence: int = 0, *, view: int | None = None) -> Array:
+        """Return the weights (rows, columns) of a sentence, counted from 0, the mean over its words if they have rows.
+
+        Of several views it is the one with the most attention, unless `view` names another. Raises IndexError for a
+        sentence or view that there is not, and ValueError if the regions have no place on the image.
+        """
+        if self.regions is None or self.grid is None:
+            raise ValueError("the regions of this attention have no place on the image, so there is no heat map")
+        spans = self.spans or tuple((i, i + 1) for i in range(len(self)))
+        if not -len(spans) <= sentence < len(spans):
+            raise IndexError(f"there is no sentence {sentence}: the report has {len(spans)}, counted from 0")
+        weights = self.__array__()[slice(*spans[sentence])].mean(0)  # (V, rows, columns)
+        if view is not None and not 0 <= view < len(weights):
+            raise IndexError(f"there is no view {view}: the attention has {len(weights)}, counted from 0")
+        chosen: Array = weights[int(weights.sum((1, 2)).argmax()) if view is None else view]
+        return chosen

@@ -1,0 +1,151 @@
+"""A command line is read as it was meant, where there is no doubt; old spellings of options work and are not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from reportgen_cli.main import commands
+from reportgen_cli.main import rg as group
+from reportgen_cli.spelling import COMMANDS, OPTIONS, meant_command, meant_options
+
+
+def leaves(command: click.Command = group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            inner = command.get_command(click.Context(command), name)
+            assert inner is not None
+            yield from leaves(inner, (*path, name))
+    else:
+        yield " ".join(path), command
+
+
+ALL = dict(leaves())
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("predict a.png", "report a.png"),
+        ("models", "zoo list"),
+        ("list models", "zoo list"),
+        ("version", "--version"),
+        ("help train", "train --help"),
+        ("EVALUATE --x", "eval --x"),
+        ("annot t.csv", "annotate t.csv"),
+        ("metrics", "list metrics"),
+        ("report a.png", "report a.png"),
+        ("rep a.png", "rep a.png"),  # report or reproduce
+        ("--help", "--help"),
+        ("", ""),
+    ],
+)
+def test_a_command_is_understood(given: str, meant: str) -> None:
+    assert meant_command(given.split(), commands()) == meant.split()
+
+
+def test_every_word_for_a_command_means_one_that_exists_and_is_none_itself() -> None:
+    names = set(commands())
+    for word, meaning in COMMANDS.items():
+        assert meaning.startswith("--") or meaning.split()[0] in names, word
+        assert " " in word or word not in names, word
+
+
+def test_a_word_in_doubt_names_the_candidates(rg) -> None:
+    done = rg("rep", "a.png")
+    assert done.code == 2
+    assert "no command 'rep'; did you mean 'report' or 'reproduce'?" in done.err
+
+
+def test_an_alias_says_which_command_it_is(rg) -> None:
+    done = rg("describe", "bleu")
+    assert done.code == 0 and "note: rg describe is rg info" in done.err and "BLEU-1..4" in done.out
+    assert rg("version").out == rg("--version").out
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "meant"),
+    [
+        ("compose", "-e resnet18 -d lstm -o x", "--encoder resnet18 --decoder lstm --out x"),
+        ("compose", "--Encoder=resnet18 --DECODER lstm", "--encoder=resnet18 --decoder lstm"),
+        ("report", "--image a.png --model m", "a.png --model m"),
+        ("report", "a.png --batch_size 4 --gpu", "a.png --batch-size 4 --device cuda"),
+        ("train", "--model m --dataset phantom --lr 1e-4 --freeze-encoder", "m --data phantom --set lr=1e-4 --set freeze_encoder=true"),
+        ("train", "m --data phantom --epochs 2 --batch_size=4", "m --data phantom --epochs 2 --set batch_size=4"),
+        ("eval", "--preds p.csv --refs r.csv --metric BLEU --json", "--predictions p.csv --references r.csv --metrics BLEU --format json"),
+        ("data audit", "table --root x --option val=0.1", "table --data-root x --data-option val=0.1"),
+        ("data groups", "t --option k=5 -n 3", "t --grouper-option k=5 -n 3"),
+        ("data abnormal", "t --option c=1", "t --classifier-option c=1"),
+        ("zoo push", "m --to x", "m --out x"),
+        ("index search", "m -k 3", "m --k 3"),
+        ("report", "-- --image", "-- --image"),
+        ("report", "a.png --no-such 3", "a.png --no-such 3"),
+    ],
+)  # fmt: skip
+def test_options_are_understood(command: str, given: str, meant: str) -> None:
+    assert meant_options(ALL[command], click.Context(ALL[command]), given.split()) == meant.split()
+
+
+def test_a_subcommand_is_understood_and_an_unknown_one_has_near_names(rg) -> None:
+    data = group.get_command(click.Context(group), "data")
+    assert meant_options(data, click.Context(data), ["aud", "table", "--root", "x"]) == [
+        "audit",
+        "table",
+        "--data-root",
+        "x",
+    ]
+    done = rg("data", "audti", "table")
+    assert done.code == 2 and "no command 'audti'; did you mean 'audit'?" in done.err
+
+
+def test_no_command_shows_an_old_spelling() -> None:
+    for path, command in ALL.items():
+        shown = {flag for p in command.params if isinstance(p, click.Option) for flag in p.opts}
+        for old in OPTIONS:
+            if old in shown:
+                assert old in ("-n", "--json", "--metric", "--dataset"), f"{path} {old}"
+
+
+SHARED = {  # what an option is called in every command that has it
+    "data_root": "--data-root", "root": "--data-root", "data_options": "--data-option", "out": "--out",
+    "place": ("--out", "--index"), "limit": "--limit", "count": "--limit", "device": "--device", "seed": "--seed",
+    "model": "--model", "split": "--split", "batch_size": "--batch-size", "workers": "--workers", "cache": "--cache",
+    "as_json": "--json", "force": "--force", "epochs": "--epochs", "beams": "--beams", "n_best": "--n-best",
+    "precision": "--precision", "resamples": "--resamples",
+}  # fmt: skip
+
+
+def test_an_option_of_several_commands_has_one_name() -> None:
+    for path, command in ALL.items():
+        for p in command.params:
+            if isinstance(p, click.Option) and p.name in SHARED and path != "zoo convert":
+                assert set(p.opts) & {*((SHARED[p.name],) if isinstance(SHARED[p.name], str) else SHARED[p.name])}, (
+                    f"{path} {p.opts}"
+                )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("list", "Encoder"), "densenet121"),
+        (("list", "sentence_encoders"), "minilm"),
+        (("info", "HierLSTM"), "decoder"),
+        (("info", "resnet_50"), "residual network of 50 layers"),
+    ],
+)
+def test_names_are_understood_on_the_command_line(rg, arguments, expected) -> None:
+    done = rg(*arguments)
+    assert done.code == 0, done.err
+    assert expected in done.out
+
+
+def test_a_model_in_doubt_names_the_candidates(rg) -> None:
+    done = rg("report", "x.png", "--model", "phantom")
+    assert done.code == 1 and "phantom" in done.err
+
+
+def test_a_part_is_understood_by_compose(rg, tmp_path) -> None:
+    done = rg("compose", "-e", "ResNet18", "-d", "LSTM", "--encoder-option", "size=64", "--check", "--json")
+    assert done.code == 0, done.err
+    assert '"resnet18"' in done.out and '"lstm"' in done.out
