@@ -62,7 +62,7 @@ def visible(browser: Browser, selector: str) -> list[list[float]]:
     boxes: list[list[float]] = browser.run(
         f"""[...document.querySelectorAll({json.dumps(selector)})].map(e => [e, e.getBoundingClientRect()])
         .filter(([e, r]) => r.top >= 0 && r.left >= 0 && r.bottom <= innerHeight + .5 && r.right <= innerWidth + .5 &&
-          [[2, 2], [r.width - 2, r.height - 2]].every(([x, y]) => {{
+          [[5, 5], [r.width - 5, r.height - 5]].every(([x, y]) => {{
             const top = document.elementFromPoint(r.x + x, r.y + y); return top && (e === top || e.contains(top)) }}))
         .map(([, r]) => [r.width, r.height])"""
     )
@@ -74,8 +74,13 @@ def scheme(browser: Browser, name: str) -> None:
     browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
 
-def faults(browser: Browser) -> list[str]:
-    """Return what axe-core finds wrong with the page, by the rules of WCAG 2.2 AA: contrast, names, labels, roles."""
+def faults(browser: Browser, bypass: bool = False) -> list[str]:
+    """Return what axe-core finds wrong with the page, by the rules of WCAG 2.2 AA: contrast, names, labels, roles.
+
+    `bypass` lets the script past the security policy of a page from a server.
+    """
+    if bypass:
+        browser.send("Page.setBypassCSP", enabled=True)
     file = Path(os.environ.get("AXE", AXE))
     if not file.is_file():
         pytest.skip("wants axe-core: npm install --prefix .venv/axe axe-core, or name its axe.min.js in AXE")

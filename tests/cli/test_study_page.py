@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser
+from gestures import centre, desktop, faults, pages_of, paper, phone, pinch, printed, scheme, tap, touch, visible
 from reading import reading
 from reportgen_cli.study.answers import read_answers
 from reportgen_cli.study.folder import read_study
@@ -14,6 +15,7 @@ from test_study_serve import serving
 pytestmark = pytest.mark.browser
 
 SHOWN = "!document.getElementById('reading').hidden && [...document.images].every(i => i.complete && i.naturalWidth)"
+SIZES = [(390, 844), (844, 390), (900, 1000), (1280, 720), (1440, 900)]
 READY = f"{SHOWN} && !busy && performance.now() - since > 320"
 
 
@@ -34,7 +36,7 @@ def begin(browser: Browser, server: Server, name: str = "anna") -> None:
 
 def press(browser: Browser, key: str, done: int) -> None:
     """A key, and the wait until so many cases are read."""
-    browser.wait("!busy && performance.now() - since > 320")
+    browser.wait("!busy && (screen === 'end' || performance.now() - since > 320)")
     browser.press(key)
     browser.wait(f"document.getElementById('bar').value === {done} && !busy")
 
@@ -140,3 +142,171 @@ def test_ten_grades_have_ten_keys(browser: Browser, tmp_path: Path) -> None:
         press(browser, "0", 1)
         press(browser, "1", 2)
     assert [a.score for a in read_answers(study.answers_of("anna")).values()] == [10, 1]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("rubric", ["densenet-lstm", "cvse"])
+def test_every_grade_is_in_sight_and_44_pixels_high_at_every_size(
+    browser: Browser, tmp_path: Path, width: int, height: int, rubric: str
+) -> None:
+    study, _ = reading(tmp_path, count=1, views=2, rubric=rubric)
+    phone(browser, width, height)
+    try:
+        with serving(study) as server:
+            begin(browser, server)
+            grades = visible(browser, "#grades button")
+            assert len(grades) == len(study.rubric.grades)
+            assert all(high >= 44 and wide >= 44 for wide, high in grades)
+            tools = visible(browser, "#tools button")
+            assert len(tools) == 7 and all(high >= 43.5 and wide >= 44 for wide, high in tools)
+            assert browser.run("[document.documentElement.scrollWidth, innerWidth]") == [width, width]
+            assert browser.run("byId('views').offsetHeight") >= 0.25 * height
+            assert browser.run("byId('scroll').clientHeight") >= 44
+    finally:
+        desktop(browser)
+
+
+def test_fingers_alone_read_a_study(browser: Browser, tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=1, views=2)
+    phone(browser)
+    try:
+        with serving(study) as server:
+            browser.open(server.url)
+            browser.wait("study")
+            tap(browser, "#name")
+            browser.write("anna")
+            tap(browser, "#begin")
+            browser.wait(READY)
+            pinch(browser, ".view", 50, 150)
+            assert browser.run("looks[0].look.scale") == pytest.approx(3, rel=0.05)
+            assert browser.run("looks[1].look.scale") == 1
+            x, y = centre(browser, ".view")
+            touch(browser, [(x, y)], [(x + 15, y)], [(x + 30, y + 20)])
+            assert browser.run("looks[0].look.x") > 0.03 and browser.run("looks[0].look.y") > 0
+            tap(browser, "#tools button:nth-child(3)")
+            browser.wait("grey.drag")
+            touch(browser, [(x, y)], [(x - 40, y)], [(x - 80, y + 40)])
+            assert browser.run("grey.width") < 0.8 and browser.run("grey.level") > 0.55
+            assert float(browser.run("document.querySelector('#window feFuncR').getAttribute('slope')")) > 1.2
+            tap(browser, "#tools button:nth-child(7)")
+            browser.wait("looks[0].look.scale === 1 && grey.width === 1")
+            tap(browser, "#tools button:nth-child(2)")
+            browser.wait("grey.invert")
+            tap(browser, "#tools button:nth-child(4)")
+            browser.wait("boxes[1].hidden && !boxes[0].hidden")
+            browser.wait("performance.now() - since > 320")
+            tap(browser, "#grades button[data-score='4']")
+            browser.wait("byId('bar').value === 1 && byId('said').textContent === '4 saved.'")
+            tap(browser, "#undo-now")
+            browser.wait("byId('bar').value === 0 && document.querySelector('.before').dataset.score === '4'")
+            for done in (1, 2):
+                browser.wait("!busy && performance.now() - since > 320")
+                tap(browser, "#grades button[data-score='2']")
+                browser.wait(f"byId('bar').value === {done} && !busy")
+            browser.wait("!byId('end').hidden")
+    finally:
+        desktop(browser)
+    assert [a.score for a in read_answers(study.answers_of("anna")).values()] == [2, 2]
+
+
+def test_a_practice_case_saves_nothing(browser: Browser, tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=1)
+    with serving(study) as server:
+        browser.open(server.url)
+        browser.wait("study")
+        browser.run("byId('try').click()")
+        browser.wait(READY + " && practice")
+        assert "Practice" in browser.run("byId('count').textContent") and "CC BY" in browser.run(
+            "byId('practice-note').textContent"
+        )
+        browser.press("4")
+        browser.wait("screen === 'start' && byId('refused').textContent.includes('your 4 would be saved')")
+        browser.write("anna")
+        browser.press("Enter")
+        browser.wait(READY + " && !practice")
+    assert study.readers() == []
+
+
+def test_the_start_says_how_many_cases_and_minutes_and_shows_the_scale(browser: Browser, tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=4)
+    with serving(study) as server:
+        browser.open(server.url)
+        browser.wait("study")
+        facts = browser.run("byId('start').innerText")
+    for said in ("8", "about 6 minutes, at 45 seconds a case", "Major conditions are missed or wrong."):
+        assert said in facts
+
+
+def test_at_the_end_each_score_can_be_seen_and_changed_by_keyboard(browser: Browser, tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=1)
+    with serving(study) as server:
+        begin(browser, server)
+        press(browser, "5", 1)
+        press(browser, "4", 2)
+        browser.wait("screen === 'end' && !busy")
+        rows = "[...document.querySelectorAll('#scores tbody tr')].map(r => [...r.cells].slice(0, 2).map(c => c.textContent).join(' '))"
+        assert browser.run(rows) == ["Case 1 5", "Case 2 4"]
+        browser.run("document.querySelector('#scores tbody button').focus()")
+        browser.press("Enter")
+        browser.wait(READY)
+        assert browser.run("document.querySelector('.before').dataset.score") == "5"
+        browser.press("1")
+        browser.wait("screen === 'end' && !busy")
+        assert browser.run(rows) == ["Case 2 4", "Case 1 1"]
+    assert {a.score for a in read_answers(study.answers_of("anna")).values()} == {4, 1}
+
+
+def test_the_next_report_is_announced_with_its_number(browser: Browser, tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=1)
+    with serving(study) as server:
+        begin(browser, server)
+        press(browser, "3", 1)
+        said = browser.run("byId('live').textContent")
+        assert said == "3 saved. Case 2 of 2. Report: " + browser.run("now.text")
+        assert browser.run("document.activeElement.id") == "report-title"
+
+
+def test_arrow_keys_move_or_change_the_grey_values(browser: Browser, tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=1)
+    with serving(study) as server:
+        begin(browser, server)
+        browser.press("+")
+        browser.press("ArrowRight")
+        assert browser.run("looks[0].look.x") < 0 and browser.run("grey.width") == 1
+        browser.press("w")
+        browser.press("ArrowLeft")
+        browser.press("ArrowDown")
+        assert browser.run("grey.width") < 1 and browser.run("grey.level") > 0.5
+        browser.press("r")
+        assert browser.run("[grey.width, grey.level, looks[0].look.scale]") == [1, 0.5, 1]
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_no_fault_on_any_screen(browser: Browser, tmp_path: Path, colours: str) -> None:
+    study, _ = reading(tmp_path, count=1)
+    scheme(browser, colours)
+    try:
+        with serving(study) as server:
+            browser.open(server.url)
+            browser.wait("study")
+            assert faults(browser, bypass=True) == []
+            begin(browser, server)
+            assert faults(browser, bypass=True) == []
+            press(browser, "5", 1)
+            press(browser, "4", 2)
+            browser.wait("screen === 'end' && !busy")
+            assert faults(browser, bypass=True) == []
+    finally:
+        scheme(browser, "light")
+
+
+def test_a_case_and_the_scores_can_be_printed(browser: Browser, tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=1)
+    with serving(study) as server:
+        begin(browser, server)
+        for _ in range(2):
+            assert paper(browser) == []
+            assert "Not a medical device" in browser.run("document.body.innerText")
+            browser.send("Emulation.setEmulatedMedia", media="")
+            assert pages_of(printed(browser)) in (1, 2)
+            press(browser, "5", browser.run("byId('bar').value") + 1)

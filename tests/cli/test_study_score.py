@@ -136,3 +136,12 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path) -> None:
     row = json.loads(CliRunner().invoke(rg, ["study", "score", str(study.root), "--json"]).output)
     assert [s["mean"] for s in row["sources"]] == [4.375, 3.125]
     assert row["answered"] == {"anna": 8, "ben": 8}
+
+
+def test_the_picture_names_purpose_key_and_date(tmp_path: Path) -> None:
+    study, key = reading(tmp_path, count=2)
+    answer(study, key, "anna", [5, 4], [3, 2])
+    picture(score(study, key), tmp_path / "scores.svg")
+    text = (tmp_path / "scores.svg").read_text()
+    for fact in ("For research. Not a medical device.", f"sha256 {study.key_sha256[:12]}"):
+        assert fact in text

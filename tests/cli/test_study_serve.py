@@ -107,7 +107,7 @@ def test_the_page_may_load_nothing_from_elsewhere(tmp_path: Path) -> None:
             for headers in (headers, ask(server, "")[2])
         ]
     assert "default-src 'none'" in headers["Content-Security-Policy"]
-    assert b"http" not in page.replace(b"http-equiv", b"")
+    assert b"http" not in page.replace(b"http-equiv", b"").replace(b"http://www.w3.org/2000/svg", b"")
     assert nonces[0] != nonces[1]
     assert nonces[0].encode() in page
 
@@ -343,3 +343,55 @@ def test_a_line_that_python_cannot_take_is_named(tmp_path: Path, line: str) -> N
     log.write_text(line + "\n")
     with pytest.raises(DataError, match=r"anna\.jsonl: line 1"):
         read_answers(log)
+
+
+def test_a_reader_sees_their_own_scores_and_can_change_each(tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=2)
+    first, second = (c.id for c in study.order("anna")[:2])
+    with serving(study) as server:
+        answer_of(server, "answer", {"reader": "anna", "case": first, "score": 5, "comment": "sure"})
+        answer_of(server, "answer", {"reader": "anna", "case": second, "score": 2})
+        assert answer_of(server, "scores?reader=anna") == [
+            {"case": first, "number": 1, "score": 5, "comment": "sure"},
+            {"case": second, "number": 2, "score": 2, "comment": ""},
+        ]
+        assert answer_of(server, "scores?reader=ben") == []
+        again = answer_of(server, f"again?reader=anna&case={first}")
+        assert (again["case"]["id"], again["taken"], again["done"]) == (first, {"score": 5, "comment": "sure"}, 2)
+        answer_of(server, "answer", {"reader": "anna", "case": first, "score": 3})
+        assert ask(server, f"again?reader=ben&case={first}")[0] == 400, "a case that this reader has not answered"
+    assert {k: a.score for k, a in read_answers(study.answers_of("anna")).items()} == {first: 3, second: 2}
+
+
+def test_the_expected_time_is_the_median_of_the_answers(tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=2)
+    cases = [c.id for c in study.order("anna")]
+    with serving(study) as server:
+        assert answer_of(server, "study")["measured"] is False
+        for case, seconds in zip(cases, (10, 20, 90), strict=False):
+            answer_of(server, "answer", {"reader": "anna", "case": case, "score": 3, "seconds": seconds})
+        facts = answer_of(server, "study")
+    assert (facts["seconds"], facts["measured"], facts["total"]) == (20, True, 4)
+
+
+def test_the_practice_case_is_served_and_is_no_case_of_the_study(tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=1)
+    with serving(study) as server:
+        practice = answer_of(server, "study")["practice"]
+        status, image, headers = ask(server, f"image/{practice['images'][0]}")
+        assert (status, headers["Content-Type"]) == (200, "image/jpeg") and image.startswith(b"\xff\xd8")
+        assert ask(server, "answer", {"reader": "anna", "case": practice["id"], "score": 3})[0] == 400
+    assert study.readers() == []
+
+
+def test_answers_of_earlier_releases_stay_readable(tmp_path: Path) -> None:
+    study, _ = reading(tmp_path, count=1)
+    first, second = (c.id for c in study.order("anna"))
+    study.answers_of("anna").write_text(
+        f'{{"case": "{first}", "score": 4, "comment": "", "seconds": 3.1, "time": 1700000000.0}}\n'
+        f'{{"case": "{second}", "score": 1, "comment": "", "seconds": 2.0, "time": 1700000001.0}}\n'
+        f'{{"undo": "{second}", "time": 1700000002.0}}\n'
+    )
+    with serving(study) as server:
+        assert answer_of(server, "next?reader=anna")["case"]["id"] == second
+        assert [row["score"] for row in answer_of(server, "scores?reader=anna")] == [4]

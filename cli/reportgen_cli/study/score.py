@@ -18,6 +18,7 @@ import numpy as np
 
 from reportgen_core import DataError
 
+from ..pages.shared.origin import Origin, today
 from ..terminal.echo import literal_text
 from .answers import read_answers
 from .folder import Key, ReadingStudy
@@ -70,6 +71,7 @@ class Outcome:
     cases: int
     resamples: int
     seed: int
+    key_sha256: str = ""  # of the key of the study
 
 
 def score(study: ReadingStudy, key: Key, *, resamples: int = 2000, seed: int = 0) -> Outcome:
@@ -87,6 +89,7 @@ def score(study: ReadingStudy, key: Key, *, resamples: int = 2000, seed: int = 0
         len(study.cases),
         resamples,
         seed,
+        study.key_sha256,
     )
 
 
@@ -269,6 +272,8 @@ def picture(outcome: Outcome, path: Path) -> None:
     axes.set_ylabel("% of the answers")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper left", frameon=False, fontsize=9)
+    origin = Origin(digest=outcome.key_sha256, date=today())
+    figure.supxlabel(f"{origin.text()} (of the key)", fontsize=7, color="0.3", x=0.01, ha="left")
     figure.savefig(path)
 
 

@@ -16,19 +16,28 @@ from collections.abc import Callable
 from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from reportgen_zoo import demo
 
 from reportgen_core import DataError
 from reportgen_core.text.printable import printable
 
+from ..pages.shared import frame
+from ..pages.shared.frame import fill_page
+from ..pages.shared.origin import Origin, today
 from .answers import Answer, add, read_answers, undo
 from .folder import ReadingStudy
 
 MAX_BODY = 1 << 16  # bytes of an answer
 MAX_COMMENT = 4000  # characters
+SECONDS = 45.0  # that a case is expected to take while nobody has answered
+PAGE = Path(__file__).parent / "page"
+PRACTICE = "practice"  # the name of the image of the practice case, which belongs to no study
+PRACTICE_TEXT = "The heart is not enlarged. The lungs are clear. There is no pleural effusion."
 MAX_SECONDS = 1_000_000  # from seeing a case to scoring it
 Response = tuple[str, bytes, dict[str, str]]  # content type, body, further headers
 HEADERS = {
@@ -54,10 +63,22 @@ class PageBackend:
         self.study, self.lock = study, threading.Lock()
 
     def facts(self) -> dict[str, Any]:
-        """Return the rubric and the number of cases."""
+        """Return the rubric, the number of cases, the seconds that a case is expected to take, a case for practice.
+
+        The seconds are the median of the answers so far, if there are any (`measured`).
+        """
         rubric = self.study.rubric
         grades = [{"score": score, "text": text} for score, text in rubric.grades]
-        return {"question": rubric.question, "grades": grades, "total": len(self.study.cases)}
+        files = (self.study.answers_of(reader) for reader in self.study.readers())
+        seconds = [a.seconds for file in files for a in read_answers(file).values() if a.seconds > 0]
+        return {
+            "question": rubric.question,
+            "grades": grades,
+            "total": len(self.study.cases),
+            "seconds": median(seconds) if seconds else SECONDS,
+            "measured": bool(seconds),
+            "practice": {"id": PRACTICE, "text": PRACTICE_TEXT, "images": [PRACTICE], "credit": demo.CREDIT},
+        }
 
     def next(self, reader: str) -> dict[str, Any]:
         """Return the first case that this reader has not answered, the images of the next one, and the progress."""
@@ -103,8 +124,28 @@ class PageBackend:
             "taken": {"score": taken.score, "comment": taken.comment},
         }
 
+    def scores(self, reader: str) -> list[dict[str, Any]]:
+        """Return the reader's own answers in the order they were given; `number` is the case's place in their order."""
+        numbers = {case.id: i for i, case in enumerate(self.study.order(reader), 1)}
+        answers = read_answers(self._file(reader)).values()
+        rows = (a for a in answers if a.case in numbers)
+        return [{"case": a.case, "number": numbers[a.case], "score": a.score, "comment": a.comment} for a in rows]
+
+    def again(self, reader: str, case: str) -> dict[str, Any]:
+        """Return a case that this reader has answered, with the answer. A new answer to it replaces the old one."""
+        answer = read_answers(self._file(reader)).get(case)
+        if answer is None or case not in self.study.cases:
+            raise Refused(HTTPStatus.BAD_REQUEST, f"no answer to case {_short(case)}")
+        return {
+            **self.next(reader),
+            "case": asdict(self.study.cases[case]),
+            "taken": {"score": answer.score, "comment": answer.comment},
+        }
+
     def image(self, name: str) -> bytes:
-        """Return a radiograph of the study as PNG, by a file name that study.json has."""
+        """Return a radiograph of the study as PNG, by a file name that study.json has, or that of the practice case."""
+        if name == PRACTICE:
+            return demo.image().read_bytes()
         if not any(name in c.images for c in self.study.cases.values()):
             raise Refused(HTTPStatus.NOT_FOUND, "no such image")
         return (self.study.root / "images" / name).read_bytes()
@@ -150,8 +191,23 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def page(nonce: str) -> tuple[str, str]:
-    """Return the page and its security policy: its own script and style, nothing from elsewhere."""
-    html = files(__package__).joinpath("page.html").read_text(encoding="utf-8").replace("NONCE", nonce)
+    """Return the page and its security policy: its own script and style, nothing from elsewhere.
+
+    The page names no model, so that readers stay blind.
+    """
+    html = fill_page(
+        (PAGE / "body.html").read_text(encoding="utf-8"),
+        title="Reading study",
+        origin=Origin(date=today()),
+        style=(frame.HERE / "viewer.css").read_text(encoding="utf-8")
+        + (PAGE / "reading.css").read_text(encoding="utf-8"),
+        script="\n".join(path.read_text(encoding="utf-8") for path in (frame.HERE / "zoom.js", PAGE / "reading.js")),
+        heading=False,
+        served=True,
+    )
+    for tag in ("style", "script"):
+        html = html.replace(f"<{tag}>", f'<{tag} nonce="{nonce}">')
+    html = html.replace("<title>", '<link rel="icon" href="data:,">\n<title>')
     policy = "default-src 'none'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     return html, policy + f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'"
 
@@ -226,10 +282,16 @@ class Handler(BaseHTTPRequestHandler):
             return "text/html; charset=utf-8", html.encode(), {"Content-Security-Policy": policy}
         if path == "study":
             return _json(backend.facts())
+        query = {name: texts[0] for name, texts in parse_qs(urlsplit(self.path).query).items()}
         if path == "next":
-            return _json(backend.next(parse_qs(urlsplit(self.path).query).get("reader", [""])[0]))
+            return _json(backend.next(query.get("reader", "")))
+        if path == "scores":
+            return _json(backend.scores(query.get("reader", "")))
+        if path == "again":
+            return _json(backend.again(query.get("reader", ""), query.get("case", "")))
         if path.startswith("image/"):
-            return "image/png", backend.image(path.removeprefix("image/")), {"Cache-Control": "private, max-age=3600"}
+            kind = "image/jpeg" if path == f"image/{PRACTICE}" else "image/png"
+            return kind, backend.image(path.removeprefix("image/")), {"Cache-Control": "private, max-age=3600"}
         raise Refused(HTTPStatus.NOT_FOUND, "no such page")
 
     def _post(self, path: str) -> Response:
@@ -245,5 +307,5 @@ class Handler(BaseHTTPRequestHandler):
         return _json(method(_object(self.rfile.read(int(length)))))
 
 
-def _json(row: dict[str, Any]) -> Response:
+def _json(row: dict[str, Any] | list[dict[str, Any]]) -> Response:
     return "application/json; charset=utf-8", json.dumps(row, ensure_ascii=False).encode(), {}
