@@ -240,7 +240,7 @@ class Model(nn.Module, Drawn):
         generated = self.decoder.generate(features, settings)
         if settings.distinct:
             generated = [replace(g, candidates=tuple(map(builder.distinct, g.candidates))) for g in generated]
-        return [builder.from_words(id, one) for id, one in zip(ids, generated, strict=True)]
+        return [builder.limited(id, one, settings.max_sentences) for id, one in zip(ids, generated, strict=True)]
 
     def snapshot(self, card: str = "") -> Snapshot:
         """Return the contents of this model's folder: config, words, tags, tensors and the card."""

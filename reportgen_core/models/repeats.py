@@ -1,4 +1,4 @@
-"""Remove repeated sentences from a report, for `GenerationSettings.distinct`.
+"""Remove sentences from a report: repeated ones, for `GenerationSettings.distinct`, or all after `max_sentences`.
 
 A decoder that does not read its own words tends to repeat the likeliest sentence. A sentence is removed if the same
 words are in the report before it, together with its rows of attention. The score stays the score of all words.
@@ -33,6 +33,27 @@ def without_repeats(candidate: Candidate, mark: int | None) -> Candidate:
             kept_words += [at + i for i in kept]
         at += len(row)
     if at == len(kept_words):
+        return candidate
+    attention = candidate.attention and _selected(candidate.attention, kept_rows, kept_words)
+    return replace(candidate, sentences=tuple(rows), attention=attention)
+
+
+def first_sentences(candidate: Candidate, mark: int | None, most: int) -> Candidate:
+    """Return the candidate with its first `most` sentences; `mark`, if any, ends a sentence within a row."""
+    rows: list[Row] = []
+    kept_rows, kept_words, at, count = [], [], 0, 0
+    for number, row in enumerate(candidate.sentences):
+        kept: list[int] = []
+        for start, end in _sentence_spans(row, mark):
+            if count < most:
+                kept += range(start, end)
+            count += any(w != mark for w in row[start:end])
+        if kept or (not row and count < most):
+            rows.append(tuple(row[i] for i in kept))
+            kept_rows.append(number)
+            kept_words += [at + i for i in kept]
+        at += len(row)
+    if count <= most:
         return candidate
     attention = candidate.attention and _selected(candidate.attention, kept_rows, kept_words)
     return replace(candidate, sentences=tuple(rows), attention=attention)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..text.recipes import with_stop
 from ..text.spec import TextSpec, Vocabulary, join, recipe, spans
 from ..types import Attention, Candidate, Generated, Hit, Report, TargetSpec
-from .repeats import without_repeats
+from .repeats import first_sentences, without_repeats
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,22 @@ class ReportBuilder:
 
     def distinct(self, candidate: Candidate) -> Candidate:
         """Return the candidate without repeated sentences."""
+        return without_repeats(candidate, self._mark())
+
+    def limited(self, id: str, generated: Generated, most: int | None) -> Report:
+        """Return the report of at most `most` sentences, with a note if the model wrote more; None is no limit."""
+        if most is None:
+            return self.from_words(id, generated)
+        shorter = tuple(first_sentences(candidate, self._mark(), most) for candidate in generated.candidates)
+        report = self.from_words(id, replace(generated, candidates=shorter))
+        if shorter[0] is generated.candidates[0]:
+            return report
+        return replace(report, note=f"cut after {most} sentence{'s' * (most > 1)}, as asked; the model wrote more")
+
+    def _mark(self) -> int | None:
+        """Return the id of the mark that ends a sentence within a row; None if the vocabulary has no mark."""
         mark = recipe(self.text).mark
-        return without_repeats(candidate, self.vocabulary.encode([mark])[0] if mark in self.vocabulary.words else None)
+        return self.vocabulary.encode([mark])[0] if mark in self.vocabulary.words else None
 
     def _rows(self, candidate: Candidate) -> list[list[str]]:
         """Return the words in the decoder's rows: a row for each sentence, or one row for the whole report."""

@@ -26,5 +26,5 @@ def noted_report(report: Report, reading: StudyReading, unusual: str = "", *, st
         return Report(report.study, "", views=report.views, problem="; ".join(filter(None, (problem, reading.problem))))
     frontal = _FRONTAL.search(report.text) if reading.lateral else None
     wrong = f'the report says "{frontal[0]}", which a lateral view is not' if frontal else ""
-    notes = dict.fromkeys(filter(None, (*reasons, wrong, *reading.notes, unusual)))  # each once
+    notes = dict.fromkeys(filter(None, (*reasons, wrong, *reading.notes, unusual, report.note)))  # each once
     return replace(report, problem=reading.problem, note="; ".join(notes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,45 +39,54 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def draw_curves(log: Path, picture: Path) -> None:
-    """Draw training and validation loss by epoch as a PNG, and mark the epoch of the best model."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    """Draw training and validation loss by epoch, and below the score that selects the best model, as PNG or SVG.
+
+    Ticks are at whole epochs, and the epoch of the best model is marked.
+    """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     records = read_log(log)
-    steps = [r for r in records if r["kind"] == "step"]
     epochs = [r for r in records if r["kind"] == "epoch"]
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    scored = [(r["epoch"] + 1, r["score"]) for r in epochs if r.get("score") is not None]
+    own = [r for r in epochs if r.get("score") is not None and r["score"] != r.get("val_loss")]
+    with rc_context({"svg.hashsalt": "reportgen"}):
+        figure = Figure(figsize=(8, 6.5 if own else 4.5), layout="constrained", facecolor="white")
+        panels = figure.subplots(2 if own else 1, 1, sharex=True, squeeze=False)[:, 0]
+        _draw_losses(panels[0], records, epochs)
+        if own:  # where another score than the loss selects
+            panels[1].plot(*zip(*scored, strict=True), color="C2", marker="o", label="score that selects, validation")
+            panels[1].set(ylabel="score that selects")
+        best = [r["epoch"] + 1 for r in epochs if r["best"]]
+        for axes in panels:
+            if best and scored:
+                axes.axvline(best[-1], color="0.35", ls=":", label=f"best, epoch {best[-1]}")
+            axes.grid(alpha=0.25)
+            axes.legend(frameon=False)
+        panels[-1].set(xlabel="epoch")
+        panels[-1].set_xticks(_whole_epochs(max((r["epoch"] + 1 for r in epochs), default=1)))
+        kind = picture.suffix.removeprefix(".")
+        with atomic_file(picture, "wb") as file:
+            figure.savefig(file, dpi=120, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+
+
+def _draw_losses(axes: Any, records: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the loss of each step, and the mean losses of training and validation of each epoch."""
+    steps = [(r["at"], r["loss"]) for r in records if r["kind"] == "step"]
     if steps:
-        axes.plot(
-            [r["at"] for r in steps],
-            [r["loss"] for r in steps],
-            lw=0.8,
-            alpha=0.4,
-            color="C0",
-            label="training, by step",
-        )
-    shown = [(r["epoch"] + 1, r) for r in epochs]
-    axes.plot(
-        [e for e, _ in shown],
-        [r["train_loss"] for _, r in shown],
-        color="C0",
-        marker=".",
-        label="training, epoch's mean",
-    )
-    validated = [(e, r) for e, r in shown if r.get("val_loss") is not None]
+        axes.plot(*zip(*steps, strict=True), lw=0.8, alpha=0.5, color="C0", label="training, by step")
+    means = [(r["epoch"] + 1, r["train_loss"]) for r in epochs]
+    if means:
+        axes.plot(*zip(*means, strict=True), color="C0", marker=".", label="training, epoch's mean")
+    validated = [(r["epoch"] + 1, r["val_loss"]) for r in epochs if r.get("val_loss") is not None]
     if validated:
-        losses = [r["val_loss"] for _, r in validated]
-        axes.plot([e for e, _ in validated], losses, color="C1", marker="o", label="validation")
-        best = [(e, r) for e, r in validated if r["best"]]
-        if best:
-            axes.axvline(best[-1][0], color="0.6", ls=":", label=f"best, epoch {best[-1][0]}")
-    values = sorted(r["loss"] for r in steps)
+        axes.plot(*zip(*validated, strict=True), color="C1", marker="o", label="validation")
+    values = sorted(loss for _, loss in steps)
     if values:  # the first steps would flatten all the rest
-        axes.set_ylim(0, 1.1 * max([values[int(0.98 * (len(values) - 1))], *(r["val_loss"] for _, r in validated)]))
-    axes.set(xlabel="epoch", ylabel="weighted loss a study (nats)")
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
-    with atomic_file(picture, "wb") as file:
-        figure.savefig(file, dpi=120, format="png")
+        axes.set_ylim(0, 1.1 * max([values[int(0.98 * (len(values) - 1))], *(loss for _, loss in validated)]))
+    axes.set(ylabel="weighted loss a study (nats)")
+
+
+def _whole_epochs(last: int) -> list[int]:
+    """Return the epochs that get a tick: at most a dozen, the same number apart."""
+    return list(range(0, last + 1, max(1, -(-last // 12))))

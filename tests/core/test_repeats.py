@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reportgen_core import Attention, Candidate, GenerationSettings
-from reportgen_core.models.repeats import without_repeats
+from reportgen_core.models.repeats import first_sentences, without_repeats
 from reportgen_core.testing.parts import sample_batch, tiny_model
 from reportgen_core.types import Generated
 
@@ -62,3 +62,25 @@ def test_alternatives_that_became_equal_are_one(distinct, monkeypatch):
     assert report.score == 0.0
     every = (report.text, *report.alternatives)
     assert len(set(every)) == len(every) == (2 if distinct else 5)
+
+
+def test_a_row_of_words_is_cut_after_the_sentences_asked_for_with_its_attention():
+    row = (5, 6, MARK, 7, MARK, 8, 9)
+    attention = Attention("word", torch.arange(14.0).reshape(7, 2))
+    shorter = first_sentences(Candidate((row,), -0.5, attention), MARK, 2)
+    assert shorter.sentences == ((5, 6, MARK, 7, MARK),)
+    assert torch.equal(shorter.attention.regions, torch.arange(10.0).reshape(5, 2))
+    assert shorter.score == -0.5
+
+
+def test_a_row_for_each_sentence_is_cut_with_the_rows_of_attention():
+    attention = Attention("sentence", torch.arange(6.0).reshape(3, 2))
+    shorter = first_sentences(Candidate(((5, 6), (7,), (8, 9)), 0.0, attention), None, 1)
+    assert shorter.sentences == ((5, 6),)
+    assert torch.equal(shorter.attention.regions, torch.tensor([[0.0, 1.0]]))
+
+
+@pytest.mark.parametrize("sentences", [((5, MARK, 7),), ((5,), (7,)), ((), (5,)), ((5, MARK, 7, MARK),)])
+def test_a_report_of_no_more_sentences_stays_as_it_is(sentences):
+    candidate = Candidate(sentences, 0.0)
+    assert first_sentences(candidate, MARK, 2) is candidate
