@@ -29,7 +29,8 @@ def lazy_names(
         value = getattr(module, name)
         if isinstance(value, FunctionType):  # users may write a text where a list is wanted, or None
             value = checked_types(value)
-            setattr(module, name, value)
+            for owner in (module, sys.modules[value.__module__]):  # pickle looks for it where it is defined
+                setattr(owner, name, value)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -10,7 +10,7 @@
 To train a model on images and texts of your own:
 
     studies = reportgen.studies([("a.png", "The heart is normal."), ("b.png", "Small left effusion.")])
-    model = reportgen.compose("densenet121", "hier-lstm")
+    model = reportgen.compose("densenet121", "lstm")  # hier-lstm also learns tags: a column tags
     model = reportgen.train(model, studies, epochs=2)
     scores = reportgen.evaluate(model, studies).scores
 

@@ -142,8 +142,7 @@ class Model(nn.Module, Drawn):
         (h, w), or has 1, 3 or 4 channels, last (h, w, c) or first (c, h, w): grey, RGB, or RGB with alpha, for uint8
         alone. Its values are uint8 (0..255), uint16 (0..65535), bool, or floats 0..1; 0 is black. Arrays are not
         normalised by mean and deviation: the model does that. Several images are a list, never an array of four
-        dimensions. The other options are those of `iter_reports`. Raises ImageError for anything else. A list of one
-        report has its attributes: `model.report("chest.png").text`.
+        dimensions. The other options are those of `iter_reports`. Raises ImageError for anything else.
         """
         with image_files(images) as (paths, temporary):
             cache = cache if not any(str(p).startswith(temporary) for p in paths) else None

@@ -66,7 +66,7 @@ def test_the_example_of_the_package_runs(images, monkeypatch) -> None:
     doc = reportgen.__doc__ or ""
     code = "\n".join(line.strip() for line in re.findall(r"^    (.*)$", doc, re.MULTILINE))
     code = code.replace("reports.show()", 'reports.show("page.html")').replace(
-        '"densenet121", "hier-lstm"', 'ENCODER, "hier-lstm"'
+        '"densenet121", "lstm"', 'ENCODER, "lstm"'
     )
     code = code.replace("epochs=2", "epochs=1").replace(
         "studies).scores", "studies, resamples=0, protocol='raw').scores"
