@@ -79,10 +79,11 @@ def table_files(folder: Path) -> None:
         for name, s, _ in drawn
     ])  # fmt: skip
     write_lines(folder / "studies.jsonl", [
-        {"id": n, "findings": t, "image": str(folder / "chest.png"), "labels": labels[n],
+        {"id": n, "findings": t, "image": "chest.png", "labels": labels[n],
          "split": "test" if int(n[1:]) % 4 == 0 else "train"} for n, t in texts
     ])  # fmt: skip
-    (folder / "test.json").write_text(json.dumps([{"id": n, "prediction": t, "findings": t} for n, t in texts]))
+    rexrank = {n: {"report": t, "section_findings": t, "model_prediction": t} for n, t in texts}
+    (folder / "test.json").write_text(json.dumps(rexrank))
     (folder / "sentences.txt").write_text("\n".join([*ABNORMAL, *NORMAL] * 8) + "\n")
     write_lines(folder / "more.jsonl", [{"id": f"m{n}", "text": text} for n, text in enumerate(NORMAL)])
     write_lines(folder / "labelled.jsonl", [
