@@ -136,8 +136,8 @@ def _tests(
     patients = next((r.card.patients for r in runs if r.units), 0)
     drawn = f"{patients} patients" if patients else f"{len(runs[0].studies)} studies, no patient is named"
     foot = (
-        f"paired, the same studies: intervals by bootstrap, p two-sided by approximate randomisation, {rounds:,} rounds, "
-        "not corrected for the number of tests; "
+        f"paired, the same studies: intervals by bootstrap, p two-sided by approximate randomisation, {rounds:,} "
+        "rounds, not corrected for the number of tests; "
         f"both draw {drawn}; version {runs[0].card.intervals}"
     )
     return PrintedTable("Differences", ("", *(line.name for line in shown)), tuple(rows), (foot,))

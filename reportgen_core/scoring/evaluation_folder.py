@@ -58,7 +58,8 @@ def save_evaluation(
     atomic_write(folder / "scores.tex", as_latex(shown))
     rows = [
         {"id": s.id, "prediction": s.prediction, "references": list(s.references), "scores": dict(s.scores),
-         "subsets": list(s.subsets), "labels": {k: list(v) for k, v in s.labels.items()}}
+         "subsets": list(s.subsets), "labels": {k: list(v) for k, v in s.labels.items()},
+         "images": [Path(name).name for name in s.images]}
         for s in evaluation.studies
     ]  # fmt: skip
     lines = (json.dumps(finite(row), ensure_ascii=False) + "\n" for row in rows)

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..options import FOLDER
+from ..pages.shared.origin import DIGITS, Origin, today
 from ..render import print_tables
+from ..terminal.echo import say
 
 if TYPE_CHECKING:
     from reportgen_core.scoring.comparison import Comparison
@@ -23,11 +26,16 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--format", "output", type=click.Choice(["table", "json", "markdown", "latex"]), default="table")
 @click.option("--json", "json_output", is_flag=True, help="Print JSON, as --format json does.")
-def compare(runs: tuple[Path, ...], anyway: bool, rounds: int, seed: int, output: str, json_output: bool) -> None:
+@click.option("--out", type=FOLDER, help="Write the page comparison.html, and the tables as .md and .tex, here.")
+@click.option("--images", type=FOLDER, help="With --out: show the studies' images from this folder.")
+def compare(
+    runs: tuple[Path, ...], anyway: bool, rounds: int, seed: int, output: str, json_output: bool, out: Path | None,
+    images: Path | None,
+) -> None:  # fmt: skip
     """Put evaluations side by side and test whether they differ from the first.
 
     \b
-    Example: rg compare evaluations/densenet evaluations/vgg
+    Example: rg compare evaluations/densenet evaluations/vgg --out comparison
 
     RUN is a folder that rg eval --out wrote. Scores of another protocol, section, split or metric version are refused.
     """
@@ -40,6 +48,38 @@ def compare(runs: tuple[Path, ...], anyway: bool, rounds: int, seed: int, output
     tables = [table for table in (comparison.table, comparison.tests) if table is not None]
     values = {"json": lambda: as_json(_values(evaluations, comparison))}
     print_tables(tables, "json" if json_output else output, values)
+    if out is not None:
+        write_comparison(out, runs, evaluations, comparison, images)
+
+
+def write_comparison(
+    out: Path,
+    runs: Sequence[Path],
+    evaluations: Sequence[SavedEvaluation],
+    comparison: Comparison,
+    images: Path | None,
+) -> None:
+    """Write the page and the tables of a comparison to the folder `out`."""
+    from reportgen_core.files.atomic import atomic_write
+    from reportgen_core.scoring.score_tables import as_latex, as_markdown
+
+    from ..pages.evaluation_page import comparison_page
+
+    folders = [run if run.is_dir() else run.parent for run in runs]
+    tables = [table for table in (comparison.table, comparison.tests) if table is not None]
+    out.mkdir(parents=True, exist_ok=True)
+    html = comparison_page(evaluations, comparison, folders, images=images, origin=_origin(evaluations))
+    atomic_write(out / "comparison.html", html)
+    atomic_write(out / "comparison.md", as_markdown(tables))
+    atomic_write(out / "comparison.tex", as_latex(tables))
+    say(f"{out / 'comparison.html'}", err=True)
+
+
+def _origin(evaluations: Sequence[SavedEvaluation]) -> Origin:
+    """Return the origin of a comparison: the models that are known, each with the beginning of its hash."""
+    known = [run.model for run in evaluations if run.model.get("name")]
+    names = (f"{m['name']} ({m.get('sha256', '')[:DIGITS]})" for m in known)
+    return Origin(model=", ".join(names), date=today())
 
 
 def _values(evaluations: Sequence[SavedEvaluation], comparison: Comparison) -> dict[str, Any]:

@@ -167,14 +167,19 @@ def write_folder(
     from reportgen_core.files.atomic import atomic_write
     from reportgen_core.scoring.evaluation_folder import save_evaluation
 
-    from ..pages.evaluation_page import page
+    from ..pages.evaluation_page import Picture, page
     from ..pages.reliability import reliability_svg
 
     model = {"name": origin.model, "sha256": origin.digest} if origin.model else {}
     save_evaluation(evaluation, out, model=model, raw_cells=raw_cells)
-    atomic_write(out / "report.html", page(evaluation, images))
+    title = f"{evaluation.systems[0].name}, {evaluation.card.n} studies"
+    pictures = []
     for metric, points in evaluation.curves.items():
-        atomic_write(out / f"reliability-{output_name(metric)}.svg", reliability_svg(metric, points))
+        svg = reliability_svg(metric, points, title)
+        says = f"The share of {metric} that is there, for each predicted probability."
+        pictures.append(Picture(f"Reliability of {metric}", svg, says))
+        atomic_write(out / f"reliability-{output_name(metric)}.svg", svg)
+    atomic_write(out / "report.html", page(evaluation, images, origin, pictures))
 
 
 def metrics(names: str | None, options: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:

@@ -5,28 +5,60 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
+from reportgen_core.text.printable import printable
+
 from ..terminal.echo import literal_text
+
+BLUE, GREY = "#15529b", "#4c5866"
+Z = 1.96  # standard deviations of a 95 % interval
+Points = Sequence[tuple[float, float, int]]  # (probability 0..1, share present 0..1, number of cases) of each bin
 
 
 @literal_text()
-def reliability_svg(name: str, points: Sequence[tuple[float, float, int]]) -> bytes:
-    """Return the curve as SVG, over the diagonal. `points` are (probability 0..1, share 0..1, number of cases).
+def reliability_svg(name: str, points: Points, title: str = "", kind: str = "svg", dpi: int = 130) -> bytes:
+    """Return the curve over the diagonal as svg or png, with the number of cases, the calibration error and intervals.
 
-    The area of a dot shows its number of cases. There is no time stamp: the same points give the same bytes.
+    The area of a dot shows its number of cases, its bar the 95 % interval of the share (Wilson, 1927). There is no time
+    stamp: the same points give the same bytes.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({"svg.hashsalt": "reportgen"}):
-        figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    with rc_context({"svg.hashsalt": "reportgen", "font.size": 9}):
+        figure = Figure(figsize=(4.8, 5.2), layout="constrained", facecolor="white")
         axes = figure.subplots()
-        most = max(n for _, _, n in points)
-        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="perfect")
+        most, total = max((n for _, _, n in points), default=1), sum(n for _, _, n in points)
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect")
         x, y = [p for p, _, _ in points], [share for _, share, _ in points]
-        axes.plot(x, y, color="tab:blue", linewidth=1.2)
-        axes.scatter(x, y, s=[12 + 150 * n / most for _, _, n in points], color="tab:blue", label=name, zorder=3)
-        axes.set(xlabel="predicted probability", ylabel="share that is there", xlim=(0, 1), ylim=(0, 1))
+        ends = [wilson(share, n) for _, share, n in points]
+        below, above = (
+            [s - low for s, (low, _) in zip(y, ends, strict=True)],
+            [h - s for s, (_, h) in zip(y, ends, strict=True)],
+        )
+        axes.errorbar(x, y, yerr=[below, above], color=BLUE, linewidth=1.2, elinewidth=0.9, capsize=2)
+        axes.scatter(
+            x, y, s=[12 + 150 * n / most for _, _, n in points], color=BLUE, label=printable(name, 60), zorder=3
+        )
+        axes.set(xlabel="predicted probability", ylabel="share that is present", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axes.set_aspect("equal")
         axes.legend(loc="upper left", frameon=False)
+        words = f"n = {total:,} predictions, ECE {calibration_error(points):.3f}, bars: 95 % intervals"
+        figure.suptitle("\n".join(filter(None, (printable(title, 80), words))), fontsize=9, x=0.02, ha="left")
         out = io.BytesIO()
-        figure.savefig(out, format="svg", metadata={"Date": None})
+        figure.savefig(out, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return out.getvalue()
+
+
+def calibration_error(points: Points) -> float:
+    """Return the expected calibration error: the mean distance of share and probability, weighted by cases; 0..1.
+
+    Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
+    """
+    total = sum(n for _, _, n in points)
+    return sum(n * abs(share - p) for p, share, n in points) / total if total else 0.0
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of n cases by Wilson's score."""
+    centre, wide = share + Z * Z / (2 * n), Z * (share * (1 - share) / n + Z * Z / (4 * n * n)) ** 0.5
+    return max(0.0, (centre - wide) / (1 + Z * Z / n)), min(1.0, (centre + wide) / (1 + Z * Z / n))

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from reportgen_core.annotation.roc import Curve, FindingCurves
 
 COLUMNS = 5
-SIZE = 2.1  # inches of a panel
-BLUE, GREY = "#1f5fa8", "0.55"
+SIZE = 2.3  # inches of a panel
+BLUE, GREY = "#15529b", "#4c5866"
 
 
 @literal_text()
-def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg") -> bytes:
+def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg", dpi: int = 130) -> bytes:
     """Return the picture as svg or png. It has no time stamp: the same curves give the same bytes."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg") -> by
         figure.supxlabel("false positive rate", fontsize=8)
         figure.supylabel("true positive rate", fontsize=8)
         out = io.BytesIO()
-        figure.savefig(out, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else {"Software": None})
+        figure.savefig(out, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return out.getvalue()
 
 
@@ -52,12 +52,12 @@ def _panel(axes: Any, curve: Curve) -> None:
         lacks = "no positive" if not curve.positives else "no negative"
         axes.text(0.5, 0.5, f"{lacks} ({count}):\nleft out of the means", ha="center", va="center", color=GREY)
         return
-    if curve.band:
+    if curve.band and min(curve.positives, curve.negatives) > 1:  # one case cannot say how far the curve may move
         x, low, high = zip(*curve.band, strict=True)
         axes.fill_between(x, low, high, color=BLUE, alpha=0.18, linewidth=0)
     axes.plot(*zip(*curve.points, strict=True), color=BLUE, linewidth=1.2)
-    interval = "" if curve.low is None or curve.high is None else f"\n{curve.low:.3f}–{curve.high:.3f}"
-    axes.text(0.97, 0.04, f"AUC {curve.area:.3f}{interval}\n{count}", ha="right", va="bottom", fontsize=7.5)
+    ends = "" if curve.low is None or curve.high is None else f" ({curve.low:.3f}–{curve.high:.3f})"
+    axes.set_title(f"{printable(curve.name, 60)}\nAUC {curve.area:.3f}{ends}, {count}", fontsize=7, loc="left", pad=3)
 
 
 def _heading(scores: FindingCurves, title: str) -> list[str]:

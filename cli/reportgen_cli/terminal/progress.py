@@ -48,8 +48,8 @@ class Heartbeat:
                 say(self._line(), err=True)
 
     def say(self, state: str) -> None:
-        """Set the words of the next line: what the command is doing."""
-        self.state = state
+        """Set the words of the next line: what the command is doing, in place of a count."""
+        self.state, self.unit, self.done, self.total = state, "", 0, 0
 
     def count(self, values: Iterable[T], unit: str, total: int = 0) -> Iterator[T]:
         """Yield the values and count those that were dealt with; `total` is their number, 0 if it is not known."""

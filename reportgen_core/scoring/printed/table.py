@@ -83,8 +83,10 @@ def score_grid(systems: Sequence[System], shown: Sequence[ScoreLine]) -> ScoreGr
         for name, line in ((s.name, system.line(s.name)) for s in shown):
             value = None if line is None or math.isnan(line.value) else line.value
             leads = value is not None and value == best[name] and kind_of(system) != "oracle"
-            ends = (None, None) if line is None or line.low is None or math.isnan(line.low) else (line.low, line.high)
-            cells.append(ScoreCell(value, *ends, noted=bool(line and line.note), best=leads))
+            low, high = (
+                (None, None) if line is None or line.low is None or math.isnan(line.low) else (line.low, line.high)
+            )
+            cells.append(ScoreCell(value, low, high, noted=bool(line and line.note), best=leads))
         spread = "range" if "mean of" in system.note else "95 %"
         rows.append(ScoreRow(system.name, kind_of(system), tuple(cells), spread))
     columns = tuple(ScoreColumn(s.name, label_of(s.name), s.arrow, s.metric) for s in shown)
