@@ -26,6 +26,7 @@ from reportgen_core import hookspecs
 
 ROOT = Path(__file__).parents[1]
 FIXTURE = ROOT / "tests" / "fixtures" / "reportgen-hello"
+AUTHOR = ROOT / "tests" / "fixtures" / "reportgen-author"  # a decoder and a metric
 HOOKS = ROOT / "docs" / "reference" / "hooks.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -70,7 +71,8 @@ def plugins_page(text: str) -> str:
     """docs/plugins.md with the fixture's code and the hooks put in."""
 
     def code(match: re.Match[str]) -> str:
-        return f"`{match[1]}`\n\n```{match[2]}\n{(FIXTURE / match[1]).read_text()}```"
+        file = next(folder / match[1] for folder in (FIXTURE, AUTHOR) if (folder / match[1]).is_file())
+        return f"`{match[1]}`\n\n```{match[2]}\n{file.read_text()}```"
 
     return hooks_page(FILE.sub(code, text))
 
@@ -160,6 +162,7 @@ def test_the_page_on_plugins_has_the_code_of_the_tested_package() -> None:
     page = (ROOT / "docs" / "plugins.md").read_text()
     shown = {path for path, _, _ in FILE.findall(page)}
     files = {p.relative_to(FIXTURE).as_posix() for p in FIXTURE.rglob("*") if p.suffix in (".py", ".toml")}
+    files |= {p.relative_to(AUTHOR).as_posix() for p in AUTHOR.rglob("*.py")}
     assert shown == files
     assert plugins_page(page) == page, "run python tests/test_docs.py"
 
@@ -171,6 +174,19 @@ def test_the_page_on_hooks_has_every_hook() -> None:
 def test_the_tutorial_package_stays_small() -> None:
     code = [line for p in FIXTURE.rglob("*.py") for line in p.read_text().splitlines() if line.strip()]
     assert len(code) <= 40
+
+
+def test_a_decoder_takes_80_lines_and_a_metric_20() -> None:
+    for name, most in (("decoder", 80), ("metric", 20)):
+        assert len((AUTHOR / "reportgen_author" / f"{name}.py").read_text().splitlines()) <= most
+
+
+def test_the_page_on_plugins_names_every_ability() -> None:
+    from reportgen_core.models import abilities
+
+    names = {n for n, c in vars(abilities).items() if inspect.isclass(c) and c.__module__ == abilities.__name__}
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    assert names <= set(re.findall(r"^\| `(\w+)` \| (?:any|encoder|decoder|retriever)", page, re.MULTILINE))
 
 
 def test_the_page_on_the_command_line_is_the_help() -> None:

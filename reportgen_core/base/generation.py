@@ -44,10 +44,10 @@ class GenerationSettings:
 
 def wrong_setting(settings: GenerationSettings) -> str:
     """Return a sentence on the first setting whose value has no meaning; "" if all have one."""
-    for name, least in _LEAST.items():
+    for name, fewest in _LEAST.items():
         value = getattr(settings, name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            return f"generation takes {name} of at least {least}, not {value!r}"
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < fewest):
+            return f"generation takes {name} of at least {fewest}, not {value!r}"
     for name, (text, least, most) in _RANGES.items():
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from ..types import Annotation, Collection, Features, Targets, TargetSpec
+from ..types import Annotation, Batch, Collection, Decoded, Features, Targets, TargetSpec
 
 
 @runtime_checkable
@@ -71,6 +71,23 @@ class LearnsFromTexts(Protocol):
 
     def learn_texts(self, reports: Mapping[str, Sequence[str]]) -> None:
         """Learn from the sentences of each training study, by the study's id. Raises DataError for too few."""
+
+
+@runtime_checkable
+class HasTrainingStep(Protocol):
+    """A decoder or retriever with a training step of its own: several passes, a reward, two optimizer steps.
+
+    The settings `steps` are for other parts; `weights`, `clip` and `accumulate` hold here, too.
+    """
+
+    def training_step(
+        self, batch: Batch, forward: Callable[[], Decoded], step: Callable[[Mapping[str, Tensor]], None]
+    ) -> Mapping[str, Tensor]:
+        """Train on a batch and return the losses for the log, () each, by name.
+
+        `forward()` is the model's teacher-forced pass on the batch, with the encoder's own losses. `step(losses)` takes
+        one optimizer step on the sum of these losses, each with its weight; their graphs are used up.
+        """
 
 
 @runtime_checkable

@@ -1,6 +1,6 @@
 """Check that a part keeps the promises of its interface: shapes, gradients, masks, repeatable output, saving and
-loading. The tests of a third-party package call these functions on its own parts; the built-in parts are tested by the
-same functions.
+loading; a metric, dataset, reporter, protocol, preset, manifest or command those of its own. The tests of a third-party
+package call these functions on its own parts; the built-in parts are tested by the same functions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .packages import check_command, check_manifest, check_preset, check_reporter
     from .parts import (
         check_decoder,
         check_disk,
@@ -20,13 +21,21 @@ if TYPE_CHECKING:
         tiny,
         tiny_model,
     )
+    from .scoring import check_dataset, check_metric, check_protocol
     from .sentences import check_sentence_classifier, check_sentence_encoder
 
 __all__ = [
+    "check_command",
+    "check_dataset",
     "check_decoder",
     "check_disk",
     "check_encoder",
     "check_generation",
+    "check_manifest",
+    "check_metric",
+    "check_preset",
+    "check_protocol",
+    "check_reporter",
     "check_retriever",
     "check_sentence_classifier",
     "check_sentence_encoder",
@@ -38,6 +47,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "packages": ["check_command", "check_manifest", "check_preset", "check_reporter"],
         "parts": [
             "check_decoder",
             "check_disk",
@@ -48,6 +58,7 @@ __getattr__, __dir__ = lazy_names(
             "tiny",
             "tiny_model",
         ],
+        "scoring": ["check_dataset", "check_metric", "check_protocol"],
         "sentences": ["check_sentence_classifier", "check_sentence_encoder"],
     },
 )

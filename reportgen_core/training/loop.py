@@ -7,6 +7,7 @@ a step depend only on the seed and on the number of the epoch or step, and folde
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from torch import Tensor
 from ..data.batches import StudyReader, batches
 from ..errors import DataError, OptionError, ReportgenError
 from ..files.atomic import sweep
+from ..models.abilities import HasTrainingStep
 from ..models.composition import seeded
 from ..models.loading import load, save
 from ..models.model import Model
@@ -55,11 +57,12 @@ def train(
 ) -> Model:
     """Train on studies and return the best model, which is also saved in OUT/best.
 
-    A model without words takes words, tags and findings from the training studies. `resume` continues the run in OUT.
-    `watch` is called with every record of the log. Without validation studies the last epoch is the best. `domain` is
-    a word for the images, such as their dataset's name: the saved model compares new images with them, and
-    `Report.note` says which are unlike them. Raises DataError, OptionError, CheckpointError; among them CheckpointError
-    if another run is training in OUT.
+    The weights of `model` itself change, too: they are those of the last step, and the result is another object with
+    the best. `load` or `copy.deepcopy` gives a model to keep. A model without words takes words, tags and findings from
+    the training studies. `resume` continues the run in OUT. `watch` is called with every record of the log. Without
+    validation studies the last epoch is the best. `domain` is a word for the images, such as their dataset's name: the
+    saved model compares new images with them, and `Report.note` says which are unlike them. Raises DataError,
+    OptionError, CheckpointError; among them CheckpointError if another run is training in OUT.
     """
     settings = settings or TrainSettings()
     _check_select(settings, model, val_studies)
@@ -182,8 +185,11 @@ def _step(run: TrainingRun, batch: Batch, progress: Progress) -> dict[str, Any]:
     losses: dict[str, float] = {}
     last = progress.step + 1 == run.batches  # an epoch's last batch ends an accumulation early
     full = last or (progress.step + 1) % settings.accumulate == 0
-    for names in settings.steps or [[]]:
-        losses |= _backward(run, batch, names, full)
+    if isinstance(run.model.head, HasTrainingStep):
+        losses = _own_step(run, batch, full)
+    else:
+        for names in settings.steps or [[]]:
+            losses |= _backward(run, batch, names, full)
     loss = sum(v * settings.weights.get(k, 1.0) for k, v in losses.items())
     if not math.isfinite(loss):
         worst = next((k for k, v in losses.items() if not math.isfinite(v)), "the sum")
@@ -216,17 +222,49 @@ def _backward(run: TrainingRun, batch: Batch, names: Sequence[str], full: bool) 
 
     Take an optimizer step if `full`, that is, if the batch ends an accumulation. Return the losses by name.
     """
-    accelerator, settings = run.accelerator, run.settings
-    with nullcontext() if full else accelerator.no_sync(run.ready):
+    with nullcontext() if full else run.accelerator.no_sync(run.ready):
         out: Decoded = run.ready(batch, _remembered(run, batch))
         chosen = {k: v for k, v in out.losses.items() if not names or k in names}
-        accelerator.backward(weighted(chosen, settings.weights, names) / settings.accumulate)
+        _descend(run, weighted(chosen, run.settings.weights, names), " ".join(names), full)
+    return {k: round(float(v.detach()), 6) for k, v in chosen.items()}
+
+
+def _descend(run: TrainingRun, loss: Tensor, group: str, full: bool) -> None:
+    """Add the gradients of a loss to those of its group of losses; take an optimizer step if `full`.
+
+    Each group has gradients of its own while batches are accumulated, so that a step is made of its losses alone.
+    """
+    accelerator, settings = run.accelerator, run.settings
+    parameters = list(run.ready.parameters())
+    for parameter, gradient in zip(parameters, run.gradients.pop(group, ()), strict=False):
+        parameter.grad = gradient
+    accelerator.backward(loss / settings.accumulate)
     if full:
         if settings.clip is not None:
-            accelerator.clip_grad_norm_(run.ready.parameters(), settings.clip)
+            accelerator.clip_grad_norm_(parameters, settings.clip)
         run.optimizer.step()
         run.optimizer.zero_grad()
-    return {k: round(float(v.detach()), 6) for k, v in chosen.items()}
+    else:
+        run.gradients[group] = [p.grad for p in parameters]
+        for parameter in parameters:
+            parameter.grad = None
+
+
+def _own_step(run: TrainingRun, batch: Batch, full: bool) -> dict[str, float]:
+    """Let the head train on a batch by its own `training_step`. Return the losses for the log, by name."""
+    head, count = run.model.head, itertools.count()
+    assert isinstance(head, HasTrainingStep)
+
+    def forward() -> Decoded:
+        out: Decoded = run.ready(batch, _remembered(run, batch))
+        return out
+
+    def step(losses: Mapping[str, Tensor]) -> None:
+        _descend(run, weighted(losses, run.settings.weights), f"own {next(count)}", full)
+
+    with nullcontext() if full else run.accelerator.no_sync(run.ready):
+        losses = head.training_step(batch, forward, step)
+    return {k: round(float(v.detach()), 6) for k, v in losses.items()}
 
 
 def _remembered(run: TrainingRun, batch: Batch) -> Features | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import OptionError
 from ..models.abilities import HasFrozenParts
@@ -43,6 +43,7 @@ class TrainingRun:
     watch: OnRecord
     memory: FeatureMemory | None  # the features of a fixed encoder, with `keep_features`
     origin: Mapping[str, Any]  # `origin_of` this run
+    gradients: dict[str, list[Tensor | None]] = field(default_factory=dict)  # accumulated, by group of losses
 
     @property
     def batches(self) -> int:
