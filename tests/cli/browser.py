@@ -48,13 +48,18 @@ class Browser:
             "Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=False
         )
 
-    def send(self, method: str, **params: Any) -> Any:
-        """One command and its result."""
+    def post(self, method: str, **params: Any) -> int:
+        """One command whose result nobody waits for. Return its number."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": params} | (
             {"sessionId": self.session} if self.session else {}
         )
         os.write(self.writes, json.dumps(message).encode() + b"\0")
+        return self.number
+
+    def send(self, method: str, **params: Any) -> Any:
+        """One command and its result."""
+        self.post(method, **params)
         while True:
             answer = self._next(30)
             if answer.get("id") == self.number:

@@ -32,7 +32,8 @@ def touch(browser: Browser, *steps: Sequence[Point]) -> None:
     """Put fingers down at the points of the first step, move them to those of the others, and lift them."""
     for i, points in enumerate(steps):
         fingers = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]
-        browser.send("Input.dispatchTouchEvent", type="touchMove" if i else "touchStart", touchPoints=fingers)
+        # Nobody waits in between: a finger that rests for half a second is no tap but a long press.
+        browser.post("Input.dispatchTouchEvent", type="touchMove" if i else "touchStart", touchPoints=fingers)
     browser.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
 

@@ -224,6 +224,7 @@ def test_on_paper_nothing_is_cut_and_the_warning_and_the_model_stay(
     page = opened(browser, by_sentence(image, 40), tmp_path)
     assert paper(page) == []
     shown = page.run("document.body.innerText")
+    assert page.run("document.querySelector('.view canvas').getBoundingClientRect().height") > 300
     page.send("Emulation.setEmulatedMedia", media="")
     for said in (
         "Not a medical device",
@@ -236,6 +237,22 @@ def test_on_paper_nothing_is_cut_and_the_warning_and_the_model_stay(
         assert said in shown
     assert "Adjust" not in shown
     assert 1 <= pages_of(printed(page)) <= 4
+
+
+def test_views_are_shown_together_or_one_by_one(browser: Browser, image: str, tmp_path: Path) -> None:
+    regions = torch.zeros(1, 8)
+    regions[0, 7] = 1.0  # the second view's lower right
+    two = Report("s", "a.", ("a.",), attention=Attention("sentence", regions), views=(image, image))
+    explain_study(two, (2, 2, 2), tmp_path, "s", ORIGIN)
+    browser.open((tmp_path / "s.html").as_uri())
+    browser.wait("document.documentElement.dataset.ready")
+    assert redness(browser, 0.8, 0.8, canvas=2) > 40 and redness(browser, 0.8, 0.8, canvas=0) == 0
+    shown = "[...document.querySelectorAll('.view')].map(v => +!v.hidden).join('')"
+    for boxes in ("1010", "1000", "0010", "1010"):
+        assert browser.run(shown) == boxes
+        browser.press("v")
+    browser.press("b")
+    assert browser.run(shown) == "1100", "the original next to the one view that is shown"
 
 
 def test_the_index_finds_studies_by_name_and_words(browser: Browser, image: str, tmp_path: Path) -> None:

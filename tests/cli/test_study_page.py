@@ -180,9 +180,10 @@ def test_fingers_alone_read_a_study(browser: Browser, tmp_path: Path) -> None:
             pinch(browser, ".view", 50, 150)
             assert browser.run("looks[0].look.scale") == pytest.approx(3, rel=0.05)
             assert browser.run("looks[1].look.scale") == 1
+            left, above = browser.run("[looks[0].look.x + .03, looks[0].look.y]")
             x, y = centre(browser, ".view")
             touch(browser, [(x, y)], [(x + 15, y)], [(x + 30, y + 20)])
-            assert browser.run("looks[0].look.x") > 0.03 and browser.run("looks[0].look.y") > 0
+            browser.wait(f"looks[0].look.x > {left} && looks[0].look.y > {above}")
             tap(browser, "#tools button:nth-child(3)")
             browser.wait("grey.drag")
             touch(browser, [(x, y)], [(x - 40, y)], [(x - 80, y + 40)])

@@ -47,8 +47,9 @@ function zoomable(boxes, drag = null) {
         return;
       }
       const [from, to] = [middle(before), middle(after)];
-      move((to[0] - from[0]) / r.width, (to[1] - from[1]) / r.height);
-      if (apart(before) > 0) zoom(apart(after) / apart(before), ...share(box, ...to));
+      look.x += (to[0] - from[0]) / r.width;  // not clamped before it is enlarged: the place under the fingers stays there
+      look.y += (to[1] - from[1]) / r.height;
+      zoom(apart(before) > 0 ? apart(after) / apart(before) : 1, ...share(box, ...to));
     });
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) box.addEventListener(end, (event) => fingers.delete(event.pointerId));
   }
