@@ -18,8 +18,8 @@ from .hookspecs import hookimpl
 from .lazy import at_first_call as _at_first_call
 from .lazy import lazy_names
 from .registries import (
-    datasets, decoders, encoders, metrics, presets, protocols, retrievers, sentence_classifiers, sentence_encoders,
-    sentence_groupers,
+    datasets, decoders, encoders, metrics, presets, protocols, reporters, retrievers, sentence_classifiers,
+    sentence_encoders, sentence_groupers,
 )  # fmt: skip
 from .registry import Entry, Registry
 from .types import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .dataset import Dataset
     from .interfaces import Decoder, Encoder, Retriever
     from .metric import Metric
-    from .models import Model, compose, load, save
+    from .models import Model, Reporter, Takes, compose, load, save
     from .protocol import TextProtocol
     from .scoring import evaluate
     from .training import TrainSettings, train
@@ -42,15 +42,16 @@ __all__ = [
     "Annotation", "Attention", "Audit", "Batch", "Box", "Candidate", "CheckpointError", "Collection",
     "CompositionError", "DataError", "Dataset", "Decoded", "Decoder", "Encoder", "Entry", "FeatureSpec", "Features",
     "Generated", "GenerationSettings", "Hit", "ImageError", "ImageSpec", "Metric", "MetricError", "Model",
-    "OptionError", "PluginError", "Registry", "Report", "ReportgenError", "Retriever", "Score", "ShapeError", "Study",
-    "TargetSpec", "Targets", "TextProtocol", "TrainSettings", "UnknownName", "View", "__version__", "compose",
-    "datasets", "decoders", "encoders", "evaluate", "hookimpl", "load", "metrics", "presets", "protocols",
-    "retrievers", "save", "sentence_classifiers", "sentence_encoders", "sentence_groupers", "train",
+    "OptionError", "PluginError", "Registry", "Report", "Reporter", "ReportgenError", "Retriever", "Score",
+    "ShapeError", "Study", "Takes", "TargetSpec", "Targets", "TextProtocol", "TrainSettings", "UnknownName", "View",
+    "__version__", "compose", "datasets", "decoders", "encoders", "evaluate", "hookimpl", "load", "metrics", "presets",
+    "protocols", "reporters", "retrievers", "save", "sentence_classifiers", "sentence_encoders", "sentence_groupers",
+    "train",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(__name__, {
     "dataset": ["Dataset"], "interfaces": ["Decoder", "Encoder", "Retriever"], "metric": ["Metric"],
-    "models": ["Model", "compose", "load", "save"], "protocol": ["TextProtocol"], "scoring": ["evaluate"],
-    "training": ["TrainSettings", "train"],
+    "models": ["Model", "Reporter", "Takes", "compose", "load", "save"], "protocol": ["TextProtocol"],
+    "scoring": ["evaluate"], "training": ["TrainSettings", "train"],
 })  # fmt: skip
 _DRAWING.update({name: _at_first_call(__name__, "drawing", name) for name in ("html", "show")})

@@ -31,6 +31,11 @@ def register_retrievers() -> Iterable[Entry]:
 
 
 @hookspec
+def register_reporters() -> Iterable[Entry]:
+    """Return subclasses of `reportgen_core.Reporter`: whatever writes reports and is no model of parts."""
+
+
+@hookspec
 def register_metrics() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.Metric`."""
 

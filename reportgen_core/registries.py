@@ -23,6 +23,7 @@ def _registry(kind: str, base: str, hook: str) -> Registry[Any]:
 encoders: Registry[Encoder] = _registry("encoder", "interfaces:Encoder", "register_encoders")
 decoders: Registry[Decoder] = _registry("decoder", "interfaces:Decoder", "register_decoders")
 retrievers: Registry[Retriever] = _registry("retriever", "interfaces:Retriever", "register_retrievers")
+reporters: Registry[Any] = _registry("reporter", "models.reporters.reporter:Reporter", "register_reporters")
 metrics: Registry[Metric] = _registry("metric", "metric:Metric", "register_metrics")
 protocols: Registry[TextProtocol] = _registry("protocol", "protocol:TextProtocol", "register_protocols")
 datasets: Registry[Dataset] = _registry("dataset", "dataset:Dataset", "register_datasets")

@@ -216,6 +216,8 @@ class Registry(Mapping[str, Entry], Generic[T]):
         for option in options:
             if option not in names:
                 raise OptionError(f"{self.kind} {name!r} has no option {option!r}; {did_you_mean(option, names)}")
+        if needed := [option for option, p in names.items() if p.default is p.empty and option not in options]:
+            raise OptionError(f"{self.kind} {name!r} needs the option {needed[0]!r}; rg info {name} says what it is")
         cls, owner = self.get_class(name), self.owner(name)
         ours = ":" not in owner or owner.startswith("reportgen:")  # an error of ours keeps its traceback
         with nullcontext() if ours else foreign_code(f"{self.kind} {name!r} of {owner} cannot be built: "):

@@ -97,6 +97,7 @@ class Study:
     patient: str = ""
     boxes: tuple[Box, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)  # further facts: age, licence, sentence labels
+    prior: Study | None = None  # the patient's earlier examination, with its report in `sections`
 
     @lists_only
     def text(self, sections: Sequence[str]) -> str:
@@ -226,6 +227,8 @@ class Report(Drawn):
     images: tuple[Array, ...] = field(default=(), repr=False, compare=False)  # (h, w) grey 0..1 of `views`, if stored
     problem: str = ""
     note: str = ""  # a remark on the images for the reader, for example that there is no frontal view
+    boxes: tuple[tuple[Box, ...], ...] = ()  # for each sentence its places in the images; (): there are none
+    answer: str = ""  # what a model that was trained to chat answered, before it was cleaned; "" for other models
 
     def attention_rows(self, sentence: int) -> range:
         """Return the rows of attention of a sentence; a report without `rows` has one row for each sentence."""

@@ -15,11 +15,11 @@ from reportgen_core import DataError, OptionError, Report, TrainSettings
 from .sources import studies
 
 if TYPE_CHECKING:
-    from reportgen_core import Model
+    from reportgen_core import Model, Reporter
     from reportgen_core.scoring import Evaluation
 
 
-def load(name_or_folder: str | Path | None = None) -> Model:
+def load(name_or_folder: str | Path | None = None) -> Reporter:
     """Load a trained model: a folder, a name of the zoo, or without either the model that ships inside.
 
     `rg zoo list` prints the names. Raises UnknownName, or CheckpointError that names the file that is wrong.
@@ -89,6 +89,7 @@ def train(
     from reportgen_cli.render import TrainingProgress
 
     from reportgen_core import train as learn
+    from reportgen_core.models.loading import load_model
 
     collection = studies(data)
     held_out = collection.split("val") if val is None else studies(val).studies
@@ -98,7 +99,7 @@ def train(
         raise DataError(
             f"the data have no studies to learn from: a split 'train' or none is wanted; there are: {splits}"
         )
-    start = load(model) if isinstance(model, str | Path) else model
+    start = load_model(model) if isinstance(model, str | Path) else model
     chosen = TrainSettings.of({**(asdict(settings) if settings is not None else {}), **more})
     folder = Path(out) if out is not None else _free_folder(start)
     with ExitStack() as stack:

@@ -67,10 +67,18 @@ def images_and_model(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option("--study", "as_study", is_flag=True, help="All images are views of one study."),
             click.option("--beams", default=1, show_default=True, type=click.IntRange(1, 100), help="1 is greedy."),
+            send_images_option(),
         )
     ):
         command = add(command)
     return command
+
+
+def send_images_option() -> Callable[[Any], Any]:
+    """Return the option `--send-images` of the commands that may ask an endpoint."""
+    return click.option(
+        "--send-images", is_flag=True, help="Allow a model that is an address elsewhere to be sent the images."
+    )
 
 
 def raw_cells_option() -> Callable[[Any], Any]:

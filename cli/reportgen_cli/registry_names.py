@@ -15,6 +15,7 @@ KINDS: dict[str, Registry[Any]] = {
     "encoders": reportgen_core.encoders,
     "decoders": reportgen_core.decoders,
     "retrievers": reportgen_core.retrievers,
+    "reporters": reportgen_core.reporters,
     "metrics": reportgen_core.metrics,
     "protocols": reportgen_core.protocols,
     "datasets": reportgen_core.datasets,

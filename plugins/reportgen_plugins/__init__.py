@@ -133,6 +133,18 @@ def register_retrievers() -> Iterable[Entry]:
 
 
 @hookimpl
+def register_reporters() -> Iterable[Entry]:
+    at = _HERE + "reporters."
+    return [
+        Entry(
+            "image-text-to-text", at + "image_text:ImageTextToText",
+            "any vision-language model of transformers, from a folder or the hub's cache, with a prompt",
+        ),
+        Entry("openai", at + "endpoint:OpenAI", "any endpoint of the chat completions protocol that takes images"),
+    ]  # fmt: skip
+
+
+@hookimpl
 def register_metrics() -> Iterable[Entry]:
     cider = _HERE + "metrics.nlg.cider:Cider"
     return [

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         unwrap,
         write_snapshot,
     )
-    from .loading import find_model_folder, load, save
+    from .loading import find_model_folder, load, load_model, save
     from .model import (
         Model,
         attach,
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     )
     from .precision import autocast_for, best_precision, to_channels_last
     from .repeats import without_repeats
+    from .reporters.context import Takes
+    from .reporters.reporter import Reporter
     from .reports import ReportBuilder, from_hits
 
 __all__ = [
@@ -63,8 +65,10 @@ __all__ = [
     "Model",
     "PartSummary",
     "ReportBuilder",
+    "Reporter",
     "SettlesOptions",
     "Snapshot",
+    "Takes",
     "TakesTargets",
     "attach",
     "autocast_for",
@@ -80,6 +84,7 @@ __all__ = [
     "from_hits",
     "from_snapshot",
     "load",
+    "load_model",
     "model_config",
     "plain_tensors",
     "plan",
@@ -124,7 +129,7 @@ __getattr__, __dir__ = lazy_names(
             "unwrap",
             "write_snapshot",
         ],
-        "loading": ["find_model_folder", "load", "save"],
+        "loading": ["find_model_folder", "load", "load_model", "save"],
         "model": [
             "Model",
             "attach",
@@ -138,6 +143,8 @@ __getattr__, __dir__ = lazy_names(
         ],
         "precision": ["autocast_for", "best_precision", "to_channels_last"],
         "repeats": ["without_repeats"],
+        "reporters.context": ["Takes"],
+        "reporters.reporter": ["Reporter"],
         "reports": ["ReportBuilder", "from_hits"],
     },
 )

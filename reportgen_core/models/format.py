@@ -127,7 +127,11 @@ class StoredTensors(Mapping[str, torch.Tensor]):
 
 
 def digest(folder: Path) -> str:
-    """Return the sha256 of a model's folder: of its weights and of its config."""
+    """Return the sha256 of a model's folder: of its weights and of its config; without weights, of all its files."""
+    if not (folder / WEIGHTS).is_file():
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        lines = (f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     both = sha256_file(folder / WEIGHTS) + sha256_file(folder / CONFIG)
     return hashlib.sha256(both.encode()).hexdigest()
 
@@ -185,6 +189,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         newer = "; pip install --upgrade reportgen" if config["format"] > FORMAT else ""
         raise CheckpointError(
             f"{folder} is a checkpoint of format {config['format']}; this reportgen reads format {FORMAT}{newer}"
+        )
+    if isinstance(reporter := config.get("reporter"), dict):
+        raise CheckpointError(
+            f"{folder} is the reporter {str(reporter.get('name'))[:60]!r}, which has no encoder and decoder of ours: "
+            "it writes reports (rg report, rg eval), and nothing here trains, indexes or annotates with it"
         )
     unknown = sorted(set(config) - KEYS)
     if unknown:

@@ -26,6 +26,8 @@ from .abilities import KeepsFiles
 from .format import CONFIG, WEIGHTS, Snapshot, check_finite, check_weights, digest, read_snapshot, unwrap
 from .model import Model, from_snapshot
 from .owners import owned_name
+from .reporters.folder import is_reporter, read_reporter
+from .reporters.reporter import Reporter
 
 
 def save(model: Model, folder: str | Path, *, card: str = "") -> Path:
@@ -88,12 +90,25 @@ def _folder(find_model: Callable[[], Any]) -> Path | None:
     return None if folder is None else Path(folder)
 
 
-def load(name_or_folder: str | Path) -> Model:
+def load(name_or_folder: str | Path) -> Reporter:
     """Build the model of a folder, or of a name in the zoo, with its weights, in eval mode.
 
-    Raises UnknownName, or CheckpointError that names the file that is wrong.
+    It is a `Model`, or a reporter of another kind. Raises UnknownName, or CheckpointError that names the file that is
+    wrong.
     """
     folder = find_model_folder(name_or_folder)
+    if not is_reporter(folder):
+        return _load_parts(folder)
+    reporter: Reporter = read_reporter(folder)
+    return reporter
+
+
+def load_model(name_or_folder: str | Path) -> Model:
+    """Build a model of an encoder and a decoder or retriever, as `load` does. Raises CheckpointError for a reporter."""
+    return _load_parts(find_model_folder(name_or_folder))
+
+
+def _load_parts(folder: Path) -> Model:
     snapshot = read_snapshot(folder)
     try:
         _check_installed(folder, snapshot.config)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from ..base.drawn import PICTURE_SIDE, Drawn, Reports
-from ..data.batches import StudyReader, group_files, normalise, read_batches, read_with
-from ..data.given.images import image_files
+from ..base.drawn import Drawn
+from ..data.batches import StudyReader, normalise, read_batches, read_with
 from ..errors import CompositionError, OptionError, checked_types, lists_only
 from ..files.atomic import replacing
 from ..interfaces import Decoder, Encoder, Retriever
@@ -42,14 +41,13 @@ from .format import (
 )
 from .owners import check_specs, owned_name, plain_name
 from .precision import autocast_for, to_channels_last
+from .reporters.context import Takes
+from .reporters.reporter import Reporter
 from .reports import ReportBuilder, from_hits, placed
 from .study_notes import noted_report
 
-if TYPE_CHECKING:
-    from ..data.given.images import GivenImage
 
-
-class Model(nn.Module, Drawn):
+class Model(nn.Module, Drawn, Reporter):
     """A model that `compose` builds, `train` trains and `load` reads. It has a decoder or a retriever, never both."""
 
     decoder: Decoder | None
@@ -70,6 +68,9 @@ class Model(nn.Module, Drawn):
         self.retriever = head if isinstance(head, Retriever) else None
         self.text, self.targets, self.domain = text, targets, domain
         self.vocabulary = Vocabulary(targets.words[len(SPECIAL) :])
+        views = encoder.image.views
+        self.takes = Takes(views="required" if views else "no", most_views=views)
+        self.sections, self.grid = text.sections, encoder.features.grid
 
     @property
     def head(self) -> Decoder | Retriever:
@@ -125,50 +126,17 @@ class Model(nn.Module, Drawn):
             return replace(out, losses={**out.losses, **self.encoder.losses(features, targets)})
         return out
 
-    @checked_types
-    def report(
-        self,
-        images: GivenImage | Iterable[GivenImage],
-        settings: GenerationSettings | None = None,
-        *,
-        batch_size: int = 32,
-        precision: str = "auto",
-        workers: int = 0,
-        cache: Path | None = None,
-    ) -> Reports[Report]:
-        """Return reports for one image or several: one for each image, DICOM files of one study together.
+    def move_to(self, device: str) -> Model:
+        """Move the weights to a device and return the model."""
+        return self.to(device)
 
-        An image is the path of a file or of a folder of files, a PIL image, a numpy array or a tensor. An array is
-        (h, w), or has 1, 3 or 4 channels, last (h, w, c) or first (c, h, w): grey, RGB, or RGB with alpha, for uint8
-        alone. Its values are uint8 (0..255), uint16 (0..65535), bool, or floats 0..1; 0 is black. Arrays are not
-        normalised by mean and deviation: the model does that. Several images are a list, never an array of four
-        dimensions. The other options are those of `iter_reports`. Raises ImageError for anything else.
-        """
-        with image_files(images) as (paths, temporary):
-            cache = cache if not any(str(p).startswith(temporary) for p in paths) else None
-            reports = self.iter_reports(
-                group_files(paths), settings, batch_size=batch_size, precision=precision, workers=workers, cache=cache,
-                picture_side=PICTURE_SIDE if any(str(p).startswith(temporary) for p in paths) else 0,
-            )  # fmt: skip
-            return Reports(_without(temporary, report) for report in reports)
+    def facts(self) -> dict[str, Any]:
+        """Return nothing: a model of parts is described by its folder."""
+        return {}
 
-    @checked_types
-    def report_studies(
-        self,
-        studies: Sequence[Study],
-        settings: GenerationSettings | None = None,
-        *,
-        batch_size: int = 32,
-        precision: str = "auto",
-        workers: int = 0,
-        cache: Path | None = None,
-    ) -> Reports[Report]:
-        """Return reports in the order of the studies. The options are those of `iter_reports`."""
-        return Reports(
-            self.iter_reports(
-                studies, settings, batch_size=batch_size, precision=precision, workers=workers, cache=cache
-            )
-        )
+    def stream_reports(self, *arguments: Any, **options: Any) -> Iterator[Report]:
+        """Yield a report for each study, as `iter_reports` does."""
+        return self.iter_reports(*arguments, **options)
 
     @checked_types
     def iter_reports(
@@ -385,13 +353,6 @@ def default_card(model: Model) -> str:
         f"# {encoder} × {head}\n\nA reportgen model: encoder `{encoder}`, {kind} `{head}`, "
         f"{len(model.vocabulary)} words, {len(model.tags)} tags. For research; not for clinical use.\n"
     )
-
-
-def _without(folder: str, report: Report) -> Report:
-    """Return a report whose texts do not name the folder of temporary files: image-1.png has no place on the disk."""
-    views = tuple(view.removeprefix(folder) for view in report.views)
-    texts = {name: getattr(report, name).replace(folder, "") for name in ("study", "problem", "note")}
-    return replace(report, views=views, **texts)
 
 
 def _move(targets: Any, device: torch.device) -> Any:

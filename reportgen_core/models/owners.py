@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import PluginError, UnknownName
-from ..interfaces import Encoder
 from ..registries import encoders
 from ..registry import Registry
 from ..types import FeatureSpec, ImageSpec
+
+if TYPE_CHECKING:
+    from ..interfaces import Encoder
 
 
 def owned_name(registry: Registry[Any], part: Mapping[str, Any]) -> str:

@@ -78,6 +78,7 @@ class Evaluation(Drawn):
     curves: Mapping[str, tuple[tuple[float, float, int], ...]] = field(default_factory=dict)  # reliability, by metric
     subgroups: tuple[Subgroup, ...] = ()
     units: tuple[int, ...] = ()  # the number of each study's patient; (): no study names one
+    reporters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what the reports depend on, by name
 
     @property
     def degeneracy(self) -> Diversity:
@@ -105,6 +106,7 @@ class Evaluation(Drawn):
             "reliability": {k: [list(p) for p in points] for k, points in self.curves.items()},
             "metrics": {k: dict(v) for k, v in self.metrics.items()},
             "studies": [s.id for s in self.studies],
+            "reporters": {k: dict(v) for k, v in self.reporters.items()},
         }
 
 
@@ -123,6 +125,7 @@ def evaluate(
     cases = make_evaluation_set(predictions, references, request)
     scorer, notes = _scorer(cases, request)
     baselines, missing = _baselines(scorer, cases) if request.baselines else ([], [])
+    baselines = [*cases.others, *baselines]
     card = _card(scorer, cases, request)
     evaluation = _assemble(scorer, cases, card, baselines, request.name)
     evaluation = replace(evaluation, notes=(*evaluation.notes, *cases.notes, *notes, *missing))
@@ -274,6 +277,7 @@ def _assemble(
         len(subsets["seen in training"]) / len(first) if "seen in training" in subsets else None,
         subgroups=subgroups_of(cases, split),
         units=tuple(scorer.units.tolist()) if scorer.units is not None else (),
+        reporters=cases.reporters,
     )
 
 

@@ -11,7 +11,8 @@ from typing import Any, Protocol, TypedDict
 from ..errors import DataError, lists_only
 from ..metric import ModelOutputs
 from ..types import Collection, GenerationSettings, Report, Study
-from .baselines import BaselineData
+from .baselines import Baseline, BaselineData
+from .compared.others import facts_of, notes_of
 from .subgroups.values import group_names, study_columns
 
 METRICS = ("bleu", "meteor", "rouge-l", "cider", "chexpert-rules")
@@ -48,6 +49,7 @@ class EvaluationOptions(TypedDict, total=False):
     precision: str
     workers: int
     cache: Path | None
+    others: Mapping[str, Texts | WritesReports]
 
 
 @lists_only
@@ -75,6 +77,7 @@ class EvaluationRequest:
     precision: str = "auto"
     workers: int = 0  # processes that read images
     cache: Path | None = None  # a folder for resized images
+    others: Mapping[str, Texts | WritesReports] = field(default_factory=dict)  # further rows of the table, by name
 
 
 class WritesReports(Protocol):
@@ -108,6 +111,8 @@ class EvaluationSet:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the subgroup of each study, by column
     notes: tuple[str, ...] = ()
     outputs: ModelOutputs | None = None  # of the scored model, in the order of `ids`; None if texts were given
+    others: tuple[Baseline, ...] = ()  # the reports of other models on the same studies
+    reporters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # facts of the models, by name
 
 
 def make_evaluation_set(
@@ -124,6 +129,7 @@ def make_evaluation_set(
         if not isinstance(predictions, Mapping):
             raise DataError("a model is evaluated on studies, not on texts: give a Collection or a list of Study")
         pairs = pair_by_id(predictions, references, partial=request.partial)
+        pairs = _with_others(pairs, request, [])
         background = request.background or BaselineData()
         pairs = replace(pairs, background=background, sections=tuple(request.sections), images=request.images or {})
         return _with_groups(pairs, request.patients or {}, request.columns or {}, request.by)
@@ -131,11 +137,12 @@ def make_evaluation_set(
     studies = _of_split(references, request.split)
     texts = {s.id: s.text(sections) for s in studies}
     if isinstance(predictions, Mapping):
-        pairs = pair_by_id(predictions, texts, partial=request.partial)
+        pairs = _with_others(pair_by_id(predictions, texts, partial=request.partial), request, studies)
     else:
         reports = _generate(predictions, [s for s in studies if texts[s.id]], request)
         written = {id: (r.text, *r.alternatives) for id, r in reports.items()}
-        pairs = pair_by_id(written, texts, partial=request.partial)
+        pairs = _described(pair_by_id(written, texts, partial=request.partial), request.name, predictions)
+        pairs = _with_others(pairs, request, studies)
         pairs = replace(pairs, outputs=_outputs(predictions, pairs.ids, reports, references, studies, request))
     pairs = replace(
         pairs,
@@ -159,12 +166,57 @@ def _with_groups(
     return replace(pairs, patients=named if any(named) else (), groups=groups)
 
 
+def _described(pairs: EvaluationSet, name: str, model: object) -> EvaluationSet:
+    """Return the set with the facts of a model, and the notes on them."""
+    facts = {name: facts} if (facts := facts_of(model)) else {}
+    return replace(pairs, reporters={**pairs.reporters, **facts}, notes=(*pairs.notes, *notes_of(name, model)))
+
+
+def _with_others(pairs: EvaluationSet, request: EvaluationRequest, studies: Sequence[Study]) -> EvaluationSet:
+    """Return the set with the reports of the other models; with `partial` the studies that all of them have.
+
+    Raises DataError for a study without a report, unless `partial`.
+    """
+    texts: dict[str, dict[str, str]] = {}
+    for name, other in request.others.items():
+        if isinstance(other, Mapping):
+            texts[name] = {id: written[0] for id, text in other.items() if (written := _texts(text))}
+            continue
+        reports = _generate(other, [s for s in studies if s.id in pairs.ids], request)
+        texts[name] = {id: report.text for id, report in reports.items()}
+        pairs = _described(pairs, name, other)
+    for name, own in texts.items():
+        if (missing := [id for id in pairs.ids if id not in own]) and not request.partial:
+            raise DataError(
+                f"{name}: {_named(missing, 'study', 'studies')} without a prediction; --partial scores the rest, marked"
+            )
+    kept = [n for n, id in enumerate(pairs.ids) if all(id in own for own in texts.values())]
+    if not kept:
+        raise DataError(f"nothing to score: no study has a report of {', '.join(texts)} as well")
+    ids = tuple(pairs.ids[n] for n in kept)
+    lost = (
+        f"PARTIAL: {_named([i for i in pairs.ids if i not in ids], 'study', 'studies')} without a report of all models"
+    )
+    return replace(
+        pairs,
+        ids=ids,
+        reports=tuple(pairs.reports[n] for n in kept),
+        references=tuple(pairs.references[n] for n in kept),
+        others=tuple(Baseline(name, "", (tuple(own[id] for id in ids),)) for name, own in texts.items()),
+        notes=(*pairs.notes, lost) if len(ids) < len(pairs.ids) else pairs.notes,
+    )
+
+
 def _generate(model: WritesReports, studies: Sequence[Study], request: EvaluationRequest) -> dict[str, Report]:
-    """Return the model's reports by study. A study that could not be read is left out."""
+    """Return the model's reports by study. A study without a report is left out with `partial`; else a DataError."""
     reports = model.report_studies(
         studies, settings=request.settings, batch_size=request.batch_size, precision=request.precision,
         workers=request.workers, cache=request.cache,
     )  # fmt: skip
+    failed = [r for r in reports if r.problem and not r.text]
+    if failed and not request.partial:
+        ids = _named([r.study for r in failed], "study", "studies")
+        raise DataError(f"{ids} without a prediction: {failed[0].problem}; --partial scores the rest, marked")
     return {r.study: r for r in reports if r.text or not r.problem}
 
 
@@ -248,7 +300,7 @@ def background_of(source: Studies, scored: Sequence[Study], sections: Sequence[s
 
 def _sections_of(model: object) -> tuple[str, ...]:
     """Return the sections that the model was trained to generate; those of SECTIONS for texts."""
-    return tuple(getattr(getattr(model, "text", None), "sections", SECTIONS))
+    return tuple(getattr(model, "sections", getattr(getattr(model, "text", None), "sections", SECTIONS)))
 
 
 def _of_split(source: Studies, split: str) -> list[Study]:

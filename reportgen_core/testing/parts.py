@@ -19,7 +19,7 @@ from torch import Tensor
 from ..interfaces import Retriever
 from ..models.abilities import HasFrozenParts
 from ..models.composition import compose, seeded
-from ..models.loading import load, save
+from ..models.loading import load_model, save
 from ..models.model import Model
 from ..registries import decoders, encoders, retrievers
 from ..text.spec import EOS, TextSpec, Vocabulary
@@ -138,7 +138,7 @@ def check_retriever(
         _check_hits(model.retriever, features, len(batch.ids))
         before = _hits(model.retriever, features)
     check_disk(model, folder)
-    again = load(folder / "a")
+    again = load_model(folder / "a")
     assert again.retriever is not None
     with torch.inference_mode():
         assert _hits(again.retriever, again.encode(batch)) == before, "the loaded model finds other texts"
@@ -239,7 +239,7 @@ def check_disk(model: Model, folder: Path) -> None:
     """Check that a model saved twice gives the same bytes, and a loaded model the same options and outputs."""
     model.eval()
     save(model, folder / "a")
-    again = load(folder / "a")
+    again = load_model(folder / "a")
     save(again, folder / "b")
     for file in sorted(f for f in (folder / "a").rglob("*") if f.is_file()):
         same = folder / "b" / file.relative_to(folder / "a")

@@ -12,7 +12,7 @@ from ..data.batches import read_batches
 from ..files.atomic import atomic_write
 from ..models.domain import MIN_IMAGES, fit_domain, image_vectors
 from ..models.format import DOMAIN
-from ..models.loading import load
+from ..models.loading import load_model
 from ..models.model import Model
 from ..types import Study
 
@@ -28,7 +28,7 @@ def write_domain(
     images or there are too few of them.
     """
     if len(train) >= MIN_IMAGES:
-        model = load(folder)
+        model = load_model(folder)
         if model.encoder.image.views:
             own = _vectors(model, _spread(train, MAX_TRAIN), cache)
             domain = fit_domain(own, _vectors(model, _spread(held_out, MAX_HELD_OUT), cache), name)

@@ -25,7 +25,7 @@ from ..errors import DataError, OptionError, ReportgenError
 from ..files.atomic import sweep
 from ..models.abilities import HasTrainingStep
 from ..models.composition import seeded
-from ..models.loading import load, save
+from ..models.loading import load_model, save
 from ..models.model import Model
 from ..types import Batch, Decoded, Features, Study, TargetSpec
 from .domain import write_domain
@@ -77,7 +77,7 @@ def train(
             fill(model, train_studies, settings.batch_size, cache)
             save(model, Path(out) / "best")
             write_domain(Path(out) / "best", train_studies, val_studies, name=domain, cache=cache)
-            return load(Path(out) / "best")
+            return load_model(Path(out) / "best")
         run = prepare_run(model, train_studies, val_studies, Path(out), settings, cache, watch)
         saved = load_state(run.out, run.model, run.optimizer, _frozen(settings), run.origin) if resume else None
         progress, note = saved or (Progress(), "")
@@ -90,7 +90,7 @@ def train(
         if run.accelerator.is_main_process:
             write_domain(run.out / "best", train_studies, val_studies, name=domain, cache=cache)
         run.accelerator.wait_for_everyone()
-    return load(run.out / "best")
+    return load_model(run.out / "best")
 
 
 def _run_targets(out: Path, model: Model, studies: Sequence[Study]) -> tuple[TargetSpec | None, list[str]]:

@@ -122,12 +122,11 @@ def annotate(**options: Any) -> None:
     Example: rg annotate test.csv --model runs/tienet-r/best --evaluate scores
     """
     request = AnnotationRequest(**options)
-    from reportgen_core import load
     from reportgen_core.annotation.findings import annotator
-    from reportgen_core.models.loading import find_model_folder
+    from reportgen_core.models.loading import find_model_folder, load_model
 
     folder = find_model_folder(request.model)
-    model = load(folder).to(pick_device(request.device))
+    model = load_model(folder).to(pick_device(request.device))
     annotator(model)
     bad_rows = BadRows()
     if request.tune:

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 @part("--encoder", "encoders", "What looks: see rg list encoders.")
 @part("--decoder", "decoders", "What writes: see rg list decoders.")
 @part("--retriever", "retrievers", "What finds texts, in place of a decoder.")
+@part("--reporter", "reporters", "A whole system, in place of parts: see rg list reporters.")
 @part("--preset", "presets", "A published system; the options beside it replace its own.")
 @values("--encoder-option", "encoder_options", "Of the encoder; rg info NAME lists them.")
 @values("--decoder-option", "decoder_options", "Of the decoder or retriever.")
+@values("--reporter-option", "reporter_options", "Of the reporter.")
 @values("--text", "text", "How reports become words: recipe, sections, max_vocabulary, max_sentences, max_words.")
 @click.option("--seed", default=0, show_default=True, help="Of the random weights.")
 @click.option("--out", type=FOLDER, help="The model's folder; without it, ENCODER-DECODER here.")
@@ -37,9 +39,11 @@ def compose(
     encoder: str | None,
     decoder: str | None,
     retriever: str | None,
+    reporter: str | None,
     preset: str | None,
     encoder_options: tuple[str, ...],
     decoder_options: tuple[str, ...],
+    reporter_options: tuple[str, ...],
     text: tuple[str, ...],
     seed: int,
     out: Path | None,
@@ -51,11 +55,18 @@ def compose(
 
     \b
     Example: rg compose --encoder densenet121 --decoder hier-lstm
+    Example: rg compose --reporter image-text-to-text --reporter-option model=medgemma/ --out medgemma-reporter
 
     The check builds the parts without memory, so that a misfit shows before anything is downloaded or allocated. Words,
     tags and findings come with training: rg train FOLDER --data D --data-root DIR.
     """
     parts = {"encoder": encoder, "decoder": decoder, "retriever": retriever}
+    if reporter is not None or reporter_options:
+        others = [name for name, value in {**parts, "preset": preset}.items() if value is not None]
+        _compose_reporter(
+            reporter, parse_options(reporter_options), others, free_folder(out or Path(reporter or ""), force)
+        )
+        return
     options = {"encoder_options": parse_options(encoder_options), "decoder_options": parse_options(decoder_options)}
     composition = compose_arguments(preset, parts, options, parse_options(text))
 
@@ -70,6 +81,21 @@ def compose(
     folder = free_folder(out or Path(name), force)
     build(**composition, seed=seed).save(folder)
     say(f"wrote {folder}; next: rg train {folder} --data D --data-root DIR", err=True)
+
+
+def _compose_reporter(name: str | None, options: dict[str, Any], others: list[str], folder: Path) -> None:
+    """Build a reporter and write its folder. Raises OptionError if parts are named as well, or no reporter is."""
+    from reportgen_core import reporters
+
+    if name is None:
+        raise OptionError("--reporter-option needs --reporter NAME; rg list reporters")
+    if others:
+        raise OptionError(f"--reporter is a whole system, and takes no --{others[0]}")
+    made = reporters.create(name, **options)
+    made.save(folder)
+    for line in made.limits:
+        say(f"note: {line}", err=True)
+    say(f"wrote {folder}; next: rg report IMAGE --model {folder}", err=True)
 
 
 def compose_arguments(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,14 @@ from reportgen_core.files.reports import TextFile, read_text_file
 
 from ..batch_files import output_name
 from ..dataset_input import ROOT_HELP, read_dataset
-from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, values
+from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, send_images_option, values
 from ..pages.shared.origin import Origin, model_origin, today
 from ..render import print_tables
 from ..terminal.echo import say
 from ..terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
-    from reportgen_core import Model
+    from reportgen_core import Model, Reporter
     from reportgen_core.scoring.evaluation import Evaluation
     from reportgen_core.scoring.evaluation_set import EvaluationRequest
 
@@ -33,7 +33,7 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 class EvalOptions:
     """The options of `rg eval`. Raises OptionError for options that exclude or need each other."""
 
-    model: str | None
+    models: tuple[str, ...]
     data: str | None
     data_root: Path | None
     data_options: tuple[str, ...]
@@ -64,6 +64,12 @@ class EvalOptions:
     distinct: bool
     batch_size: int
     device: str
+    send_images: bool
+
+    @property
+    def model(self) -> str | None:
+        """The first of the models, whose reports are the first row; None without one."""
+        return self.models[0] if self.models else None
 
     def __post_init__(self) -> None:
         if bool(self.model) == bool(self.predictions):
@@ -99,7 +105,13 @@ class EvalOptions:
 
 
 @click.command("eval")
-@click.option("--model", metavar="NAME|DIR", help="Let this model write the reports of a dataset.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME|DIR",
+    help="Let this model write the reports of a dataset; a further one is a further row.",
+)
 @click.option("--data", metavar="NAME", shell_complete=completes("datasets"), help="References from a dataset.")
 @click.option("--data-root", type=click.Path(path_type=Path), help=ROOT_HELP)
 @values("--data-option", "data_options", "Of the dataset; rg info NAME lists them.")
@@ -138,6 +150,7 @@ class EvalOptions:
 @click.option("--distinct", is_flag=True, help="With --model: leave out a sentence that the report has already.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1, 4096), help="With --model.")
 @device_option()
+@send_images_option()
 def eval_command(**options: Any) -> None:
     """Score a model, or a file of reports, beside what a constant sentence scores.
 
@@ -228,7 +241,7 @@ def _on_dataset(given: EvalOptions, request: EvaluationRequest, collection: Coll
 class _Counted:
     """A model whose reports are counted while it writes them; in all else it is the model."""
 
-    def __init__(self, model: Model, heartbeat: Heartbeat) -> None:
+    def __init__(self, model: Reporter, heartbeat: Heartbeat) -> None:
         self._model, self._heartbeat = model, heartbeat
 
     def __getattr__(self, name: str) -> Any:
@@ -236,7 +249,7 @@ class _Counted:
 
     def report_studies(self, studies: Sequence[Study], *arguments: Any, **options: Any) -> list[Report]:
         """Return a report for each study, in order. Set the state to scoring after the last one."""
-        reports = self._model.iter_reports(studies, *arguments, **options)
+        reports = self._model.stream_reports(studies, *arguments, **options)
         written = list(self._heartbeat.count(reports, "reports", len(studies)))
         self._heartbeat.say("scoring")
         return written
@@ -251,17 +264,37 @@ def _with_model(
     from .report import load_model
 
     heartbeat.say("reading the model")
-    model = load_model(name, given.device, "auto")
-    sections = request.sections or model.text.sections
+    models = {name: load_model(name, given.device, "auto", given.send_images) for name in dict.fromkeys(given.models)}
+    model = models[name]
+    sections = request.sections or model.sections
     background = background_of(collection, collection.split(request.split), sections)
     features = _features(given.features)
     if given.nearest_image:
         studies = (*collection.split("train"), *collection.split(request.split))
         heartbeat.say("reading image features")
-        features = model.pooled_features(studies, batch_size=given.batch_size)
+        features = _with_encoder(models).pooled_features(studies, batch_size=given.batch_size)
     background = replace(background, features=features)
-    counted = _Counted(model, heartbeat)
-    return evaluate(counted, collection, replace(request, sections=sections, background=background))
+    others = {_row(other, models): _Counted(models[other], heartbeat) for other in models if other != name}
+    request = replace(request, sections=sections, background=background, others=others)
+    return evaluate(_Counted(model, heartbeat), collection, request)
+
+
+def _row(name: str, models: Mapping[str, Reporter]) -> str:
+    """Return what tables call a model: the last part of its path, or all of it if two models share that."""
+    last = Path(name).name
+    return last if sum(Path(other).name == last for other in models) == 1 else name
+
+
+def _with_encoder(models: Mapping[str, Reporter]) -> Model:
+    """Return the first model with an encoder. Raises OptionError if none has one."""
+    from reportgen_core import Model
+
+    for model in models.values():
+        if isinstance(model, Model):
+            return model
+    raise OptionError(
+        "--nearest-image takes the features of a model's encoder, and no --model here has one; --features"
+    )
 
 
 def _on_files(given: EvalOptions, request: EvaluationRequest, heartbeat: Heartbeat) -> Evaluation:

@@ -37,10 +37,9 @@ def index() -> None:
 
 def _model(name: str, device: str) -> tuple[Model, Path]:
     """Return the model on its device, and its folder."""
-    from reportgen_core import load
-    from reportgen_core.models.loading import find_model_folder
+    from reportgen_core.models.loading import find_model_folder, load_model
 
-    return load(name).to(pick_device(device)), find_model_folder(name)
+    return load_model(name).to(pick_device(device)), find_model_folder(name)
 
 
 @index.command()

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from ..terminal.echo import say, say_json, say_text
 from ..terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
-    from reportgen_core import Model
+    from reportgen_core import Reporter
 
     from ..pages.explain_page import StudyCard
     from ..pages.shared.origin import Origin
@@ -64,6 +64,7 @@ class ReportOptions:
     device: str
     cache: bool
     strict: bool  # refuse what is no chest radiograph
+    send_images: bool  # to an endpoint that is not this machine
 
     def __post_init__(self) -> None:
         if self.explain is None and self.all_pictures:
@@ -130,9 +131,9 @@ def report(**options: Any) -> None:
         studies = [one_study(given.images)] if given.as_study else group_files(given.images)
         studies = studies if given.paths else short_ids(studies)
         passed_over = left_out(given.images, studies)
-        model = load_model(given.model, given.device, given.precision)
-        writer = ReportWriter(studies, given, model.encoder.features.grid, page_origin(given))
-        reports = model.iter_reports(
+        model = load_model(given.model, given.device, given.precision, given.send_images)
+        writer = ReportWriter(studies, given, model.grid, page_origin(given))
+        reports = model.stream_reports(
             studies, given.settings(), batch_size=given.batch_size, precision=given.precision, workers=given.workers,
             cache=default_cache() if given.cache else None, strict=given.strict,
             picture_side=0 if given.pages is None else PICTURE_SIDE,
@@ -183,19 +184,30 @@ def default_model() -> str:
     raise OptionError(f"{MODEL} is not inside this installation; name a model with --model (rg zoo list)")
 
 
-def load_model(name: str | None, device: str, precision: str) -> Model:
-    """Return the model on its device. Print the model, the device and the precision on stderr."""
+def load_model(name: str | None, device: str, precision: str, send_images: bool = False) -> Reporter:
+    """Return the model on its device. Print the model, the device and the precision on stderr.
+
+    `send_images`: the user allows that images go to an endpoint that is not this machine.
+    """
     chosen = meant_model(name) if name else default_model()
     record = None if Path(chosen).exists() else manifests.find_record(chosen.partition("@")[0])
 
-    from reportgen_core import load
+    from reportgen_core import Model, load
     from reportgen_core.models.precision import best_precision
 
     picked = pick_device(device)
-    model = load(chosen).to(picked)
-    arithmetic = best_precision(model.device) if precision == "auto" else precision
+    model = load(chosen).move_to(picked)
+    model.may_send = send_images
+    if isinstance(model, Model):
+        arithmetic = best_precision(model.device) if precision == "auto" else precision
+        how = f"{model.device.type}, {arithmetic}"
+    else:
+        source = f" of {model.reference.source}" if model.reference else ""
+        how = model.part_config["name"] + source
     demonstration = "; a demonstration, not for clinical use" if record and record.demonstration else ""
-    say(f"model {chosen}, {model.device.type}, {arithmetic}{demonstration}", err=True)
+    say(f"model {chosen}, {how}{demonstration}", err=True)
+    for line in model.limits:
+        say(f"note: {line}", err=True)
     return model
 
 
@@ -359,6 +371,10 @@ def as_values(report: Report, attention: bool) -> dict[str, Any]:
     """Return a report as JSON values."""
     plain = ("study", "text", "sentences", "score", "tags", "findings", "alternatives", "views", "note", "problem")
     values: dict[str, Any] = {name: getattr(report, name) for name in plain}
+    if report.boxes:
+        values["boxes"] = [[asdict(box) for box in own] for own in report.boxes]
+    if report.answer:
+        values["answer"] = report.answer
     given = report.attention
     if attention and given is not None:
         named = {"regions": given.regions, "tags": given.tags, "words": given.words}

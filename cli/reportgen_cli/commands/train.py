@@ -182,9 +182,9 @@ def starting_model(
 ) -> Model:
     """Return the model to train: of a folder, of a name, or composed by a preset or of named parts."""
     if model is not None:
-        from reportgen_core import load
+        from reportgen_core.models.loading import load_model
 
-        return load(model)
+        return load_model(model)
     from reportgen_core import compose
 
     parts = {"encoder": encoder, "decoder": decoder, "retriever": None}

@@ -5,7 +5,8 @@ of the most attended cell lies inside a box of the finding. Attention is that of
 read by our rules (ChestX-ray14's classes). A box whose finding the report does not mention is counted apart, and is no
 miss; one whose finding these rules cannot name is not in the game. `by chance` is what a point at random would hit: the
 mean area of the boxes; `centre` is the middle of the image. Attention by word is averaged over the words of those
-sentences.
+sentences. A report with boxes of its own points with the middle of the first box of those sentences, and one without a
+box for a finding that it mentions misses it.
 """
 
 from __future__ import annotations
@@ -24,27 +25,29 @@ from .labeler.labeler import Labeler
 from .model_only import refuse_texts
 
 Floats = NDArray[np.float64]
+Grid = tuple[int, int, int]  # views, rows and columns of an encoder's tokens
 PARTS = ("pointing hit", "pointing centre", "pointing by chance", "pointing mentioned")
 
 
 class Pointing(Metric):
     """The share of mentioned findings for which the most attended cell lies inside a box of the finding."""
 
-    version = "3"
+    version = "4"
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         refuse_texts("pointing", "where a model looks")
 
     def score_outputs(self, outputs: ModelOutputs) -> list[ScoreLine]:
         """Return the share of mentioned findings with a hit, and what the centre and a random point would hit."""
-        if outputs.grid is None:
+        boxed = any(any(report.boxes) for report in outputs.reports)  # then a report without a box misses
+        if outputs.grid is None and not boxed:
             return []
         labeler = Labeler(scheme="chestxray14")
         pairs = zip(outputs.reports, outputs.studies, strict=True)
         patients = unit_numbers([s.patient for s in outputs.studies])
         games, units = [], []
         for (report, study), patient in zip(pairs, patients, strict=True):
-            rows_of_study = play(report, study, outputs.grid, labeler) if _has_regions(report) else []
+            rows_of_study = play(report, study, outputs.grid, labeler) if boxed or _has_regions(report) else []
             games += rows_of_study
             units += [patient] * len(rows_of_study)
         if not games:
@@ -70,28 +73,40 @@ def _shares(totals: Floats) -> dict[str, Floats]:
     )
 
 
-def play(report: Report, study: Study, grid: tuple[int, int, int], labeler: Labeler) -> list[tuple[float, ...]]:
+def play(report: Report, study: Study, grid: Grid | None, labeler: Labeler) -> list[tuple[float, ...]]:
     """Return a row for each finding that has boxes: mentioned, hit, hit by the centre, area of its boxes, and 1."""
     rows: list[tuple[float, ...]] = []
     for label in dict.fromkeys(b.label for b in study.boxes if b.label in labeler.labels_of_scheme):
         boxes = [b for b in study.boxes if b.label == label]
-        view, x, y = peak(report, label, grid, labeler) or (-1, 0.0, 0.0)
-        mentioned = float(view >= 0)
+        sentences = _mentions(report, label, labeler)
+        pointed = peak(report, sentences, grid) or box_middle(report, sentences)
+        view, x, y = pointed or (-1, 0.0, 0.0)
+        mentioned = float(pointed is not None or (bool(sentences) and not _has_regions(report)))
         hit = float(any(b.view == view and _inside(b, x, y) for b in boxes))
         centre = float(any(_inside(b, 0.5, 0.5) for b in boxes))
-        area = min(1.0, sum(b.width * b.height for b in boxes)) / grid[0]
+        area = min(1.0, sum(b.width * b.height for b in boxes)) / (grid[0] if grid else max(1, len(report.views)))
         rows.append((mentioned, hit, centre * mentioned, area * mentioned, 1.0))
     return rows
 
 
-def peak(report: Report, label: str, grid: tuple[int, int, int], labeler: Labeler) -> tuple[int, float, float] | None:
-    """Return the view of the most attended cell and its centre (x, y), 0..1 of width and height.
+def _mentions(report: Report, label: str, labeler: Labeler) -> list[int]:
+    """Return the numbers of the sentences that state the finding."""
+    return [i for i, s in enumerate(report.sentences) if (m := labeler.label(s).get(label)) and m.value == 1]
 
-    Return None if the report does not mention the finding or has no attention over regions.
+
+def box_middle(report: Report, sentences: Sequence[int]) -> tuple[int, float, float] | None:
+    """Return the view and the middle (x, y), 0..1, of the first box of these sentences; None if they have none."""
+    boxes = [box for i in sentences if i < len(report.boxes) for box in report.boxes[i]]
+    return (boxes[0].view, boxes[0].left + boxes[0].width / 2, boxes[0].top + boxes[0].height / 2) if boxes else None
+
+
+def peak(report: Report, mentions: Sequence[int], grid: Grid | None) -> tuple[int, float, float] | None:
+    """Return the view of the most attended cell of these sentences and its centre (x, y), 0..1 of width and height.
+
+    Return None if there is no sentence or the report has no attention over regions.
     """
     attention = report.attention
-    mentions = [i for i, s in enumerate(report.sentences) if (m := labeler.label(s).get(label)) and m.value == 1]
-    if not mentions or attention is None or attention.regions is None:
+    if not mentions or attention is None or attention.regions is None or grid is None:
         return None
     weights = attention.regions.float().cpu().numpy()  # (rows, N)
     rows = [row for i in mentions for row in report.attention_rows(i) if row < len(weights)]

@@ -29,6 +29,9 @@ def _lines(record: Record) -> Iterator[str]:
         yield f"- image: {size} pixels, {record.image.get('views', 1)} view(s)"
     if record.vocabulary_sha256:
         yield f"- vocabulary: sha256 `{record.vocabulary_sha256[:16]}…`"
+    if record.reference:
+        yield f"- weights: {record.reference.get('source', '')} {record.reference.get('revision', '')}".rstrip()
+        yield f"- {record.reference.get('promise', '')}"
     yield f"- size: {record.bytes / 2**20:.1f} MiB in {len(record.files)} files, safetensors and JSON"
     yield f"- pin: `{record.name}@sha256:{record.digest[:16]}`"
     yield from (f"- needs: `pip install {distribution}`" for distribution in record.requires)

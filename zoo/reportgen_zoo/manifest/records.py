@@ -86,6 +86,7 @@ class Record:
     vocabulary_sha256: str = ""  # sha256 of its words, as in config.json
     training: TrainingFacts | None = None
     scores: tuple[Scores, ...] = ()
+    reference: Mapping[str, str] = field(default_factory=dict)  # of a reporter: where the weights are that it names
     paper: str = ""
     demonstration: bool = False  # made to show how it works; not for clinical use
     probe: Probe | None = None

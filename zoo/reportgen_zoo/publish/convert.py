@@ -81,10 +81,11 @@ def convert(
     file: Path, kind: str, into: Path, out: Path, vocabulary: Path | None = None, tags: Path | None = None
 ) -> Conversion:
     """Write the model of `into`, with the weights that `file` has for it, to `out`. Raises ReportgenError."""
-    from reportgen_core import load, save
+    from reportgen_core import save
+    from reportgen_core.models.loading import load_model
     from reportgen_core.models.model import default_card
 
-    model = load(into)
+    model = load_model(into)
     given = read_tensors(file)
     encoder, head = _sorted(given, kind)
     filled, used = _fill_head(model, head, {WORDS: _names(vocabulary), TAGS: _names(tags)})

@@ -24,14 +24,15 @@ from ..pull.catalogue import read_manifest
 from ..pull.verify import files_of, probe
 
 # Fields of a record that are read from the model folder; `facts` may not have them.
-READ_FROM_FOLDER = ("files", "sources", "parts", "image", "vocabulary_sha256", "requires", "probe")
+PARTS = ("encoder", "decoder", "retriever", "reporter")
+READ_FROM_FOLDER = ("files", "sources", "parts", "image", "vocabulary_sha256", "requires", "reference", "probe")
 
 
 def make_record(folder: Path, name: str, facts: Mapping[str, Any], seed: int | None = 0) -> Record:
     """Return the record of a model folder. `facts` are the fields that no folder has: summary, licence, scores, …
 
-    The record has the report that the model writes for the seeded probe image, none if `seed` is None. Raises
-    DataFormatError or ZooError.
+    The record has the report that the model writes for the seeded probe image, none if `seed` is None or if the model
+    is an endpoint, whose answers nobody can promise. Raises DataFormatError or ZooError.
     """
     for key in READ_FROM_FOLDER:
         if key in facts:
@@ -43,20 +44,35 @@ def make_record(folder: Path, name: str, facts: Mapping[str, Any], seed: int | N
                 f"{folder} has {file.path[:80]!r}, which is no file of a model; {ALLOWED}; remove it from the folder"
             )
     config = parse((folder / "config.json").read_bytes(), str(folder / "config.json"))
-    parts = {kind: config[kind]["name"] for kind in ("encoder", "decoder", "retriever") if kind in config}
+    parts = {kind: config[kind]["name"] for kind in PARTS if kind in config}
     plugins = sorted({config[kind].get("plugin", "") for kind in parts} - {"", "reportgen"})
+    reference = _reference(config.get("reference", {}))
+    seed = None if reference.get("kind") == "endpoint" else seed
     fields = {
         "files": [plain(f) for f in listed],
         "sources": [f"models/{name}"],
         "parts": parts,
-        "image": config["image"],
+        "image": config.get("image", {}),
         "vocabulary_sha256": config.get("vocabulary_sha256", ""),
         "requires": plugins,
+        "reference": reference,
         "probe": None if seed is None else plain(Probe(seed, probe(folder, seed))),
     }
     record = from_json(Record, {"name": name, **facts, **fields}, f"record of {name}")
     check_record(record, f"record of {name}")
     return record
+
+
+def _reference(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the reference of a reporter for its record: kind, source, revision, model, and one hash of its files."""
+    if not values:
+        return {}
+    from reportgen_core.models.reporters.reference import reference_from_json
+
+    reference = reference_from_json(values, "config.json")
+    texts = {"kind": reference.kind, "source": reference.source, "revision": reference.revision}
+    texts |= {"model": reference.model, "sha256": reference.sha256, "promise": " ".join(reference.limits)}
+    return {name: text for name, text in texts.items() if text}
 
 
 def push(folder: Path, record: Record, zoo: Path, key: Path | None = None) -> Path:

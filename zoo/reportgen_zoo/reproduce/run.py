@@ -265,9 +265,9 @@ def _unstarted(scale: Scale) -> list[str]:
 
 def copy_encoder_weights(model: Model, start: Path) -> None:
     """Copy the weights of the encoder of the model in `start` to the model's encoder, or to the one that it wraps."""
-    from reportgen_core import load
+    from reportgen_core.models.loading import load_model
 
-    trained = load(start).encoder.state_dict()
+    trained = load_model(start).encoder.state_dict()
     own = model.encoder.state_dict()
     copied = {k: trained[short] for k in own if (short := k.removeprefix(f"{WRAPPED}.")) in trained}
     model.encoder.load_state_dict({**own, **copied})

@@ -38,7 +38,7 @@ def demo(out: Path) -> None:
     (out / "report.txt").write_text(report.text + "\n", encoding="utf-8")
     values = json.dumps(as_values(report, attention=True), indent=1, ensure_ascii=False)
     (out / "report.json").write_text(values + "\n", encoding="utf-8")
-    grid = model.encoder.features.grid
+    grid = model.grid
     assert grid is not None  # the model that ships inside has a map
     origin = model_origin(packaged.MODEL)
     save_picture(explain(report, grid, origin), out / "attention.png", origin)

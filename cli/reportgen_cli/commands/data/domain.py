@@ -42,10 +42,9 @@ def domain(
 
     rg train does the same at its end. Models of earlier releases say "domain not checked" in the note of every report.
     """
-    from reportgen_core import load
     from reportgen_core.data.images import default_cache
     from reportgen_core.models.format import DOMAIN
-    from reportgen_core.models.loading import find_model_folder
+    from reportgen_core.models.loading import find_model_folder, load_model
     from reportgen_core.training.domain import write_domain
 
     folder = find_model_folder(model)
@@ -55,7 +54,7 @@ def domain(
         splits = sorted({s.split for s in collection.studies})
         raise DataError(f"{name} has no studies in split {train_split!r}; there are: {', '.join(map(repr, splits))}")
     write_domain(folder, learned, held_out, name=word or name, cache=default_cache() if cache else None)
-    described = load(folder).domain
+    described = load_model(folder).domain
     if described is None:
         raise CheckpointError(f"{folder}: its encoder takes no images, or {name} has too few of them to describe")
     say(f"{described.images} images of {described.name} described in {folder / DOMAIN}", err=True)

@@ -154,7 +154,7 @@ def above(texts: Sequence[str], rival: Sequence[str], studies: Sequence[Study]) 
 
 def main() -> None:
     """Score from the command line."""
-    from reportgen_core import load
+    from reportgen_core.models.loading import load_model
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="folder of a trained model")
@@ -163,7 +163,7 @@ def main() -> None:
     arguments = parser.parse_args()
     collection = datasets.create("table", arguments.data).read()
     studies = collection.split(arguments.split)
-    model = load(arguments.model)
+    model = load_model(arguments.model)
     reports = model.report_studies(studies, precision="fp32")
     train, texts = collection.split("train"), [report.text for report in reports]
     common, rival = constant(train), strongest(train, collection.split("val"))
