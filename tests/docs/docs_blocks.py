@@ -18,6 +18,7 @@ OPENI = "needs labels or vectors made from Open-i, which are not part of reportg
 NIH = "needs images of ChestX-ray14"
 IU = "needs IU X-Ray on the disk; tests/datasets reads small copies of it"
 NETWORK = "needs the network"
+VISION = "needs a vision-language model of some GB, or an endpoint; tests run small ones"
 CHECK = "shows a check that fails, and so ends with an error; tests/cli/test_label.py runs one"
 NOT_RUN = {
     "README.md": {"make test": "runs all tests"},
@@ -36,6 +37,7 @@ NOT_RUN = {
         "uv ": NETWORK,
         "docker ": "needs a container engine; a test runs the steps of the Dockerfile that need no network",
     },
+    "docs/how-to/reporters.md": {"hf download": VISION, "rg compose --reporter": VISION, "rg eval": VISION},
     "docs/how-to/study.md": {
         "rg study serve": "serves until it is stopped; tests/cli/test_study_page.py reads its page",
         "rg study score": "needs the answers of readers; tests/cli/test_study_score.py has some",
@@ -61,7 +63,10 @@ NOT_RUN = {
     },
 }
 
-WHOLE = ("docs/explanation/results.md", "docs/explanation/scale.md")  # a block is left out by its first line
+WHOLE = (
+    *(f"docs/explanation/{name}.md" for name in ("results", "scale")),
+    "docs/how-to/reporters.md",
+)  # a block is left out by its first line
 
 # What is made smaller or named otherwise before a page's blocks are run.
 SMALLER = {
@@ -156,6 +161,7 @@ COUNTED: dict[str, int] = {
     "docs/tutorials/reproduce-a-paper.md": 2,
     "docs/how-to/reproduce.md": 2,
     "docs/how-to/install.md": 12,
+    "docs/how-to/reporters.md": 3,
     "docs/how-to/study.md": 2,
     "docs/how-to/zoo.md": 3,
     "docs/explanation/evaluation.md": 1,

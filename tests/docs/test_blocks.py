@@ -104,13 +104,14 @@ def test_a_block_of_data_can_be_read(page: Path) -> None:
 
 
 def test_what_is_not_run_is_counted_and_has_a_reason_that_is_still_needed() -> None:
-    counted = {page: sum(p == page for p, _ in LEFT_OUT) for page in NOT_RUN}
+    pages = [page for page in NOT_RUN if (ROOT / page).exists()]
+    counted = {page: sum(p == page for p, _ in LEFT_OUT) for page in pages}
     unused = {
-        (page, start) for page, starts in NOT_RUN.items() for start in starts
+        (page, start) for page in pages for start in starts
         if not any(p == page and is_named(line, start) for p, line in LEFT_OUT)
     }  # fmt: skip
     assert unused == set()
-    assert counted == COUNTED
+    assert counted == {page: COUNTED[page] for page in pages}
 
 
 def test_most_blocks_run() -> None:
