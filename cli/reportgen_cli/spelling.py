@@ -75,6 +75,7 @@ def meant_options(command: click.Command, ctx: click.Context, args: Sequence[str
     options = {flag for p in command.params if isinstance(p, click.Option) for flag in (*p.opts, *p.secondary_opts)}
     options |= {"--help", "-h"}
     positional = {p.name or "" for p in command.params if isinstance(p, click.Argument)}
+    lists = {flag for p in command.params if "," in str(getattr(p, "metavar", "")) for flag in p.opts}
     setting_of: Callable[[str], str] = getattr(command, "setting_of", lambda flag: "")
     words: list[str] = []
     rest = list(args)
@@ -83,7 +84,11 @@ def meant_options(command: click.Command, ctx: click.Context, args: Sequence[str
         flag, sign, value = word.partition("=")
         if word == "--":
             return [*words, word, *rest]
-        if flag not in options and (setting := setting_of(flag)):  # --lr 1e-4 is --set lr=1e-4
+        if words and words[-1] in lists:  # --metrics BLEU CIDEr is --metrics BLEU,CIDEr
+            while rest and not positional and not rest[0].startswith("-"):
+                word += "," + rest.pop(0)
+            words.append(word)
+        elif flag not in options and (setting := setting_of(flag)):  # --lr 1e-4 is --set lr=1e-4
             if not sign:
                 value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
             words += ["--set", f"{setting}={value}"]

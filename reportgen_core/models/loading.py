@@ -57,7 +57,8 @@ def find_model_folder(name_or_folder: str | Path) -> Path:
     if local is None and path.name != name:  # a path is no name of a model: no manifest is read
         raise UnknownName(f"no model or model folder {name!r}: there is no such folder")
     if local is None:
-        raise UnknownName(f"no model or model folder {name!r}; {did_you_mean(name, names('known_models'))}")
+        new = "; a new model is rg train --encoder E --decoder D" if "+" in name else ""
+        raise UnknownName(f"no model or model folder {name!r}{new}; {did_you_mean(name, names('known_models'))}")
     return local
 
 

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..base.drawn import Drawn
+from ..base.names import did_you_mean, match_name
 from ..errors import MetricError
 from ..metric import ModelOutputs, ScoresModelOutputs
 from ..protocol import TextProtocol
@@ -89,6 +90,13 @@ class Evaluation(Drawn):
     def scores(self) -> dict[str, float]:
         """Return the scores of the reports by name."""
         return {line.name: line.value for line in self.systems[0].lines}
+
+    def __getitem__(self, name: str) -> float:
+        """Return a score by its name, also in capitals and without "-": "BLEU4". Raises KeyError with the names."""
+        match = match_name(name, self.scores)
+        if match is None:
+            raise KeyError(f"no score named {name!r}; {did_you_mean(name, self.scores)}")
+        return self.scores[match]
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, without texts of single studies."""

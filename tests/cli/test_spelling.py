@@ -74,6 +74,7 @@ def test_an_alias_says_which_command_it_is(rg) -> None:
         ("train", "--model m --dataset phantom --lr 1e-4 --freeze-encoder", "m --data phantom --set lr=1e-4 --set freeze_encoder=true"),
         ("train", "m --data phantom --epochs 2 --batch_size=4", "m --data phantom --epochs 2 --set batch_size=4"),
         ("eval", "--preds p.csv --refs r.csv --metric BLEU --json", "--predictions p.csv --references r.csv --metrics BLEU --format json"),
+        ("eval", "--metrics BLEU ROUGE --seed 1", "--metrics BLEU,ROUGE --seed 1"),
         ("data audit", "table --root x --option val=0.1", "table --data-root x --data-option val=0.1"),
         ("data groups", "t --option k=5 -n 3", "t --grouper-option k=5 -n 3"),
         ("data abnormal", "t --option c=1", "t --classifier-option c=1"),

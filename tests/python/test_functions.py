@@ -58,6 +58,16 @@ def test_the_names_of_the_core_are_served_too() -> None:
     assert reportgen.UnknownName is reportgen_core.UnknownName
     with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
         _ = reportgen.no_such_name
+    for word, meant in (("load_model", "load"), ("predict", "load().report"), ("evalute", "evaluate")):
+        with pytest.raises(AttributeError, match=re.escape(f"did you mean reportgen.{meant}?")):
+            getattr(reportgen, word)
+
+
+def test_a_score_is_found_by_its_name() -> None:
+    scores = reportgen.evaluate(["a b"], ["a b c"], metrics=["bleu"], protocol="raw", resamples=0, baselines=False)
+    assert scores["BLEU4"] == scores["bleu-4"] == scores.scores["bleu-4"]
+    with pytest.raises(KeyError, match="no score named 'blue-4'; did you mean 'bleu-4'"):
+        _ = scores["blue-4"]
 
 
 @pytest.mark.slow
