@@ -217,7 +217,7 @@ def page_origin(options: ReportOptions) -> Origin | None:
         return None
     from ..pages.shared.origin import model_origin
 
-    return model_origin(options.model or default_model())
+    return model_origin(meant_model(options.model) if options.model else default_model())
 
 
 class ReportWriter:
