@@ -51,6 +51,11 @@ def register_protocols() -> Iterable[Entry]:
 
 
 @hookspec
+def register_text_recipes() -> Iterable[Entry]:
+    """Return recipes that cut reports into words and join them again; `target` is a `reportgen_core.text.Recipe`."""
+
+
+@hookspec
 def register_datasets() -> Iterable[Entry]:
     """Return subclasses of `reportgen_core.Dataset`."""
 

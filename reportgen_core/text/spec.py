@@ -6,11 +6,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from ..errors import DataError, UnknownName, lists_only
-from ..registry import did_you_mean, known_fields
+from ..errors import DataError, PluginError, UnknownName, lists_only
+from ..registries import text_recipes
+from ..registry import did_you_mean, known_fields, resolve
 from ..types import Study
 from .recipes import RECIPES, Recipe
 
@@ -73,10 +75,21 @@ class Vocabulary:
 
 
 def recipe(spec: TextSpec) -> Recipe:
-    """Return the recipe of a spec. Raises UnknownName."""
-    if spec.recipe not in RECIPES:
-        raise UnknownName(f"no text recipe named {spec.recipe!r}; {did_you_mean(spec.recipe, RECIPES)}")
-    return RECIPES[spec.recipe]
+    """Return the recipe of a spec, ours first. Raises UnknownName, and PluginError for a recipe that is none."""
+    return RECIPES[spec.recipe] if spec.recipe in RECIPES else _recipe_of_plugin(spec.recipe)
+
+
+@cache
+def _recipe_of_plugin(name: str) -> Recipe:
+    if name not in text_recipes:
+        raise UnknownName(f"no text recipe named {name!r}; {did_you_mean(name, [*RECIPES, *text_recipes])}")
+    value = resolve(text_recipes[name].target)
+    if not isinstance(value, Recipe):
+        raise PluginError(
+            f"text recipe {name!r} of {text_recipes.owner(name)}: {text_recipes[name].target} is no "
+            f"reportgen_core.text.Recipe, but {value!r:.60}"
+        )
+    return value
 
 
 def sentence_words(text: str, spec: TextSpec) -> list[list[str]]:
