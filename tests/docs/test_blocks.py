@@ -107,7 +107,7 @@ def test_what_is_not_run_is_counted_and_has_a_reason_that_is_still_needed() -> N
     pages = [page for page in NOT_RUN if (ROOT / page).exists()]
     counted = {page: sum(p == page for p, _ in LEFT_OUT) for page in pages}
     unused = {
-        (page, start) for page in pages for start in starts
+        (page, start) for page in pages for start in NOT_RUN[page]
         if not any(p == page and is_named(line, start) for p, line in LEFT_OUT)
     }  # fmt: skip
     assert unused == set()
