@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .names import did_you_mean
@@ -40,6 +40,12 @@ class GenerationSettings:
     repetition_penalty: float = 1.0  # above 1: a word that the row has already becomes less likely
     seed: int = 0  # of `sample`
     options: Mapping[str, Any] = field(default_factory=dict)  # the decoder's own, see `Decoder.generation_options`
+
+    def with_values(self, values: Mapping[str, Any]) -> GenerationSettings:
+        """Return the settings with other values. A name that is no setting is an option of the decoder's own."""
+        names = {f.name for f in fields(self)} - {"options"}
+        own = {k: v for k, v in values.items() if k not in names}
+        return replace(self, **{k: values[k] for k in names & set(values)}, options={**self.options, **own})
 
 
 def wrong_setting(settings: GenerationSettings) -> str:

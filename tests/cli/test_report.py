@@ -15,7 +15,7 @@ from reportgen_cli.commands import report as command
 from reportgen_cli.commands.report import as_text, as_values
 from reportgen_zoo.pull import catalogue as manifests
 
-from reportgen_core import Attention, Report, load
+from reportgen_core import Attention, GenerationSettings, Report, load
 from reportgen_core.testing.parts import WORDS
 
 
@@ -26,6 +26,22 @@ def test_a_report_is_the_models_own(rg, model: Path, chest: Path) -> None:
     assert done.out.splitlines()[0] == wrote.text
     assert wrote.text.split()[0].strip(".").lower() in WORDS
     assert f"model {model}, cpu, fp32" in done.err
+
+
+def test_settings_of_generation_are_given_by_name(rg, model: Path, chest: Path) -> None:
+    flags = ["--generation", "sample=true", "--generation", "seed=3", "--generation", "stop_threshold=1.0"]
+    done = rg("report", chest, "--model", model, "--precision", "fp32", *flags)
+    settings = GenerationSettings(sample=True, seed=3, options={"stop_threshold": 1.0})
+    assert done.out.splitlines()[0] == load(model).report([chest], settings, precision="fp32")[0].text
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"), [("sampl=true", "no generation option 'sampl'"), ("top_p=7", "top_p above 0")]
+)
+def test_a_wrong_setting_of_generation_is_one_line(rg, model: Path, chest: Path, flag: str, says: str) -> None:
+    done = rg("report", chest, "--model", model, "--generation", flag)
+    assert done.code == 1
+    assert says in done.err and "Traceback" not in done.err
 
 
 def test_a_bad_image_is_named_and_the_others_are_reported(rg, model: Path, chest: Path, tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from reportgen_core.files.atomic import atomic_write
 from reportgen_core.text.printable import printable, printable_json
 
 from ..batch_files import LeftOut, counted, left_out, output_names
+from ..option_values import parse_options
 from ..options import FOLDER, all_pictures_option, device_option, images_and_model, pick_device
+from ..options import values as value_option
 from ..registry_names import meant_model
 from ..terminal.echo import say, say_json, say_text
 from ..terminal.progress import Heartbeat
@@ -52,6 +54,7 @@ class ReportOptions:
     n_best: int
     max_sentences: int | None
     distinct: bool
+    generation: tuple[str, ...]  # further settings, K=V
     as_json: bool
     attention: bool  # with `as_json`: as numbers
     paths: bool  # whole paths of images instead of file names
@@ -84,9 +87,10 @@ class ReportOptions:
     def settings(self) -> GenerationSettings:
         """Return how the model is to generate reports."""
         attention = self.attention or self.pages is not None
-        return GenerationSettings(
+        settings = GenerationSettings(
             self.beams, self.n_best, self.max_sentences, attention=attention, distinct=self.distinct
         )
+        return settings.with_values(parse_options(self.generation))
 
 
 @click.command()
@@ -94,6 +98,7 @@ class ReportOptions:
 @click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="So many reports a study.")
 @click.option("--max-sentences", type=click.IntRange(1, 1000), help="Without it, as the model was trained.")
 @click.option("--distinct", is_flag=True, help="Leave out a sentence that the report has already.")
+@value_option("--generation", "generation", "How to write, such as sample=true, temperature=0.7 or seed=3.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line and study.")
 @click.option("--attention", is_flag=True, help="With --json: where the model looked, as numbers.")
 @click.option("--paths", is_flag=True, help="Write whole paths of images; without it only file names.")
