@@ -82,7 +82,9 @@ def table_files(folder: Path) -> None:
         {"id": n, "findings": t, "image": "chest.png", "labels": labels[n],
          "split": "test" if int(n[1:]) % 4 == 0 else "train"} for n, t in texts
     ])  # fmt: skip
-    rexrank = {n: {"report": t, "section_findings": t, "model_prediction": t} for n, t in texts}
+    rexrank = {
+        n: {"report": t, "section_findings": t, "model_prediction": f"{t} The lungs are clear."} for n, t in texts
+    }
     (folder / "test.json").write_text(json.dumps(rexrank))
     (folder / "sentences.txt").write_text("\n".join([*ABNORMAL, *NORMAL] * 8) + "\n")
     write_lines(folder / "more.jsonl", [{"id": f"m{n}", "text": text} for n, text in enumerate(NORMAL)])
