@@ -59,6 +59,7 @@ class OpenAI(Reporter):
         """Name an endpoint; nothing is sent yet. Raises OptionError for options that it cannot take.
 
         Args:
+            model: name of the model at that address.
             url: the address up to /v1, as http://localhost:8000/v1.
             prompt: a file; without it, a sentence that asks for the findings.
             views, max_side: the most images of a study, and the pixels of their longer side; max_side 0: as they are.

@@ -56,6 +56,10 @@ class ImageTextToText(Reporter):
         """Read the model, a folder or a name of the hub. Raises OptionError for options that it cannot take.
 
         Args:
+            model, revision: the folder of the model, or its name in the hub's cache, and the commit of that name.
+            dtype: type of the weights: auto, float32, bfloat16 or float16.
+            batch_size: studies that are generated at the same time.
+            device_map: how transformers spreads the weights over devices, as "auto"; "": on one device.
             prompt: a file; without it, a sentence that asks for the findings.
             views: the most images of a study; 0: none.
             max_side: pixels to which the longer side of an image is reduced; 0: never, the processor resizes.
