@@ -65,6 +65,7 @@ class OpenAI(Reporter):
             views, max_side: the most images of a study, and the pixels of their longer side; max_side 0: as they are.
             parameters: sent as they are: max_tokens, temperature, seed, response_format ...
             parallel, tries: requests at the same time, and tries of each; the waits begin with `backoff` and double.
+            backoff: seconds of the first wait after a failed request.
             timeout: seconds without a byte after which a request is given up.
             key_variable, answers: the environment variable of the key, and the folder of kept answers.
             cleaning, sections, boxes: how an answer becomes a report (docs/how-to/reporters.md).
