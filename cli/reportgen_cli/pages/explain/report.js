@@ -28,7 +28,7 @@ function showReport() {
     if (sentence.rows.length || sentence.boxes.length) {
       const name = data.byword ? make("span", {}, make("span", { class: "aside" }, "Sentence "), String(s + 1)) : make("span", {}, sentence.text);
       const level = sentence.rows.length ? [mark(sentence.rows)] : [], parts = data.byword ? [name, ...level] : [...level, name];
-      entry.button = make("button", { type: "button", class: "sentence", "aria-pressed": "false", tabindex: -1 }, ...parts);
+      entry.button = make("button", { type: "button", class: level.length ? "sentence" : "sentence unmarked", "aria-pressed": "false", tabindex: -1 }, ...parts);
       entry.button.onclick = () => chosen.sentence === s && chosen.word < 0 ? choose(-1) : choose(s);
       item.append(entry.button);
       entry.words = sentence.words.map((w, k) => wordButton(s, k, w));
