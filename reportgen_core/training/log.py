@@ -67,7 +67,7 @@ def draw_curves(log: Path, picture: Path) -> None:
         panels[-1].set_xticks(_whole_epochs(max((r["epoch"] + 1 for r in epochs), default=1)))
         kind = picture.suffix.removeprefix(".")
         with atomic_file(picture, "wb") as file:
-            figure.savefig(file, dpi=120, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+            figure.savefig(file, dpi=300, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
 
 
 def _draw_losses(axes: Any, records: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]]) -> None:

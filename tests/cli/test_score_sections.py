@@ -5,6 +5,7 @@ import re
 import pytest
 from reportgen_cli.pages.evaluation_page import heading
 from reportgen_cli.pages.reliability import calibration_error, reliability_svg, wilson
+from reportgen_cli.pages.roc import roc_picture
 from reportgen_cli.pages.score_sections import (
     Gap,
     breakable,
@@ -15,6 +16,7 @@ from reportgen_cli.pages.score_sections import (
 )
 from reportgen_cli.pages.study_rows import findings
 
+from reportgen_core.annotation.roc import Curve, FindingCurves
 from reportgen_core.scoring.printed.table import ScoreColumn, score_grid
 from reportgen_core.scoring.scorecard import ScoreCard, System
 from reportgen_core.types import ScoreLine
@@ -131,3 +133,18 @@ def test_the_reliability_picture_says_its_title_n_and_error() -> None:
     assert "<!-- ours, 20 studies -->" in svg
     assert "n = 40 predictions, ECE 0.175, bars: 95 % intervals" in svg
     assert svg == reliability_svg("findings", [(0.2, 0.3, 10), (0.8, 0.6, 30)], "ours, 20 studies").decode()
+
+
+def roc(positives: int) -> str:
+    band = ((0.0, 0.0, 0.5), (1.0, 1.0, 1.0))
+    curve = Curve("Edema", positives, 20, 0.8, 0.7, 0.9, ((0.0, 0.0), (0.2, 0.8), (1.0, 1.0)), band)
+    return roc_picture(FindingCurves(20 + positives, (), (curve,)), "ours").decode()
+
+
+def test_the_numbers_of_a_roc_curve_stand_above_its_panel() -> None:
+    assert "AUC 0.800 (0.700–0.900), 5 of 25" in roc(5)
+
+
+def test_a_curve_of_one_positive_has_no_band() -> None:
+    assert roc(2).count("FillBetweenPolyCollection") > roc(1).count("FillBetweenPolyCollection")
+    assert "AUC 0.800" in roc(1)

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from PIL import Image
+
 from reportgen_core.training.log import _whole_epochs, draw_curves
 
 
@@ -38,4 +40,5 @@ def test_a_log_without_validation_is_drawn_too(tmp_path: Path) -> None:
     rows = [{"kind": "epoch", "epoch": 0, "train_loss": 1.0, "best": True}]
     (tmp_path / "log.jsonl").write_text(json.dumps(rows[0]) + "\n")
     draw_curves(tmp_path / "log.jsonl", tmp_path / "curves.png")
-    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.size == (2400, 1350)  # 8 by 4.5 inches at 300 dots an inch, which print wants

@@ -15,7 +15,7 @@ Points = Sequence[tuple[float, float, int]]  # (probability 0..1, share present 
 
 
 @literal_text()
-def reliability_svg(name: str, points: Points, title: str = "", kind: str = "svg", dpi: int = 130) -> bytes:
+def reliability_svg(name: str, points: Points, title: str = "", kind: str = "svg", dpi: int = 300) -> bytes:
     """Return the curve over the diagonal as svg or png, with the number of cases, the calibration error and intervals.
 
     The area of a dot shows its number of cases, its bar the 95 % interval of the share (Wilson, 1927). There is no time

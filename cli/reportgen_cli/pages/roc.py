@@ -19,7 +19,7 @@ BLUE, GREY = "#15529b", "#4c5866"
 
 
 @literal_text()
-def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg", dpi: int = 130) -> bytes:
+def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg", dpi: int = 300) -> bytes:
     """Return the picture as svg or png. It has no time stamp: the same curves give the same bytes."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
