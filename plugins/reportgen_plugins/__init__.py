@@ -100,6 +100,10 @@ def register_decoders() -> Iterable[Entry]:
             tiny={"transition": 12},
         ),
         Entry(
+            "templates", _HERE + "decoders.templates:Templates",
+            "a fixed sentence for each finding above its threshold", "MLMI 2021",
+        ),
+        Entry(
             "densenet-lstm", _HERE + "decoders.densenet_lstm:PooledGateLSTM",
             "one LSTM with the pooled image in its gates and soft attention", tiny=small,
         ),

@@ -66,6 +66,14 @@ class LearnsFromStudies(Protocol):
 
 
 @runtime_checkable
+class HasOwnTexts(Protocol):
+    """A decoder that writes sentences of its own, whose words the training reports may lack, as `templates` does."""
+
+    def own_texts(self, findings: Sequence[str]) -> Sequence[str]:
+        """Return the texts that the decoder can write about these findings; their words join the vocabulary."""
+
+
+@runtime_checkable
 class LearnsFromTexts(Protocol):
     """A retriever that learns from the sentences of the training reports before training, as CVSE groups them."""
 

@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 from ..registries import decoders, encoders, retrievers
-from ..text.spec import TextSpec, Vocabulary
+from ..text.spec import SPECIAL, TextSpec, Vocabulary, recipe
 from ..types import Composition, TargetSpec
+from .abilities import HasOwnTexts
 from .model import Model, attach, build_model, target_spec, without_pretrained
 from .owners import settled_options
 
@@ -63,12 +64,23 @@ def compose(
     CompositionError.
     """
     text = text or TextSpec()
-    targets = target_spec(text, vocabulary or Vocabulary(), tags, findings, positives)
     parts = parts_named(encoder, decoder, retriever, encoder_options, decoder_options)
+    if vocabulary is not None:
+        vocabulary = _with_own_words(vocabulary, parts, text, findings)
+    targets = target_spec(text, vocabulary or Vocabulary(), tags, findings, positives)
     with torch.device("meta"):
         build_model(without_pretrained(parts), text, targets)
     with seeded(seed):
         return build_model(parts, text, targets)
+
+
+def _with_own_words(vocabulary: Vocabulary, parts: Composition, text: TextSpec, findings: Sequence[str]) -> Vocabulary:
+    """Return the vocabulary with the words of the sentences that the decoder itself has, if it has some."""
+    with torch.device("meta"):
+        head = build_model(without_pretrained(parts), text, target_spec(text, Vocabulary(), (), findings)).head
+    texts = head.own_texts(findings) if isinstance(head, HasOwnTexts) else ()
+    words = {word for t in texts for sentence in recipe(text).split(t) for word in sentence}
+    return Vocabulary([*vocabulary.words[len(SPECIAL) :], *sorted(words - set(vocabulary.words))])
 
 
 def parts_named(

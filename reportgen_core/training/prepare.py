@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from ..errors import DataError
-from ..models.abilities import KeepsFiles, LearnsFromStudies
+from ..models.abilities import HasOwnTexts, KeepsFiles, LearnsFromStudies
 from ..models.composition import retarget
 from ..models.model import Model, target_spec
 from ..text.spec import TextSpec, Vocabulary, build_vocabulary, sentence_words
@@ -36,7 +36,7 @@ def prepare_model(model: Model, studies: Sequence[Study], seed: int = 0, targets
     they are given; any other model keeps its head. Raises DataError if the studies lack what the head needs.
     """
     if not has_vocabulary(model):
-        model = retarget(model, targets or targets_of_studies(studies, model.text), model.text, seed)
+        model = retarget(model, targets or targets_of_studies(studies, model.text, model.head), model.text, seed)
     check_needs(model, studies)
     collection = Collection(tuple(studies), Audit("training", len(studies), sum(len(s.views) for s in studies)))
     for part in (model.encoder, model.head):
@@ -47,16 +47,19 @@ def prepare_model(model: Model, studies: Sequence[Study], seed: int = 0, targets
     return model
 
 
-def targets_of_studies(studies: Sequence[Study], text: TextSpec) -> TargetSpec:
+def targets_of_studies(studies: Sequence[Study], text: TextSpec, head: object = None) -> TargetSpec:
     """Return what a model predicts: the words, tags and findings of these studies.
 
-    Words are chosen by the text spec. Tags are sorted by frequency. Findings are sorted by name, and each has the share
-    (0..1) of studies in which it is present.
+    Words are chosen by the text spec; those of the head's own texts are frequent enough. Tags are sorted by frequency.
+    Findings are sorted by name, and each has the share (0..1) of studies in which it is present.
     """
-    vocabulary = build_vocabulary([s.text(text.sections) for s in studies], text)
+    texts = [s.text(text.sections) for s in studies]
     counts = Counter(tag for s in studies for tag in s.tags)
     tags = sorted(counts, key=lambda t: (-counts[t], t))
     findings = sorted({name for s in studies for name in s.labels})
+    if isinstance(head, HasOwnTexts):
+        texts += list(head.own_texts(findings)) * max(text.min_count, 1)
+    vocabulary = build_vocabulary(texts, text)
     positives = [sum(s.labels.get(f) == 1 for s in studies) / len(studies) for f in findings]
     return target_spec(text, vocabulary, tags, findings, positives)
 
