@@ -230,3 +230,28 @@ def test_a_manifest_of_the_network_is_kept_for_the_day_without_one(monkeypatch: 
 def test_a_manifest_of_the_network_may_not_name_places_on_this_machine(source: str) -> None:
     with pytest.raises(ZooError, match="names a place on this machine"):
         read_manifest(manifest(record(sources=[source])), "m", "https://example.org")
+
+
+def test_a_record_and_its_card_name_the_versions_that_made_the_figures() -> None:
+    from reportgen_zoo.manifest.cards import card
+    from reportgen_zoo.manifest.records import Record, Scores
+    from reportgen_zoo.publish.facts import versions
+
+    from reportgen_core.scoring.scorecard import ScoreCard
+    from reportgen_core.types import ScoreLine
+
+    lines = [ScoreLine("bleu-4", 0.1, metric="bleu", version="1"), ScoreLine("f1", 0.2, metric="rules", version="2")]
+    made = ScoreCard(
+        "coco 1", ("findings",), "phantom", "test", "0bcd", "", 3, 3, 0, 1000, intervals="2", baselines="1"
+    )
+    named = versions(lines, made)
+    assert named == {"bleu": "1", "rules": "2", "intervals": "2", "baselines": "1"}
+    record = Record(
+        "a-b.c_v1",
+        "a model",
+        "MIT",
+        (),
+        ("models/a",),
+        scores=(Scores("phantom", "coco 1", 3, {"f1": 0.2}, versions=named),),
+    )
+    assert "\nVersions: bleu 1, rules 2, intervals 2, baselines 1.\n" in card(record)

@@ -64,6 +64,8 @@ def _table(scores: Scores) -> Iterator[str]:
         interval = " to ".join(f"{v:.3f}" for v in scores.intervals.get(metric, ()))
         others = (cells.get(metric, "") for cells in columns.values())
         yield f"| {' | '.join((metric, f'{value:.3f}', interval, *others))} |"
+    if scores.versions:
+        yield "\nVersions: " + ", ".join(f"{name} {version}" for name, version in scores.versions.items()) + "."
 
 
 def _baseline_columns(scores: Scores) -> dict[str, dict[str, str]]:

@@ -50,6 +50,7 @@ class Scores:
     nearest: Mapping[str, float] = field(default_factory=dict)  # the report of the nearest training image
     above_constant: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # value - constant, low, high
     above_nearest: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # value - nearest, low, high
+    versions: Mapping[str, str] = field(default_factory=dict)  # of the metrics, of "intervals" and "baselines"
 
 
 @dataclass(frozen=True, slots=True)

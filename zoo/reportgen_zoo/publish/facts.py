@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from reportgen_core.scoring.baselines import CONSTANTS, NEAREST
 from reportgen_core.scoring.score_tables import headlines
-from reportgen_core.scoring.scorecard import System
+from reportgen_core.scoring.scorecard import ScoreCard, System
 from reportgen_core.types import ScoreLine
 
 from ..manifest.records import Scores, TrainingFacts, ZooError
@@ -81,7 +81,14 @@ def _scores(record: Reproduction) -> Scores:
         {line.name: round(own.value, 4) for line, _, own in nearest},
         _differences(constants),
         _differences(nearest),
+        versions(shown, card),
     )
+
+
+def versions(lines: Iterable[ScoreLine], card: ScoreCard) -> dict[str, str]:
+    """Return the versions of the metrics of these lines, of the intervals and of the baselines, where they have one."""
+    named = {line.metric or line.name: line.version for line in lines}
+    return {name: v for name, v in {**named, "intervals": card.intervals, "baselines": card.baselines}.items() if v}
 
 
 Rival = tuple[ScoreLine, System, ScoreLine]  # our score, the strongest baseline in it, and the baseline's score
