@@ -79,7 +79,7 @@ def table_files(folder: Path) -> None:
         for name, s, _ in drawn
     ])  # fmt: skip
     write_lines(folder / "studies.jsonl", [
-        {"id": n, "findings": t, "image": "chest.png", "labels": {f: float(f in labels[n]) for f in FINDINGS},
+        {"id": n, "findings": t, "image": "chest.png", "labels": labels[n],
          "split": "test" if int(n[1:]) % 4 == 0 else "train"} for n, t in texts
     ])  # fmt: skip
     rexrank = {
@@ -114,7 +114,7 @@ def model_folders(folder: Path) -> None:
     rows = table.read()
     train(reader, rows.split("train"), rows.split("val"), out=folder / "kept" / "text", settings=once)
     both = compose("timm/resnet18", "tienet", encoder_options=SIZE, decoder_options={**small, "writes": False})
-    pairs = datasets.load("table")(folder / "studies.jsonl").read().studies
+    pairs = datasets.load("table")(folder / "studies.jsonl", labels="labels", complete=True).read().studies
     train(both, pairs[:8], pairs[8:12], out=folder / "kept" / "both", settings=once)
 
 
