@@ -49,7 +49,8 @@ def image_files(folder: Path) -> None:
     for name in ("images", "folder", "covid-chestxray/images"):
         (folder / name).mkdir(parents=True)
     shutil.copy(chest, folder / "images" / "a.jpg")
-    shutil.copy(chest, folder / "folder" / "b.jpg")
+    for name in ("b", "c", "d"):
+        shutil.copy(chest, folder / "folder" / f"{name}.jpg")
     head = ["patientid", "finding", "view", "modality", "folder", "filename", "clinical_notes", "license"]
     rows: list[list[object]] = []
     for n in range(20):
