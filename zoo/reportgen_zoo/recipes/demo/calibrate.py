@@ -1,0 +1,133 @@
+"""Put the finished model together: encoder, decoder `templates`, calibrated probabilities and thresholds.
+
+All is chosen on the validation studies of both sizes. Platt scaling makes probabilities. A finding is mentioned only if
+the 95 % interval of its AUC, patients drawn, stays above 0.6 and at least ten studies have it. Of thresholds common to
+all these findings the one with the best F1 is taken among those whose statements are right often enough (`PRECISION`).
+From half of it on the finding is called possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from reportgen_core import Model, Study, compose
+from reportgen_core.data.batches import read_batches
+from reportgen_core.text.spec import TextSpec, Vocabulary
+
+from .encoder import ENCODER, SHARPNESS, SIZE, Classifier
+from .language import FINDINGS, NOTHING, PHRASES
+from .score import Numbers, area, area_interval
+
+PRECISION, LEAST_AUC, LEAST, SILENT = 0.4, 0.6, 10, 2.0  # SILENT: a threshold that no probability reaches
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The calibration and the thresholds of one finding, and what they were chosen by."""
+
+    finding: str
+    positives: int
+    auc: float
+    auc_low: float
+    auc_high: float
+    scale: float
+    shift: float
+    possible: float
+    stated: float
+
+    @property
+    def mentioned(self) -> bool:
+        """Return whether reports may name the finding."""
+        return self.stated < SILENT
+
+
+def put_together(classifier: Classifier) -> Model:
+    """Return the model of a taught encoder. It is not calibrated yet."""
+    model = compose(
+        ENCODER,
+        "templates",
+        encoder_options={"size": SIZE},
+        decoder_options={
+            "phrases": {name: list(pair) for name, pair in PHRASES.items()},
+            "nothing": NOTHING,
+            "sharpness": SHARPNESS,
+        },
+        text=TextSpec(max_sentences=len(FINDINGS), max_words=12),
+        vocabulary=Vocabulary(["."]),
+        findings=FINDINGS,
+    )
+    model.encoder.load_state_dict(classifier.encoder.state_dict())
+    with torch.no_grad():
+        model.head.findings.weight.copy_(classifier.head.weight[: len(FINDINGS)])  # type: ignore[union-attr, operator]
+        model.head.findings.bias.copy_(classifier.head.bias[: len(FINDINGS)])  # type: ignore[union-attr, operator]
+    return model.eval()
+
+
+@torch.inference_mode()
+def logits(model: Model, studies: Sequence[Study]) -> Numbers:
+    """Return the uncalibrated logits (n, L) of studies, in their order."""
+    rows: dict[str, Numbers] = {}
+    for batch, _ in read_batches(studies, model.encoder.image, batch_size=32):
+        z = model.head.logits(model.encode(batch))  # type: ignore[operator]
+        rows |= zip(batch.ids, z.double().numpy(), strict=True)
+    return np.stack([rows[study.id] for study in studies])
+
+
+def truths(studies: Sequence[Study]) -> Numbers:
+    """Return the labels (n, L) of studies, 0/1."""
+    return np.array([[study.labels[name] for name in FINDINGS] for study in studies])
+
+
+def calibrate(model: Model, studies: Sequence[Study]) -> list[Speech]:
+    """Set the calibration and the thresholds of a model by validation studies, and return them."""
+    z, y, patients = logits(model, studies), truths(studies), [study.patient for study in studies]
+    scaled = [platt(z[:, k], y[:, k]) for k in range(len(FINDINGS))]
+    p = 1 / (1 + np.exp(-np.stack([a * z[:, k] + b for k, (a, b) in enumerate(scaled)], 1)))
+    ends = [area_interval(z[:, k], y[:, k], patients) for k in range(len(FINDINGS))]
+    mentioned = [low > LEAST_AUC and y[:, k].sum() >= LEAST for k, (low, _) in enumerate(ends)]
+    stated = common_threshold(p[:, mentioned], y[:, mentioned], int(y.sum()))
+    speech = [
+        Speech(
+            name, int(y[:, k].sum()), area(z[:, k], y[:, k]), *ends[k], *scaled[k],
+            stated / 2 if mentioned[k] else SILENT, stated if mentioned[k] else SILENT,
+        )
+        for k, name in enumerate(FINDINGS)
+    ]  # fmt: skip
+    fields = ("scale", "shift", "possible", "stated")
+    model.head.speak_by(**{f: [asdict(s)[f] for s in speech] for f in fields})  # type: ignore[operator]
+    return speech
+
+
+def platt(z: Numbers, y: Numbers) -> tuple[float, float]:
+    """Return scale and shift of Platt scaling. The scale is above 0, so that the order of studies stays."""
+    from sklearn.linear_model import LogisticRegression
+
+    if len(set(y)) == 2:
+        fit = LogisticRegression(C=10.0).fit(z[:, None], y)
+        scale = float(fit.coef_[0, 0])
+        if scale > 0.05:
+            return scale, float(fit.intercept_[0])
+    share = float(np.clip(y.mean(), 1e-3, 1 - 1e-3))  # z says nothing: the probability is the finding's share
+    return 0.05, float(np.log(share / (1 - share)) - 0.05 * z.mean())
+
+
+def common_threshold(p: Numbers, y: Numbers, present: int) -> float:
+    """Return the threshold of probabilities (n, L) with the best micro F1 among those that are precise enough.
+
+    `present` is the number of findings in the labels, those that are never mentioned among them. Without a threshold
+    that is precise enough, the most precise one is returned.
+    """
+    best, most_precise = (0.0, 0.5), (0.0, 0.5)
+    for threshold in np.arange(0.10, 0.91, 0.01):
+        said = p >= threshold
+        right, total = int((said & (y == 1)).sum()), int(said.sum())
+        if total:
+            precision, f1 = right / total, 2 * right / (total + present)
+            most_precise = max(most_precise, (precision, float(threshold)))
+            if precision >= PRECISION:
+                best = max(best, (f1, float(threshold)))
+    return round(best[1] if best[0] else most_precise[1], 2)
