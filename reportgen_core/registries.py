@@ -36,7 +36,5 @@ sentence_classifiers: Registry[SentenceClassifier] = _registry(
 sentence_groupers: Registry[SentenceGrouper] = _registry(
     "sentence grouper", "sentence_parts:SentenceGrouper", "register_sentence_groupers"
 )
-text_recipes: Registry[object] = Registry(
-    "text recipe", "builtins:object", partial(_entries, "register_text_recipes")
-)
+text_recipes: Registry[object] = Registry("text recipe", "builtins:object", partial(_entries, "register_text_recipes"))
 presets: Registry[object] = Registry("preset", "builtins:object", partial(_entries, "register_presets"))

@@ -100,7 +100,9 @@ def test_words_that_the_model_lacks_are_named() -> None:
     with pytest.raises(CompositionError, match="does not have: be, cannot, excluded;"):
         Templates(
             SPEC,
-            TargetSpec((*SPECIAL, ".", "there", "is", "mass", *"this model silent about image".split()), (), ("Mass",)),
+            TargetSpec(
+                (*SPECIAL, ".", "there", "is", "mass", *["this", "model", "silent", "about", "image"]), (), ("Mass",)
+            ),
         )
 
 

@@ -84,7 +84,8 @@ def reproduce(
 ) -> Reproduction:
     """Train and evaluate a preset on a collection, and write the reproduction to `out`.
 
-    A finished reproduction in `out` is read instead; one that was stopped continues. Raises OptionError if the preset
+    A finished reproduction in `out` is read instead; one that was stopped continues. `on_evaluation` is called with the
+    evaluation and its folder, and may write more into it. Raises OptionError if the preset
     writes no reports, or if `out` has a reproduction of another request.
     """
     if (earlier := finished(name, request, out)) is not None:
