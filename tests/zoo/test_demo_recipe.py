@@ -99,17 +99,27 @@ def test_platt_scaling_gives_the_share_that_a_probability_promises() -> None:
     assert 1 / (1 + np.exp(-(shift + 0.05 * -z.mean()))) == pytest.approx(y.mean(), abs=0.01)
 
 
-def test_the_common_threshold_is_that_of_a_search_over_all() -> None:
+def test_the_common_threshold_is_that_of_a_search_over_all_that_changes_respect() -> None:
     draw = np.random.default_rng(2)
     p = draw.random((300, 4)) ** 3
     y = (draw.random((300, 4)) < p).astype(float)
+    changed = np.clip(p + draw.normal(0, 0.01, p.shape), 0, 1)
     present = int(y.sum()) + 50
     tried = {}
     for t in np.arange(0.10, 0.91, 0.01):
         said = p >= t
-        if said.any() and y[said].mean() >= calibrate.PRECISION:
+        if ((changed >= t) != said).any(1).mean() <= calibrate.LIMIT:
             tried[round(float(t), 2)] = 2 * y[said].sum() / (said.sum() + present)
-    assert tried[calibrate.common_threshold(p, y, present)] == max(tried.values())
+    assert 1 < len(tried) < 81
+    assert tried[calibrate.common_threshold(p, y, present, [p, changed])] == max(tried.values())
+
+
+def test_without_a_steady_threshold_the_steadiest_is_taken() -> None:
+    p = np.full((10, 1), 0.5)
+    changed = np.full((10, 1), 0.05)
+    changed[0] = 0.6  # at 0.1 to 0.5 nine of ten change; above 0.5 to 0.6 one; above 0.6 none
+    assert calibrate.common_threshold(p, p > 0, 10, [p, changed]) > 0.6
+    assert calibrate.common_threshold(p, p > 0, 10, [p]) <= 0.5
 
 
 def test_an_area_under_the_curve_is_scikit_learns_also_with_equal_scores() -> None:
