@@ -73,7 +73,11 @@ class Other(nn.Module):
     pass
 
 
-@pytest.mark.parametrize("content", [Evil(), {"features": Evil()}, Other(), [1, 2], {"a": 1}], ids=repr)
+@pytest.mark.parametrize(
+    "content",
+    [Evil(), {"features": Evil()}, Other(), [1, 2], {"a": 1}],
+    ids=["evil", "evil inside", "module", "list", "dict"],
+)
 def test_a_file_with_anything_else_is_refused_and_runs_nothing(content, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(content, tmp_path / "w.pt")
