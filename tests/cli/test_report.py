@@ -203,7 +203,8 @@ def test_the_demonstration_writes_report_and_picture(
     monkeypatch.setattr(command, "default_model", lambda: str(model))
     done = rg("demo", "--out", tmp_path / "demo")
     assert done.code == 0
-    assert {p.name for p in (tmp_path / "demo").iterdir()} == {"report.txt", "report.json", "attention.png"}
+    written = {"report.txt", "report.json", "attention.png", "chest.jpg"}
+    assert {p.name for p in (tmp_path / "demo").iterdir()} == written
     assert done.out.startswith((tmp_path / "demo" / "report.txt").read_text().strip())
     assert "CC BY 3.0" in done.err
     picture = np.asarray(Image.open(tmp_path / "demo" / "attention.png"))

@@ -108,7 +108,7 @@ def test_the_common_threshold_is_that_of_a_search_over_all_that_changes_respect(
     tried = {}
     for t in np.arange(0.10, 0.91, 0.01):
         said = p >= t
-        if ((changed >= t) != said).any(1).mean() <= calibrate.LIMIT:
+        if ((changed >= t) != said).any(1).mean() <= calibrate.STEADY:
             tried[round(float(t), 2)] = 2 * y[said].sum() / (said.sum() + present)
     assert 1 < len(tried) < 81
     assert tried[calibrate.common_threshold(p, y, present, [p, changed])] == max(tried.values())

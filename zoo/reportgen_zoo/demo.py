@@ -12,3 +12,17 @@ CREDIT = "Hannover Medical School, COVID-19 Image Repository, image f8335316, CC
 def image() -> Path:
     """Return the file of a real chest radiograph."""
     return Path(str(resources.files("reportgen_zoo") / "images" / "chest.jpg"))
+
+
+def trust() -> tuple[str, str]:
+    """Return two sentences on how far to trust the model that ships, with the figures of its record."""
+    from .pull.catalogue import record
+
+    scores = next(scores for scores in record(MODEL).scores if "precision" in scores.values)
+    right, stated = (f"{scores.values[name]:.0%}" for name in ("precision", "recall"))
+    return (
+        f"How far to trust it: on {scores.data}, {right} of the findings that it stated were in the labels, and it "
+        f"stated {stated} of those in the labels.",
+        "Where it is silent it says nothing: a finding that it does not name may be there. For research, not a medical "
+        "device.",
+    )

@@ -45,3 +45,5 @@ def demo(out: Path) -> None:
     say_text(as_text(report, headed=False))
     say(f"radiograph: {packaged.CREDIT}", err=True)
     say(f"wrote {out}/report.txt, report.json, attention.png and {image.name}", err=True)
+    for sentence in packaged.trust():
+        say(sentence, err=True)

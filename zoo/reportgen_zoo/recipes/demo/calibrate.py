@@ -1,9 +1,10 @@
 """Put the finished model together: encoder, decoder `templates`, calibrated probabilities and thresholds.
 
-All is chosen on the validation studies of all sizes. Platt scaling makes probabilities. A finding is mentioned only if
-the 95 % interval of its AUC, patients drawn, stays above 0.6 and at least ten studies have it. One threshold is common
-to all these findings: the one with the best F1 among those at which no harmless change of the images (`changes.TESTED`)
-changes the stated findings of more than `LIMIT` of the studies. From half of it on a finding is called possible.
+All is chosen on validation studies of the sizes that taught. Platt scaling makes probabilities. A finding is mentioned
+only if the 95 % interval of its AUC, patients drawn, stays above 0.6 and at least ten studies have it. One threshold is
+common to all these findings: the one with the best F1 among those at which a harmless change of the images
+(`changes.TESTED`) changes the stated findings of at most `STEADY` of the studies, in the mean over the changes. From
+half of it on a finding is called possible.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .encoder import ENCODER, SHARPNESS, SIZE, Classifier
 from .language import FINDINGS, NOTHING, PHRASES
 from .score import Numbers, area, area_interval
 
-LIMIT, LEAST_AUC, LEAST, SILENT = 0.05, 0.6, 10, 2.0  # SILENT: a threshold that no probability reaches
+STEADY, LEAST_AUC, LEAST, SILENT = 0.05, 0.6, 10, 2.0  # SILENT: a threshold that no probability reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,8 @@ def common_threshold(p: Numbers, y: Numbers, present: int, steady: Sequence[Numb
         said = p >= threshold
         f1 = 2 * int((said & (y == 1)).sum()) / max(int(said.sum()) + present, 1)
         same = steady[0] >= threshold
-        worst = max((float(((q >= threshold) != same).any(1).mean()) for q in steady[1:]), default=0.0)
-        steadiest = min(steadiest, (worst, float(threshold)))
-        if worst <= LIMIT:
+        changed = [float(((q >= threshold) != same).any(1).mean()) for q in steady[1:]]
+        steadiest = min(steadiest, (float(np.mean(changed or [0.0])), float(threshold)))
+        if np.mean(changed or [0.0]) <= STEADY:
             best = max(best, (f1, float(threshold)))
     return round(best[1] if best[0] >= 0 else steadiest[1], 2)

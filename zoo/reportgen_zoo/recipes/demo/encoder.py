@@ -47,14 +47,12 @@ class Phase:
     size: int  # pixels of a side
     images: int  # number of images seen
     rate: float  # highest learning rate
-    agree: float = 0.0  # weight of the squared difference between the logits of two changed copies of each image
 
 
 PHASES = (
     Phase(112, 28_000, 1e-3),
     Phase(144, 20_000, 6e-4),
     Phase(SIZE, 8_000, 3e-4),
-    Phase(SIZE, 4_000, 2e-4, agree=1.0),
 )
 BATCH, HEAD_RATE, DECAY, SEED = 32, 3.0, 0.03, 1  # HEAD_RATE: how much faster the last layer learns
 
@@ -152,15 +150,12 @@ def teach(model: Classifier, train: Images, val: Images, out: Path, phases: Sequ
         rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps, pct_start=0.15)
         for _ in range(steps):
             chosen = next(rows)
-            places = int(draw.integers(2**32))
-            logits = model.train()(_changed(train, chosen, phase.size, draw, places))
+            images = torch.stack([augment(_square(train.pixels[i]), draw) for i in chosen])
+            logits = model.train()(move(images, phase.size, draw))
             each = F.binary_cross_entropy_with_logits(
                 logits, train.targets[chosen], pos_weight=weight, reduction="none"
             )
             loss = ((each * beside).mean(1) * train.weights[chosen]).mean()
-            if phase.agree:  # the same places, other changes: the same findings
-                other = model(_changed(train, chosen, phase.size, draw, places))
-                loss = loss + phase.agree * (logits - other)[:, : len(FINDINGS)].square().mean()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -178,12 +173,6 @@ def teach(model: Classifier, train: Images, val: Images, out: Path, phases: Sequ
                 )  # fmt: skip
                 torch.save(average.state_dict(), out / "classifier.pt")
     return average
-
-
-def _changed(images: Images, rows: Sequence[int], size: int, draw: np.random.Generator, places: int) -> Tensor:
-    """Return changed copies (n, 1, size, size) of some images, turned and shifted by the seed `places`."""
-    changed = torch.stack([augment(_square(images.pixels[i]), draw) for i in rows])
-    return move(changed, size, np.random.default_rng(places))
 
 
 def _rows(count: int, draw: np.random.Generator) -> Iterator[list[int]]:
