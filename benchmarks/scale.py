@@ -32,8 +32,7 @@ from reportgen_plugins.retrievers.exact_search import search_exactly
 from reportgen_plugins.retrievers.proposals import Proposer
 from reportgen_plugins.retrievers.stages import Stages, recall_of, search_proposed
 
-from reportgen_core.retrieval.index import TextIndex, open_index, write_index
-from reportgen_core.types import TextRow
+from reportgen_core.retrieval.index import TextIndex, TextRow, open_index, write_index
 
 from .measure import Row, Spread, counted, emit, in_turns, peak_mib
 

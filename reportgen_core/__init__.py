@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 # Names side by side, because the root of the core has a limit of lines.
 # isort: off
-from .base.drawn import DRAWING as _DRAWING
+from .drawn import DRAWING as _DRAWING
 from .errors import (
     CheckpointError, CompositionError, DataError, ImageError, MetricError, OptionError, PluginError, ReportgenError,
     ShapeError, UnknownName,
@@ -54,4 +54,4 @@ __getattr__, __dir__ = lazy_names(__name__, {
     "models": ["Model", "Reporter", "Takes", "compose", "load", "save"], "protocol": ["TextProtocol"],
     "scoring": ["evaluate"], "training": ["TrainSettings", "train"],
 })  # fmt: skip
-_DRAWING.update({name: _at_first_call(__name__, "drawing", name) for name in ("html", "show")})
+_DRAWING.update({name: _at_first_call(__name__, "models.drawing", name) for name in ("html", "show")})

@@ -3,14 +3,18 @@
 Each message names the request, what is wrong with it, and what would work.
 """
 
+from __future__ import annotations
+
 import functools
 import inspect
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from .base.arguments import list_parameters, text_for_list, wrong_type
-
 F = TypeVar("F", bound=Callable[..., Any])
+ONE = (str, bytes, os.PathLike)  # what is one value, and no list of its letters
+_LIST = re.compile(r"(Mapping\[\w+, )?(?:Sequence|Iterable|tuple|list)\[(Sequence|Iterable|tuple|list)?")
 
 
 class ReportgenError(Exception):
@@ -53,6 +57,24 @@ class MetricError(ReportgenError):
     """A score cannot be computed on this machine or from these texts."""
 
 
+@functools.lru_cache(512)
+def list_parameters(function: Callable[..., Any]) -> list[tuple[int, str, re.Match[str]]]:
+    """Return the place, the name and the kind of every parameter that takes a list, by its annotation."""
+    parameters = enumerate(inspect.signature(function).parameters.values())
+    return [(n, p.name, m) for n, p in parameters if p.kind != 2 and (m := _LIST.match(str(p.annotation)))]
+
+
+def text_for_list(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> str:
+    """Return a sentence if a text or path is given for a list, or inside a list of lists; "" if none is."""
+    for position, name, kind in list_parameters(function):
+        value = args[position] if position < len(args) else options.get(name)
+        inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+        if isinstance(value, ONE) or ((kind[1] or kind[2]) and any(isinstance(v, ONE) for v in inside)):
+            wanted = "a list" if isinstance(value, ONE) else "lists"
+            return f"{wanted} as {name}, not the text {value!r:.60}; write [...]"
+    return ""
+
+
 def lists_only(target: F) -> F:
     """Decorate a function or class: refuse one text or path for a list, by the annotations; so inside a list of lists.
 
@@ -73,24 +95,6 @@ def lists_only(target: F) -> F:
         return checked  # type: ignore[return-value]  # it takes the same arguments
     target.__init__ = checked  # type: ignore[misc]
     return target
-
-
-def checked_types(function: F) -> F:
-    """Decorate a function that users call: an argument of a wrong type is one sentence. Raises OptionError."""
-    if hasattr(function, "takes_types"):
-        return function
-    inner = inspect.unwrap(function)
-
-    @functools.wraps(function)
-    def checked(*args: Any, **options: Any) -> Any:
-        if problem := text_for_list(inner, args, options):
-            raise OptionError(f"{inner.__qualname__} takes {problem}")
-        if problem := wrong_type(inner, args, options):
-            raise OptionError(problem)
-        return function(*args, **options)
-
-    checked.takes_lists = checked.takes_types = True  # type: ignore[attr-defined]
-    return checked  # type: ignore[return-value]
 
 
 @functools.cache

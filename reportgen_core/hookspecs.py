@@ -62,17 +62,17 @@ def register_datasets() -> Iterable[Entry]:
 
 @hookspec
 def register_sentence_encoders() -> Iterable[Entry]:
-    """Return subclasses of `reportgen_core.sentence_parts.SentenceEncoder`: sentences to vectors."""
+    """Return subclasses of `reportgen_core.sentences.parts.SentenceEncoder`: sentences to vectors."""
 
 
 @hookspec
 def register_sentence_classifiers() -> Iterable[Entry]:
-    """Return subclasses of `reportgen_core.sentence_parts.SentenceClassifier`: normal or abnormal."""
+    """Return subclasses of `reportgen_core.sentences.parts.SentenceClassifier`: normal or abnormal."""
 
 
 @hookspec
 def register_sentence_groupers() -> Iterable[Entry]:
-    """Return subclasses of `reportgen_core.sentence_parts.SentenceGrouper`: sentences with the same meaning."""
+    """Return subclasses of `reportgen_core.sentences.parts.SentenceGrouper`: sentences with the same meaning."""
 
 
 @hookspec

@@ -17,12 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .base.generation import unfollowed, with_defaults, wrong_setting
 from .dataset import Dataset as Dataset
-from .errors import OptionError, ShapeError
+from .errors import ShapeError
+from .lazy import at_first_call
 from .metric import Metric as Metric
 from .registry import OLD_RECIPE
 from .types import Decoded, Features, FeatureSpec, Generated, GenerationSettings, Hit, ImageSpec, Targets, TargetSpec
+
+_own_options = at_first_call(__package__, "text.generation", "own_options")
 
 
 class Encoder(nn.Module, ABC):
@@ -113,13 +115,7 @@ class Decoder(nn.Module, ABC):
 
     def own_options(self, settings: GenerationSettings) -> dict[str, Any]:
         """Return `generation_options` with the values of `settings`. Raises OptionError for what is not followed."""
-        options, problem = with_defaults(self.generation_options, settings.options)
-        if ignored := unfollowed(settings, self.follows):
-            problem = f"does not follow {ignored[0]}; it follows {', '.join(sorted(self.follows)) or 'beams, limits'}"
-        if problem:
-            raise OptionError(f"{type(self).__name__} {problem}")
-        if problem := wrong_setting(settings):
-            raise OptionError(problem)
+        options: dict[str, Any] = _own_options(self, settings)
         return options
 
     def forward(self, features: Features, targets: Targets) -> Decoded:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
-from .errors import checked_types
-
 
 def lazy_names(
     package: str, homes: Mapping[str, Sequence[str]]
@@ -28,7 +26,7 @@ def lazy_names(
         module = importlib.import_module(f".{module_of[name]}", package)
         value = getattr(module, name)
         if isinstance(value, FunctionType):  # users may write a text where a list is wanted, or None
-            value = checked_types(value)
+            value = importlib.import_module("reportgen_core.text.arguments").checked_types(value)
             for owner in (module, sys.modules[value.__module__]):  # pickle looks for it where it is defined
                 setattr(owner, name, value)
         setattr(sys.modules[package], name, value)

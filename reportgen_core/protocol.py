@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 from .registry import OLD_RECIPE
 
@@ -28,13 +28,3 @@ class TextProtocol(ABC):
     @abstractmethod
     def references(self, texts: Sequence[str]) -> list[str]:
         """Return the radiologists' reports as words with single spaces between. Raises MetricError likewise."""
-
-
-@runtime_checkable
-class LearnsFromTraining(Protocol):
-    """A protocol that may need the training reports before it prepares texts, for example for a vocabulary."""
-
-    learns: bool  # whether it needs them with its present options
-
-    def learn(self, training: Sequence[str]) -> None:
-        """Learn from the training reports."""

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from .interfaces import Decoder, Encoder, Retriever
     from .metric import Metric
     from .protocol import TextProtocol
-    from .sentence_parts import SentenceClassifier, SentenceEncoder, SentenceGrouper
 
 
 def _registry(kind: str, base: str, hook: str) -> Registry[Any]:
@@ -27,14 +26,14 @@ reporters: Registry[Any] = _registry("reporter", "models.reporters.reporter:Repo
 metrics: Registry[Metric] = _registry("metric", "metric:Metric", "register_metrics")
 protocols: Registry[TextProtocol] = _registry("protocol", "protocol:TextProtocol", "register_protocols")
 datasets: Registry[Dataset] = _registry("dataset", "dataset:Dataset", "register_datasets")
-sentence_encoders: Registry[SentenceEncoder] = _registry(
-    "sentence encoder", "sentence_parts:SentenceEncoder", "register_sentence_encoders"
+sentence_encoders: Registry[Any] = _registry(
+    "sentence encoder", "sentences.parts:SentenceEncoder", "register_sentence_encoders"
 )
-sentence_classifiers: Registry[SentenceClassifier] = _registry(
-    "sentence classifier", "sentence_parts:SentenceClassifier", "register_sentence_classifiers"
+sentence_classifiers: Registry[Any] = _registry(
+    "sentence classifier", "sentences.parts:SentenceClassifier", "register_sentence_classifiers"
 )
-sentence_groupers: Registry[SentenceGrouper] = _registry(
-    "sentence grouper", "sentence_parts:SentenceGrouper", "register_sentence_groupers"
+sentence_groupers: Registry[Any] = _registry(
+    "sentence grouper", "sentences.parts:SentenceGrouper", "register_sentence_groupers"
 )
 text_recipes: Registry[object] = Registry("text recipe", "builtins:object", partial(_entries, "register_text_recipes"))
 presets: Registry[object] = Registry("preset", "builtins:object", partial(_entries, "register_presets"))

@@ -12,16 +12,12 @@ This module imports no torch; tensors are imported for type checkers only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .base.attention import Attention as Attention
-from .base.drawn import Drawn
-from .base.generation import GenerationSettings as GenerationSettings
-from .base.image_spec import ImageSpec as ImageSpec
-from .base.values import Composition as Composition
-from .base.values import ScoreLine as ScoreLine
+from .drawn import Attention as Attention
+from .drawn import Drawn
 from .errors import lists_only
 
 if TYPE_CHECKING:
@@ -31,6 +27,31 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 Projection = Literal["frontal", "lateral", ""]  # "" if it is not known
+# The settings that a decoder may or may not follow, see `Decoder.follows`. Every decoder follows the others.
+SEARCH_SETTINGS = frozenset({"sample", "temperature", "top_k", "top_p", "length_penalty", "repetition_penalty", "seed"})
+_ADDED = {"fit": "stretch", "crop": 1.0, "bits": 8}  # fields that config.json has only if they are not the default
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """The pixels that an encoder takes. It is saved in config.json: preprocessing is data, not code."""
+
+    height: int = 224
+    width: int = 224
+    channels: int = 3
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # after scaling pixels to 0..1
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    interpolation: str = "bilinear"  # bilinear | bicubic | nearest, antialiased
+    equalize: bool = False  # histogram equalisation before resizing
+    views: int = 1  # V: the most images of a study that are used, frontal first; 0: no images, reports alone
+    fit: str = "stretch"  # how an image comes to height and width, see `reportgen_core.data.fitting`
+    crop: float = 1.0  # of fit "crop", 0..1: the share of the resized image's shorter side that is kept
+    bits: int = 8  # 8 or 16: the grey levels that reach the encoder; DICOM and PNG may have 16
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the spec as JSON values. Fields that an earlier release does not know are left out if default."""
+        values = asdict(self)
+        return {k: v for k, v in values.items() if k not in _ADDED or v != _ADDED[k]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +193,35 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
+class GenerationSettings:
+    """How to generate a report. None: the limit that the model was trained with.
+
+    A score is made of the model's own log-probabilities, whatever the temperature and the repetition penalty are.
+    """
+
+    beams: int = 1  # 1: greedy search; with `sample`: how many reports, or versions of a sentence, are drawn
+    n_best: int = 1  # reports for each study, best first; at most `beams` per sentence are compared
+    max_sentences: int | None = None
+    max_words: int | None = None  # per sentence
+    attention: bool = True  # return the attention weights
+    distinct: bool = False  # leave out a sentence that the report has already
+    sample: bool = False  # draw each word by its probability, in place of the likeliest; equal seeds draw equal words
+    temperature: float = 1.0  # of `sample`, above 0: below 1 likely words become likelier
+    top_k: int | None = None  # of `sample`: draw from so many of the likeliest words
+    top_p: float = 1.0  # of `sample`, 0..1: draw from the likeliest words that have this probability together
+    length_penalty: float = 1.0  # a score is Σ log p / words ** length_penalty: 1 is the mean, 0 the sum
+    repetition_penalty: float = 1.0  # above 1: a word that the row has already becomes less likely
+    seed: int = 0  # of `sample`
+    options: Mapping[str, Any] = field(default_factory=dict)  # the decoder's own, see `Decoder.generation_options`
+
+    def with_values(self, values: Mapping[str, Any]) -> GenerationSettings:
+        """Return the settings with other values. A name that is no setting is an option of the decoder's own."""
+        names = {f.name for f in fields(self)} - {"options"}
+        own = {k: v for k, v in values.items() if k not in names}
+        return replace(self, **{k: values[k] for k in names & set(values)}, options={**self.options, **own})
+
+
+@dataclass(frozen=True, slots=True)
 class Annotation:
     """The findings that a part predicts for studies with their reports."""
 
@@ -249,14 +299,34 @@ class Score(Drawn):
     version: str = ""  # of the metric
 
 
-@lists_only
 @dataclass(frozen=True, slots=True)
-class TextRow:
-    """One text that a retriever can find, and the texts that it represents."""
+class ScoreLine:
+    """One number. `low` and `high` are the ends of its 95 % interval, None if it has no interval."""
 
-    id: str
-    text: str
-    members: tuple[str, ...] = ()
+    name: str  # "bleu-4", "chexpert-rules micro-14 f1"
+    value: float
+    low: float | None = None
+    high: float | None = None
+    higher_is_better: bool | None = True  # None: a count, which has no better direction
+    metric: str = ""  # the registered name of its metric
+    version: str = ""  # of the metric
+    note: str = ""  # what a reader must know of this number: classes that no reference has, counted 0
+
+    @property
+    def arrow(self) -> str:
+        """Return an arrow in the better direction; "" if there is none."""
+        return "" if self.higher_is_better is None else "↑" if self.higher_is_better else "↓"
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """The parts of a model by registered name, with their options: an encoder, and a decoder or a retriever."""
+
+    encoder: str
+    decoder: str | None = None
+    retriever: str | None = None
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    decoder_options: Mapping[str, Any] = field(default_factory=dict)  # options of the decoder or the retriever
 
 
 Line = ScoreLine  # its name in earlier releases

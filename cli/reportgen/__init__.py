@@ -71,7 +71,7 @@ def __getattr__(name: str) -> object:
     if name in __all__ or name.startswith("__"):
         return _get(name)
     import reportgen_core
-    from reportgen_core.base.names import near_names
+    from reportgen_core.registry import near_names
 
     if name in reportgen_core.__all__:
         return getattr(reportgen_core, name)

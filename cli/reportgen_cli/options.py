@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from reportgen_core import OptionError
-from reportgen_core.base.names import match_name
+from reportgen_core.registry import match_name
 
 from .registry_names import KINDS
 from .terminal.echo import say

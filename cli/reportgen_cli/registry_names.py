@@ -8,8 +8,8 @@ from typing import Any
 
 import reportgen_core
 from reportgen_core import Entry, Registry
-from reportgen_core.base.names import match_name
 from reportgen_core.discovery import names
+from reportgen_core.registry import match_name
 
 KINDS: dict[str, Registry[Any]] = {
     "encoders": reportgen_core.encoders,

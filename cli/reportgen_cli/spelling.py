@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import click
 
-from reportgen_core.base.names import did_you_mean, fold, match_name
+from reportgen_core.registry import did_you_mean, fold, match_name
 
 from .terminal.echo import say
 

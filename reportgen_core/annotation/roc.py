@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..metric import ModelOutputs, ScoresModelOutputs
+from ..scoring.abilities.metrics import ModelOutputs, ScoresModelOutputs
 from ..types import ScoreLine
 
 if TYPE_CHECKING:

@@ -30,7 +30,8 @@ from safetensors.torch import load_file, save_file
 from ..errors import CheckpointError
 from ..files.digests import sha256_file
 from ..files.json_files import read_json, write_json
-from ..registry import did_you_mean, known_fields
+from ..registry import did_you_mean
+from ..text.arguments import known_fields
 from ..text.spec import SPECIAL, TextSpec
 from .domain import MAX_BYTES
 

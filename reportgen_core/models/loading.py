@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 
-from ..base.names import match_name
 from ..discovery import implementations, names, run
 from ..errors import CheckpointError, PluginError, ReportgenError, UnknownName
 from ..files.atomic import recover
 from ..registries import decoders, encoders, retrievers
-from ..registry import did_you_mean, known_fields
+from ..registry import did_you_mean, match_name
+from ..text.arguments import known_fields
 from ..types import ImageSpec
 from .abilities import KeepsFiles
 from .format import CONFIG, WEIGHTS, Snapshot, check_finite, check_weights, digest, read_snapshot, unwrap

@@ -12,13 +12,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ..base.drawn import Drawn
 from ..data.batches import StudyReader, normalise, read_batches, read_with
-from ..errors import CompositionError, OptionError, checked_types, lists_only
+from ..drawn import Drawn
+from ..errors import CompositionError, OptionError, lists_only
 from ..files.atomic import replacing
 from ..interfaces import Decoder, Encoder, Retriever
 from ..registries import decoders, encoders, retrievers
 from ..registry import Registry
+from ..text.arguments import checked_types
 from ..text.spec import SPECIAL, TextSpec, Vocabulary
 from ..types import Batch, Composition, Decoded, Features, GenerationSettings, Report, Study, TargetSpec
 from ..version import __version__

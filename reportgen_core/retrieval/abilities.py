@@ -10,8 +10,7 @@ from torch import Tensor
 from ..types import Features
 
 if TYPE_CHECKING:
-    from ..types import TextRow
-    from .index import TextIndex
+    from .index import TextIndex, TextRow
 
 
 @runtime_checkable

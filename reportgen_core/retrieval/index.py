@@ -20,9 +20,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CheckpointError, DataError, OptionError
+from ..errors import CheckpointError, DataError, OptionError, lists_only
 from ..files.digests import sha256_file
-from ..types import TextRow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +36,16 @@ FOLDER = "index"  # inside a model's folder
 KINDS = ("exact", "flat", "ivf", "hnsw", "pq")
 _KEYS = {"format", "kind", "dim", "model", "sentences", "parts", "removed"}
 _MAX_HEADER = 2**20
+
+
+@lists_only
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """One text that a retriever can find, and the texts that it represents."""
+
+    id: str
+    text: str
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

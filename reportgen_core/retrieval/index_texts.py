@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..files.cells import text_value
 from ..files.tables import TABLES, Kind, OnNote, columns_of, id_of, kind_of, table_rows
-from ..types import TextRow
+from .index import TextRow
 
 
 def read_index_texts(path: Path, on_note: OnNote | None = None) -> list[TextRow]:

@@ -16,9 +16,9 @@ from ..models.model import Model
 from ..models.precision import autocast_for
 from ..scoring.ranking_metrics import median_rank_line, ranking_lines
 from ..text.spec import recipe_sentences
-from ..types import Features, Hit, ScoreLine, Study, TextRow
+from ..types import Features, Hit, ScoreLine, Study
 from .abilities import KeepsTexts, ScoresPairs
-from .index import FOLDER, TextIndex, add_texts, check_model, open_index, remove_texts, write_index
+from .index import FOLDER, TextIndex, TextRow, add_texts, check_model, open_index, remove_texts, write_index
 
 BLOCK = 4096  # texts that are embedded at a time
 RECALLS = (1, 3, 5, 10)

@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .abilities.metrics import (
+        DrawsReliability,
+        HasCaveat,
+        ModelOutputs,
+        NotesScores,
+        ScoresModelOutputs,
+        StartsSlowly,
+    )
+    from .abilities.protocols import LearnsFromTraining
     from .baselines import (
         Baseline,
         BaselineData,
@@ -78,15 +87,22 @@ __all__ = [
     "Comparison",
     "Difference",
     "Diversity",
+    "DrawsReliability",
     "Evaluation",
     "EvaluationOptions",
     "EvaluationRequest",
     "EvaluationSet",
+    "HasCaveat",
+    "LearnsFromTraining",
     "MetricResult",
+    "ModelOutputs",
+    "NotesScores",
     "PrintedTable",
     "SavedEvaluation",
     "ScoreCard",
     "Scorer",
+    "ScoresModelOutputs",
+    "StartsSlowly",
     "StudyRow",
     "System",
     "WritesReports",
@@ -144,6 +160,15 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "abilities.metrics": [
+            "DrawsReliability",
+            "HasCaveat",
+            "ModelOutputs",
+            "NotesScores",
+            "ScoresModelOutputs",
+            "StartsSlowly",
+        ],
+        "abilities.protocols": ["LearnsFromTraining"],
         "baselines": [
             "Baseline",
             "BaselineData",

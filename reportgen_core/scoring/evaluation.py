@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
 
-from ..base.drawn import Drawn
-from ..base.names import did_you_mean, match_name
+from ..drawn import Drawn
 from ..errors import MetricError
-from ..metric import ModelOutputs, ScoresModelOutputs
 from ..protocol import TextProtocol
+from ..registry import did_you_mean, match_name
 from ..types import ScoreLine
 from . import uncertainty
+from .abilities.metrics import ModelOutputs, ScoresModelOutputs
 from .baselines import VERSION as BASELINES_VERSION
 from .baselines import Baseline, BaselineData, build_baselines
 from .compared.differences import CHOOSE_ON, differences_of, validation_findings

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
 from ..errors import DataError, lists_only
-from ..metric import ModelOutputs
 from ..types import Collection, GenerationSettings, Report, Study
+from .abilities.metrics import ModelOutputs
 from .baselines import Baseline, BaselineData
 from .compared.others import facts_of, notes_of
 from .subgroups.values import group_names, study_columns

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import MetricError
-from ..metric import HasCaveat, HasLabels, HasStatistics, Metric, NotesScores, StartsSlowly
-from ..protocol import LearnsFromTraining, TextProtocol
+from ..metric import HasLabels, HasStatistics, Metric
+from ..protocol import TextProtocol
 from ..types import Score, ScoreLine
+from .abilities.metrics import HasCaveat, NotesScores, StartsSlowly
+from .abilities.protocols import LearnsFromTraining
 from .guard.attempt import attempt, failure_reason
 from .guard.returned import checked_score, checked_statistics, checked_values
 from .uncertainty import bootstrap

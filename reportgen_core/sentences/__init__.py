@@ -1,7 +1,6 @@
 """Find the abnormal sentences of reports, and group the sentences with the same meaning. The wing trains, saves and
 scores sentence classifiers, labels the reports of large tables sentence by sentence, and saves groups of sentences as a
-folder. The interfaces of the parts that it uses are in `reportgen_core.sentence_parts`, and can be imported from here
-too.
+folder. The interfaces of the parts that it uses are in `reportgen_core.sentences.parts`.
 """
 
 from __future__ import annotations
@@ -11,15 +10,6 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
-    from ..sentence_parts import (
-        Group,
-        Groups,
-        LabelledSentence,
-        SentenceClassifier,
-        SentenceEncoder,
-        SentenceGrouper,
-        sentence_key,
-    )
     from .classifiers import (
         ClassifierScore,
         LabelledSentences,
@@ -38,6 +28,15 @@ if TYPE_CHECKING:
     )
     from .groups import common_words, load_groups, save_groups
     from .label_table import CachedLabels, LabelSummary, SentenceCounts, abnormal_sentences
+    from .parts import (
+        Group,
+        Groups,
+        LabelledSentence,
+        SentenceClassifier,
+        SentenceEncoder,
+        SentenceGrouper,
+        sentence_key,
+    )
 
 __all__ = [
     "CachedLabels",
@@ -73,7 +72,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        ".sentence_parts": [
+        "parts": [
             "Group",
             "Groups",
             "LabelledSentence",

@@ -22,8 +22,8 @@ from ..files.json_files import is_format, read_json, write_json
 from ..files.tables import OnNote, column_named, id_of, row_split, table_rows, text_of
 from ..registries import sentence_classifiers
 from ..scoring.uncertainty import Difference, bootstrap, paired_test
-from ..sentence_parts import LabelledSentence, OnLine, SentenceClassifier
 from ..text.recipes import split_sentences
+from .parts import LabelledSentence, OnLine, SentenceClassifier
 
 if TYPE_CHECKING:
     from ..types import Array
@@ -92,7 +92,8 @@ def saved_digest(folder: Path) -> str:
 
 def load_classifier(folder: Path) -> SentenceClassifier:
     """Load the classifier of a folder. Raises CheckpointError, and UnknownName if no plugin has its class."""
-    return sentence_classifiers.get_class(str(_saved(folder)["classifier"])).load(folder)
+    classifier: SentenceClassifier = sentence_classifiers.get_class(str(_saved(folder)["classifier"])).load(folder)
+    return classifier
 
 
 @dataclass(frozen=True, slots=True)

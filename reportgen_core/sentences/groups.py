@@ -27,7 +27,7 @@ from ..errors import DataError
 from ..files.atomic import replacing
 from ..files.digests import sha256_file
 from ..files.json_files import is_format, read_json, write_json
-from ..sentence_parts import Group, Groups
+from .parts import Group, Groups
 
 if TYPE_CHECKING:
     import numpy as np

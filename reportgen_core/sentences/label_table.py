@@ -18,9 +18,9 @@ from ..errors import DataError
 from ..files.cells import text_value
 from ..files.table_writer import write_table
 from ..files.tables import TABLES, OnNote, Row, kind_of, row_split, table_rows, text_of
-from ..sentence_parts import SentenceClassifier, sentence_key
 from ..text.recipes import with_stop
 from .classifiers import labelled_of, split_of, split_report
+from .parts import SentenceClassifier, sentence_key
 
 AT_ONCE = 512  # rows that are labelled together
 MAX_CACHED = 200_000  # sentences whose labels are remembered: reports repeat sentences

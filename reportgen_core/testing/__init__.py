@@ -1,6 +1,7 @@
-"""Check that a part keeps the promises of its interface: shapes, gradients, masks, repeatable output, saving and
-loading; a metric, dataset, reporter, protocol, preset, manifest or command those of its own. The tests of a third-party
-package call these functions on its own parts; the built-in parts are tested by the same functions.
+"""Check that a part keeps the promises of its interface. A part of a model promises shapes, gradients, masks,
+repeatable output, saving and loading; a metric, dataset, reporter, protocol, preset, manifest or command has
+promises of its own. The tests of a third-party package call these functions on its own parts; the built-in parts are
+tested by the same.
 """
 
 from __future__ import annotations

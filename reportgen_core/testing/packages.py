@@ -22,7 +22,8 @@ from ..discovery import entries
 from ..errors import ReportgenError
 from ..models.composition import check_composition
 from ..registries import datasets, presets, protocols
-from ..registry import Entry, did_you_mean, known_fields, resolve
+from ..registry import Entry, did_you_mean, resolve
+from ..text.arguments import known_fields
 from ..text.spec import TextSpec
 from ..training.settings import TrainSettings
 from ..types import GenerationSettings, Report, Study, View

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import MetricError
-from ..metric import HasStatistics, Metric, ScoresModelOutputs
-from ..protocol import LearnsFromTraining, TextProtocol
+from ..metric import HasStatistics, Metric
+from ..protocol import TextProtocol
 from ..registries import datasets, metrics, protocols
+from ..scoring.abilities.metrics import ScoresModelOutputs
+from ..scoring.abilities.protocols import LearnsFromTraining
 from ..types import Collection, Score
 from .promise import first, promise
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..sentence_parts import LabelledSentence, SentenceClassifier, SentenceEncoder
 from ..sentences.classifiers import load_classifier
+from ..sentences.parts import LabelledSentence, SentenceClassifier, SentenceEncoder
 
 SENTENCES = ("there is opacity in the left lung", "no effusion", "a large nodule is seen again", "the heart is normal")
 

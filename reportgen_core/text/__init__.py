@@ -1,6 +1,7 @@
 """Cut reports into sentences of words, and join words into reports again. A recipe has the rules of one paper or
-language, a `Vocabulary` has the words that a model knows, and a `TextSpec` names the recipe and its limits. All three
-are saved with a model, so that it writes text by the rules of its training. The wing needs no torch.
+language, a `Vocabulary` has the words that a model knows, and a `TextSpec` names the recipe and its limits. All
+three are saved with a model, so that it writes text by the rules of its training. Two files say in words what is
+wrong with the arguments of a call and with the settings of generation. The wing needs no torch.
 """
 
 from __future__ import annotations

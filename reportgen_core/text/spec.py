@@ -12,8 +12,9 @@ from typing import Any
 
 from ..errors import DataError, PluginError, UnknownName, lists_only
 from ..registries import text_recipes
-from ..registry import did_you_mean, known_fields, resolve
+from ..registry import did_you_mean, resolve
 from ..types import Study
+from .arguments import known_fields
 from .recipes import RECIPES, Recipe
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3

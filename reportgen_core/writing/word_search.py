@@ -17,10 +17,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..base.generation import SEARCH_SETTINGS as SEARCH_SETTINGS
-from ..base.generation import wrong_setting
 from ..errors import OptionError
+from ..text.generation import wrong_setting
 from ..text.spec import BOS, EOS, PAD
+from ..types import SEARCH_SETTINGS as SEARCH_SETTINGS
 from ..types import GenerationSettings
 from .choosing import BestBeams, Chooser, Drawn, forbid
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from reportgen_core import Attention, Audit, Collection, Report, Score, Study, evaluate
-from reportgen_core.base.drawn import Reports
-from reportgen_core.drawing import heat_picture
+from reportgen_core.models.drawing import heat_picture
+from reportgen_core.models.reporters.report_list import Reports
 from reportgen_core.testing import tiny_model
 
 EVIL = "<script>alert(1)</script>&\x1b[31m"

@@ -16,7 +16,7 @@ from reportgen_core import CheckpointError, DataError, OptionError, TrainSetting
 from reportgen_core.files.atomic import atomic_file, atomic_write
 from reportgen_core.files.digests import sha256_file, sha256_folder
 from reportgen_core.files.json_files import read_bounded, read_json, write_json
-from reportgen_core.registry import known_fields
+from reportgen_core.text.arguments import known_fields
 from reportgen_core.types import ImageSpec
 
 

@@ -31,10 +31,10 @@ from reportgen_core import (
 from reportgen_core.annotation import Columns, annotate
 from reportgen_core.data.given.images import as_picture, image_files
 from reportgen_core.data.images import read_image
-from reportgen_core.metric import ModelOutputs
 from reportgen_core.models import Model
 from reportgen_core.retrieval import remove_texts, texts_for_images, write_index
 from reportgen_core.scoring import measure_diversity
+from reportgen_core.scoring.abilities.metrics import ModelOutputs
 from reportgen_core.testing.parts import tiny_model
 from reportgen_core.text import TextSpec, Vocabulary, build_vocabulary, join
 

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 import reportgen_core
 from reportgen_core import Attention, Box, MetricError, Report, Study
-from reportgen_core.metric import ModelOutputs
+from reportgen_core.scoring.abilities.metrics import ModelOutputs
 from reportgen_core.scoring.ranking_metrics import median_rank_line, ranking_lines
 
 

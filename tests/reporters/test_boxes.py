@@ -16,7 +16,7 @@ from run_rg import Rg, runner
 
 import reportgen_core
 from reportgen_core import Report, Study
-from reportgen_core.metric import ModelOutputs
+from reportgen_core.scoring.abilities.metrics import ModelOutputs
 from reportgen_core.types import Box
 
 TEXTS = ("The heart is normal.", "There is a small left pleural effusion.")

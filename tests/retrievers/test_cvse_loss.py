@@ -13,7 +13,7 @@ from test_conditional import by_hand
 
 from reportgen_core import Features, FeatureSpec, Targets, TargetSpec
 from reportgen_core.registries import retrievers
-from reportgen_core.sentence_parts import Group
+from reportgen_core.sentences.parts import Group
 from reportgen_core.text.spec import EOS, SPECIAL
 
 WORDS = (*SPECIAL, "left", "right", "effusion", "nodule", "small", "heart", "large", "scar")

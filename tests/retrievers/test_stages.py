@@ -14,8 +14,7 @@ from reportgen_plugins.retrievers.proposals import Proposer, key_of
 from reportgen_plugins.retrievers.stages import Stages, recall_of, search_proposed
 
 from reportgen_core import CheckpointError, DataError, Features
-from reportgen_core.retrieval.index import KINDS, TextIndex, add_texts, remove_texts, write_index
-from reportgen_core.types import TextRow
+from reportgen_core.retrieval.index import KINDS, TextIndex, TextRow, add_texts, remove_texts, write_index
 
 STAGED = [k for k in KINDS if k != "exact"]
 

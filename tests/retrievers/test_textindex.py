@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from reportgen_core import CheckpointError, DataError, OptionError
 from reportgen_core.retrieval.index import (
     TextIndex,
+    TextRow,
     add_texts,
     check_model,
     check_vectors,
@@ -25,7 +26,6 @@ from reportgen_core.retrieval.index import (
     write_index,
 )
 from reportgen_core.retrieval.index_texts import read_index_texts
-from reportgen_core.types import TextRow
 
 ROWS = [TextRow(f"t{n}", f"text {n} – ä", (f"text {n}", "another")) for n in range(6)]
 VECTORS = np.arange(24, dtype=np.float32).reshape(6, 4)
@@ -208,8 +208,8 @@ def test_a_killed_first_build_leaves_no_index(tmp_path: Path) -> None:
 
 
 def test_texts_are_read_from_lines_json_lines_and_groups(tmp_path: Path) -> None:
-    from reportgen_core.sentence_parts import Group
     from reportgen_core.sentences.groups import save_groups
+    from reportgen_core.sentences.parts import Group
 
     (tmp_path / "a.txt").write_text("\ufefffirst text\n\n second \n", encoding="utf-8")
     (tmp_path / "a.jsonl").write_text('{"text": "one\u2028line", "id": "x"}\n{"text": "two"}\n', encoding="utf-8")

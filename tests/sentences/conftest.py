@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from plain_language import labelled
 
-from reportgen_core.sentence_parts import LabelledSentence
+from reportgen_core.sentences.parts import LabelledSentence
 
 
 @pytest.fixture(scope="session")

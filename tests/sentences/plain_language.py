@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from reportgen_core.sentence_parts import LabelledSentence
+from reportgen_core.sentences.parts import LabelledSentence
 
 NORMAL = ("no {} .", "the lungs show no {} .", "{} is absent .")
 ABNORMAL = ("there is {} .", "large {} in the left lung .", "{} has worsened .")

@@ -14,8 +14,8 @@ from plain_language import labelled
 
 from reportgen_core import CheckpointError, DataError, OptionError
 from reportgen_core.registries import sentence_classifiers
-from reportgen_core.sentence_parts import LabelledSentence
 from reportgen_core.sentences.classifiers import f1, hold_out, load_classifier, measure, saved_digest
+from reportgen_core.sentences.parts import LabelledSentence
 
 TINY = {"epochs": 12, "lr": 3e-3, "batch": 4, "frozen": 0, "device": "cpu"}
 

@@ -12,9 +12,9 @@ from reportgen_cli.commands.data.datasets import data
 
 from reportgen_core import DataError, OptionError
 from reportgen_core.registries import sentence_encoders, sentence_groupers
-from reportgen_core.sentence_parts import SentenceEncoder
 from reportgen_core.sentences.groups import load_groups
 from reportgen_core.sentences.label_table import abnormal_sentences
+from reportgen_core.sentences.parts import SentenceEncoder
 
 A1 = (  # appendix A.1 of the paper: six sentences that a sentence embedding puts together
     "continued right lung volume loss.",

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from reportgen_core import CheckpointError, DataError
-from reportgen_core.sentence_parts import Group, sentence_key
 from reportgen_core.sentences.groups import common_words, load_groups, save_groups
+from reportgen_core.sentences.parts import Group, sentence_key
 
 LEFT = Group(("left effusion.", "effusion on the left."), "left effusion.", ("left",), (3, 1), 0)
 RIGHT = Group(("right effusion.",), "right effusion.", ("right",), (2,), 0)

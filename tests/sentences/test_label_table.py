@@ -13,9 +13,9 @@ from reportgen_cli.commands.data.datasets import data
 
 from reportgen_core import DataError, OptionError
 from reportgen_core.registries import datasets, sentence_classifiers
-from reportgen_core.sentence_parts import LabelledSentence
 from reportgen_core.sentences.classifiers import read_labelled, split_report
 from reportgen_core.sentences.label_table import abnormal_sentences, label_table
+from reportgen_core.sentences.parts import LabelledSentence
 from reportgen_core.text.spec import TextSpec, sentence_words
 
 

@@ -32,8 +32,8 @@ class Gap:
 
 def group_of(metric: str) -> str:
     """Return the group of a metric: words, the model's own outputs, or clinical for one that reads whole texts."""
-    from reportgen_core.metric import ScoresModelOutputs
     from reportgen_core.registries import metrics
+    from reportgen_core.scoring.abilities.metrics import ScoresModelOutputs
 
     if metric not in metrics:
         return CLINICAL

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import Box, Report, Study
-from reportgen_core.metric import Metric, ModelOutputs
+from reportgen_core.metric import Metric
+from reportgen_core.scoring.abilities.metrics import ModelOutputs
 from reportgen_core.scoring.uncertainty import bootstrap, unit_numbers
 from reportgen_core.types import Score, ScoreLine
 

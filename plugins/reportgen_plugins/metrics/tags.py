@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from reportgen_core import Report
-from reportgen_core.metric import Metric, ModelOutputs
+from reportgen_core.metric import Metric
+from reportgen_core.scoring.abilities.metrics import ModelOutputs
 from reportgen_core.scoring.ranking_metrics import ranking_lines
 from reportgen_core.scoring.uncertainty import unit_numbers
 from reportgen_core.types import Score, ScoreLine

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from reportgen_core import DataError
 from reportgen_core.registries import sentence_encoders
-from reportgen_core.sentence_parts import Group, SentenceEncoder, SentenceGrouper
-from reportgen_core.types import TextRow
+from reportgen_core.retrieval.index import TextRow
+from reportgen_core.sentences.parts import Group, SentenceEncoder, SentenceGrouper
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -30,7 +30,8 @@ def plain(text: str) -> str:
 
 @lru_cache(2)
 def _cached_encoder(name: str, options: str) -> SentenceEncoder:
-    return sentence_encoders.create(name, **json.loads(options))
+    encoder: SentenceEncoder = sentence_encoders.create(name, **json.loads(options))
+    return encoder
 
 
 def load_sentence_encoder(name: str, options: Mapping[str, Any]) -> SentenceEncoder:

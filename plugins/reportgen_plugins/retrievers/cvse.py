@@ -39,11 +39,10 @@ from reportgen_core import (
 )
 from reportgen_core.interfaces import Retriever
 from reportgen_core.registries import sentence_groupers
-from reportgen_core.retrieval.index import TextIndex
+from reportgen_core.retrieval.index import TextIndex, TextRow
 from reportgen_core.retrieval.kept_texts import read_texts, write_texts
-from reportgen_core.sentence_parts import Group
+from reportgen_core.sentences.parts import Group
 from reportgen_core.text.spec import SPECIAL, TextSpec, join
-from reportgen_core.types import TextRow
 
 from .bank import Bank, group_sentences, load_sentence_encoder, make_bank, plain
 from .conditional import Conditional, Regions

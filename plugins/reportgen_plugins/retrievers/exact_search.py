@@ -8,8 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from reportgen_core.retrieval.index import TextIndex
-from reportgen_core.types import TextRow
+from reportgen_core.retrieval.index import TextIndex, TextRow
 
 from .conditional import Conditional, Regions
 

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from reportgen_core import CompositionError, Decoded, Features, FeatureSpec, Hit, Targets, TargetSpec
 from reportgen_core.interfaces import Retriever
-from reportgen_core.retrieval.index import TextIndex
+from reportgen_core.retrieval.index import TextIndex, TextRow
 from reportgen_core.retrieval.kept_texts import read_texts, write_texts
-from reportgen_core.types import TextRow
 
 from .exact_search import live_blocks, merge
 

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import CheckpointError, DataError, OptionError
-from reportgen_core.sentence_parts import LabelledSentence, OnLine, SentenceClassifier, sentence_key
 from reportgen_core.sentences.classifiers import f1, hold_out, read_saved, saving
+from reportgen_core.sentences.parts import LabelledSentence, OnLine, SentenceClassifier, sentence_key
 
 from .pretrained import WEIGHTS, batches_by_length, folder_of, load_model, load_tokenizer, quiet
 

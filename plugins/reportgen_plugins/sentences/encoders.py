@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from reportgen_core import DataError, OptionError
 from reportgen_core.files.digests import sha256_file
 from reportgen_core.files.tables import LINES, table_rows
-from reportgen_core.sentence_parts import SentenceEncoder, sentence_key
+from reportgen_core.sentences.parts import SentenceEncoder, sentence_key
 
 if TYPE_CHECKING:
     from torch import Tensor

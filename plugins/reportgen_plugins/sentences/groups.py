@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import DataError, OptionError
-from reportgen_core.sentence_parts import Group, Groups, SentenceEncoder, SentenceGrouper, sentence_key
 from reportgen_core.sentences.groups import load_groups, save_groups
+from reportgen_core.sentences.parts import Group, Groups, SentenceEncoder, SentenceGrouper, sentence_key
 
 from .exclusive import divide, one_hot, terms_of
 

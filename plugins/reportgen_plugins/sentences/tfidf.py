@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import CheckpointError, DataError, OptionError
-from reportgen_core.sentence_parts import LabelledSentence, OnLine, SentenceClassifier, sentence_key
 from reportgen_core.sentences.classifiers import read_saved, saving
+from reportgen_core.sentences.parts import LabelledSentence, OnLine, SentenceClassifier, sentence_key
 
 Floats = NDArray[np.float32]
 WEIGHTS = "tfidf.safetensors"

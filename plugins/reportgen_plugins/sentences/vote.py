@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from reportgen_core import CheckpointError, OptionError
 from reportgen_core.registries import sentence_classifiers
-from reportgen_core.sentence_parts import LabelledSentence, OnLine, SentenceClassifier
 from reportgen_core.sentences.classifiers import read_saved, saving
+from reportgen_core.sentences.parts import LabelledSentence, OnLine, SentenceClassifier
 
 Floats = NDArray[np.float32]
 

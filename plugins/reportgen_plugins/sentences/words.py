@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from reportgen_core.sentence_parts import LabelledSentence, OnLine, SentenceClassifier
 from reportgen_core.sentences.classifiers import read_saved, saving
+from reportgen_core.sentences.parts import LabelledSentence, OnLine, SentenceClassifier
 
 NORMAL = re.compile(r"\b(?:no|normal|clear|stable)\b", re.IGNORECASE)
 

@@ -10,15 +10,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ...base.drawn import Reports
 from ...data.given.images import image_files
 from ...data.study_files import group_files
-from ...errors import OptionError, checked_types
+from ...errors import OptionError
+from ...text.arguments import checked_types
 from ...types import GenerationSettings, Report, Study
 from .context import Takes
 from .folder import save_reporter
 from .guard import guarded_reports
 from .reference import Reference
+from .report_list import Reports
 
 if TYPE_CHECKING:
     from ...data.given.images import GivenImage

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import OptionError, UnknownName
-from ...metric import DrawsReliability, Metric, ModelOutputs, ScoresModelOutputs
+from ...metric import Metric
+from ...scoring.abilities.metrics import DrawsReliability, ModelOutputs, ScoresModelOutputs
 from ...types import ScoreLine
 from .attempt import failure_reason
 from .returned import checked_lines, checked_points

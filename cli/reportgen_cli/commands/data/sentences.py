@@ -20,9 +20,9 @@ from ...render import table as draw
 from ...terminal.echo import say, say_json
 
 if TYPE_CHECKING:
-    from reportgen_core.sentence_parts import Groups, LabelledSentence
     from reportgen_core.sentences.classifiers import ClassifierScore, LabelledSentences
     from reportgen_core.sentences.label_table import LabelSummary
+    from reportgen_core.sentences.parts import Groups, LabelledSentence
 
 TABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 COMPARED = ("tfidf", "words")  # classifiers that a trained one is compared with

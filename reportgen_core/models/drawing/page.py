@@ -13,14 +13,14 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ImageError
-from ..files.atomic import atomic_write
-from ..text.printable import printable
+from ...errors import ImageError
+from ...files.atomic import atomic_write
+from ...text.printable import printable
 
 if TYPE_CHECKING:
-    from ..models.model import Model
-    from ..scoring.evaluation import Evaluation
-    from ..types import Array, Audit, Collection, Report, Score
+    from ...scoring.evaluation import Evaluation
+    from ...types import Array, Audit, Collection, Report, Score
+    from ..model import Model
 
 SIDE = 224  # pixels of a radiograph in a notebook
 MAX_REPORTS, MAX_SENTENCES, MAX_NAMES, MAX_IDS = 20, 12, 8, 5  # that are drawn
@@ -126,7 +126,7 @@ def _figures(report: Report) -> str:
 
 
 def _radiographs(report: Report) -> list[Array]:
-    from ..data.images import read_image, shrink
+    from ...data.images import read_image, shrink
 
     return [shrink(image, SIDE) for image in report.images] or [shrink(read_image(Path(v)), SIDE) for v in report.views]
 
@@ -163,7 +163,7 @@ def _model(model: Model) -> str:
 
 def _evaluation(evaluation: Evaluation) -> str:
     """Draw the tables of an evaluation, as they are printed."""
-    from ..scoring.score_tables import tables
+    from ...scoring.score_tables import tables
 
     parts = []
     for table in tables(evaluation):

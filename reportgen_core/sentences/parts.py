@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .registry import OLD_RECIPE
+from ..registry import OLD_RECIPE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from ..types import Array
+    from ...types import Array
 
 OPACITY = 0.62  # of the strongest attention
 SCALE = 3.0  # times even attention: the scale reaches at least this far

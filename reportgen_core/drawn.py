@@ -1,8 +1,13 @@
-"""The attention weights of a report as an array with named axes. Nothing here imports torch or numpy by itself."""
+"""Values that draw themselves in a notebook, and the attention of a report. No torch or numpy is imported by itself.
+
+The room `models.drawing` says how a value is drawn; the `__init__` of the core connects the two.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -10,6 +15,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Array = np.ndarray[Any, np.dtype[Any]]
+
+DRAWING: dict[str, Callable[..., Any]] = {}  # "html" and "show", set when `reportgen_core` is imported
+
+
+class Drawn:
+    """A value with a picture or a table in a notebook: the last line of a cell, or `show()`."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        html: str = DRAWING["html"](self)
+        return html
+
+    def show(self, out: str | Path | None = None) -> Path | None:
+        """Draw the value in the notebook; elsewhere, or with `out`, write it as an HTML page and return its path.
+
+        A page without `out` is opened in the browser.
+        """
+        page: Path | None = DRAWING["show"](self, out)
+        return page
 
 
 @dataclass(frozen=True, slots=True)

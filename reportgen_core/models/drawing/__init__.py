@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..lazy import lazy_names
+from ...lazy import lazy_names
 
 if TYPE_CHECKING:
     from .heat import enlarge, heat_picture

@@ -14,10 +14,14 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import fields
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
-_LIST = re.compile(r"(Mapping\[\w+, )?(?:Sequence|Iterable|tuple|list)\[(Sequence|Iterable|tuple|list)?")
-_ONE = (str, bytes, os.PathLike)
+from ..errors import ONE, OptionError, ReportgenError, text_for_list
+from ..registry import did_you_mean
+
+F = TypeVar("F", bound=Callable[..., Any])
+
 _CHECKED = 50  # elements of a list that are looked at
 _WORDS = {
     str: "a text",
@@ -29,22 +33,22 @@ _WORDS = {
 }
 
 
-@functools.lru_cache(512)
-def list_parameters(function: Callable[..., Any]) -> list[tuple[int, str, re.Match[str]]]:
-    """Return the place, the name and the kind of every parameter that takes a list, by its annotation."""
-    parameters = enumerate(inspect.signature(function).parameters.values())
-    return [(n, p.name, m) for n, p in parameters if p.kind != 2 and (m := _LIST.match(str(p.annotation)))]
+def checked_types(function: F) -> F:
+    """Decorate a function that users call: an argument of a wrong type is one sentence. Raises OptionError."""
+    if hasattr(function, "takes_types"):
+        return function
+    inner = inspect.unwrap(function)
 
+    @functools.wraps(function)
+    def checked(*args: Any, **options: Any) -> Any:
+        if problem := text_for_list(inner, args, options):
+            raise OptionError(f"{inner.__qualname__} takes {problem}")
+        if problem := wrong_type(inner, args, options):
+            raise OptionError(problem)
+        return function(*args, **options)
 
-def text_for_list(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> str:
-    """Return a sentence if a text or path is given for a list, or inside a list of lists; "" if none is."""
-    for position, name, kind in list_parameters(function):
-        value = args[position] if position < len(args) else options.get(name)
-        inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-        if isinstance(value, _ONE) or ((kind[1] or kind[2]) and any(isinstance(v, _ONE) for v in inside)):
-            wanted = "a list" if isinstance(value, _ONE) else "lists"
-            return f"{wanted} as {name}, not the text {value!r:.60}; write [...]"
-    return ""
+    checked.takes_lists = checked.takes_types = True  # type: ignore[attr-defined]
+    return checked  # type: ignore[return-value]
 
 
 def wrong_type(function: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> str:
@@ -118,7 +122,7 @@ def _is_a(value: Any, kind: type) -> bool:
 
 def _is_listlike(value: Any, origin: type) -> bool:
     """Return whether a value can stand for a list: a list, an array, a dataset; no text, dict or table."""
-    if isinstance(value, (*_ONE, Mapping)) or hasattr(value, "columns"):
+    if isinstance(value, (*ONE, Mapping)) or hasattr(value, "columns"):
         return False
     if issubclass(origin, collections.abc.Sequence):
         return isinstance(value, collections.abc.Sequence) or (
@@ -196,3 +200,18 @@ def describe_value(value: Any) -> str:
     if isinstance(value, list | tuple | set | dict):
         return f"an empty {type(value).__name__}" if not value else f"a {type(value).__name__}"
     return f"a {type(value).__name__}"
+
+
+def known_fields(
+    kind: type[Any], values: Mapping[str, Any], what: str, error: type[ReportgenError] = OptionError
+) -> dict[str, Any]:
+    """Return JSON values as arguments of the dataclass `kind`; a list becomes a tuple if the field is a tuple.
+
+    `what` names the owner of the values in the message: "training has no setting 'epoch'". Raises `error` for a key
+    that is not a field of `kind`.
+    """
+    types = {f.name: str(f.type) for f in fields(kind)}
+    for name in values:
+        if name not in types:
+            raise error(f"{what} has no setting {name!r}; {did_you_mean(name, types)}")
+    return {k: tuple(v) if isinstance(v, list) and types[k].startswith("tuple") else v for k, v in values.items()}
