@@ -117,7 +117,10 @@ def _is_a(value: Any, kind: type) -> bool:
         return isinstance(value, numbers.Integral)
     if getattr(kind, "_is_protocol", False):
         return all(hasattr(value, name) for name in vars(kind) if not name.startswith("_"))
-    return isinstance(value, kind)
+    if kind.__module__ == "typing":  # BinaryIO and its like: no file is an instance of them
+        return True
+    inner = getattr(value, "_orig_mod", getattr(value, "module", None))  # torch.compile and DataParallel wrap a model
+    return isinstance(value, kind) or isinstance(inner, kind)
 
 
 def _is_listlike(value: Any, origin: type) -> bool:

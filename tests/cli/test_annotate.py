@@ -111,7 +111,7 @@ def test_what_is_asked_wrongly_is_one_line(arguments, says, rg, folder, tmp_path
 @pytest.mark.parametrize(
     ("name", "body", "says"),
     [
-        ("t.txt", "word1", "known are .csv, .tsv, .jsonl, .ndjson"),
+        ("t.txt", "word1", "known are .csv, .tsv, .xlsx, .jsonl, .ndjson"),
         ("t.csv", "", "is empty"),
         ("t.csv", "id,befund\na,word1\n", "no column of reports; name it with --text, there are: id, befund"),
     ],

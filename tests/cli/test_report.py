@@ -82,7 +82,7 @@ def test_a_folder_is_searched_and_files_are_written(rg, model: Path, chest: Path
     done = rg("report", tmp_path / "in", "--model", model, "--out", tmp_path / "out", "--explain")
     assert done.code == 0
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        "reports.jsonl", *(f"{study}{kind}" for study in "ab" for kind in (".txt", ".png", ".html"))
+        "reports.jsonl", "index.html", *(f"{study}{kind}" for study in "ab" for kind in (".txt", ".png", ".html"))
     }  # fmt: skip
     lines = [json.loads(line) for line in (tmp_path / "out" / "reports.jsonl").read_text().splitlines()]
     assert [v["study"] for v in lines] == ["a", "b"]

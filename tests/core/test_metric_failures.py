@@ -200,8 +200,8 @@ def test_a_metric_that_cannot_be_built_or_imported_has_its_reason() -> None:
 
 
 def test_a_misspelt_metric_is_the_callers_to_correct() -> None:
-    with pytest.raises(UnknownName, match="no metric named 'rouge'"):
-        scored("rouge")
+    with pytest.raises(UnknownName, match="no metric named 'ruoge'"):
+        scored("ruoge")
 
 
 def test_an_interrupt_is_no_failure_of_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:

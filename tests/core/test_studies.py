@@ -255,7 +255,7 @@ def test_normalised_pixels_lie_channels_last_also_when_views_are_picked_out() ->
 
 
 def test_what_is_no_batch_of_bytes_is_not_normalised() -> None:
-    with pytest.raises(ShapeError, match="bytes"):
+    with pytest.raises(ShapeError, match="uint8"):
         normalise(torch.zeros(2, 1, 8, 6), SPEC)
     with pytest.raises(ShapeError, match="3 channels"):
         normalise(torch.zeros(2, 1, 8, 6, dtype=torch.uint8), replace(SPEC, std=(0.2, 0.3)))
