@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-MODEL = "tf_efficientnet_lite0-hier-lstm.nih_v1"  # the shipped model that was trained on real radiographs
+MODEL = "tf_efficientnet_lite2-templates.nih_v2"  # the shipped model that was trained on real radiographs
 CREDIT = "Hannover Medical School, COVID-19 Image Repository, image f8335316, CC BY 3.0"
 
 
