@@ -209,7 +209,7 @@ REFUSED = {  # file, its bytes, what the message must say
     "a doubled column": ("t.csv", CSV.replace("report\n", "report,report\n").encode(), "line 1: 'report' occurs twice"),
     "doubled but for capitals": ("t.csv", CSV.replace("report\n", "report,Report\n").encode(), "'Report' and 'report' differ only in capitals"),
     "a doubled key": ("t.jsonl", lines(f'{{"id": "a", "report": "{A}", "report": "x"}}'), "line 1: key 'report' occurs twice"),
-    "an unknown suffix": ("t.dat", CSV.encode(), r"'.dat' is not read here; known are \.csv, \.tsv, \.jsonl"),
+    "an unknown suffix": ("t.dat", CSV.encode(), r"'.dat' is not read here; known are \.csv, \.tsv, \.xlsx, \.jsonl"),
     "nothing": ("t.csv", b"", r"is empty|holds no (text|prediction|reference)"),
     "half a gzip": ("t.csv.gz", gzip.compress(CSV.encode() * 99)[:90], "cannot be unzipped"),
     "a wrong mark": ("t.csv", b"\xff\xfe" + CSV.encode() + b"x", "not utf-16"),
