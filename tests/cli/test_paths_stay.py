@@ -86,13 +86,13 @@ def test_the_pictures_of_an_evaluation_are_found_by_the_names_that_reports_have(
 
 
 def test_two_files_of_one_name_are_never_taken_for_each_other(tmp_path: Path) -> None:
-    from reportgen_cli.pages.evaluation_page import ImageFolder, thumbnail
+    from reportgen_cli.pages.study_rows import ImageFolder, picture
 
     for i, name in enumerate(("a/x.png", "b/x.png", "b/y.png")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.fromarray(np.full((20, 20), 50 * i + 20, np.uint8)).save(tmp_path / name)
     folder = ImageFolder(tmp_path)
-    assert thumbnail(["x.png"], folder) == ""
-    assert thumbnail(["y.png"], folder).startswith("data:image/jpeg")
-    assert thumbnail(["a/x.png"], folder).startswith("data:image/jpeg")
-    assert thumbnail(["../x.png"], ImageFolder(tmp_path / "a")) == ""
+    assert picture(["x.png"], folder) == ""
+    assert picture(["y.png"], folder).startswith("data:image/jpeg")
+    assert picture(["a/x.png"], folder).startswith("data:image/jpeg")
+    assert picture(["../x.png"], ImageFolder(tmp_path / "a")) == ""
