@@ -12,8 +12,6 @@ prediction layer.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
@@ -31,14 +29,13 @@ from reportgen_core import (
     Targets,
     TargetSpec,
 )
-from reportgen_core.annotation.thresholds import THRESHOLDS
 
 from ..pooling import check_pooling, pool_tokens
 from .blocks.balance import BalancedLoss
-from .blocks.kept_file import KeptFile
+from .blocks.kept_file import KeepsThresholds, thresholds_file
 
 
-class ImageClassifier(Decoder):
+class ImageClassifier(KeepsThresholds, Decoder):
     """Predict the findings of an image. Its reports are empty.
 
     Args:
@@ -65,7 +62,7 @@ class ImageClassifier(Decoder):
         unsaid: str = "absent",
     ) -> None:
         super().__init__(features, targets)
-        self._thresholds = KeptFile(THRESHOLDS)
+        self._thresholds = thresholds_file()
         if not features.tokens:
             raise CompositionError("chestxray8 looks at images, and this encoder has no token")
         check_pooling("chestxray8", pooling, sharpness)
@@ -92,18 +89,6 @@ class ImageClassifier(Decoder):
         logits = self.logits(features)
         loss = self.loss(logits, targets.findings)
         return Decoded({"finding": loss}, logits.new_zeros(0, len(self.targets.words)))
-
-    def write_files(self, folder: Path, model_digest: str) -> None:
-        """Write the thresholds that were chosen for these weights, if there are any."""
-        self._thresholds.write(folder)
-
-    def read_files(self, folder: Path, model_digest: str) -> None:
-        """Read the thresholds from the model's folder, if it has them."""
-        self._thresholds.read(folder)
-
-    def drop_files(self) -> None:
-        """Forget the thresholds: they do not fit the weights after training."""
-        self._thresholds.content = None
 
     @torch.inference_mode()
     def annotate(self, features: Features, targets: Targets) -> Annotation:

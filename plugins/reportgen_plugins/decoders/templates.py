@@ -20,7 +20,6 @@ Letters: B studies, N tokens, D token width, L findings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -42,19 +41,19 @@ from reportgen_core import (
     Targets,
     TargetSpec,
 )
-from reportgen_core.annotation.thresholds import THRESHOLDS
 from reportgen_core.text.recipes import RECIPES
 from reportgen_core.text.spec import Vocabulary
 
 from ..pooling import check_pooling, pool_tokens
 from .blocks.balance import BalancedLoss, is_disease
-from .blocks.kept_file import KeptFile
+from .blocks.kept_file import KeepsThresholds, thresholds_file
 
-SPEECH = ("scale", "shift", "possible", "stated")  # the buffers that `speak_by` sets, (L,) each
+# The buffers that `speak_by` sets, (L,) each, with the value of a model that nobody calibrated.
+SPEECH = {"scale": 1.0, "shift": 0.0, "possible": 0.5, "stated": 0.5}
 NOTHING = "This model is silent about this image."
 
 
-class Templates(Decoder):
+class Templates(KeepsThresholds, Decoder):
     """Word the findings of an image by fixed sentences.
 
     Args:
@@ -85,13 +84,13 @@ class Templates(Decoder):
         if not features.tokens:
             raise CompositionError("templates looks at images, and this encoder has no token")
         check_pooling("templates", "lse", sharpness)
-        self._thresholds = KeptFile(THRESHOLDS)
+        self._thresholds = thresholds_file()
         self.phrases, self.nothing, self.sharpness = _checked(phrases or {}), nothing, sharpness
         L = len(targets.findings)
         self.findings = nn.Linear(features.dim, max(L, 1))  # W and b
         self.dropout = nn.Dropout(dropout)
         self.loss = BalancedLoss(targets.findings, unsaid=unsaid, balanced=balanced)
-        for name, value in zip(SPEECH, (1.0, 0.0, 0.5, 0.5), strict=True):
+        for name, value in SPEECH.items():
             self.register_buffer(name, torch.full((L,), value))
         self._order = [name for name in self.phrases if name in targets.findings]
         self._order += [name for name in targets.findings if name not in self.phrases and is_disease(name)]
@@ -143,18 +142,10 @@ class Templates(Decoder):
             Generated((self._write(p, weights[b], even[b], settings),), findings=p) for b, p in enumerate(probabilities)
         ]
 
-    def write_files(self, folder: Path, model_digest: str) -> None:
-        """Write the thresholds that `rg annotate` uses for these weights, if there are any."""
-        self._thresholds.write(folder)
-
-    def read_files(self, folder: Path, model_digest: str) -> None:
-        """Read the thresholds of `rg annotate` from the model's folder, if it has them."""
-        self._thresholds.read(folder)
-
     def drop_files(self) -> None:
         """Forget thresholds and calibration: they do not fit the weights after training."""
-        self._thresholds.content = None
-        for name, value in zip(SPEECH, (1.0, 0.0, 0.5, 0.5), strict=True):
+        super().drop_files()
+        for name, value in SPEECH.items():
             cast(Tensor, getattr(self, name)).fill_(value)
 
     def _calibrated(self, z: Tensor) -> Tensor:

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -50,7 +49,6 @@ from reportgen_core import (
     Targets,
     TargetSpec,
 )
-from reportgen_core.annotation.thresholds import THRESHOLDS
 from reportgen_core.data.batches import pad_words
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK
 from reportgen_core.writing.attention import AdditiveAttention, attend
@@ -60,7 +58,7 @@ from reportgen_core.writing.word_search import SEARCH_SETTINGS, State, Step, sea
 
 from .blocks.aete import AttentionEncodedText, penalty, saliency
 from .blocks.balance import BalancedLoss
-from .blocks.kept_file import KeptFile
+from .blocks.kept_file import KeepsThresholds, thresholds_file
 from .blocks.vectors import set_vectors
 
 LstmStep = Callable[[int, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]  # word t, h, c, the attended image -> h, c
@@ -86,7 +84,7 @@ class ReadReport:
     weights: Tensor | None = None  # (B, T, N) a_t
 
 
-class TieNet(Decoder):
+class TieNet(KeepsThresholds, Decoder):
     """TieNet: findings and reports, with attention over regions and words.
 
     Args:
@@ -126,7 +124,7 @@ class TieNet(Decoder):
         vectors: str = "",
     ) -> None:
         super().__init__(features, targets)
-        self._thresholds = KeptFile(THRESHOLDS)
+        self._thresholds = thresholds_file()
         V, L = len(targets.words), len(targets.findings)
         C = transition if features.tokens else 0
         if not 0 <= word_dropout < 1:
@@ -275,18 +273,6 @@ class TieNet(Decoder):
         """Replace a random share of the words by the unknown word. Marks stay."""
         dropped = (torch.rand(words.shape, device=words.device) < self.word_dropout) & (words >= len(SPECIAL))
         return words.masked_fill(dropped, UNK)
-
-    def write_files(self, folder: Path, model_digest: str) -> None:
-        """Write the thresholds that were chosen for these weights, if there are any."""
-        self._thresholds.write(folder)
-
-    def read_files(self, folder: Path, model_digest: str) -> None:
-        """Read the thresholds from the model's folder, if it has them."""
-        self._thresholds.read(folder)
-
-    def drop_files(self) -> None:
-        """Forget the thresholds: they do not fit the weights after training."""
-        self._thresholds.content = None
 
     @torch.inference_mode()
     def annotate(self, features: Features, targets: Targets) -> Annotation:

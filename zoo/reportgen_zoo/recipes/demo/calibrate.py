@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from reportgen_core import Model, Study, compose
-from reportgen_core.data.batches import read_batches
+from reportgen_core.data.batches import normalise, read_batches
 from reportgen_core.data.images import prepare, read_image
 from reportgen_core.text.spec import TextSpec, Vocabulary
 
@@ -131,12 +131,11 @@ def changed_logits(model: Model, studies: Sequence[Study]) -> list[Numbers]:
     firsts = {study.patient: study for study in studies if study.extra["source"] == MAIN}.values()
     images = [torch.from_numpy(read_image(study.views[0].path))[None].float() for study in firsts]
     spec, tables = model.encoder.image, []
-    mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (spec.mean, spec.std))
     for change in (lambda x: x, *TESTED.values()):
         rows = []
         for i in range(0, len(images), 32):
             pixels = np.stack([prepare(change(x)[0].clamp(0, 1).numpy(), spec) for x in images[i : i + 32]])
-            x = (torch.from_numpy(pixels)[:, None].float() / 255 - mean) / std
+            x = normalise(torch.from_numpy(pixels)[:, None], spec)[:, 0]
             rows.append(model.head.logits(model.encoder.encode(x)).double().numpy())  # type: ignore[operator]
         tables.append(np.concatenate(rows))
     return tables

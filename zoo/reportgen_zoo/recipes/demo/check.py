@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from reportgen_core import Features, Model, Study
-from reportgen_core.data.batches import read_batches
+from reportgen_core.data.batches import normalise, read_batches
 from reportgen_core.data.images import prepare, read_image
 
 from .calibrate import truths
@@ -109,11 +109,9 @@ def probe_areas(encoder: Any, train: Sequence[Study], test: Sequence[Study]) -> 
 
 @torch.inference_mode()
 def _pooled(encoder: Any, studies: Sequence[Study]) -> Numbers:
-    spec = encoder.image
-    mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (spec.mean, spec.std))
     rows = []
-    for batch, _ in read_batches(studies, spec, batch_size=64):
-        x = (batch.pixels[:, 0, None].float() / 255 - mean) / std
+    for batch, _ in read_batches(studies, encoder.image, batch_size=64):
+        x = normalise(batch.pixels, encoder.image)[:, 0]
         rows.append(encoder.eval().encode(x).pooled.numpy())
     return np.concatenate(rows).astype(np.float64)
 
