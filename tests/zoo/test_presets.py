@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import reportgen_zoo
 from reportgen_zoo.manifest.schema import DataFormatError
-from reportgen_zoo.reproduce.preset import PresetError, load_preset, read_preset
+from reportgen_zoo.reproduce.preset import Preset, PresetError, load_preset, read_preset
 
 from reportgen_core import Entry, UnknownName
 from reportgen_core.models.composition import check_composition
@@ -51,6 +52,32 @@ def test_the_coattention_preset_has_the_sizes_of_the_paper() -> None:
     assert found.text_spec().max_vocabulary == 1000
     assert found.text_spec().sections == ("impression", "findings")
     assert found.numbers[0].values["bleu-4"] == 0.247  # Table 1, upper part, last row
+
+
+# What the paper itself gives each row of a table apart: losses, their order, and what a row reads or writes.
+OWN = {"weights", "steps"}
+
+
+@pytest.mark.parametrize("first", OURS)
+def test_the_rows_of_one_table_are_trained_alike(first: str) -> None:
+    """Rows that learn the same way (a decoder, or a retriever) have one training and one limit of text."""
+    one = load_preset(first)
+    tables = {row.table.partition(",")[0] for row in one.numbers}
+    for name in OURS:
+        other = load_preset(name)
+        shared = tables & {row.table.partition(",")[0] for row in other.numbers}
+        alike = bool(one.compose.decoder) == bool(other.compose.decoder)
+        if one.paper == other.paper and shared and alike:
+            assert _training(other) == _training(one), f"{first} and {name} stand in {', '.join(sorted(shared))}"
+            limits = [replace(p.text_spec(), sections=()) for p in (one, other)]
+            assert limits[0] == limits[1], f"{first} and {name} stand in {', '.join(sorted(shared))}"
+
+
+def _training(preset: Preset) -> dict[str, Any]:
+    """Return the settings by which every row of a table is taught, with the defaults in the place of what is not set."""
+    nothing_to_fix = {"freeze_encoder": True} if preset.compose.encoder == "none" else {}
+    every = asdict(TrainSettings.of({**preset.train, **nothing_to_fix}))
+    return {name: value for name, value in every.items() if name not in OWN}
 
 
 def text(**changes: Any) -> str:

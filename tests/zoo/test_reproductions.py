@@ -112,6 +112,17 @@ def test_a_preset_is_reproduced_from_data_to_table(name: str, tiny: None, phanto
     assert all((v == model[k if k in model else f"inner.{k}"]).all() for k, v in start.items() if "layer4" not in k)
 
 
+def test_a_shorter_run_teaches_the_shared_encoder_for_fewer_epochs_too(
+    tiny: None, phantom: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SCALES, "small", replace(TINY, first={"epochs": 9, "batch_size": 8}))
+    asked = reproduction_request("cnn-rnn", "phantom", {}, scale="small", epochs=1, limit=8)
+    reproduce("cnn-rnn", phantom, asked, out=tmp_path / "out")
+    lines = (tmp_path / "out" / "encoder" / "run" / "log.jsonl").read_text().splitlines()
+    assert max(json.loads(line).get("epoch", 0) for line in lines) <= 1
+    assert json.loads((tmp_path / "out" / "encoder" / "asked.json").read_text())["limit"] == 8
+
+
 def test_what_is_finished_is_not_made_again_and_another_question_needs_another_folder(
     tiny: None, phantom: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -244,7 +244,10 @@ def _trained_encoder(
     from reportgen_core import TrainSettings, compose, train
 
     folder = out / "encoder"
-    own = {"first": scale.first, "head": scale.head, "options": scale.encoder_options}
+    schooling = dict(scale.first)
+    if request.epochs is not None:  # a shorter run is shorter here, too
+        schooling["epochs"] = min(request.epochs, TrainSettings.of(schooling).epochs)
+    own = {"first": schooling, "head": scale.head, "options": scale.encoder_options}
     values = _json_values({**asdict(replace(request, epochs=None)), **own})
     _check_same(folder / "asked.json", values, out)
     if not (folder / "finished.json").exists():
@@ -253,7 +256,7 @@ def _trained_encoder(
             encoder=scale.encoder, encoder_options={**scale.encoder_options, "frozen": 0}, decoder=CLASSIFIER,
             decoder_options=scale.head, seed=request.seed,
         )  # fmt: skip
-        settings = TrainSettings.of({**scale.first, "seed": request.seed})
+        settings = TrainSettings.of({**schooling, "seed": request.seed})
         started = time.perf_counter()
         train(model, train_studies, val, out=folder / "run", settings=settings, resume=True, cache=cache, watch=watch)
         _write(folder / "finished.json", {"seconds": round(time.perf_counter() - started, 1), "memory": peak_memory()})
