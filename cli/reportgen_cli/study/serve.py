@@ -7,9 +7,7 @@ text.
 
 from __future__ import annotations
 
-import hmac
 import json
-import secrets
 import sys
 import threading
 from collections.abc import Callable
@@ -24,11 +22,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from reportgen_zoo import demo
 
 from reportgen_core import DataError
-from reportgen_core.text.printable import printable
 
 from ..pages.shared import frame
 from ..pages.shared.frame import fill_page
 from ..pages.shared.origin import Origin, today
+from ..web.bodies import Refused, is_text, json_object, short
+from ..web.guards import HEADERS, local_hosts, new_token, same_token
+from ..web.secure_page import secure_page
 from .answers import Answer, add, read_answers, undo
 from .folder import ReadingStudy
 
@@ -40,20 +40,6 @@ PRACTICE = "practice"  # the name of the image of the practice case, which belon
 PRACTICE_TEXT = "The heart is not enlarged. The lungs are clear. There is no pleural effusion."
 MAX_SECONDS = 1_000_000  # from seeing a case to scoring it
 Response = tuple[str, bytes, dict[str, str]]  # content type, body, further headers
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-
-
-class Refused(Exception):
-    """A request that is answered with an error."""
-
-    def __init__(self, status: HTTPStatus, why: str) -> None:
-        super().__init__(why)
-        self.status = status
 
 
 class PageBackend:
@@ -99,10 +85,10 @@ class PageBackend:
         reader, case, score = row.get("reader"), row.get("case"), row.get("score")
         comment, seconds = row.get("comment", ""), _seconds(row.get("seconds", 0))
         if not isinstance(case, str) or case not in self.study.cases:
-            raise Refused(HTTPStatus.BAD_REQUEST, f"no case {_short(case)}")
+            raise Refused(HTTPStatus.BAD_REQUEST, f"no case {short(case)}")
         if type(score) is not int or score not in self.study.rubric.scores:
-            raise Refused(HTTPStatus.BAD_REQUEST, f"score {_short(score)} is none of {self.study.rubric.scores}")
-        if not isinstance(comment, str) or not _is_text(comment):
+            raise Refused(HTTPStatus.BAD_REQUEST, f"score {short(score)} is none of {self.study.rubric.scores}")
+        if not isinstance(comment, str) or not is_text(comment):
             raise Refused(HTTPStatus.BAD_REQUEST, "comment wants text without halves of characters")
         with self.lock:
             add(self._file(reader), Answer(case, score, comment[:MAX_COMMENT], seconds))
@@ -135,7 +121,7 @@ class PageBackend:
         """Return a case that this reader has answered, with the answer. A new answer to it replaces the old one."""
         answer = read_answers(self._file(reader)).get(case)
         if answer is None or case not in self.study.cases:
-            raise Refused(HTTPStatus.BAD_REQUEST, f"no answer to case {_short(case)}")
+            raise Refused(HTTPStatus.BAD_REQUEST, f"no answer to case {short(case)}")
         return {
             **self.next(reader),
             "case": asdict(self.study.cases[case]),
@@ -165,31 +151,6 @@ def _seconds(value: Any) -> float:
     return float(value)
 
 
-def _is_text(text: str) -> bool:
-    """Whether a text can be written as UTF-8: JSON may have halves of surrogate pairs."""
-    return not any("\ud800" <= sign <= "\udfff" for sign in text)
-
-
-def _short(value: Any) -> str:
-    """Return a value of a request for a message."""
-    return printable(repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}", 100)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a request. Raises Refused for everything else, also numbers that JSON does not have."""
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is no number of JSON")
-
-    try:
-        row = json.loads(body.decode(), parse_constant=refuse)
-    except (ValueError, RecursionError) as e:  # a number of thousands of digits is a ValueError, too
-        raise Refused(HTTPStatus.BAD_REQUEST, "is no JSON that can be read") from e
-    if not isinstance(row, dict):
-        raise Refused(HTTPStatus.BAD_REQUEST, "wants a JSON object")
-    return row
-
-
 def page(nonce: str) -> tuple[str, str]:
     """Return the page and its security policy: its own script and style, nothing from elsewhere.
 
@@ -205,11 +166,7 @@ def page(nonce: str) -> tuple[str, str]:
         heading=False,
         served=True,
     )
-    for tag in ("style", "script"):
-        html = html.replace(f"<{tag}>", f'<{tag} nonce="{nonce}">')
-    html = html.replace("<title>", '<link rel="icon" href="data:,">\n<title>')
-    policy = "default-src 'none'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    return html, policy + f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'"
+    return secure_page(html, nonce)
 
 
 class Server(ThreadingHTTPServer):
@@ -220,8 +177,8 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, study: ReadingStudy, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
-        self.backend, self.token = PageBackend(study), secrets.token_urlsafe(16)
-        self.hosts = {f"127.0.0.1:{self.server_port}", f"localhost:{self.server_port}"}
+        self.backend, self.token = PageBackend(study), new_token()
+        self.hosts = local_hosts(self.server_port)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print nothing for a reader who closed the page before it was sent; print every other error."""
@@ -271,14 +228,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Host") not in self.server.hosts:
             raise Refused(HTTPStatus.FORBIDDEN, "this page is for this machine only")
         _, token, rest = [*urlsplit(self.path).path.split("/", 2), "", ""][:3]
-        if not hmac.compare_digest(token.encode(), self.server.token.encode()):
+        if not same_token(token, self.server.token):
             raise Refused(HTTPStatus.NOT_FOUND, "the address is not complete; rg study serve prints it")
         return unquote(rest)
 
     def _get(self, path: str) -> Response:
         backend = self.server.backend
         if path == "":
-            html, policy = page(secrets.token_urlsafe(16))
+            html, policy = page(new_token())
             return "text/html; charset=utf-8", html.encode(), {"Content-Security-Policy": policy}
         if path == "study":
             return _json(backend.facts())
@@ -304,7 +261,7 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or len(length) > 9 or int(length) > MAX_BODY:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"wants at most {MAX_BODY} bytes, and their number")
-        return _json(method(_object(self.rfile.read(int(length)))))
+        return _json(method(json_object(self.rfile.read(int(length)))))
 
 
 def _json(row: dict[str, Any] | list[dict[str, Any]]) -> Response:
