@@ -252,7 +252,7 @@ def test_an_option_that_cannot_be_is_one_line(options: dict[str, Any], says: str
 
 
 def test_the_whole_address_of_the_call_is_taken_as_well() -> None:
-    assert make("http://localhost:1/v1/chat/completions/").endpoint.url == "http://localhost:1/v1"
+    assert make("http://localhost:1/v1/chat/completions/").asker.endpoint.url == "http://localhost:1/v1"
 
 
 def test_a_saved_endpoint_is_the_same_reporter_and_says_what_it_cannot_promise(tmp_path: Path) -> None:

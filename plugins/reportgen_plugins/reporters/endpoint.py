@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
-from reportgen_core import DataError, GenerationSettings, OptionError, Report, Reporter, Study
+from reportgen_core import GenerationSettings, OptionError, Report, Reporter, Study
 from reportgen_core.models.reporters.answers import rule_from
 from reportgen_core.models.reporters.context import pictures_of
 from reportgen_core.models.reporters.reference import Reference
 
-from .chat_completions import Endpoint, EndpointError, StudyFault
-from .kept_answers import KeptAnswers, default_answers
-from .prompt_file import read_prompt
+from ..endpoints.asking import Asker, ask_in_order, content_text, refusal_of
+from ..endpoints.chat_completions import StudyFault
+from ..endpoints.prompt_file import read_prompt
 
 PARAMETERS = {"max_tokens": 512, "temperature": 0}
 CUT = "the answer was cut at the limit of tokens"
@@ -78,12 +73,16 @@ class OpenAI(Reporter):
             raise OptionError(f"parallel={parallel} tries={tries} timeout={timeout}: each must be above 0")
         self.max_side, self.parallel, self.model = max_side, parallel, model
         self.parameters = {**PARAMETERS, **(parameters or {})}
-        self.endpoint = Endpoint(_checked_url(url), os.environ.get(key_variable, ""), timeout, tries, backoff)
-        self.sends_to = "" if self.endpoint.is_local else self.endpoint.url
-        self.reference = Reference("endpoint", self.endpoint.url, model=model)
-        self.kept = KeptAnswers(Path(answers) if answers else default_answers())
-        self.answered: Counter[str] = Counter()  # answers by the name of the model that gave them
-        self._lock = threading.Lock()
+        self.asker = Asker(
+            url, key_variable=key_variable, timeout=timeout, tries=tries, backoff=backoff, answers=answers
+        )
+        self.sends_to = self.asker.sends_to
+        self.reference = Reference("endpoint", self.asker.endpoint.url, model=model)
+
+    @property
+    def answered(self) -> Counter[str]:
+        """Return the number of answers by the name of the model that gave them."""
+        return self.asker.answered
 
     def facts(self) -> dict[str, Any]:
         """Return the address, the models asked and answering, the hash of the prompt, and all that was sent with it."""
@@ -100,79 +99,37 @@ class OpenAI(Reporter):
     @property
     def limits(self) -> tuple[str, ...]:
         """Return what the endpoint cannot promise, and the names of other models that have answered."""
-        others = [name for name in sorted(self.answered) if name != self.model]
-        named = ", ".join(f"{name or 'no name'} ({self.answered[name]})" for name in others)
-        return (*super().limits, *([f"REFERENCE: asked for {self.model!r}, answered by {named}"] if others else []))
+        named = self.asker.others(self.model)
+        return (*super().limits, *([f"REFERENCE: asked for {self.model!r}, answered by {named}"] if named else []))
 
     def iter_reports(self, studies: Sequence[Study], settings: GenerationSettings) -> Iterator[Report]:
         """Yield a report for each study, in order; `parallel` requests are under way at once."""
-        self._checked_alive()
-        stop = threading.Event()
-        with ThreadPoolExecutor(self.parallel) as pool:
-            waiting: deque[Future[Report]] = deque()
-            try:
-                for study in studies:
-                    waiting.append(pool.submit(self._unless_stopped, stop, study, settings.n_best))
-                    if len(waiting) > 2 * self.parallel:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                stop.set()
-
-    def _unless_stopped(self, stop: threading.Event, study: Study, n_best: int) -> Report:
-        """Return the report of one study. After an error that every study would get, nothing more is sent."""
-        if stop.is_set():
-            raise EndpointError("the run was stopped")
-        try:
-            return self._report(study, n_best)
-        except EndpointError:
-            stop.set()
-            raise
-
-    def _checked_alive(self) -> None:
-        """Find a silent endpoint before images are read; once."""
-        if not getattr(self, "_alive", False):
-            self.endpoint.check_alive()
-            self._alive = True
+        self.asker.check_alive()
+        yield from ask_in_order(lambda study: self._report(study, settings.n_best), studies, self.parallel)
 
     def _report(self, study: Study, n_best: int) -> Report:
         """Return the report of one study. Its problem says why there is none."""
         body, size = self._request(study, n_best)
-        key = self.kept.key(self.endpoint.url, body)
-        response = self.kept.find(key)
+
+        def read(response: Mapping[str, Any]) -> list[Report]:
+            return [self._read(study, choice, size) for choice in response["choices"]]
+
         try:
-            fresh = response is None
-            response = self.endpoint.ask(body) if response is None else response
+            reports = self.asker.ask(body, study.id, read, lambda reports: bool(reports[0].text))
         except StudyFault as e:
             return Report(study.id, "", problem=f"study {study.id}: {e}")
-        with self._lock:
-            self.answered[str(response.get("model") or "")] += 1
-        reports = [self._read(study, choice, size) for choice in response["choices"]]
-        if fresh:
-            self.kept.keep(key, study.id, self._hidden(response), usable=bool(reports[0].text))
         others = tuple(dict.fromkeys(r.text for r in reports[1:] if r.text and r.text != reports[0].text))
         return replace(reports[0], alternatives=others)
-
-    def _hidden(self, response: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer without the key, should the server repeat it."""
-        import json
-
-        values: dict[str, Any] = json.loads(self.endpoint.hidden(json.dumps(response)))
-        return values
 
     def _read(self, study: Study, choice: Any, size: tuple[int, int]) -> Report:
         """Return the report of one choice of an answer."""
         message = choice.get("message") if isinstance(choice, dict) else None
         if not isinstance(message, dict):
             return Report(study.id, "", problem=f"study {study.id}: the answer has no message")
-        text = _text(message.get("content"))
-        reason = choice.get("finish_reason")
-        refusal = message.get("refusal") or ("a filter of its content" if reason == "content_filter" else "")
-        if refusal:
-            shown = " ".join(str(refusal).split())
-            return Report(study.id, "", problem=f"study {study.id}: the model refused: {shown:.200}", answer=text)
-        return self.rule.report(study.id, text, size, CUT if reason == "length" else "")
+        text = content_text(message.get("content"))
+        if refusal := refusal_of(choice, message):
+            return Report(study.id, "", problem=f"study {study.id}: the model refused: {refusal}", answer=text)
+        return self.rule.report(study.id, text, size, CUT if choice.get("finish_reason") == "length" else "")
 
     def _request(self, study: Study, n_best: int) -> tuple[dict[str, Any], tuple[int, int]]:
         """Return the body of a request, and the size of the first image."""
@@ -193,28 +150,7 @@ class OpenAI(Reporter):
         return body, images[0].size if images else (1, 1)
 
 
-def _checked_url(url: str) -> str:
-    """Return the address without what follows it. Raises OptionError for anything but http and https."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise OptionError(f"url={url!r:.80} is no address of an endpoint; it looks like http://localhost:8000/v1")
-    if parts.username or parts.password:
-        raise OptionError(
-            "url has a name or a password in it, which would be saved; the key comes from the environment"
-        )
-    return url.rstrip("/").removesuffix("/chat/completions")
-
-
 def _data_url(picture: Any) -> str:
     out = io.BytesIO()
     picture.save(out, "PNG")
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
-
-
-def _text(content: Any) -> str:
-    """Return the text of a message, which is a text or a list of parts."""
-    if isinstance(content, list):
-        return "".join(str(p.get("text", "")) for p in content if isinstance(p, dict))
-    if content is not None and not isinstance(content, str):
-        raise DataError(f"the answer's content is {content!r:.60}, which is no text")
-    return content or ""

@@ -24,7 +24,7 @@ from reportgen_core.models.reporters.context import pictures_of
 from reportgen_core.models.reporters.prompts import Piece
 from reportgen_core.models.reporters.reference import Reference, hash_files
 
-from .prompt_file import read_prompt
+from ..endpoints.prompt_file import read_prompt
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 WEIGHTS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")  # files of a model that change its reports

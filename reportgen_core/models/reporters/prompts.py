@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,13 +52,16 @@ class Prompt:
     parts: tuple[str | _Field, ...]
 
     @classmethod
-    def parse(cls, template: str, place: str = "the prompt") -> Prompt:
-        """Read a template. `place` is in messages. Raises OptionError for an unknown field or a brace that is open."""
+    def parse(cls, template: str, place: str = "the prompt", fields: Sequence[str] = FIELDS) -> Prompt:
+        """Read a template with these fields. `place` is in messages.
+
+        Raises OptionError for an unknown field or a brace that is open.
+        """
         system, mark, user = template.partition(match[0]) if (match := _SYSTEM.search(template)) else ("", "", template)
         above = system.count("\n") + mark.count("\n")
-        parts = tuple(_parts(user.strip("\n"), place, above))
+        parts = tuple(_parts(user.strip("\n"), place, above, fields))
         if not user.strip():
-            raise OptionError(f"{place} is empty; it is the text that goes to the model with the images")
+            raise OptionError(f"{place} is empty; it is the text that goes to the model")
         return cls(template, system.strip(), parts)
 
     @property
@@ -75,6 +78,14 @@ class Prompt:
         needs = {n: "required" if f.other is None else "optional" for n, f in self._fields.items()}
         named = {name: need for name, need in needs.items() if name not in ("images", "projections")}
         return Takes(views="required" if most_views else "no", most_views=most_views, **named)  # type: ignore[arg-type]
+
+    def has(self, field: str) -> bool:
+        """Return whether the template has this field."""
+        return field in self._fields
+
+    def fill_texts(self, texts: Mapping[str, str]) -> str:
+        """Return the message with these texts in the fields; "" or no text takes the other text of its field."""
+        return "".join(p if isinstance(p, str) else texts.get(p.name) or p.other or "" for p in self.parts)
 
     def fill(self, study: Study, images: int, prior_images: int = 0) -> list[Piece]:
         """Return the message about a study with these numbers of images. Texts next to each other are one piece."""
@@ -93,7 +104,7 @@ class Prompt:
         return [*pieces, Piece("text", "".join(words))] if "".join(words) else pieces
 
 
-def _parts(text: str, place: str, above: int) -> Iterator[str | _Field]:
+def _parts(text: str, place: str, above: int, fields: Sequence[str]) -> Iterator[str | _Field]:
     """Yield the texts and fields of a template whose first line has the number `above` + 1."""
     at = 0
     for match in _FIELD.finditer(text):
@@ -107,8 +118,8 @@ def _parts(text: str, place: str, above: int) -> Iterator[str | _Field]:
             raise OptionError(
                 f"{line} has a {sign} alone; a field is {{name}} or {{name|other text}}, a brace {sign * 2}"
             )
-        elif (name := match["name"].strip()) not in FIELDS:
-            raise OptionError(f"{line} names the field {name!r:.60}; {did_you_mean(name, FIELDS)}")
+        elif (name := match["name"].strip()) not in fields:
+            raise OptionError(f"{line} names the field {name!r:.60}; {did_you_mean(name, fields)}")
         else:
             yield _Field(name, match["other"][1:] if match["other"] is not None else None)
     if text[at:]:
