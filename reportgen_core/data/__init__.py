@@ -11,6 +11,7 @@ from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .batches import ReadBatch, StudyReading, normalise, pad_words, read_batches, read_with
+    from .context import Context
     from .dicom import DicomFacts, dicom_facts, is_dicom, naming, stored
     from .image_cache import PreparedImage
     from .images import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .study_reader import LoadedStudy, StudyReader, check_views, choose_views
 
 __all__ = [
+    "Context",
     "DicomFacts",
     "LoadedStudy",
     "PreparedImage",
@@ -63,6 +65,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "batches": ["ReadBatch", "StudyReading", "normalise", "pad_words", "read_batches", "read_with"],
+        "context": ["Context"],
         "dicom": ["DicomFacts", "dicom_facts", "is_dicom", "naming", "stored"],
         "image_cache": ["PreparedImage"],
         "images": [

@@ -24,6 +24,7 @@ def study_to_json(study: Study, folder: Path) -> dict[str, Any]:
         "labels": dict(study.labels),
         "boxes": [asdict(b) for b in study.boxes],
         "extra": dict(study.extra),
+        "prior": study_to_json(study.prior, folder) if study.prior is not None else None,
     }
     return {k: v for k, v in values.items() if v or k == "id"}
 
@@ -52,6 +53,7 @@ def study_from_json(row: Mapping[str, Any], place: Callable[[str], Path]) -> Stu
             patient=id_value(fields.get("patient")) or "",
             boxes=tuple(Box(**b) for b in fields.get("boxes", ())),
             extra=dict(fields.get("extra", {})),
+            prior=study_from_json(fields["prior"], place) if "prior" in fields else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise DataError(f"study {row.get('id', '?')!r} is not written as a study: {type(e).__name__}: {e}") from e

@@ -52,6 +52,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # as `fold` writes them; the first t
     "view": ("view", "projection", "viewposition"),
     "boxes": ("boxes", "bbox"),
     "size": ("origsize", "size"),
+    "age": ("age", "patientage", "ageyears", "ageatstudy"),
+    "sex": ("sex", "gender", "patientsex", "patientgender"),
+    "prior_images": ("priorimage", "priorimages", "priorimagepath", "priorpath", "priorfile"),
+    "prior_report": ("priorreport", "priortext", "priorfindings"),
 }
 Row = dict[str, Any]
 OnNote = Callable[[str], None]

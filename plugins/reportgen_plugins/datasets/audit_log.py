@@ -37,9 +37,14 @@ class AuditLog:
 
 
 def require_files(studies: Iterable[Study], audit: AuditLog) -> list[Study]:
-    """Return the studies with the views whose files exist. Studies without any such view are dropped."""
+    """Return the studies with the views whose files exist. Studies without any such view are dropped.
+
+    Of a prior study the files that exist are kept; a prior without an image and a report is left out.
+    """
     complete = []
     for study in studies:
+        if study.prior is not None:
+            study = replace(study, prior=_existing(study.id, study.prior, audit))
         views = tuple(v for v in study.views if v.path.is_file())
         if not study.views:
             audit.drop(study.id, "it lists no image")
@@ -51,3 +56,12 @@ def require_files(studies: Iterable[Study], audit: AuditLog) -> list[Study]:
                     audit.drop(f"{study.id}: {v.path.name}", "this one image file is not there")
             complete.append(study if len(views) == len(study.views) else replace(study, views=views))
     return complete
+
+
+def _existing(id: str, prior: Study, audit: AuditLog) -> Study | None:
+    """Return the prior of the study `id` with the views whose files exist; None if nothing of it is there."""
+    views = tuple(v for v in prior.views if v.path.is_file())
+    for v in prior.views:
+        if v not in views:
+            audit.drop(f"{id}: {v.path.name}", "this one image file of its prior is not there")
+    return replace(prior, views=views) if views or prior.sections else None

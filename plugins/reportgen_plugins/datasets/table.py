@@ -21,6 +21,7 @@ from reportgen_core.types import Projection
 from .audit_log import AuditLog, require_files
 from .paths import inside
 from .splits import by_patient
+from .table_context import CONTEXT, checked_priors, facts_of, merged_prior, prior_of
 
 LISTED = ""  # marks a study whose list of labels is complete, until the names of all studies are known
 SECTIONS = ("findings", "impression", "indication", "comparison", "history", "technique")
@@ -59,6 +60,10 @@ class Table(Dataset):
         complete: A list of labels names all findings of its study, so that every other name of the table is 0. Then an
             empty list is a study without findings, and a JSON null a study without labels.
         columns: Further columns, whose values each study has in `extra`.
+        prior_images: Column of the images of the patient's earlier study, a list in each cell.
+        prior_report: Column of the report of that study.
+        age: Column of the patient's age.
+        sex: Column of the patient's sex.
     """
 
     def __init__(
@@ -83,6 +88,10 @@ class Table(Dataset):
         require_images: bool = True,
         complete: bool = False,
         columns: Sequence[str] = (),
+        prior_images: str = "",
+        prior_report: str = "",
+        age: str = "",
+        sex: str = "",
     ) -> None:
         super().__init__(root)
         if not (val >= 0 and test >= 0 and val + test < 1):
@@ -91,7 +100,10 @@ class Table(Dataset):
         self.file, self.images, self.separator, self.require_images = file, images, separator, require_images
         self.text, self.labels, self.val, self.test, self.seed = text, labels, val, test, seed
         self.complete, self.columns = complete, tuple(columns)
-        self.named = {"image": image, "id": id, "patient": patient, "tags": tags, "view": view, "split": split}
+        self.named = {
+            "image": image, "id": id, "patient": patient, "tags": tags, "view": view, "split": split, "age": age,
+            "sex": sex, "prior_images": prior_images, "prior_report": prior_report,
+        }  # fmt: skip
 
     def read(self) -> Collection:
         path = self._path()
@@ -110,7 +122,7 @@ class Table(Dataset):
             sizes = {"val": round(len(studies) * self.val), "test": round(len(studies) * self.test)}
             studies = by_patient(studies, **sizes, seed=self.seed)
             audit.notes.append(f"split drawn by patient with seed {self.seed}")
-        return audit.collect(studies)
+        return audit.collect(checked_priors(studies, audit))
 
     def _path(self) -> Path:
         root = Path(self.root).absolute()
@@ -173,7 +185,7 @@ class Table(Dataset):
         usual += [name for part in ("boxes", "size") for name in columns_of(part, columns)]
         if not self.labels:
             usual += columns_of("labels", columns)
-        sections = () if self.text else SECTIONS
+        sections = CONTEXT if self.text else SECTIONS
         if not self.text and not {"findings", "impression"} & {fold(name) for name in columns}:
             usual += columns_of("text", columns)
         return [
@@ -196,6 +208,11 @@ class Table(Dataset):
         names = [name + self.suffix for name in self._images(row)]
         id = self._id(row, names) or (Path(names[0]).with_suffix("").as_posix() if names else "")
         projection = view_of(text_value(self._cell(row, "view")) or "")
+        patient = id_value(self._cell(row, "patient")) or ""
+
+        def cell(part: str) -> Any:
+            return self._cell(row, part)
+
         return Study(
             id,
             views=tuple(View(inside(folder, name), projection) for name in names),
@@ -203,9 +220,10 @@ class Table(Dataset):
             tags=tuple(dict.fromkeys(t.lower() for t in names_value(self._cell(row, "tags"), self.separator))),
             labels=self._labels(row),
             split=row_split({"split": self._cell(row, "split")}),
-            patient=id_value(self._cell(row, "patient")) or "",
+            patient=patient,
             boxes=_boxes(self._cell(row, "boxes"), self._cell(row, "size")),
-            extra=_sentence_labels(row.get(FLAGS)) | self._columns(row),
+            extra=_sentence_labels(row.get(FLAGS)) | facts_of(cell) | self._columns(row),
+            prior=prior_of(id, patient, cell, self.separator, lambda name: inside(folder, name + self.suffix)),
         )
 
     def _columns(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,11 +249,12 @@ class Table(Dataset):
 
     def _sections(self, row: Mapping[str, Any]) -> dict[str, str]:
         """Return the sections of a row: of the option's columns, else of columns named as sections, else one text."""
+        cells = {fold(name): row[name] for name in row}
         if self.text:
             columns = {"findings": self.text} if isinstance(self.text, str) else dict(self.text)
             texts = {name: row.get(column_named(column, row) or "") for name, column in columns.items()}
+            texts = {name: cells[name] for name in CONTEXT if name in cells} | texts
         else:
-            cells = {fold(name): row[name] for name in row}
             texts = {name: cells[name] for name in SECTIONS if name in cells}
             if not texts.keys() & {"findings", "impression"}:
                 texts["findings"] = self._cell(row, "text")
@@ -305,6 +324,7 @@ def _merge(studies: Iterable[Study], audit: AuditLog) -> list[Study]:
             audit.drop(s.id, f"another row of this id has another {field}; the first is kept")
         if not new and not other:
             audit.drop(s.id, "another row has this image" if s.views else "another row has this id")
-        missing = {name: value for name, value in values.items() if not getattr(first, name)}
+        missing: dict[str, Any] = {name: value for name, value in values.items() if not getattr(first, name)}
+        missing["prior"] = merged_prior(first.prior, s.prior)
         merged[s.id] = replace(first, views=(*first.views, *new), **missing)
     return list(merged.values())

@@ -1,28 +1,27 @@
-"""What a reporter takes of a study besides its images, and the same as texts and pictures."""
+"""What a reporter takes of a study besides its images, what of it is missing or not used, and the same as pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
 
+from ...data.context import FACTS as FACTS
+from ...data.context import FIELDS, Context
+from ...data.context import SECTIONS as SECTIONS
 from ...data.image_files import decode
 from ...data.images import shrink
 from ...types import Study
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ...types import View
 
 Need = Literal["no", "optional", "required"]
 
-SECTIONS = ("indication", "technique", "comparison")  # of the study
-FACTS = ("age", "sex")  # in `Study.extra`
-REPORT = ("findings", "impression")  # of the prior study
 WORDS = {"prior_report": "prior report", "prior_images": "prior image", "views": "image"}
 
 
@@ -43,20 +42,37 @@ class Takes:
 
 def context_of(study: Study) -> dict[str, str]:
     """Return the texts that a study has by name: its indication, technique, comparison, age, sex, and prior report."""
-    texts = {name: study.sections.get(name, "").strip() for name in SECTIONS}
-    texts |= {name: str(value).strip() for name in FACTS if (value := study.extra.get(name)) is not None}
-    if study.prior is not None:
-        texts["prior_report"] = study.prior.text(REPORT)
-    return {name: text for name, text in texts.items() if text}
+    return Context.of(study).texts()
 
 
 def missing_context(study: Study, takes: Takes) -> list[str]:
     """Return the names of the inputs that `takes` requires and the study does not have; images are not checked."""
-    given: Mapping[str, object] = context_of(study)
-    if study.prior is not None and study.prior.views:
-        given = {**given, "prior_images": True}
-    names = (*SECTIONS, *FACTS, "prior_images", "prior_report")
-    return [WORDS.get(name, name) for name in names if getattr(takes, name) == "required" and name not in given]
+    given = Context.of(study).given
+    return [WORDS.get(name, name) for name in FIELDS if getattr(takes, name) == "required" and name not in given]
+
+
+def lack_of_context(study: Study, takes: Takes, whose: str = "this reporter") -> str:
+    """Return a line on the inputs that `whose` requires and the study does not have; "" if it has all."""
+    missing = missing_context(study, takes)
+    return f"study {study.id} has no {' and no '.join(missing)}, which {whose} requires" if missing else ""
+
+
+def unused_context(studies: Iterable[Study], takes: Takes, name: str) -> str:
+    """Return a line on what these studies have besides images and the model `name` does not take; "" if it takes all.
+
+    With several studies, each field has the number of the studies that have it.
+    """
+    contexts = [Context.of(study).given for study in studies]
+    counts = Counter(field for given in contexts for field in given if getattr(takes, field) == "no")
+    if not counts:
+        return ""
+    many = len(contexts) > 1
+    parts = [
+        WORDS.get(field, field) + (f" ({counts[field]} of {len(contexts)} studies)" if many else "")
+        for field in FIELDS
+        if counts[field]
+    ]
+    return f"given and not used by {name}: {', '.join(parts)}"
 
 
 def pictures_of(views: Sequence[View], max_side: int = 0) -> list[Image.Image]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ...data.study_reader import LoadedStudy, StudyReader
 from ...errors import DataError, ImageError, PluginError, ReportgenError
 from ...types import ImageSpec, Report, Study
-from .context import Takes, missing_context
+from .context import Takes, lack_of_context
 
 CHUNK = 64  # studies that are read before they are given to a reporter
 SIDE = 512  # pixels to which images are read to check them
@@ -50,10 +50,8 @@ def _check(study: Study, reader: StudyReader, takes: Takes, strict: bool) -> _Ch
     problems = "; ".join(loaded.problems)
     if takes.views == "required" and not loaded.views:
         return _Checked(used, loaded, problems)
-    if missing := missing_context(study, takes):
-        return _Checked(
-            used, loaded, f"study {study.id} has no {' and no '.join(missing)}, which this reporter requires"
-        )
+    if lack := lack_of_context(study, takes):
+        return _Checked(used, loaded, lack)
     if strict and loaded.not_chest:
         return _Checked(used, loaded, f"study {study.id} is refused: {'; '.join(loaded.not_chest)}")
     return _Checked(used, loaded)

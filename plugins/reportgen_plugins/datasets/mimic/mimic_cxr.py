@@ -1,7 +1,8 @@
 """Read MIMIC-CXR-JPG as PhysioNet distributes it (Johnson et al., 2019), with the reports of MIMIC-CXR.
 
 `root` holds mimic-cxr-2.*-metadata.csv, -split.csv and -chexpert.csv, gzipped or not, and files/p10/p…/s…/….jpg; the
-reports may be elsewhere. If there is no metadata, R2Gen's annotation.json is read. No image is opened.
+reports may be elsewhere. If there is no metadata, R2Gen's annotation.json is read. No image is opened. A study has the
+earlier study of its patient as its prior (`priors.py`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 from reportgen_core import Collection, DataError, Dataset, OptionError, Study, View
@@ -19,6 +21,7 @@ from reportgen_core.types import Projection
 from .. import r2gen_json
 from ..audit_log import AuditLog, require_files
 from ..paths import first
+from .priors import Dated, dated, prior_of
 from .reports import Reports, open_reports
 
 _REQUIRE: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
@@ -51,6 +54,8 @@ class _Images:
 
     subject: str
     rows: list[tuple[str, str, Projection]] = field(default_factory=list)  # DICOM id, ViewPosition, projection
+    date: str = ""  # StudyDate, YYYYMMDD
+    time: str = ""  # StudyTime, a number
 
 
 class MimicCxr(Dataset):
@@ -65,6 +70,7 @@ class MimicCxr(Dataset):
         unit: "study", or "image" for one study of each image.
         labels: file of labels: chexpert, negbio or none.
         require_images: false also takes studies whose image file is not there.
+        prior: whether a study has the earlier study of its patient, by date and time, with its images and report.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class MimicCxr(Dataset):
         unit: str = "study",
         labels: str = "chexpert",
         require_images: bool = True,
+        prior: bool = True,
     ) -> None:
         super().__init__(root)
         for option, value, known in (
@@ -89,7 +96,7 @@ class MimicCxr(Dataset):
                 raise OptionError(f"{option} {value!r} is none of {', '.join(known)}")
         self.reports, self.images, self.require, self.unit, self.labels = reports, images, require, unit, labels
         self.views = views if isinstance(views, str) else frozenset(views)
-        self.require_images = require_images
+        self.require_images, self.prior = require_images, prior
 
     def read(self) -> Collection:
         root = Path(self.root).absolute()
@@ -115,26 +122,44 @@ class MimicCxr(Dataset):
         splits, labels = _splits(root, audit), self._labels(root, audit)
         reports = None if self.require == "none" and not self.reports else open_reports(root, self.reports)
         folder, suffix = self._folder(root, images)
-        for study in sorted(images, key=lambda s: (images[s].subject, s)):
-            subject, id = images[study].subject, f"s{study}"
-            rows = [(dicom, side) for dicom, position, side in images[study].rows if self._is_wanted(position, side)]
-            sections = _sections(reports, subject, study)
-            if not rows:
-                audit.drop(id, "no image of the asked views")
-            elif sections is None:
-                audit.drop(id, "no report")
-            elif not _REQUIRE[self.require](sections):
-                audit.drop(id, f"the report lacks what require={self.require} asks for")
-            else:
-                place = f"{folder}/{_folder_of(subject)}/{id}"
-                yield Study(
-                    id,
+        without, with_prior = 0, 0
+        in_order = sorted(images, key=lambda s: (images[s].subject, s))
+        for subject, ids in groupby(in_order, key=lambda s: images[s].subject):
+            patient: list[Dated] = []
+            wanted: list[Dated] = []
+            for study in ids:
+                sections, of_study = _sections(reports, subject, study), images[study]
+                place = f"{folder}/{_folder_of(subject)}/s{study}"
+                rows = [(dicom, side) for dicom, pos, side in of_study.rows if self._is_wanted(pos, side)]
+                full = Study(
+                    f"s{study}",
                     views=tuple(View(Path(f"{place}/{dicom}{suffix}"), side) for dicom, side in rows),
-                    sections=sections,
+                    sections=sections or {},
                     labels=labels.get(study, {}),
                     split=splits.get(study, ""),
                     patient=f"p{subject}",
                 )
+                patient.append(dated(full, of_study.date, of_study.time))
+                if self._is_kept(full, sections, audit):
+                    wanted.append(patient[-1])
+            for one in wanted:
+                prior = prior_of(one, patient, audit) if self.prior else None
+                without, with_prior = without + (not one.day), with_prior + (prior is not None)
+                yield replace(one.study, prior=prior)
+        if self.prior:
+            audit.notes.append(_prior_note(with_prior, without))
+
+    def _is_kept(self, study: Study, sections: Mapping[str, str] | None, audit: AuditLog) -> bool:
+        """Return whether a study is one of the dataset; if it is not, record why. `sections` None: it has no report."""
+        reason = (
+            "no image of the asked views" if not study.views
+            else "no report" if sections is None
+            else "" if _REQUIRE[self.require](sections)
+            else f"the report lacks what require={self.require} asks for"
+        )  # fmt: skip
+        if reason:
+            audit.drop(study.id, reason)
+        return not reason
 
     def _is_wanted(self, position: str, side: Projection) -> bool:
         if isinstance(self.views, frozenset):
@@ -167,6 +192,12 @@ class MimicCxr(Dataset):
         return labels
 
 
+def _prior_note(with_prior: int, without_date: int) -> str:
+    """Return a note on the number of studies with a prior, and of those that can have none for want of a date."""
+    lacking = f"; {without_date} studies have no date" if without_date else ""
+    return f"prior: {with_prior} studies have an earlier study of their patient{lacking}"
+
+
 def _folder_of(subject: str) -> str:
     return f"p{subject[:2]}/p{subject}"
 
@@ -185,7 +216,8 @@ def _read_images(path: Path, audit: AuditLog) -> dict[str, _Images]:
             continue
         position = row["ViewPosition"].strip()
         side = projection(position, row.get("ViewCodeSequence_CodeMeaning", "").strip())
-        images.setdefault(study, _Images(subject)).rows.append((dicom, position, side))
+        times = row.get("StudyDate", "").strip().removesuffix(".0"), row.get("StudyTime", "").strip()
+        images.setdefault(study, _Images(subject, [], *times)).rows.append((dicom, position, side))
     return images
 
 
