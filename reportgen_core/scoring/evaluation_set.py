@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
@@ -50,6 +50,8 @@ class EvaluationOptions(TypedDict, total=False):
     workers: int
     cache: Path | None
     others: Mapping[str, Texts | WritesReports]
+    expensive_baselines: bool
+    send_reports: bool
 
 
 @lists_only
@@ -78,6 +80,8 @@ class EvaluationRequest:
     workers: int = 0  # processes that read images
     cache: Path | None = None  # a folder for resized images
     others: Mapping[str, Texts | WritesReports] = field(default_factory=dict)  # further rows of the table, by name
+    expensive_baselines: bool = False  # run expensive metrics on the baselines too
+    send_reports: bool = False  # the user allows metrics to send reports and references to other machines
 
 
 class WritesReports(Protocol):
@@ -141,7 +145,8 @@ def make_evaluation_set(
     else:
         reports = _generate(predictions, [s for s in studies if texts[s.id]], request)
         written = {id: (r.text, *r.alternatives) for id, r in reports.items()}
-        pairs = _described(pair_by_id(written, texts, partial=request.partial), request.name, predictions)
+        pairs = pair_by_id(written, texts, partial=request.partial)
+        pairs = _described(pairs, request.name, predictions, [s for s in studies if texts[s.id]])
         pairs = _with_others(pairs, request, studies)
         pairs = replace(pairs, outputs=_outputs(predictions, pairs.ids, reports, references, studies, request))
     pairs = replace(
@@ -166,10 +171,12 @@ def _with_groups(
     return replace(pairs, patients=named if any(named) else (), groups=groups)
 
 
-def _described(pairs: EvaluationSet, name: str, model: object) -> EvaluationSet:
-    """Return the set with the facts of a model, and the notes on them."""
+def _described(pairs: EvaluationSet, name: str, model: object, studies: Sequence[Study]) -> EvaluationSet:
+    """Return the set with the facts of a model, the notes on them, and on what of the studies it does not use."""
     facts = {name: facts} if (facts := facts_of(model)) else {}
-    return replace(pairs, reporters={**pairs.reporters, **facts}, notes=(*pairs.notes, *notes_of(name, model)))
+    unused: Callable[..., str] = getattr(model, "unused_context", lambda *_: "")
+    notes = (*notes_of(name, model), *filter(None, [unused(studies, name)]))
+    return replace(pairs, reporters={**pairs.reporters, **facts}, notes=(*pairs.notes, *notes))
 
 
 def _with_others(pairs: EvaluationSet, request: EvaluationRequest, studies: Sequence[Study]) -> EvaluationSet:
@@ -184,7 +191,7 @@ def _with_others(pairs: EvaluationSet, request: EvaluationRequest, studies: Sequ
             continue
         reports = _generate(other, [s for s in studies if s.id in pairs.ids], request)
         texts[name] = {id: report.text for id, report in reports.items()}
-        pairs = _described(pairs, name, other)
+        pairs = _described(pairs, name, other, [s for s in studies if s.id in pairs.ids])
     for name, own in texts.items():
         if (missing := [id for id in pairs.ids if id not in own]) and not request.partial:
             raise DataError(

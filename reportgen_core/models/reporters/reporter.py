@@ -15,8 +15,9 @@ from ...data.study_files import group_files
 from ...errors import OptionError
 from ...text.arguments import checked_types
 from ...types import GenerationSettings, Report, Study
-from .context import Takes
+from .context import Takes, unused_context
 from .folder import save_reporter
+from .given_context import with_context
 from .guard import guarded_reports
 from .reference import Reference
 from .report_list import Reports
@@ -72,6 +73,15 @@ class Reporter(ABC):
         }
 
     @property
+    def called(self) -> str:
+        """Return what a message calls it."""
+        return str(getattr(self, "part_config", {}).get("name", type(self).__name__))
+
+    def unused_context(self, studies: Iterable[Study], name: str = "") -> str:
+        """Return a line on what these studies have besides images and the reporter does not take; "" if nothing."""
+        return unused_context(studies, self.takes, name or self.called)
+
+    @property
     def limits(self) -> tuple[str, ...]:
         """Return lines on what it cannot promise. They stand in its card, its record, and under every score."""
         return self.reference.limits if self.reference is not None else ()
@@ -94,6 +104,8 @@ class Reporter(ABC):
         precision: str = "auto",
         workers: int = 0,
         cache: Path | None = None,
+        indication: str = "",
+        prior: str | Path | Study | None = None,
     ) -> Reports[Report]:
         """Return reports for one image or several: one for each image, DICOM files of one study together.
 
@@ -102,14 +114,21 @@ class Reporter(ABC):
         alone. Its values are uint8 (0..255), uint16 (0..65535), bool, or floats 0..1; 0 is black. Arrays are not
         normalised by mean and deviation: the model does that. Several images are a list, never an array of four
         dimensions. The options are those of `stream_reports`. Raises ImageError for anything else.
+
+        With the images of one study, `indication` says why it was made, and `prior` is the patient's earlier study: an
+        image, a text file with its report, a folder of both, or a Study. The first report's `note` names what of this
+        the model does not take.
         """
         with image_files(images) as (paths, temporary):
             in_memory = any(str(path).startswith(temporary) for path in paths)
+            studies = with_context(group_files(paths), indication, prior)
             reports = self.stream_reports(
-                group_files(paths), settings, batch_size=batch_size, precision=precision, workers=workers,
+                studies, settings, batch_size=batch_size, precision=precision, workers=workers,
                 cache=None if in_memory else cache, picture_side=PICTURE_SIDE if in_memory else 0,
             )  # fmt: skip
-            return Reports(_without(temporary, report) for report in reports)
+            return _first_noted(
+                Reports(_without(temporary, report) for report in reports), self.unused_context(studies)
+            )
 
     @checked_types
     def report_studies(
@@ -158,6 +177,13 @@ class Reporter(ABC):
         return guarded_reports(
             lambda some: self.iter_reports(some, chosen), studies, self.takes, picture_side=picture_side, strict=strict
         )
+
+
+def _first_noted(reports: Reports[Report], line: str) -> Reports[Report]:
+    """Add a line to the note of the first report, if there is a line and a report with a text."""
+    if line and reports and reports[0].text:
+        reports[0] = replace(reports[0], note="; ".join(filter(None, (reports[0].note, line))))
+    return reports
 
 
 def _without(folder: str, report: Report) -> Report:
