@@ -52,7 +52,7 @@ def register_protocols() -> Iterable[Entry]:
 
 @hookspec
 def register_text_recipes() -> Iterable[Entry]:
-    """Return recipes that cut reports into words and join them again; `target` is a `reportgen_core.text.Recipe`."""
+    """Return how reports become words, and words reports: a `reportgen_core.text.Recipe` or `LearnedRecipe`."""
 
 
 @hookspec

@@ -192,6 +192,12 @@ def register_datasets() -> Iterable[Entry]:
 
 
 @hookimpl
+def register_text_recipes() -> Iterable[Entry]:
+    summary = "pieces of words by a tokenizer, which is trained on the reports or taken from a folder"
+    return [Entry("subwords", _HERE + "text.subwords:Subwords", summary, "arXiv:1508.07909", tiny={"size": 300})]
+
+
+@hookimpl
 def register_protocols() -> Iterable[Entry]:
     words, cleaned = _HERE + "protocols.words:", _HERE + "protocols.cleaned:Cleaned"
     both = ["impression", "findings"]

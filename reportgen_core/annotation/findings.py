@@ -23,7 +23,7 @@ from ..errors import CompositionError, DataError
 from ..models.abilities import Annotates
 from ..models.model import Model
 from ..models.precision import autocast_for
-from ..text.spec import BOS, EOS, TextSpec, count_cut_words, report_words
+from ..text.spec import BOS, EOS, TextSpec, count_cut_words, report_words, shown_words
 from ..types import Annotation, Batch, Report, Study, Targets
 from .report_rows import BadRow as BadRow
 from .report_rows import Columns as Columns
@@ -138,7 +138,7 @@ class _WindowReader:
             targets = Targets(words=ids.to(self.model.device))
             features = self.model.encode(Batch((), pixels, mask, targets))
             annotation = annotator(self.model).annotate(features, targets)
-            values = self._values(annotation, [words[i] for i in batch_rows], thresholds, explain)
+            values = self._values(annotation, [shown_words(words[i], text) for i in batch_rows], thresholds, explain)
             for i, value in zip(batch_rows, values, strict=True):
                 row = self.rows[i]
                 yield row.line, replace(value, line=row.line, id=row.study.id, note=_note(reports[i], words[i], text))

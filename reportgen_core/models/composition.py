@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ..registries import decoders, encoders, retrievers
-from ..text.spec import SPECIAL, TextSpec, Vocabulary, recipe
+from ..text.spec import SPECIAL, TextSpec, Vocabulary, given_recipe, recipe
 from ..types import Composition, TargetSpec
 from .abilities import HasOwnTexts
 from .model import Model, attach, build_model, target_spec, without_pretrained
@@ -63,7 +63,7 @@ def compose(
     `decoder_options` are the options of the retriever if the model has one. Raises UnknownName, OptionError,
     CompositionError.
     """
-    text = text or TextSpec()
+    text = given_recipe(text or TextSpec())
     parts = parts_named(encoder, decoder, retriever, encoder_options, decoder_options)
     if vocabulary is not None:
         vocabulary = _with_own_words(vocabulary, parts, text, findings)

@@ -6,6 +6,7 @@
     tags.json           tags by id
     card.md             a description for a reader
     domain.safetensors  the space of the training images (domain.py); a model may be without it
+    tokenizer.json …    the files of a text recipe that has some, named in config.json with the sha256 of each
     (others)            a part's own files: the texts of a retriever in index/, thresholds.json
 
 A `Snapshot` is this folder as a value. Nothing in this module knows a model or a part. Nothing in a folder is trusted:
@@ -29,10 +30,9 @@ from safetensors.torch import load_file, save_file
 
 from ..errors import CheckpointError
 from ..files.digests import sha256_file
-from ..files.json_files import read_json, write_json
+from ..files.json_files import read_bounded, read_json, write_json
 from ..registry import did_you_mean
-from ..text.arguments import known_fields
-from ..text.spec import SPECIAL, TextSpec
+from ..text.spec import SPECIAL, TextSpec, recipe_files
 from .domain import MAX_BYTES
 
 FORMAT = 1
@@ -70,7 +70,9 @@ class Snapshot:
     @cached_property
     def text(self) -> TextSpec:
         """Return how reports become words. Raises CheckpointError for an unknown option."""
-        return TextSpec(**known_fields(TextSpec, self.config["text"], f"{CONFIG}: text", CheckpointError))
+        values = self.config["text"]
+        files = {name: self.files[name] for name in values.get("files", {})}
+        return TextSpec.from_json(values, files, what=f"{CONFIG}: text", error=CheckpointError)
 
 
 def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
@@ -91,7 +93,30 @@ def read_snapshot(folder: Path) -> Snapshot:
         raise CheckpointError(
             f"{folder / WORDS} is not the vocabulary this model was trained with; pull or copy the folder anew"
         )
-    return Snapshot(config, words, tags, StoredTensors(folder / WEIGHTS), _domain_file(folder / DOMAIN))
+    files = _domain_file(folder / DOMAIN) | read_recipe_files(folder, config["text"])
+    return Snapshot(config, words, tags, StoredTensors(folder / WEIGHTS), files)
+
+
+def read_recipe_files(folder: Path, text: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the contents of the files that the text recipe has in a folder, by name; {} if it has none.
+
+    `text` is the JSON of a TextSpec. Raises CheckpointError for a file that is not the one that was saved.
+    """
+    saved, name = text.get("files", {}), text.get("recipe", "plain")
+    if not isinstance(saved, dict) or not isinstance(name, str):
+        raise CheckpointError(f"{folder}: files of the text recipe {name!r:.60} are no object with a sha256 for each")
+    if not saved:
+        return {}
+    contents = {}
+    for file, sha256 in sorted(saved.items()):
+        if file not in recipe_files(name):
+            raise CheckpointError(f"{folder}: text recipe {name!r} has no file {file[:60]!r}; copy the folder anew")
+        contents[file] = read_bounded(folder / file)
+        if hashlib.sha256(contents[file]).hexdigest() != sha256:
+            raise CheckpointError(
+                f"{folder / file} is not the file this model was trained with; pull or copy the folder anew"
+            )
+    return contents
 
 
 def _domain_file(path: Path) -> dict[str, bytes]:

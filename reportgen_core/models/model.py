@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
@@ -212,7 +212,7 @@ class Model(nn.Module, Drawn, Reporter):
 
     def snapshot(self, card: str = "") -> Snapshot:
         """Return the contents of this model's folder: config, words, tags, tensors and the card."""
-        files = {CARD: (card or default_card(self)).encode()}
+        files = {CARD: (card or default_card(self)).encode(), **self.text.files}
         if self.domain is not None:
             files[DOMAIN] = self.domain.to_bytes()
         return Snapshot(model_config(self), self.targets.words, self.tags, plain_tensors(self), files)
@@ -328,7 +328,7 @@ def model_config(model: Model) -> dict[str, Any]:
         "encoder": _named_with_version(encoders, encoder.part_config),
         kind: _named_with_version(registry, head.part_config),
         "image": encoder.image.to_json(),
-        "text": asdict(model.text),
+        "text": model.text.to_json(),
         "findings": list(model.findings),
         "positives": list(model.targets.positives),
         "vocabulary_sha256": words_digest(model.targets.words),

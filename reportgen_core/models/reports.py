@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..text.recipes import with_stop
-from ..text.spec import TextSpec, Vocabulary, join, recipe, spans
+from ..text.spec import TextSpec, Vocabulary, join, recipe, shown_words, spans
 from ..types import Attention, Candidate, Generated, Hit, Report, TargetSpec
 from .repeats import first_sentences, without_repeats
 
@@ -42,7 +42,7 @@ class ReportBuilder:
             tuple(others),
             attention,
             _attended_tags(tags, attention),
-            words=tuple(w for row in rows for w in row),
+            words=shown_words((w for row in rows for w in row), self.text),
             rows=tuple(span for _, span in sentences) if attention is not None else (),
         )
 

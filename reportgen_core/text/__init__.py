@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .learned import LearnedRecipe
     from .recipes import RECIPES, Recipe, split_sentences, with_stop
     from .spec import (
         BOS,
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
         build_vocabulary,
         count_cut_words,
         cut_note,
+        given_recipe,
         join,
+        learned_recipe,
         recipe,
         recipe_sentences,
         report_words,
         sentence_words,
+        shown_words,
         spans,
         unflatten,
     )
@@ -39,17 +43,21 @@ __all__ = [
     "RECIPES",
     "SPECIAL",
     "UNK",
+    "LearnedRecipe",
     "Recipe",
     "TextSpec",
     "Vocabulary",
     "build_vocabulary",
     "count_cut_words",
     "cut_note",
+    "given_recipe",
     "join",
+    "learned_recipe",
     "recipe",
     "recipe_sentences",
     "report_words",
     "sentence_words",
+    "shown_words",
     "spans",
     "split_sentences",
     "unflatten",
@@ -59,6 +67,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "learned": ["LearnedRecipe"],
         "recipes": ["RECIPES", "Recipe", "split_sentences", "with_stop"],
         "spec": [
             "BOS",
@@ -75,6 +84,9 @@ __getattr__, __dir__ = lazy_names(
             "recipe_sentences",
             "sentence_words",
             "cut_note",
+            "given_recipe",
+            "learned_recipe",
+            "shown_words",
             "spans",
             "unflatten",
             "count_cut_words",

@@ -31,6 +31,8 @@ class Recipe:
     unknown: str = "<unk>"  # how an unknown word is written
     alphabetical: bool = False  # the order of the vocabulary; False: the commonest word first
     flat: bool = False  # a report is one row of words: empty sentences keep their mark, sentence limits do not cut
+    words: tuple[str, ...] = ()  # all words that `split` can give, in their order; (): those of the training reports
+    show: Callable[[str], str] = str  # a word as pages show it
 
 
 _ABBREVIATIONS = ("dr.", "mr.", "mrs.", "ms.", "vs.", "e.g.", "i.e.", "approx.", "a.m.", "p.m.", "cf.", "fig.", "ca.")

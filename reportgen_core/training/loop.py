@@ -27,6 +27,7 @@ from ..models.abilities import HasTrainingStep
 from ..models.composition import seeded
 from ..models.loading import load_model, save
 from ..models.model import Model
+from ..text.spec import TextSpec
 from ..types import Batch, Decoded, Features, Study, TargetSpec
 from .domain import write_domain
 from .lock import is_main_process, lock_run
@@ -70,8 +71,8 @@ def train(
         if is_main_process():
             sweep(Path(out) / "best")
             sweep(Path(out) / "state")
-        targets, notes = _run_targets(Path(out), model, train_studies) if resume else (None, [])
-        model = prepare_model(model, train_studies, settings.seed, targets)
+        started, notes = _run_targets(Path(out), model, train_studies) if resume else (None, [])
+        model = prepare_model(model, train_studies, settings.seed, started)
         teach_texts(model, train_studies)
         if learns_nothing(model):
             fill(model, train_studies, settings.batch_size, cache)
@@ -93,19 +94,22 @@ def train(
     return load_model(run.out / "best")
 
 
-def _run_targets(out: Path, model: Model, studies: Sequence[Study]) -> tuple[TargetSpec | None, list[str]]:
-    """Return the words, tags and findings of the run in `out`, for a model without any of its own.
+def _run_targets(
+    out: Path, model: Model, studies: Sequence[Study]
+) -> tuple[tuple[TextSpec, TargetSpec] | None, list[str]]:
+    """Return the text spec, words, tags and findings of the run in `out`, for a model without any of its own.
 
     Add a note if these studies would give others. (None, []) if there is no such run, or the model has a vocabulary.
     """
-    targets = None if has_vocabulary(model) else load_targets(out, model.text)
-    if targets is None:
+    started = None if has_vocabulary(model) else load_targets(out, model.text)
+    if started is None:
         return None, []
-    own = targets_of_studies(studies, model.text)
+    text, targets = started
+    own = targets_of_studies(studies, text, model.head)
     if (own.words, own.tags, own.findings) == (targets.words, targets.tags, targets.findings):
-        return targets, []
+        return started, []
     old, new = (f"{len(t.words)} words, {len(t.tags)} tags, {len(t.findings)} findings" for t in (targets, own))
-    return targets, [f"{out} keeps the vocabulary it was started with ({old}); these studies have another ({new})"]
+    return started, [f"{out} keeps the vocabulary it was started with ({old}); these studies have another ({new})"]
 
 
 def _frozen(settings: TrainSettings) -> dict[str, Any]:
@@ -383,5 +387,6 @@ def _log(run: TrainingRun, log: RunLog | None, record: dict[str, Any]) -> None:
 def _save_state(run: TrainingRun, progress: Progress) -> None:
     run.accelerator.wait_for_everyone()
     if run.accelerator.is_main_process:
-        save_state(run.out, run.model, run.optimizer, progress, _frozen(run.settings), run.origin, run.model.targets)
+        model, settings = run.model, _frozen(run.settings)
+        save_state(run.out, model, run.optimizer, progress, settings, run.origin, model.targets, model.text)
     run.accelerator.wait_for_everyone()

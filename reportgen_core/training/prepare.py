@@ -10,7 +10,7 @@ from ..errors import DataError
 from ..models.abilities import HasOwnTexts, KeepsFiles, LearnsFromStudies
 from ..models.composition import retarget
 from ..models.model import Model, target_spec
-from ..text.spec import TextSpec, Vocabulary, build_vocabulary, sentence_words
+from ..text.spec import TextSpec, Vocabulary, build_vocabulary, learned_recipe, sentence_words
 from ..types import Audit, Collection, Study, Targets, TargetSpec
 
 # For each field of Targets: what a study must have, in the words of the person who supplies the data.
@@ -29,14 +29,18 @@ def has_vocabulary(model: Model) -> bool:
     return len(model.vocabulary) > len(Vocabulary())
 
 
-def prepare_model(model: Model, studies: Sequence[Study], seed: int = 0, targets: TargetSpec | None = None) -> Model:
+def prepare_model(
+    model: Model, studies: Sequence[Study], seed: int = 0, started: tuple[TextSpec, TargetSpec] | None = None
+) -> Model:
     """Prepare a model for training on `studies` and return it.
 
-    A model without a vocabulary gets a new head for the words, tags and findings of these studies, or for `targets` if
-    they are given; any other model keeps its head. Raises DataError if the studies lack what the head needs.
+    A model without a vocabulary gets a new head for the words, tags and findings of these studies, and its text recipe
+    learns from their reports, if it is one that does. `started` has both in place of the studies, for a run that
+    resumes. Any other model keeps its head. Raises DataError if the studies lack what the head needs.
     """
     if not has_vocabulary(model):
-        model = retarget(model, targets or targets_of_studies(studies, model.text, model.head), model.text, seed)
+        text = started[0] if started else learned_recipe(model.text, [s.text(model.text.sections) for s in studies])
+        model = retarget(model, started[1] if started else targets_of_studies(studies, text, model.head), text, seed)
     check_needs(model, studies)
     collection = Collection(tuple(studies), Audit("training", len(studies), sum(len(s.views) for s in studies)))
     for part in (model.encoder, model.head):

@@ -3,6 +3,7 @@
     RUN/state/model.safetensors      weights and statistics
     RUN/state/optimizer.safetensors  moments, named by the number of the parameter and the key: "3.exp_avg"
     RUN/state/state.json             the progress, the settings, the vocabulary and the origin of the run
+    RUN/state/tokenizer.json …       the files of a text recipe that has some
 
 Randomness needs no state: the order of an epoch and the dropout of a step are functions of the seed and the number of
 the epoch or step.
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from ..errors import CheckpointError
 from ..files.atomic import recover, replacing
 from ..files.json_files import read_json, write_json
-from ..models.format import check_weights, plain_tensors
+from ..models.format import check_weights, plain_tensors, read_recipe_files
 from ..models.model import target_spec
 from ..text.spec import SPECIAL, TextSpec, Vocabulary
 from ..types import Study, TargetSpec
@@ -79,6 +80,7 @@ def save_state(
     settings: Mapping[str, Any],
     origin: Mapping[str, Any],
     targets: TargetSpec,
+    text: TextSpec,
 ) -> None:
     """Write RUN/state. It replaces the old state when it is whole."""
     with replacing(run / "state", holds="state.json") as folder:
@@ -86,19 +88,27 @@ def save_state(
         save_file(_moments(optimizer), folder / "optimizer.safetensors")
         vocabulary = {name: list(getattr(targets, name)) for name in VOCABULARY}
         values = {"progress": asdict(progress), "settings": settings, "origin": origin, "vocabulary": vocabulary}
-        write_json(folder / "state.json", values)
+        for name, content in text.files.items():
+            (folder / name).write_bytes(content)
+        write_json(folder / "state.json", values | ({"text_files": text.hashes} if text.files else {}))
 
 
-def load_targets(run: Path, text: TextSpec) -> TargetSpec | None:
-    """Return the words, tags and findings of the run in RUN/state; None if there is no state that has them."""
+def load_targets(run: Path, text: TextSpec) -> tuple[TextSpec, TargetSpec] | None:
+    """Return the text spec of the run in RUN/state, with the files of its recipe, and its words, tags and findings.
+
+    Return None if there is no state that has them.
+    """
     recover(run / "state")
     if not (run / "state").exists():
         return None
-    values = read_json(run / "state" / "state.json").get("vocabulary")
+    state = read_json(run / "state" / "state.json")
+    values = state.get("vocabulary")
     if values is None:
         return None
+    files = read_recipe_files(run / "state", {"recipe": text.recipe, "files": state.get("text_files", {})})
+    text = replace(text, files=files)
     words, *others = (values[name] for name in VOCABULARY)
-    return target_spec(text, Vocabulary(words[len(SPECIAL) :]), *others)
+    return text, target_spec(text, Vocabulary(words[len(SPECIAL) :]), *others)
 
 
 def load_state(
