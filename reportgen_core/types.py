@@ -278,6 +278,7 @@ class Report(Drawn):
     problem: str = ""
     note: str = ""  # a remark on the images for the reader, for example that there is no frontal view
     boxes: tuple[tuple[Box, ...], ...] = ()  # for each sentence its places in the images; (): there are none
+    windows: tuple[tuple[float, float, float, float], ...] = ()  # seen of each view: left, top, width, height; (): all
     answer: str = ""  # what a model that was trained to chat answered, before it was cleaned; "" for other models
 
     def attention_rows(self, sentence: int) -> range:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         prepare,
         prepare_file,
         read_image,
+        seen_windows,
         shrink,
         with_picture,
     )
@@ -56,6 +57,7 @@ __all__ = [
     "read_image",
     "read_with",
     "relabel",
+    "seen_windows",
     "shrink",
     "stored",
     "with_picture",
@@ -76,6 +78,7 @@ __getattr__, __dir__ = lazy_names(
             "prepare",
             "prepare_file",
             "read_image",
+            "seen_windows",
             "shrink",
             "with_picture",
         ],

@@ -12,6 +12,7 @@ Sides are rounded down, as torchvision's Resize and CenterCrop do. The antialias
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +22,10 @@ from ..errors import OptionError
 from ..registry import did_you_mean
 
 if TYPE_CHECKING:
-    from ..types import Array, ImageSpec
+    from ..types import Array, Box, ImageSpec
 
+Window = tuple[float, float, float, float]  # left, top, width, height, as shares of an image
+WHOLE: Window = (0.0, 0.0, 1.0, 1.0)
 FITS = ("stretch", "crop", "square", "keep")
 FILTERS = {name: Image.Resampling[name.upper()] for name in ("bilinear", "bicubic", "nearest")}
 
@@ -73,6 +76,43 @@ def fit_picture(picture: Array, spec: ImageSpec) -> Array:
         return _centred(picture, max(h, w), max(h, w))
     rows, columns = resized_sides(h, w, spec)
     return _centred(picture, max(1, round(h * spec.height / rows)), max(1, round(w * spec.width / columns)))
+
+
+def window(height: int, width: int, spec: ImageSpec) -> Window:
+    """Return what a model sees of an image (height, width), as shares of the image: left, top, width and height.
+
+    What lies below 0 or above 1 is the black around the image.
+    """
+    sides = (max(height, width),) * 2 if spec.fit == "square" else (height, width)
+    resized = resized_sides(sides[0], sides[1], spec)
+    top, tall = _seen(height, sides[0], resized[0], spec.height)
+    left, wide = _seen(width, sides[1], resized[1], spec.width)
+    return left, top, wide, tall
+
+
+def _seen(side: int, padded: int, resized: int, wanted: int) -> tuple[float, float]:
+    """Return the start and the length of what is seen of one side of an image, as shares of that side.
+
+    The side is padded, then resized, then cut or padded to the wanted length.
+    """
+    kept, place = _overlap(resized, wanted)
+    start = (kept.start - place.start) * padded / resized - _overlap(side, padded)[1].start
+    return start / side, wanted * padded / resized / side
+
+
+def to_window(box: Box, seen: Window) -> Box | None:
+    """Return a box of an image as shares of what a model sees of it; None if the model sees nothing of the box."""
+    left, top, wide, tall = seen
+    x = [min(max((x - left) / wide, 0.0), 1.0) for x in (box.left, box.left + box.width)]
+    y = [min(max((y - top) / tall, 0.0), 1.0) for y in (box.top, box.top + box.height)]
+    inside = x[0] < x[1] and y[0] < y[1]
+    return replace(box, left=x[0], top=y[0], width=x[1] - x[0], height=y[1] - y[0]) if inside else None
+
+
+def from_window(x: float, y: float, seen: Window) -> tuple[float, float]:
+    """Return a place (x, y) in what a model sees, shares of its width and height, as shares of the image."""
+    left, top, wide, tall = seen
+    return left + x * wide, top + y * tall
 
 
 def resize(image: Array, sides: tuple[int, int], interpolation: str) -> Array:

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from ..errors import ImageError
-from .dicom.header import is_dicom_file, naming
+from .dicom.header import is_dicom_file, naming, read_elements
 from .dicom.pixels import MAX_PIXELS, read_pixels
 from .greys import GreyImage, linear_table, picture_notes, stretched, used_bits_note
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..types import Array
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "JPEG2000", "PPM")  # none that runs another program, as EPS would
+ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that exchange height and width
 MAX_EQUAL = 5  # of 255: the most by which grey values differ that are about equal
 ALPHA = "its picture is in the transparency (alpha) alone, which is not read; save it without transparency"
 
@@ -41,6 +42,19 @@ def decode(path: Path, least: int | None = None, file: BinaryIO | None = None) -
         check_file(path)
         with path.open("rb") as opened:
             return _decode(opened, path, least)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return the height and width of the upright image in a file; only its header is read. Raises ImageError."""
+    with naming(path, "the file is damaged or cut short"):
+        check_file(path)
+        with path.open("rb") as file:
+            if is_dicom_file(file, path):
+                elements = read_elements(file, path, ("Rows", "Columns"))
+                return int(elements.Rows), int(elements.Columns)
+            with _opened(file) as picture:
+                sides = picture.height, picture.width
+                return sides[::-1] if picture.getexif().get(ORIENTATION) in TURNED else sides
 
 
 def check_file(path: Path) -> os.stat_result:

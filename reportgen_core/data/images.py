@@ -14,6 +14,7 @@ import io
 import math
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,7 +24,7 @@ from PIL import Image
 from ..errors import OptionError, ShapeError
 from .dicom.header import MAX_BYTES, DicomFacts, dicom_facts, naming
 from .dicom.pixels import MAX_PIXELS
-from .fitting import check_fit, fit_image, fit_picture
+from .fitting import Window, check_fit, fit_image, fit_picture, window
 from .greys import GreyImage
 from .image_cache import (
     PreparedImage,
@@ -34,7 +35,7 @@ from .image_cache import (
     name_of_file,
     save_entry,
 )
-from .image_files import check_file, decode
+from .image_files import check_file, decode, image_size
 
 if TYPE_CHECKING:
     from ..types import Array, ImageSpec
@@ -51,6 +52,7 @@ __all__ = [
     "prepare",
     "prepare_file",
     "read_image",
+    "seen_windows",
     "shrink",
     "with_picture",
 ]
@@ -146,6 +148,11 @@ def prepare_file(path: Path, spec: ImageSpec, cache: Path | None = None, *, pict
         _warn_once(str(cache), e.strerror or str(e))
     assert image is not None
     return image
+
+
+def seen_windows(paths: Sequence[str | Path], spec: ImageSpec) -> tuple[Window, ...]:
+    """Return what a model of this spec sees of each image file, as `Report.windows`; () if it sees all of each."""
+    return () if spec.fit == "stretch" else tuple(window(*image_size(Path(path)), spec) for path in paths)
 
 
 def cached(path: Path, spec: ImageSpec, cache: Path | None) -> Array:

@@ -178,8 +178,7 @@ class Model(nn.Module, Drawn, Reporter):
             paths = iter([tuple(str(v.path) for v in views) for views in batch.views])
             for reading in readings:
                 if reading.usable:
-                    report = placed(next(reports), self.encoder.features.grid)
-                    report = replace(report, views=next(paths), images=next(pictures))
+                    report = placed(next(reports), self.encoder, next(paths), next(pictures))
                     yield noted_report(report, reading, next(unusual), strict=strict)
                 else:
                     yield noted_report(Report(reading.id, ""), reading)

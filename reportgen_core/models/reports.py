@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from ..data.images import seen_windows
+from ..interfaces import Encoder
 from ..text.recipes import with_stop
 from ..text.spec import TextSpec, Vocabulary, join, recipe, shown_words, spans
 from ..types import Attention, Candidate, Generated, Hit, Report, TargetSpec
 from .repeats import first_sentences, without_repeats
+
+if TYPE_CHECKING:
+    from ..types import Array
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,13 @@ def from_hits(id: str, hits: Sequence[Hit], *, by_sentence: bool) -> Report:
     return Report(id, best.text, (best.text,), best.score, alternatives=others, attention=best.attention)
 
 
-def placed(report: Report, grid: tuple[int, int, int] | None) -> Report:
-    """Return the report with the place of its attention: the encoder's grid, and the rows of each sentence."""
+def placed(report: Report, encoder: Encoder, views: tuple[str, ...], pictures: tuple[Array, ...]) -> Report:
+    """Return the report with its views, and the place of its attention.
+
+    The place is the encoder's grid, what the encoder saw of each view, and the rows of each sentence.
+    """
+    grid, windows = encoder.features.grid, seen_windows(views, encoder.image)
+    report = replace(report, views=views, images=pictures, windows=windows)
     attention = report.attention
     if attention is None or attention.regions is None:
         return report

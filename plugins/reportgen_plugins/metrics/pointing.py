@@ -5,18 +5,22 @@ of the most attended cell lies inside a box of the finding. Attention is that of
 read by our rules (ChestX-ray14's classes). A box whose finding the report does not mention is counted apart, and is no
 miss; one whose finding these rules cannot name is not in the game. `by chance` is what a point at random would hit: the
 mean area of the boxes; `centre` is the middle of the image. Attention by word is averaged over the words of those
-sentences. A report with boxes of its own points with the middle of the first box of those sentences, and one without a
-box for a finding that it mentions misses it.
+sentences. Boxes are shares of the image, and attention is over what the encoder saw of it. If it crops or pads, the
+boxes are brought to what it saw, and what it did not see of a box is no place to hit. A report with boxes of its own
+points with the middle of the first box of those sentences, and one without a box for a finding that it mentions misses
+it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import Box, Report, Study
+from reportgen_core.data.fitting import WHOLE, to_window
 from reportgen_core.metric import Metric
 from reportgen_core.scoring.abilities.metrics import ModelOutputs
 from reportgen_core.scoring.uncertainty import bootstrap, unit_numbers
@@ -33,7 +37,7 @@ PARTS = ("pointing hit", "pointing centre", "pointing by chance", "pointing ment
 class Pointing(Metric):
     """The share of mentioned findings for which the most attended cell lies inside a box of the finding."""
 
-    version = "4"
+    version = "5"
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         refuse_texts("pointing", "where a model looks")
@@ -78,9 +82,10 @@ def play(report: Report, study: Study, grid: Grid | None, labeler: Labeler) -> l
     """Return a row for each finding that has boxes: mentioned, hit, hit by the centre, area of its boxes, and 1."""
     rows: list[tuple[float, ...]] = []
     for label in dict.fromkeys(b.label for b in study.boxes if b.label in labeler.labels_of_scheme):
-        boxes = [b for b in study.boxes if b.label == label]
         sentences = _mentions(report, label, labeler)
-        pointed = peak(report, sentences, grid) or box_middle(report, sentences)
+        attended = peak(report, sentences, grid)
+        pointed = attended or box_middle(report, sentences)
+        boxes = _as_seen(report, study, label, fitted=attended is not None or not any(report.boxes))
         view, x, y = pointed or (-1, 0.0, 0.0)
         mentioned = float(pointed is not None or (bool(sentences) and not _has_regions(report)))
         hit = float(any(b.view == view and _inside(b, x, y) for b in boxes))
@@ -88,6 +93,22 @@ def play(report: Report, study: Study, grid: Grid | None, labeler: Labeler) -> l
         area = min(1.0, sum(b.width * b.height for b in boxes)) / (grid[0] if grid else max(1, len(report.views)))
         rows.append((mentioned, hit, centre * mentioned, area * mentioned, 1.0))
     return rows
+
+
+def _as_seen(report: Report, study: Study, label: str, *, fitted: bool) -> list[Box]:
+    """Return the boxes of a finding in the views of the report, which may be in another order than the study's.
+
+    If `fitted`, they are shares of what the model saw of an image, which may be cropped or padded; else of the image.
+    """
+    places = {str(view.path): number for number, view in enumerate(study.views)}
+    used = {places.get(path, -1): number for number, path in enumerate(report.views)}
+    boxes = []
+    for box in (b for b in study.boxes if b.label == label):
+        view = used.get(box.view, -1) if any(number >= 0 for number in used) else box.view
+        window = report.windows[view] if fitted and 0 <= view < len(report.windows) else WHOLE
+        seen = to_window(replace(box, view=view), window)
+        boxes += [seen] if seen is not None and view >= 0 else []
+    return boxes
 
 
 def _mentions(report: Report, label: str, labeler: Labeler) -> list[int]:
