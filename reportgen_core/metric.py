@@ -24,9 +24,10 @@ class Metric(ABC):
     version: str = ""  # changes whenever the same texts would get another score
     takes: ClassVar[Literal["text", "words"]] = "text"  # "words": the words that the protocol made of the texts
     language: ClassVar[str] = ""  # the only language it can score; "": any
-    higher_is_better: ClassVar[bool] = True
+    higher_is_better: bool = True
     neutral_suffixes: ClassVar[tuple[str, ...]] = ()  # a part whose name ends with one of them has no better direction
     per_study: ClassVar[bool] = True  # the statistics of a study do not depend on the other studies
+    expensive: ClassVar[bool] = False  # costs money or hours: it is not run on the baselines unless that is asked for
     own_process: ClassVar[bool] = False  # computes in a process of its own, so it may run at the same time as others
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -12,6 +12,7 @@ from .evaluation_folder import SavedEvaluation
 from .guard.attempt import attempt
 from .score_tables import PrintedTable, headlines, number, overview
 from .scorecard import System, card_differences, describe_card, version_differences
+from .studies.failed import scored_in_both
 from .uncertainty import Difference, paired_test
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def compare_evaluations(
     foot = [f"{runs[0].name}: {describe_card(runs[0].card)}"]
     foot += [f"{name}{MARK} is unlike {runs[0].name}: {', '.join(why)}" for name, why in unlike.items()]
     foot += [f"no test of {metric}: {why}" for metric, why in problems.items()]
+    foot += _left_out(runs)
     return Comparison(
         overview([*systems, *_baselines(runs)], tuple(foot), "Comparison"),
         _tests(runs, differences, rounds),
@@ -71,6 +73,15 @@ def _against(first: SavedEvaluation, other: SavedEvaluation) -> list[str]:
     return card_differences(first.card, other.card) + version_differences(
         first.systems[0].lines, other.systems[0].lines
     )
+
+
+def _left_out(runs: Sequence[SavedEvaluation]) -> list[str]:
+    """Return a line for each metric that could not score some studies of a run: tests leave them out of both runs."""
+    counts = {(m, r.name): len(studies) for r in runs for m, studies in r.failed.items()}
+    return [
+        f"{metric} has no score for {n} of {len(runs[0].studies)} studies of {name}: tests leave these out of both runs"
+        for (metric, name), n in counts.items()
+    ]
 
 
 def _baselines(runs: Sequence[SavedEvaluation]) -> list[System]:
@@ -100,7 +111,9 @@ def paired_tests(
     for name in first.statistics:
         if name not in other.statistics or first.metrics.get(name) != other.metrics.get(name):
             continue
-        rows = first.statistics[name], other.statistics[name][order]
+        without = first.failed.get(name, frozenset()) | other.failed.get(name, frozenset())
+        places = [i for i, id in enumerate(first.studies) if id in without]
+        rows = scored_in_both(first.statistics[name], other.statistics[name][order], places)
         options = first.metrics.get(name, {})
         tests |= attempt(problems, name, untested, _paired_test, name, options, rows, units, rounds=rounds, seed=seed)
     return tests

@@ -10,7 +10,7 @@ statistics.safetensors   what a paired test needs
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,8 @@ class SavedEvaluation:
     statistics: Mapping[str, Array]  # (n, k) by metric; {} if the folder has no file of them
     units: tuple[int, ...] = ()  # the number of each study's patient; () if no study names one
     model: Mapping[str, str] = field(default_factory=dict)  # "name" and "sha256" of the model that wrote the reports
+    failed: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by metric: studies of the first row without a score
+    problems: Mapping[str, str] = field(default_factory=dict)  # metric: why it has no score
 
 
 def save_evaluation(
@@ -80,13 +82,23 @@ def load_evaluation(path: Path) -> SavedEvaluation:
         studies, metrics = tuple(values["studies"]), dict(values["metrics"])
         units = tuple(map(int, values.get("units", ())))
         model = {str(k): str(v) for k, v in values.get("model", {}).items()}
+        failed = _failed(values.get("failed", ()), systems)
+        problems = {str(k): str(v) for k, v in values.get("problems", {}).items()}
         if len(units) not in (0, len(studies)):
             raise ValueError(f"{len(units)} units of {len(studies)} studies")
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise DataError(f"{file}: no scores that rg eval --out wrote: {type(e).__name__}: {e}") from e
     name = systems[0].name if systems and systems[0].name != "reports" else file.resolve().parent.name
     statistics = _statistics(file.parent / "statistics.safetensors")
-    return SavedEvaluation(name, card, systems, studies, metrics, statistics, units, model)
+    return SavedEvaluation(
+        name, card, systems, studies, metrics, statistics, units, model, failed=failed, problems=problems
+    )
+
+
+def _failed(rows: Sequence[Mapping[str, str]], systems: Sequence[System]) -> dict[str, frozenset[str]]:
+    """Return by metric the studies of the first system that it could not score, from the rows of scores.json."""
+    own = [(row["metric"], row["study"]) for row in rows if row["system"] == systems[0].name]
+    return {metric: frozenset(s for m, s in own if m == metric) for metric, _ in own}
 
 
 def _statistics(path: Path) -> dict[str, Array]:

@@ -21,6 +21,7 @@ from .printed.source import as_markdown as as_markdown
 from .printed.table import PrintedTable as PrintedTable
 from .printed.table import score_grid
 from .scorecard import ScoreCard, System, describe_card, flat_lines
+from .studies.failed import FailedStudy, failure_lines
 from .subgroups.split import REFERENCE, TRAINING, Subgroup, gaps
 
 NOTED = "*"  # marks a score that has a note
@@ -31,16 +32,16 @@ def tables(evaluation: Evaluation) -> list[PrintedTable]:
     """Return the tables of an evaluation: scores, failed metrics, subsets, metrics with many numbers, and diversity."""
     return [
         overview(evaluation.systems, foot(evaluation)),
-        *failures(evaluation.problems),
+        *failures(evaluation.problems, evaluation.failed),
         *subsets(evaluation.systems, evaluation.subgroups),
         *details(evaluation.systems),
         variety(evaluation.diversity),
     ]
 
 
-def failures(problems: Mapping[str, str]) -> list[PrintedTable]:
-    """Return a row for each metric that has no score, with the reason; [] if every metric has one."""
-    rows = tuple((metric, why) for metric, why in problems.items())
+def failures(problems: Mapping[str, str], failed: Sequence[FailedStudy] = ()) -> list[PrintedTable]:
+    """Return a row for each metric that has no score, and for the studies that a metric could not score; [] if none."""
+    rows = (*problems.items(), *failure_lines(failed))
     return [PrintedTable("Without a score", ("metric", "reason"), rows)] if rows else []
 
 
@@ -230,7 +231,10 @@ def _short(value: float) -> str:
 
 def evaluation_csv(evaluation: Evaluation, *, raw_cells: bool = False) -> str:
     """Return an evaluation as `as_csv` does."""
-    return as_csv(evaluation.card, evaluation.systems, evaluation.problems, evaluation.subgroups, raw_cells=raw_cells)
+    return as_csv(
+        evaluation.card, evaluation.systems, evaluation.problems, evaluation.subgroups, evaluation.failed,
+        raw_cells=raw_cells,
+    )  # fmt: skip
 
 
 def as_csv(
@@ -238,6 +242,7 @@ def as_csv(
     systems: Sequence[System],
     problems: Mapping[str, str] | None = None,
     subgroups: Sequence[Subgroup] = (),
+    failed: Sequence[FailedStudy] = (),
     *,
     raw_cells: bool = False,
 ) -> str:
@@ -245,7 +250,7 @@ def as_csv(
 
     Texts that a spreadsheet would run are guarded unless `raw_cells`.
     """
-    rows = flat_lines(card, systems, problems, gaps(systems[0], subgroups) if systems else None)
+    rows = flat_lines(card, systems, problems, gaps(systems[0], subgroups) if systems else None, failed)
     out = io.StringIO()
     writer = CellWriter(out, raw_cells=raw_cells)
     writer.write(rows[0] if rows else ["system"])

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..types import ScoreLine
+from .studies.failed import FailedStudy
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,13 @@ def flat_lines(
     systems: Sequence[System],
     problems: Mapping[str, str] | None = None,
     gaps: Mapping[tuple[str, str], float] | None = None,
+    failed: Sequence[FailedStudy] = (),
 ) -> list[dict[str, Any]]:
     """Return a row for each number with the fields of its card, for JSON and CSV: every number has its protocol.
 
-    A metric without a score has a row of the first system without a value, and the reason as `problem`. `gaps` has
-    the difference of each subset of the first system from the best one, by (subset, score).
+    A metric without a score has a row of the first system without a value, and the reason as `problem`; so has each
+    study that a metric could not score, in the subset "study ID" of its system. `gaps` has the difference of each
+    subset of the first system from the best one, by (subset, score).
     """
     rows = []
     for system in systems:
@@ -117,9 +120,12 @@ def flat_lines(
             for line in lines:
                 last = {"gap": known.get((subset, line.name)), "note": line.note, "problem": ""}
                 rows.append({**_flat_line(system.name, subset, line), **_flat_card(card, n, of), **last})
-    for metric, why in (problems or {}).items():
+    without = [(systems[0].name, "all", metric, why) for metric, why in (problems or {}).items()]
+    without += [(f.system, f"study {f.study}", f.metric, f.why) for f in failed]
+    for name, subset, metric, why in without:
         empty = ScoreLine(metric, math.nan, higher_is_better=None, metric=metric)
-        row = {**_flat_line(systems[0].name, "all", empty), **_flat_card(card, card.n, card.of), "value": None}
+        sizes = (card.n, card.of) if subset == "all" else (1, 1)
+        row = {**_flat_line(name, subset, empty), **_flat_card(card, *sizes), "value": None}
         rows.append({**row, "gap": None, "note": "", "problem": why})
     return rows
 

@@ -1,13 +1,14 @@
 """Scores sets of reports by several metrics: every study once; sums, intervals and subsets of studies follow.
 
-A metric that fails at any step has its reason in `problems`, and the other metrics are not touched.
+A metric that fails at any step has its reason in `problems`, and the other metrics are not touched. One that fails on
+single studies keeps the scores of the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..errors import MetricError
@@ -15,23 +16,18 @@ from ..metric import HasLabels, HasStatistics, Metric
 from ..protocol import TextProtocol
 from ..types import Score, ScoreLine
 from .abilities.metrics import HasCaveat, NotesScores, StartsSlowly
+from .abilities.outside import NamesFailures, TellsOfRun
 from .abilities.protocols import LearnsFromTraining
-from .guard.attempt import attempt, failure_reason
+from .guard.attempt import attempt, failure_reason, printable_line
 from .guard.returned import checked_score, checked_statistics, checked_values
+from .studies.failed import MetricResult as MetricResult
+from .studies.failed import measure_apart, without_missing
 from .uncertainty import bootstrap
 
 if TYPE_CHECKING:
     from ..types import Array
 
 References = Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class MetricResult:
-    """The result of one metric for one set of reports: its statistics, or a score if it has none."""
-
-    score: Score | None = None
-    statistics: Array | None = None  # (n, k)
 
 
 @dataclass(slots=True)
@@ -46,6 +42,7 @@ class Scorer:
     problems: dict[str, str] = field(default_factory=dict)  # metric: why it has no score
     units: Array | None = None  # (n,) the number of each study's patient; None: studies are drawn
     prepared: References = ()
+    unscored: dict[tuple[str, int], str] = field(default_factory=dict)  # by metric and set: why it has no result
     _words: dict[str, str] = field(default_factory=dict)  # report: as the protocol prepares it
 
     def prepare(self, training: Sequence[str]) -> None:
@@ -94,10 +91,11 @@ class Scorer:
         """Return the names of the metrics without a problem so far."""
         return [name for name in self.metrics if name not in self.problems]
 
-    def measure(self, sets: Sequence[Sequence[str]]) -> list[dict[str, MetricResult]]:
+    def measure(self, sets: Sequence[Sequence[str]], spared: Collection[int] = ()) -> list[dict[str, MetricResult]]:
         """Return for each set of reports the result of each metric. Leave out metrics that fail; see `problems`.
 
-        The reports of a set are in the order of the references.
+        The reports of a set are in the order of the references. Metrics that are expensive are not run on the sets with
+        the numbers `spared`.
         """
         if any(self.metrics[m].takes == "words" for m in self.working):
             try:  # all at once: the tokenizer starts once
@@ -107,28 +105,46 @@ class Scorer:
         results: list[dict[str, MetricResult]] = [{} for _ in sets]
         with ThreadPoolExecutor(1) as pool:
             waiting = [
-                pool.submit(self._measure_sets, name, sets, results)
+                pool.submit(self._measure_sets, name, sets, results, spared)
                 for name in self.working
                 if self.metrics[name].own_process
             ]
             for name in self.working:
                 if not self.metrics[name].own_process:
-                    self._measure_sets(name, sets, results)
+                    self._measure_sets(name, sets, results, spared)
             for job in waiting:
                 job.result()
-        return [{name: result[name] for name in self.working} for result in results]
+        return [{name: result[name] for name in self.working if name in result} for result in results]
 
     def _measure_sets(
-        self, name: str, sets: Sequence[Sequence[str]], results: Sequence[dict[str, MetricResult]]
+        self,
+        name: str,
+        sets: Sequence[Sequence[str]],
+        results: Sequence[dict[str, MetricResult]],
+        spared: Collection[int],
     ) -> None:
-        """Write the results of one metric into `results`, or its problem into `problems`."""
+        """Write the results of one metric into `results`, or its problem with the first set into `problems`.
 
-        def measure_all() -> None:
-            for reports, result in zip(sets, results, strict=True):
-                result[name] = self._measure_studies(name, reports, range(len(reports)))
-                self._check_values(name, result[name])
+        A problem with another set is that set's alone, see `unscored`.
+        """
 
-        attempt(self.problems, name, None, measure_all)
+        def measure(reports: Sequence[str]) -> MetricResult:
+            result = self._measure_studies(name, reports, range(len(reports)))
+            self._check_values(name, result)
+            return result
+
+        for number, (reports, result) in enumerate(zip(sets, results, strict=True)):
+            if self.metrics[name].expensive and number in spared:
+                continue
+            problems: dict[str, str] = {}
+            measured = attempt(problems, name, None, measure, reports)
+            if measured is not None:
+                result[name] = measured
+            elif number == 0:
+                self.problems |= problems
+                return
+            else:
+                self.unscored[name, number] = problems[name]
 
     def _check_values(self, name: str, result: MetricResult) -> None:
         """Raise MetricError if the statistics of the metric have no scores that can be shown."""
@@ -142,10 +158,13 @@ class Scorer:
         words = metric.takes == "words"
         texts = self.prepare_reports(reports) if words else list(reports)
         source = self.prepared if words else self.references
-        references = [source[i] for i in which]
-        if isinstance(metric, HasStatistics):
-            return MetricResult(statistics=checked_statistics(metric.statistics(texts, references), len(texts)))
-        return MetricResult(checked_score(metric.compute(texts, references), len(texts)))
+
+        def measure(places: Sequence[int]) -> MetricResult:
+            return _measured(metric, [texts[i] for i in places], [source[which[i]] for i in places])
+
+        if metric.expensive:  # it is asked once, and says itself on which studies it failed
+            return without_missing(measure(range(len(texts))), len(texts))
+        return measure_apart(measure, len(texts))
 
     def subset_lines(
         self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int], *, intervals: bool = True
@@ -156,8 +175,13 @@ class Scorer:
     def _subset_lines(
         self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int], *, intervals: bool
     ) -> list[ScoreLine]:
-        units = None if self.units is None else self.units[list(which)]
-        return self._score_lines(name, self._subset(name, result, reports, which), units, intervals=intervals)
+        scored = [i for i in which if i not in result.failed]
+        if not scored:
+            return []
+        failed = {i: why for i, why in enumerate(result.failed[i] for i in which if i in result.failed)}
+        units = None if self.units is None else self.units[scored]
+        subset = replace(self._subset(name, result, reports, scored), failed=failed, studies=len(which))
+        return self._score_lines(name, subset, units, intervals=intervals)
 
     def _subset(self, name: str, result: MetricResult, reports: Sequence[str], which: Sequence[int]) -> MetricResult:
         """Return the result for the studies `which` alone. `result` and `reports` are those of all studies."""
@@ -177,7 +201,7 @@ class Scorer:
         metric = self.metrics[name]
         draws = {"resamples": self.resamples, "seed": self.seed} if intervals and self.resamples else None
         if result.score is not None:
-            return _lines_of(result.score, name, metric, units, draws)
+            return _lines_of(result.score, name, metric, units, draws, result.note)
         assert result.statistics is not None
         assert isinstance(metric, HasStatistics)
         values = {k: np.asarray(v, float) for k, v in metric.scores(result.statistics.sum(0)).items()}
@@ -188,7 +212,7 @@ class Scorer:
             low, high = ends.get(part, (None, None))
             neutral = bool(metric.neutral_suffixes) and part.endswith(metric.neutral_suffixes)
             better = None if neutral else metric.higher_is_better
-            note = str(notes.get(part, ""))
+            note = "; ".join(n for n in (result.note, str(notes.get(part, ""))) if n)
             lines.append(ScoreLine(part, float(value), low, high, better, name, metric.version, note))
         return lines
 
@@ -200,13 +224,20 @@ class Scorer:
         metric = self.metrics[name]
         if result.statistics is not None and isinstance(metric, HasStatistics):
             each = checked_values(metric.scores(result.statistics), (len(result.statistics),))
-            return {part: v.tolist() for part, v in each.items()}
+            without = list(result.failed)
+            return {part: _without(v, without) for part, v in each.items()}
         return {result.score.name: list(result.score.each)} if result.score and result.score.each else {}
 
     def caveats(self) -> list[str]:
-        """Return the warnings of the metrics about scores on these references."""
+        """Return the warnings of the metrics about scores on these references, and what they say after they ran."""
         caveats = [attempt(self.problems, name, "", self._caveat, name) for name in self.working]
-        return [caveat for caveat in caveats if caveat]
+        told = [line for name, m in self.metrics.items() if isinstance(m, TellsOfRun) for line in self._told(name, m)]
+        return [caveat for caveat in (*caveats, *told) if caveat]
+
+    def _told(self, name: str, metric: TellsOfRun) -> list[str]:
+        """Return what a metric says after it ran, also one that failed: it may have cost something."""
+        lines: list[str] = []
+        return attempt(self.problems, name, lines, lambda: [printable_line(str(n)) for n in metric.run_notes()])
 
     def _caveat(self, name: str) -> str:
         metric = self.metrics[name]
@@ -236,19 +267,50 @@ def _same_number(words: Sequence[str], texts: Sequence[str]) -> Sequence[str]:
     return words
 
 
+def _measured(metric: Metric, reports: list[str], references: References) -> MetricResult:
+    """Return the result of a metric for these texts, checked. Raises what the metric raises, and MetricError."""
+    if isinstance(metric, HasStatistics):
+        result = MetricResult(statistics=checked_statistics(metric.statistics(reports, references), len(reports)))
+    else:
+        result = MetricResult(checked_score(metric.compute(reports, references), len(reports)))
+    if not isinstance(metric, NamesFailures):
+        return result
+    return replace(result, failed={int(i): printable_line(w) for i, w in metric.failures(reports, references).items()})
+
+
+def _without(values: Array, places: list[int]) -> list[float]:
+    """Return the scores of single studies, with NaN for those that have none."""
+    import numpy as np
+
+    scores = np.array(values, float)
+    scores[places] = np.nan
+    return [float(v) for v in scores]
+
+
 def _lines_of(
-    score: Score, name: str, metric: Metric, units: Array | None, draws: Mapping[str, int] | None
+    score: Score, name: str, metric: Metric, units: Array | None, draws: Mapping[str, int] | None, note: str
 ) -> list[ScoreLine]:
     """Return the scores of a metric without statistics. The headline has an interval if it is a mean over studies."""
     import numpy as np
 
     ends: tuple[float | None, float | None] = (None, None)
-    if draws and len(score.each) and abs(float(np.mean(score.each)) - score.value) < 1e-9:
-        rows = np.stack([np.ones(len(score.each)), np.asarray(score.each, float)], 1)
-        ends = bootstrap(rows, lambda t: {"": t[..., 1] / t[..., 0]}, units=units, **draws)[""]
+    each = np.asarray(score.each, float)
+    there = np.isfinite(each)
+    if draws and there.any() and abs(float(each[there].mean()) - score.value) < 1e-9:
+        rows = np.stack([there.astype(float), np.where(there, each, 0.0)], 1)
+        ends = bootstrap(rows, lambda t: {"": _mean_of(t)}, units=units, **draws)[""]
     parts = dict(score.parts) or {score.name: score.value}
     version, better = score.version or metric.version, score.higher_is_better
     headline = score.name if score.name in parts else next((k for k, v in parts.items() if v == score.value), "")
     return [
-        ScoreLine(k, v, *(ends if k == headline else (None, None)), better, name, version) for k, v in parts.items()
+        ScoreLine(k, v, *(ends if k == headline else (None, None)), better, name, version, note)
+        for k, v in parts.items()
     ]
+
+
+def _mean_of(totals: Array) -> Array:
+    """Return sums (..., 2) of counts and scores as means; NaN where nothing was drawn that has a score."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return totals[..., 1] / totals[..., 0]

@@ -10,6 +10,7 @@ from ..baselines import BaselineData
 from ..evaluation_set import METRICS
 from ..guard.attempt import attempt
 from ..scorer import MetricResult, Scorer
+from ..studies.failed import scored_in_both
 from ..uncertainty import difference_intervals
 
 CHOOSE_ON = 1000  # validation studies that a constant is chosen on, at most
@@ -49,6 +50,8 @@ def differences_of(scorer: Scorer, ours: Mapping[str, MetricResult], theirs: Map
     differences: Differences = {}
     nothing: Differences = {}
     for name in scorer.working if scorer.resamples else ():
+        if name not in theirs:  # an expensive metric, and a baseline
+            continue
         differences |= attempt(scorer.problems, name, nothing, _differences, scorer, name, ours[name], theirs[name])
     return differences
 
@@ -57,9 +60,10 @@ def _differences(scorer: Scorer, name: str, ours: MetricResult, theirs: MetricRe
     metric = scorer.metrics[name]
     if ours.statistics is None or theirs.statistics is None or not isinstance(metric, HasStatistics):
         return {}
-    first, second = metric.scores(ours.statistics.sum(0)), metric.scores(theirs.statistics.sum(0))
+    left, right = scored_in_both(ours.statistics, theirs.statistics, sorted({*ours.failed, *theirs.failed}))
+    first, second = metric.scores(left.sum(0)), metric.scores(right.sum(0))
     ends = difference_intervals(
-        ours.statistics, theirs.statistics, metric.scores, units=scorer.units, resamples=scorer.resamples,
+        left, right, metric.scores, units=scorer.units, resamples=scorer.resamples,
         seed=scorer.seed,
     )  # fmt: skip
     shown = list(first) if len(first) <= MAX_SCORES else islice(first, 2)
