@@ -379,4 +379,3 @@ def _best_of(scorer: Scorer, candidates: Sequence[Mapping[str, MetricResult]], n
         lines += scorer.score_lines(metric, MetricResult(statistics=chosen))
     note = f"ORACLE: of {len(candidates)} candidates the one that scores best against the reference, for each metric"
     return System(name, tuple(lines), {}, note)
-

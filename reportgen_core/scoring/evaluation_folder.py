@@ -38,7 +38,7 @@ class SavedEvaluation:
     statistics: Mapping[str, Array]  # (n, k) by metric; {} if the folder has no file of them
     units: tuple[int, ...] = ()  # the number of each study's patient; () if no study names one
     model: Mapping[str, str] = field(default_factory=dict)  # "name" and "sha256" of the model that wrote the reports
-    failed: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by metric: studies of the first row without a score
+    failed: Mapping[str, frozenset[str]] = field(default_factory=dict)  # studies without a score, by metric
     problems: Mapping[str, str] = field(default_factory=dict)  # metric: why it has no score
 
 
