@@ -1,7 +1,8 @@
 """ROC curves of predicted findings, each with the band that resampling the studies gives it.
 
 The band holds 95 % of the resampled curves at each false positive rate (percentiles; Efron, Bootstrap methods, 1979).
-Areas and their intervals are those of the metric `findings`.
+Patients are drawn where they are known, each with all of its studies. Areas and their intervals are those of the metric
+`findings` where it has the class; else the area of the curve itself (a tie counts half), and of the resampled curves.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..scoring.abilities.metrics import ModelOutputs, ScoresModelOutputs
+from ..scoring.uncertainty import unit_numbers
 from ..types import ScoreLine
 
 if TYPE_CHECKING:
@@ -63,8 +65,11 @@ def score_findings(
     by_name = {line.name: line for line in lines}
     names = list(dict.fromkeys(name for r in reports for name in r.findings))
     gold = {name: [s.labels.get(name, 0.0) for s in studies] for name in names}
+    units = unit_numbers([s.patient for s in studies])
     curves = [
-        curve(name, [r.findings[name] for r in reports], gold[name], by_name, min(resamples, RESAMPLES), seed)
+        curve(
+            name, [r.findings[name] for r in reports], gold[name], by_name, min(resamples, RESAMPLES), seed, units=units
+        )
         for name in names
     ]
     return FindingCurves(len(studies), tuple(lines), tuple(curves))
@@ -72,28 +77,65 @@ def score_findings(
 
 def curve(
     name: str,
-    scores: Sequence[float],
-    gold: Sequence[float],
-    lines: Mapping[str, ScoreLine],
+    scores: Sequence[float | None],
+    gold: Sequence[float | None],
+    lines: Mapping[str, ScoreLine] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    *,
+    units: Sequence[int] | Array | None = None,
 ) -> Curve:
     """Return the curve of one finding: scores (n,) and gold labels (n,), 1, 0 or -1 (uncertain, left out).
 
-    `lines` are the scores of the metric `findings` by name.
+    A study whose score or label is None is left out. `lines` are the scores of the metric `findings` by name, `units`
+    (n,) the number of each study's patient; without them studies are drawn.
     """
     import numpy as np
 
-    value, true = np.asarray(scores, float), np.asarray(gold, float)
-    value, true = value[true >= 0], true[true >= 0]
+    value, true = np.array(scores, float), np.array(gold, float)
+    known = (true >= 0) & ~np.isnan(value)
+    numbers = np.arange(len(true)) if units is None or not len(units) else np.asarray(units)
+    value, true = value[known], true[known]
     positives, negatives = int((true == 1).sum()), int((true == 0).sum())
     if not positives or not negatives:
         return Curve(name, positives, negatives)
-    line = lines[f"findings {name} auc"]
     x, y = _rates(value, true, np.ones((1, len(true))))
-    band = _band(value, true, resamples, seed)
+    weights = _draws(numbers, resamples, seed)[:, known]
+    drawn = _rates(value, true, weights[((weights * true).sum(1) > 0) & ((weights * (1 - true)).sum(1) > 0)])
+    line = (lines or {}).get(f"findings {name} auc")
+    if line is not None:
+        area, low, high = line.value, line.low, line.high
+    else:
+        area, (low, high) = float(_areas(x, y)[0]), _ends(_areas(*drawn))
     points = tuple(zip(x[0].tolist(), y[0].tolist(), strict=True))
-    return Curve(name, positives, negatives, line.value, line.low, line.high, points, band)
+    return Curve(name, positives, negatives, area, low, high, points, _band(*drawn))
+
+
+def _draws(units: Array, resamples: int, seed: int) -> Array:
+    """Return how often each study is drawn (resamples, n), where a unit is drawn with all of its studies."""
+    import numpy as np
+
+    n = int(units.max()) + 1
+    drawn: Array = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), resamples)
+    return drawn[:, units].astype(float)
+
+
+def _areas(x: Array, y: Array) -> Array:
+    """Return the area under each curve (R, k) by trapezoids."""
+    import numpy as np
+
+    areas: Array = (np.diff(x, axis=1) * (y[:, 1:] + y[:, :-1]) / 2).sum(1)
+    return areas
+
+
+def _ends(areas: Array) -> tuple[float | None, float | None]:
+    """Return the middle 95 % of resampled areas; (None, None) without any."""
+    import numpy as np
+
+    if not len(areas):
+        return None, None
+    low, high = np.percentile(areas, (2.5, 97.5))
+    return float(low), float(high)
 
 
 def _rates(scores: Array, gold: Array, weights: Array) -> tuple[Array, Array]:
@@ -108,18 +150,13 @@ def _rates(scores: Array, gold: Array, weights: Array) -> tuple[Array, Array]:
     return rates[0], rates[1]
 
 
-def _band(scores: Array, gold: Array, resamples: int, seed: int) -> tuple[tuple[float, float, float], ...]:
-    """Return the band that holds 95 % of the resampled curves. Draws without both classes are left out."""
+def _band(x: Array, y: Array) -> tuple[tuple[float, float, float], ...]:
+    """Return the band that holds 95 % of the resampled curves (R, k); () without any."""
     import numpy as np
 
-    if not resamples:
-        return ()
-    drawn = np.random.default_rng(seed).multinomial(len(gold), np.full(len(gold), 1 / len(gold)), resamples)
-    both = ((drawn * gold).sum(1) > 0) & ((drawn * (1 - gold)).sum(1) > 0)
-    if not both.any():
+    if not len(x):
         return ()
     grid = np.linspace(0, 1, GRID)
-    rates = zip(*_rates(scores, gold, drawn[both].astype(float)), strict=True)
-    heights = np.array([np.interp(grid, x, y) for x, y in rates])
+    heights = np.array([np.interp(grid, own_x, own_y) for own_x, own_y in zip(x, y, strict=True)])
     low, high = np.percentile(heights, (2.5, 97.5), axis=0)
     return tuple(zip(grid.tolist(), low.tolist(), high.tolist(), strict=True))

@@ -13,6 +13,7 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from .abilities.metrics import (
         DrawsReliability,
+        GivesProbabilities,
         HasCaveat,
         ModelOutputs,
         NotesScores,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from .comparison import Comparison, compare_evaluations, paired_tests
     from .diversity import Diversity, measure_diversity
     from .evaluation import Evaluation, StudyRow, evaluate
-    from .evaluation_folder import SavedEvaluation, load_evaluation, save_evaluation
+    from .evaluation_folder import SavedEvaluation, load_evaluation, load_probabilities, save_evaluation
     from .evaluation_set import (
         EvaluationOptions,
         EvaluationRequest,
@@ -92,6 +93,7 @@ __all__ = [
     "EvaluationOptions",
     "EvaluationRequest",
     "EvaluationSet",
+    "GivesProbabilities",
     "HasCaveat",
     "LearnsFromTraining",
     "MetricResult",
@@ -134,6 +136,7 @@ __all__ = [
     "headlines",
     "interval",
     "load_evaluation",
+    "load_probabilities",
     "make_evaluation_set",
     "measure_diversity",
     "median_rank_line",
@@ -162,6 +165,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "abilities.metrics": [
             "DrawsReliability",
+            "GivesProbabilities",
             "HasCaveat",
             "ModelOutputs",
             "NotesScores",
@@ -184,7 +188,7 @@ __getattr__, __dir__ = lazy_names(
         "comparison": ["Comparison", "compare_evaluations", "paired_tests"],
         "diversity": ["Diversity", "measure_diversity"],
         "evaluation": ["Evaluation", "StudyRow", "evaluate"],
-        "evaluation_folder": ["SavedEvaluation", "load_evaluation", "save_evaluation"],
+        "evaluation_folder": ["SavedEvaluation", "load_evaluation", "load_probabilities", "save_evaluation"],
         "evaluation_set": [
             "EvaluationOptions",
             "EvaluationRequest",

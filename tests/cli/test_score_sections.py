@@ -2,7 +2,9 @@
 
 import re
 
+import numpy as np
 import pytest
+from reportgen_cli.pages.curve_sections import SystemCurves, curve_section
 from reportgen_cli.pages.evaluation_page import heading
 from reportgen_cli.pages.reliability import calibration_error, reliability_svg, wilson
 from reportgen_cli.pages.roc import roc_picture
@@ -148,3 +150,83 @@ def test_the_numbers_of_a_roc_curve_stand_above_its_panel() -> None:
 def test_a_curve_of_one_positive_has_no_band() -> None:
     assert roc(2).count("FillBetweenPolyCollection") > roc(1).count("FillBetweenPolyCollection")
     assert "AUC 0.800" in roc(1)
+
+
+def pairs(probabilities: list[float], labels: list[float | None]) -> list[tuple[float | None, float | None]]:
+    return list(zip(probabilities, labels, strict=True))
+
+
+def curves_of(name: str = "ours", seed: int = 0, n: int = 40) -> SystemCurves:
+    draw = np.random.default_rng(seed)
+    gold = (draw.random(n) < 0.4).astype(float)
+    p = 0.3 * gold + 0.7 * draw.random(n)
+    lone = [1.0, *[0.0] * (n - 1)]
+    classes = {
+        "Fracture": pairs(p.tolist(), [0.0] * n), "Hernia <b>": pairs(p.tolist(), lone),
+        "Edema": pairs(p.tolist(), gold.tolist()),
+    }  # fmt: skip
+    points = ((0.2, 0.25, 20), (0.8, 0.9, 20))
+    lines = (ScoreLine("findings ece", 0.08, 0.03, 0.15, False, "findings"),)
+    return SystemCurves(
+        name=name, probabilities={"findings": classes}, reliability={"findings": points}, lines=lines, resamples=50
+    )
+
+
+def figures(html: str) -> list[str]:
+    return re.findall(r"<figure.*?</figure>", html, re.S)
+
+
+def test_panels_of_roc_curves_come_by_their_positives_with_counts_area_and_interval() -> None:
+    html = curve_section([curves_of()])
+    edema, hernia, reliability = figures(html)
+    positives = int(sum(y or 0 for _, y in curves_of().probabilities["findings"]["Edema"]))
+    assert f"<strong>Edema</strong> <span>{positives} of 40 studies</span>" in edema
+    assert re.search(r"<li>AUC 0\.\d{3} \(0\.\d{3}–[01]\.\d{3}\)</li>", edema) and 'class="area"' in edema
+    assert "No curve, since no study or every study has it: Fracture." in html
+    assert "<strong>Hernia &lt;b&gt;</strong>" in hernia
+    assert "n = 40 predictions" in reliability and "ECE 0.080 (0.030–0.150)" in reliability
+
+
+def test_a_panel_of_one_positive_has_neither_band_nor_interval_and_says_why() -> None:
+    _, hernia, _ = figures(curve_section([curves_of()]))
+    assert 'class="area"' not in hernia and re.search(r"AUC [\d.]+: one study, no interval</li>", hernia)
+
+
+def test_no_number_is_on_a_curve() -> None:
+    for figure in figures(curve_section([curves_of()])):
+        svg = re.search(r'<svg viewBox="0 0 252 246".*?</svg>', figure, re.S)
+        assert svg is not None
+        for x, y, anchor in re.findall(r'<text x="(-?\d+)" y="(-?\d+)" text-anchor="(\w+)"', svg[0]):
+            assert int(y) > 208 or (int(x) < 42 and anchor == "end")  # under the square, or left of it
+
+
+def test_lines_of_systems_differ_by_colour_and_dashes_and_have_a_legend() -> None:
+    html = curve_section([curves_of("one"), curves_of("two", seed=1)])
+    edema = figures(html)[0]
+    assert 'class="curve s0"' in edema and 'class="curve s1"' in edema and 'class="area"' not in edema
+    assert re.findall(r'<span class="aside">(\w+): </span>AUC', edema) == ["one", "two"]
+    assert 'aria-label="Lines of the systems"' in html
+
+
+def test_the_curve_is_drawn_through_every_corner_and_no_other_point() -> None:
+    one = SystemCurves(
+        name="x", probabilities={"f": {"A": pairs([0.9, 0.8, 0.7, 0.6, 0.5], [1.0, 1.0, 0.0, 1.0, 0.0])}},
+        reliability={}, lines=(), resamples=0,
+    )  # fmt: skip
+    # by hand: two hits, one false alarm, one hit, one false alarm, on a square of 200 at (42, 8)
+    assert 'd="M42 208L42 74.7L142 74.7L142 8L242 8"' in curve_section([one])
+    assert "AUC 0.833<" in curve_section([one])  # five of the six pairs are in order
+
+
+def test_without_probabilities_there_is_no_section() -> None:
+    assert curve_section([SystemCurves(name="x", probabilities={}, reliability={}, lines=())]) == ""
+
+
+def test_of_many_classes_those_with_the_most_positives_are_shown_and_the_number_is_told() -> None:
+    classes = {
+        f"c{i:02d}": pairs([0.1 * (j % 10) for j in range(40)], [float(j < i) for j in range(40)]) for i in range(31)
+    }
+    many = SystemCurves(name="x", probabilities={"tags": classes}, reliability={}, lines=(), resamples=0)
+    html = curve_section([many])
+    assert re.findall(r"<strong>(c\d+)", html) == [f"c{i}" for i in range(30, 10, -1)]
+    assert "Shown are the 20 of 30 classes with the most positive studies." in html

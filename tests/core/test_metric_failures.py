@@ -85,6 +85,7 @@ class OfModels(Metric):
 
     lines: Callable[[], Any] = staticmethod(lambda: [ScoreLine("of-models", 1.0)])
     points: Callable[[], Any] = staticmethod(lambda: [])
+    pairs: Callable[[], Any] = staticmethod(lambda: {})
 
     def compute(self, reports: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         raise MetricError("scores models alone")
@@ -94,6 +95,9 @@ class OfModels(Metric):
 
     def reliability(self, reports: Sequence[Report], studies: Sequence[Study]) -> Any:
         return type(self).points()
+
+    def probabilities(self, reports: Sequence[Report], studies: Sequence[Study]) -> Any:
+        return type(self).pairs()
 
 
 @pytest.fixture(autouse=True)
@@ -282,6 +286,11 @@ class Writer:
         ("lines", lambda: [ScoreLine("of-models", "high")], "its score 'of-models' is a str"),
         ("points", lambda: [(0.5, 0.5)], "points that have no three numbers"),
         ("points", fails(ValueError("no bins")), "ValueError: no bins"),
+        ("pairs", lambda: {"A": [(0.5, 1.0)]}, "probabilities returned 1 pairs of 'A' for 4 studies"),
+        ("pairs", lambda: {"A": [(0.5, 1.0, 2.0)] * 4}, "pairs of 'A' for 4 studies, or no pairs"),
+        ("pairs", lambda: {"A": [(1.5, 1.0)] * 4}, "a probability or label of 'A' is 1.5"),
+        ("pairs", lambda: {"A": [("high", 1.0)] * 4}, "a probability of 'A' is a str"),
+        ("pairs", lambda: [0.5] * 4, "probabilities"),
     ],
 )
 def test_a_metric_of_models_that_fails_has_its_reason_and_the_others_stand(

@@ -1,6 +1,7 @@
 """Evaluations as folders and tables, and comparisons that are refused, marked or tested."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,12 @@ import pytest
 from reportgen_core import DataError, evaluate
 from reportgen_core.scoring.comparison import compare_evaluations
 from reportgen_core.scoring.evaluation import Evaluation
-from reportgen_core.scoring.evaluation_folder import SavedEvaluation, load_evaluation, save_evaluation
+from reportgen_core.scoring.evaluation_folder import (
+    SavedEvaluation,
+    load_evaluation,
+    load_probabilities,
+    save_evaluation,
+)
 from reportgen_core.scoring.score_tables import as_csv, as_json, as_latex, as_markdown, tables
 
 REFERENCES = {
@@ -149,3 +155,25 @@ def test_a_metric_with_many_numbers_has_a_table_by_class() -> None:
     assert by_class.header[:6] == ("", "precision ↑", "recall ↑", "f1 ↑", "accuracy ↑", "references")
     row = next(r for r in by_class.rows if r[0] == "Pleural Effusion")
     assert row[1:6] == ("1.000", "1.000", "1.000", "1.000", "1")
+
+
+def test_probabilities_come_back_by_study_and_those_of_an_earlier_evaluation_are_removed(tmp_path: Path) -> None:
+    third = 1 / 3
+    pairs = {"A": [(third, 1.0), (None, 0.0), *[(0.5, None)] * 10], "B": [(0.25, 0.0)] * 12}
+    evaluation = replace(scored(GOOD), probabilities={"findings": pairs}, curves={"findings": ((0.5, 0.25, 24),)})
+    saved = run(tmp_path, "good", evaluation)
+    assert saved.reliability == {"findings": ((0.5, 0.25, 24),)}
+    back = load_probabilities(tmp_path / "good", saved.studies[1::-1])  # two studies, in another order
+    assert back == {"findings": {"A": [(None, 0.0), (pytest.approx(third, abs=1e-9), 1.0)], "B": [(0.25, 0.0)] * 2}}
+    assert load_probabilities(tmp_path / "good", ["no such study"]) == {}
+    run(tmp_path, "good", scored(GOOD))
+    assert load_probabilities(tmp_path / "good", saved.studies) == {}
+
+
+@pytest.mark.parametrize(
+    "line", ['{"id": "0", "findings": {"A": 0.5}}', '["0"]', '{"id": "0", "findings": {"A": ["x", 1]}}', "{"]
+)
+def test_a_line_of_probabilities_that_is_none_is_named(line: str, tmp_path: Path) -> None:
+    (tmp_path / "probabilities.jsonl").write_text('{"id": "0", "findings": {"A": [0.5, 1]}}\n' + line + "\n")
+    with pytest.raises(DataError, match=r"probabilities\.jsonl, line 2: no probabilities"):
+        load_probabilities(tmp_path, ["0"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reportgen_core import Report, Study
-from reportgen_core.annotation.roc import score_findings
+from reportgen_core.annotation.roc import curve, score_findings
 
 
 def judged(scores, gold, name="Edema", **how):
@@ -64,3 +64,26 @@ def test_a_finding_of_one_kind_only_has_no_curve_and_is_left_out(gold, counts):
 def test_an_uncertain_label_is_left_out_and_one_that_is_not_stated_is_absent():
     (one,) = judged([0.9, 0.2, 0.99, 0.1], [1, 0, -1, None], resamples=0).curves
     assert (one.positives, one.negatives, one.area) == (1, 2, 1.0)
+
+
+def test_a_class_without_a_line_of_scores_has_the_area_of_its_points_and_an_interval():
+    draw = np.random.default_rng(1)
+    gold = (draw.random(80) < 0.4).astype(float)
+    scores = (draw.normal(size=80) + gold).round(1)
+    (with_line,) = judged(scores.tolist(), gold.tolist(), resamples=500).curves
+    alone = curve("Edema", [*scores.tolist(), None, 0.3], [*gold.tolist(), 1.0, None], resamples=500)
+    assert (alone.positives, alone.negatives) == (with_line.positives, with_line.negatives)
+    assert alone.area == pytest.approx(with_line.area) and alone.points == with_line.points
+    assert alone.low == pytest.approx(with_line.low, abs=0.03) and alone.high == pytest.approx(with_line.high, abs=0.03)
+
+
+def test_the_band_draws_patients_so_that_copies_of_a_study_add_no_certainty():
+    draw = np.random.default_rng(0)
+    gold = (draw.random(40) < 0.5).astype(float)
+    scores = draw.normal(size=40) + gold
+    once = curve("a", scores.tolist(), gold.tolist(), resamples=200)
+    thrice = curve(
+        "a", np.repeat(scores, 3).tolist(), np.repeat(gold, 3).tolist(), resamples=200, units=np.repeat(range(40), 3)
+    )
+    assert np.array(thrice.band) == pytest.approx(np.array(once.band))
+    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))

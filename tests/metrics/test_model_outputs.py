@@ -85,6 +85,45 @@ def test_calibration_error_is_the_weighted_gap_of_the_bins() -> None:
     assert metric.reliability(reports, studies) == [(pytest.approx(0.1), 0.5, 2), (pytest.approx(0.9), 1.0, 2)]
 
 
+def test_the_interval_of_the_calibration_error_is_that_of_redrawn_studies() -> None:
+    draw = np.random.default_rng(0)
+    p = draw.random((30, 2))
+    gold = (draw.random((30, 2)) < 0.5).astype(float)
+    reports = [Report(str(i), "", findings=dict(zip("AB", row, strict=True))) for i, row in enumerate(p.tolist())]
+    studies = [Study(str(i), labels=dict(zip("AB", row, strict=True))) for i, row in enumerate(gold.tolist())]
+    metric: Any = reportgen_core.metrics.create("findings", bins=5)
+
+    def error(which: list[int]) -> float:
+        bins = metric.reliability([reports[i] for i in which], [studies[i] for i in which])
+        return sum(n * abs(share - mean) for mean, share, n in bins) / sum(n for *_, n in bins)
+
+    counts = np.random.default_rng(0).multinomial(30, np.full(30, 1 / 30), 50)
+    redrawn = [error([i for i, k in enumerate(row) for _ in range(k)]) for row in counts.tolist()]
+    lines = metric.score_outputs(ModelOutputs(reports, studies, resamples=50, seed=0))
+    (line,) = [line for line in lines if line.name == "findings ece"]
+    assert (line.value, line.low, line.high) == pytest.approx(
+        (error(list(range(30))), *np.percentile(redrawn, (2.5, 97.5)))
+    )
+    assert line.higher_is_better is False
+
+
+def test_probabilities_come_with_the_labels_that_are_scored() -> None:
+    reports = [
+        Report("1", "", findings={"A": 0.9, "B": 0.5}, tags={"t": 0.7, "u": 0.2}),
+        Report("2", "", findings={"A": 0.1}),
+    ]
+    studies = [Study("1", labels={"A": 1.0}, tags=("u",)), Study("2", labels={"A": -1.0, "C": 1.0})]
+
+    def of(name: str, **options: Any) -> Any:
+        metric: Any = reportgen_core.metrics.create(name, **options)
+        return metric.probabilities(reports, studies)
+
+    assert of("findings") == {"A": [(0.9, 1.0), (0.1, None)]}  # B is not stated, and C not predicted
+    assert of("tags") == {"t": [(0.7, 0.0), (None, 0.0)], "u": [(0.2, 1.0), (None, 0.0)]}
+    studies = [Study("1"), Study("2")]
+    assert of("tags") == {}
+
+
 def test_a_finding_that_is_not_stated_is_left_out_or_absent() -> None:
     reports = [Report("1", "", findings={"A": 0.9}), Report("2", "", findings={"A": 0.1})]
     studies = [Study("1", labels={"A": 1.0}), Study("2")]

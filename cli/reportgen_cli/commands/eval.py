@@ -13,7 +13,6 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import Collection, DataError, GenerationSettings, OptionError, Report, Study
 from reportgen_core.files.reports import TextFile, read_text_file
 
-from ..batch_files import output_name
 from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, send_images_option, values
 from ..pages.shared.origin import Origin, model_origin, today
@@ -177,22 +176,13 @@ def write_folder(
     evaluation: Evaluation, out: Path, images: Path | None, *, origin: Origin, raw_cells: bool = False
 ) -> None:
     """Write scores, tables, statistics and pages to the folder `out`. The page shows images of the folder `images`."""
-    from reportgen_core.files.atomic import atomic_write
     from reportgen_core.scoring.evaluation_folder import save_evaluation
 
-    from ..pages.evaluation_page import Picture, page
-    from ..pages.reliability import reliability_svg
+    from ..pages.evaluation_page import write_page
 
     model = {"name": origin.model, "sha256": origin.digest} if origin.model else {}
     save_evaluation(evaluation, out, model=model, raw_cells=raw_cells)
-    title = f"{evaluation.systems[0].name}, {evaluation.card.n} studies"
-    pictures = []
-    for metric, points in evaluation.curves.items():
-        svg = reliability_svg(metric, points, title)
-        says = f"The share of {metric} that is there, for each predicted probability."
-        pictures.append(Picture(f"Reliability of {metric}", svg, says))
-        atomic_write(out / f"reliability-{output_name(metric)}.svg", svg)
-    atomic_write(out / "report.html", page(evaluation, images, origin, pictures))
+    write_page(evaluation, out, images, origin)
 
 
 def metrics(names: str | None, options: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:

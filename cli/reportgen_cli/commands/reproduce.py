@@ -123,12 +123,10 @@ def _reproduce(preset: str, given: ReproduceOptions) -> Reproduction:
 
 
 def _write_page(evaluation: Evaluation, folder: Path) -> None:
-    """Write the page of an evaluation, as `rg eval --out` does."""
-    from reportgen_core.files.atomic import atomic_write
+    """Write the page and the curves of an evaluation, as `rg eval --out` does."""
+    from ..pages.evaluation_page import write_page
 
-    from ..pages.evaluation_page import page
-
-    atomic_write(folder / "report.html", page(evaluation, None))
+    write_page(evaluation, folder)
 
 
 def _reproduce_all(given: ReproduceOptions) -> None:

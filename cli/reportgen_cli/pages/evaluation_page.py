@@ -6,33 +6,27 @@ copies inside the page.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reportgen_core.annotation.roc import FindingCurves
+from reportgen_core.files.atomic import atomic_write
 from reportgen_core.scoring import score_tables
 from reportgen_core.scoring.comparison import Comparison
 from reportgen_core.scoring.evaluation import Evaluation
-from reportgen_core.scoring.evaluation_folder import SavedEvaluation
+from reportgen_core.scoring.evaluation_folder import SavedEvaluation, load_probabilities
 from reportgen_core.scoring.printed.table import ScoreGrid, kind_of, label_of, score_grid
 from reportgen_core.scoring.scorecard import ScoreCard, System, describe_card
 
+from ..batch_files import output_name
 from . import score_sections as sections
+from .curve_sections import MAX_PANELS, SystemCurves, chosen_classes, curve_section
 from .shared.frame import escape_text, fill_page
 from .shared.origin import Origin
 from .study_rows import ImageFolder, ShownStudy, evaluated_studies, saved_studies, study_values
 
 HERE = Path(__file__).parent / "page"
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture inside the page: its title, its SVG and a sentence that says what it shows."""
-
-    title: str
-    svg: bytes
-    says: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +45,25 @@ class _Content:
     origin: Origin
 
 
-def page(
-    evaluation: Evaluation, images: Path | None = None, origin: Origin | None = None, pictures: Sequence[Picture] = ()
-) -> str:
+def write_page(evaluation: Evaluation, folder: Path, images: Path | None = None, origin: Origin | None = None) -> None:
+    """Write report.html into a folder, and roc-METRIC.svg and reliability-METRIC.svg of a model's probabilities."""
+    from .reliability import reliability_svg
+    from .roc import roc_picture
+
+    atomic_write(folder / "report.html", page(evaluation, images, origin))
+    system, title = _curves_of(evaluation), f"{evaluation.systems[0].name}, {evaluation.card.n} studies"
+    for metric, classes in system.probabilities.items():
+        names = chosen_classes(classes)[0][:MAX_PANELS]
+        curves = tuple(system.curves(metric, names).values())
+        if curves:
+            scores = FindingCurves(evaluation.card.n, tuple(system.lines), curves)
+            atomic_write(folder / f"roc-{output_name(metric)}.svg", roc_picture(scores, title))
+    for metric, points in evaluation.curves.items():
+        svg = reliability_svg(metric, points, title, error=system.error(metric))
+        atomic_write(folder / f"reliability-{output_name(metric)}.svg", svg)
+
+
+def page(evaluation: Evaluation, images: Path | None = None, origin: Origin | None = None) -> str:
     """Return the page of one evaluation. Show only images that can be read and lie in the folder `images`, if given."""
     systems = evaluation.systems
     overview, *more = score_tables.tables(evaluation)
@@ -62,7 +72,7 @@ def page(
     warnings = [*evaluation.diversity.warnings, *(f"no {m}: {why}" for m, why in evaluation.problems.items())]
     warnings += [n for n in evaluation.notes if n not in warned]
     body = sections.difference_section(systems[0].name, sections.baseline_gaps(systems), grid.columns)
-    body += sections.finding_section(systems) + _pictures(pictures)
+    body += sections.finding_section(systems) + curve_section([_curves_of(evaluation)])
     body += f'<h2 id="more">More tables</h2>{sections.plain_tables(more)}'
     foot = [line for line in overview.foot if not line.startswith("note: ")]
     return _page(
@@ -92,6 +102,7 @@ def comparison_page(
     named = [_renamed(s, name) for s, name in zip(systems, comparison.names, strict=True)]
     body = sections.difference_section(comparison.names[0], gaps, grid.columns)
     body += sections.finding_section([*named, *(s for s in runs[0].systems[1:] if kind_of(s) != "oracle")])
+    body += curve_section([_saved_curves(r, n, f) for r, n, f in zip(runs, comparison.names, folders, strict=True)])
     studies = saved_studies(folders)
     scored = {name for s in studies for w in s.written for name in w.scores}
     columns = [c.name for c in grid.columns if c.name in scored]
@@ -100,6 +111,22 @@ def comparison_page(
             names=comparison.names, card=runs[0].card, grid=grid, warnings=warnings, body=body, foot=foot,
             studies=studies, columns=columns, images=images, origin=origin or Origin(),
         )
+    )  # fmt: skip
+
+
+def _curves_of(evaluation: Evaluation) -> SystemCurves:
+    first, card = evaluation.systems[0], evaluation.card
+    return SystemCurves(
+        name=first.name, probabilities=evaluation.probabilities, reliability=evaluation.curves, lines=first.lines,
+        units=evaluation.units, resamples=card.resamples, seed=card.seed,
+    )  # fmt: skip
+
+
+def _saved_curves(run: SavedEvaluation, name: str, folder: Path) -> SystemCurves:
+    probabilities = load_probabilities(folder, run.studies)
+    return SystemCurves(
+        name=name, probabilities=probabilities, reliability=run.reliability, lines=run.systems[0].lines,
+        units=run.units, resamples=run.card.resamples, seed=run.card.seed,
     )  # fmt: skip
 
 
@@ -174,18 +201,6 @@ def _banner(warnings: Sequence[str]) -> str:
         return ""
     items = "".join(f"<li>{escape_text(w)}</li>" for w in warnings)
     return f'<div class="notice" role="note"><strong>Read the scores with care</strong><ul>{items}</ul></div>'
-
-
-def _pictures(pictures: Sequence[Picture]) -> str:
-    if not pictures:
-        return ""
-    return f'<h2 id="curves">Curves</h2><div class="curves">{"".join(map(_figure, pictures))}</div>'
-
-
-def _figure(picture: Picture) -> str:
-    address = "data:image/svg+xml;base64," + base64.b64encode(picture.svg).decode("ascii")
-    caption = f"<figcaption>{escape_text(picture.title)}</figcaption>"
-    return f'<figure><img src="{address}" alt="{escape_text(picture.says)}">{caption}</figure>'
 
 
 def _read(name: str) -> str:

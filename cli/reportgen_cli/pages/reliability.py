@@ -15,9 +15,18 @@ Points = Sequence[tuple[float, float, int]]  # (probability 0..1, share present 
 
 
 @literal_text()
-def reliability_svg(name: str, points: Points, title: str = "", kind: str = "svg", dpi: int = 300) -> bytes:
+def reliability_svg(
+    name: str,
+    points: Points,
+    title: str = "",
+    kind: str = "svg",
+    dpi: int = 300,
+    *,
+    error: tuple[float, str] | None = None,
+) -> bytes:
     """Return the curve over the diagonal as svg or png, with the number of cases, the calibration error and intervals.
 
+    `error` is the calibration error with its interval as text; without it, that of the points is computed.
     The area of a dot shows its number of cases, its bar the 95 % interval of the share (Wilson, 1927). There is no time
     stamp: the same points give the same bytes.
     """
@@ -42,7 +51,9 @@ def reliability_svg(name: str, points: Points, title: str = "", kind: str = "svg
         axes.set(xlabel="predicted probability", ylabel="share that is present", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axes.set_aspect("equal")
         axes.legend(loc="upper left", frameon=False)
-        words = f"n = {total:,} predictions, ECE {calibration_error(points):.3f}, bars: 95 % intervals"
+        value, interval = error or (calibration_error(points), "")
+        ece = f"ECE {value:.3f}" + (f" ({interval})" if interval else "")
+        words = f"n = {total:,} predictions, {ece}, bars: 95 % intervals"
         figure.suptitle("\n".join(filter(None, (printable(title, 80), words))), fontsize=9, x=0.02, ha="left")
         out = io.BytesIO()
         figure.savefig(out, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else {"Software": None})

@@ -56,7 +56,8 @@ def _panel(axes: Any, curve: Curve) -> None:
         x, low, high = zip(*curve.band, strict=True)
         axes.fill_between(x, low, high, color=BLUE, alpha=0.18, linewidth=0)
     axes.plot(*zip(*curve.points, strict=True), color=BLUE, linewidth=1.2)
-    ends = "" if curve.low is None or curve.high is None else f" ({curve.low:.3f}–{curve.high:.3f})"
+    known = curve.low is not None and curve.high is not None and min(curve.positives, curve.negatives) > 1
+    ends = f" ({curve.low:.3f}–{curve.high:.3f})" if known else ""
     axes.set_title(f"{printable(curve.name, 60)}\nAUC {curve.area:.3f}{ends}, {count}", fontsize=7, loc="left", pad=3)
 
 

@@ -67,7 +67,7 @@ def score_table(grid: ScoreGrid, caption: str) -> str:
     bodies = "".join(_body(KINDS[kind], kind, rows, order) for kind, rows in grid.groups())
     return (
         f'<details class="picker no-print"><summary>Choose the columns</summary>{boxes}</details>'
-        f'<div class="scroll tall" id="scores"><table class="scores"><caption>{escape_text(caption)}</caption>'
+        f'<div class="scroll tall" id="scores"><table class="scores">{_caption(caption)}'
         f'<thead><tr><th scope="col" rowspan="2">system</th>{heads}</tr><tr>{columns}</tr></thead>'
         f"{bodies}</table></div>"
     )
@@ -85,7 +85,7 @@ def _box(column: ScoreColumn, number: int) -> str:
 
 def _head(column: ScoreColumn) -> str:
     way = {"↑": "higher is better", "↓": "lower is better", "": ""}[column.arrow]
-    arrow = f' <span aria-hidden="true">{column.arrow}</span><span class="aside"> {way}</span>' if way else ""
+    arrow = f'&nbsp;<span aria-hidden="true">{column.arrow}</span><span class="aside"> {way}</span>' if way else ""
     return escape_text(column.label) + arrow
 
 
@@ -109,15 +109,21 @@ def _cell(cell: ScoreCell, spread: str) -> str:
     shown = f'<strong>{value}<span class="aside"> best</span></strong>' if cell.best else value
     if cell.low is None or cell.high is None:
         return shown
-    return f'{shown}<small><span class="aside">{spread} interval </span>{_ends(cell.low, cell.high)}</small>'
+    return f'{shown}<small><span class="aside">{spread} interval </span>{interval_text(cell.low, cell.high)}</small>'
 
 
-def _ends(low: float, high: float) -> str:
+def interval_text(low: float, high: float) -> str:
+    """Return the ends of an interval as text: 0.200–0.400, or with signs if one end is negative."""
     return f"{low:.3f}–{high:.3f}" if low >= 0 else f"{_signed(low)} to {_signed(high)}"
 
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
+
+
+def _caption(text: str) -> str:
+    """Return a caption that stays in sight while its table moves sideways."""
+    return f"<caption><span>{escape_text(text)}</span></caption>"
 
 
 def breakable(name: str) -> str:
@@ -227,7 +233,7 @@ def _strip(metric: str, systems: Sequence[System]) -> str:
     caption = f"{label_of(word)} of {metric} for each finding; n is the number of references that state it."
     return (
         '<h2 id="findings">Findings</h2><div class="scroll tall"><table class="strip">'
-        f"<caption>{escape_text(caption)} The darker the cell, the higher the score.</caption>"
+        f"{_caption(caption + ' The darker the cell, the higher the score.')}"
         f'<thead><tr><th scope="col">finding</th><th scope="col">n</th>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
@@ -256,6 +262,6 @@ def _plain(table: PrintedTable) -> str:
     foot = "".join(f'<p class="dim">{escape_text(line)}</p>' for line in table.foot)
     title = escape_text(table.title)
     return (
-        f'<details><summary>{title}</summary><div class="scroll tall"><table class="plain"><caption>{title}</caption>'
+        f'<details><summary>{title}</summary><div class="scroll tall"><table class="plain">{_caption(table.title)}'
         f"<thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></div>{foot}</details>"
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reportgen_core import OptionError, Report, Study
 from reportgen_core.metric import Metric
-from reportgen_core.scoring.abilities.metrics import ModelOutputs
+from reportgen_core.scoring.abilities.metrics import LabelledP, ModelOutputs
 from reportgen_core.scoring.uncertainty import unit_numbers
 from reportgen_core.types import Score, ScoreLine
 
@@ -58,7 +58,8 @@ class Findings(Metric):
         aucs = np.stack([auc(scores[:, k], gold[:, k], weights) for k in range(len(names))], 1)
         positives = np.nansum(gold, 0)
         lines = self._means(names, aucs, positives)
-        lines.append(self._line("findings ece", self._ece(scores, gold), higher_is_better=False))
+        ece = self._resampled_line("findings ece", self._ece(scores, gold, weights))
+        lines.append(replace(ece, higher_is_better=False))
         for k, name in enumerate(names):
             lines.append(self._resampled_line(f"findings {name} auc", aucs[:, k]))
             lines.append(self._line(f"findings {name} f1", self._f1(scores[:, k], gold[:, k])))
@@ -90,6 +91,14 @@ class Findings(Metric):
         """Return for each bin that is not empty: its mean probability, the share that came true, the count."""
         _, scores, gold = self._matrices(reports, studies)
         return self._bins(scores, gold)
+
+    def probabilities(self, reports: Sequence[Report], studies: Sequence[Study]) -> dict[str, list[LabelledP]]:
+        """Return the probability and the label of each class and study, as the scores above read them."""
+        names, scores, gold = self._matrices(reports, studies)
+        return {
+            name: [(_known(p), _known(y)) for p, y in zip(scores[:, k].tolist(), gold[:, k].tolist(), strict=True)]
+            for k, name in enumerate(names)
+        }
 
     def _matrices(self, reports: Sequence[Report], studies: Sequence[Study]) -> tuple[list[str], Floats, Floats]:
         """Return the classes that both sides have; probabilities (n, classes); labels (n, classes), 1, 0 or nan."""
@@ -125,10 +134,16 @@ class Findings(Metric):
         inside = [place == b for b in range(self.bins)]
         return [(float(p[i].mean()), float(true[i].mean()), int(i.sum())) for i in inside if i.any()]
 
-    def _ece(self, scores: Floats, gold: Floats) -> float:
-        bins = self._bins(scores, gold)
-        total = sum(n for _, _, n in bins)
-        return sum(n * abs(p - share) for p, share, n in bins) / total if total else float("nan")
+    def _ece(self, scores: Floats, gold: Floats, weights: Floats) -> Floats:
+        """Return the calibration error for each row of study weights (R, n); nan for a row without a prediction."""
+        known = ~np.isnan(gold) & ~np.isnan(scores)
+        place = np.minimum((np.where(known, scores, 0) * self.bins).astype(int), self.bins - 1)
+        inside = [known & (place == b) for b in range(self.bins)]
+        gaps = np.stack([np.where(i, scores - gold, 0.0).sum(1) for i in inside], 1)  # (n, bins)
+        counts = weights @ known.sum(1)
+        return np.asarray(
+            np.divide(np.abs(weights @ gaps).sum(1), counts, out=np.full(len(weights), np.nan), where=counts > 0)
+        )
 
 
 def auc(scores: Floats, gold: Floats, weights: Floats) -> Floats:
@@ -144,6 +159,10 @@ def auc(scores: Floats, gold: Floats, weights: Floats) -> Floats:
     below = np.cumsum(negative, 1) - negative / 2  # a tie counts half
     pairs = positive.sum(1) * negative.sum(1)
     return np.asarray(np.divide((positive * below).sum(1), pairs, out=np.full(len(pairs), np.nan), where=pairs > 0))
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def _weighted(aucs: Floats, positives: Floats) -> Floats:

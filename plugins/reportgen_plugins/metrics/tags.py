@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from reportgen_core import Report
+from reportgen_core import Report, Study
 from reportgen_core.metric import Metric
-from reportgen_core.scoring.abilities.metrics import ModelOutputs
+from reportgen_core.scoring.abilities.metrics import LabelledP, ModelOutputs
 from reportgen_core.scoring.ranking_metrics import ranking_lines
 from reportgen_core.scoring.uncertainty import unit_numbers
 from reportgen_core.types import Score, ScoreLine
@@ -52,6 +52,18 @@ class Tags(Metric):
             same = ranking_lines("tags commonest", [common] * len(gold), gold, ks, words=("recall",), resamples=0)
             lines += [ScoreLine(x.name, x.value, metric="tags", version=self.version) for x in same]
         return [*lines, self._f1(outputs.reports, gold)]
+
+    def probabilities(self, reports: Sequence[Report], studies: Sequence[Study]) -> dict[str, list[LabelledP]]:
+        """Return the probability of each tag that a report ranks, and 1 if its study has the tag, else 0.
+
+        {} where no study has a tag: then nothing is known of them.
+        """
+        if not any(s.tags for s in studies):
+            return {}
+        gold = [set(s.tags) for s in studies]
+        names = dict.fromkeys(name for r in reports for name in r.tags)
+        pairs = list(zip(reports, gold, strict=True))
+        return {name: [(r.tags.get(name), float(name in g)) for r, g in pairs] for name in names}
 
     def _f1(self, reports: Sequence[Report], gold: Sequence[set[str]]) -> ScoreLine:
         """Return the micro F1 of the tags at or above the threshold."""

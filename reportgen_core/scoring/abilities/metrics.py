@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ...errors import lists_only
 from ...types import Report, ScoreLine, Study
 
 if TYPE_CHECKING:
     from ...types import Array
+
+LabelledP = tuple[float | None, float | None]  # a probability (0..1) and its label (1 or 0); None: unknown
 
 
 @runtime_checkable
@@ -27,6 +29,29 @@ class NotesScores(Protocol):
 
     def score_notes(self, totals: Array) -> Mapping[str, str]:
         """Return for summed statistics (k,) a note by the name of its score; {} if there is nothing to note."""
+
+
+@runtime_checkable
+class AuditsReports(Protocol):
+    """A metric that names the differences between a report and its references, with the words of both texts."""
+
+    def audit(self, report: str, references: Sequence[str]) -> ReportAudit:
+        """Return the differences between a report and the reference that it differs least from."""
+
+
+@runtime_checkable
+class ReportAudit(Protocol):
+    """The differences between a report and its reference."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values: "reference" and "prediction" (texts), "statements", "pairs", "differences", "note"."""
+
+
+@runtime_checkable
+class ComparesParts(Protocol):
+    """A metric with many scores, of which a comparison tests more than the first two."""
+
+    compared_parts: Sequence[str]  # names of scores
 
 
 @runtime_checkable
@@ -64,3 +89,11 @@ class DrawsReliability(Protocol):
 
     def reliability(self, reports: Sequence[Report], studies: Sequence[Study]) -> list[tuple[float, float, int]]:
         """Return for each bin its mean probability, the share of findings present, and its number of predictions."""
+
+
+@runtime_checkable
+class GivesProbabilities(Protocol):
+    """A metric of probabilities that gives each of them with its label: ROC curves are drawn from these."""
+
+    def probabilities(self, reports: Sequence[Report], studies: Sequence[Study]) -> Mapping[str, Sequence[LabelledP]]:
+        """Return by class a pair for each study, in order: the probability, and the label, 1 or 0; None if unknown."""

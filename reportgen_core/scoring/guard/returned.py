@@ -12,6 +12,7 @@ from ...types import Score, ScoreLine
 
 if TYPE_CHECKING:
     from ...types import Array
+    from ..abilities.metrics import LabelledP
 
 
 def checked_score(score: object, n: int) -> Score:
@@ -85,6 +86,28 @@ def checked_points(points: object) -> tuple[tuple[float, float, int], ...]:
     if any(len(row) != 3 for row in rows):
         raise MetricError("reliability returned points that have no three numbers")
     return tuple((_number(p, "a probability"), _number(s, "a share"), int(_number(n, "a count"))) for p, s, n in rows)
+
+
+def checked_probabilities(values: object, n: int) -> dict[str, tuple[LabelledP, ...]]:
+    """Return the probability (0..1) and the label (1 or 0) of each of `n` studies, by class; None where unknown."""
+    checked = {}
+    for name, pairs in _mapping(values, "probabilities").items():
+        _check_names("the name of a class", [name])
+        rows = [tuple(_list(pair, f"a pair of {name!r}")) for pair in _list(pairs, f"the probabilities of {name!r}")]
+        if len(rows) != n or any(len(row) != 2 for row in rows):
+            raise MetricError(f"probabilities returned {len(rows)} pairs of {name!r} for {n} studies, or no pairs")
+        checked[name] = tuple((_share(p, name), _share(label, name)) for p, label in rows)
+    return checked
+
+
+def _share(value: Any, name: str) -> float | None:
+    """Return a number from 0 to 1; None for None and for a number that is not finite."""
+    number = None if value is None else _number(value, f"a probability of {name!r}")
+    if number is None or not math.isfinite(number):
+        return None
+    if not -1e-6 <= number <= 1 + 1e-6:  # single precision may round beyond an end
+        raise MetricError(f"a probability or label of {name!r} is {number}, and 0 to 1 is due")
+    return min(max(number, 0.0), 1.0)
 
 
 def _check_headline(values: Mapping[str, float]) -> None:

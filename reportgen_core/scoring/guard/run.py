@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import OptionError, UnknownName
 from ...metric import Metric
-from ...scoring.abilities.metrics import DrawsReliability, ModelOutputs, ScoresModelOutputs
 from ...types import ScoreLine
-from .attempt import failure_reason
-from .returned import checked_lines, checked_points
+from ..abilities.metrics import DrawsReliability, GivesProbabilities, LabelledP, ModelOutputs, ScoresModelOutputs
+from .attempt import attempt, failure_reason
+from .returned import checked_lines, checked_points, checked_probabilities
 
 Points = tuple[tuple[float, float, int], ...]
-NO_SCORES: tuple[list[ScoreLine], Points] = ([], ())
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScores:
+    """What metrics say of a model's outputs: scores, and by metric the reliability curve and the probabilities."""
+
+    lines: list[ScoreLine] = field(default_factory=list)
+    curves: dict[str, Points] = field(default_factory=dict)
+    probabilities: dict[str, dict[str, tuple[LabelledP, ...]]] = field(default_factory=dict)
 
 
 def create_metrics(named: Mapping[str, Mapping[str, Any]], problems: dict[str, str]) -> dict[str, Metric]:
@@ -34,9 +43,26 @@ def create_metrics(named: Mapping[str, Mapping[str, Any]], problems: dict[str, s
     return metrics
 
 
-def model_scores(metric: Metric, name: str, outputs: ModelOutputs) -> tuple[list[ScoreLine], Points]:
-    """Return the scores and the reliability curve of one metric of a model's outputs; ([], ()) of a metric of texts."""
+def score_model(metrics: Mapping[str, Metric], outputs: ModelOutputs, problems: dict[str, str]) -> ModelScores:
+    """Return what the metrics say of a model's outputs. A metric that fails has its reason in `problems`."""
+    total = ModelScores()
+    for name, metric in metrics.items():
+        own = attempt(problems, name, ModelScores(), model_scores, metric, name, outputs)
+        total = ModelScores(
+            [*total.lines, *own.lines],
+            {**total.curves, **own.curves},
+            {**total.probabilities, **own.probabilities},
+        )
+    return total
+
+
+def model_scores(metric: Metric, name: str, outputs: ModelOutputs) -> ModelScores:
+    """Return the scores of one metric of a model's outputs; nothing of a metric of texts."""
     lines = checked_lines(metric.score_outputs(outputs), name) if isinstance(metric, ScoresModelOutputs) else []
-    if not isinstance(metric, DrawsReliability):
-        return lines, ()
-    return lines, checked_points(metric.reliability(outputs.reports, outputs.studies))
+    points: Points = ()
+    values: dict[str, tuple[LabelledP, ...]] = {}
+    if isinstance(metric, DrawsReliability):
+        points = checked_points(metric.reliability(outputs.reports, outputs.studies))
+    if isinstance(metric, GivesProbabilities):
+        values = checked_probabilities(metric.probabilities(outputs.reports, outputs.studies), len(outputs.studies))
+    return ModelScores(lines, {name: points} if points else {}, {name: values} if values else {})
