@@ -118,13 +118,13 @@ class Decoder(nn.Module, ABC):
         options: dict[str, Any] = _own_options(self, settings)
         return options
 
-    def forward(self, features: Features, targets: Targets) -> Decoded:
-        """Check the shapes, then call `decode`. Raises ShapeError."""
+    def forward(self, features: Features, targets: Targets, *context: Any) -> Decoded:
+        """Check the shapes, then call `decode`; a part that `TakesContext` gets it, too. Raises ShapeError."""
         check_features(type(self).__name__, self.features, features)
         for need in self.needs:
             if getattr(targets, need) is None:
                 raise ShapeError(f"{type(self).__name__} cannot train without {need}, and this batch has none")
-        return self.decode(features, targets)
+        return self.decode(features, targets, *context)
 
 
 class Retriever(nn.Module, ABC):

@@ -181,6 +181,7 @@ class Batch:
     targets: Targets
     views: tuple[tuple[View, ...], ...] = ()  # the views that were read, for each study, in the order of the pixels
     pictures: tuple[tuple[Array, ...], ...] = ()  # the grey image (h, w), 0..1, of each of `views`, if requested
+    studies: tuple[Study, ...] = ()  # as they were read; (): a batch that was made without studies
 
 
 @dataclass(frozen=True, slots=True)

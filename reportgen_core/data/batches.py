@@ -98,6 +98,7 @@ class _Collate:
             self._targets(studies),
             tuple(item.views for item in good),
             tuple(item.pictures for item in good),
+            tuple(studies),
         )
         return ReadBatch(batch, tuple(_reading(item, spec) for item in items))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from ..text.spec import TextSpec, Vocabulary, recipe
 from ..types import Study, View
@@ -31,7 +32,7 @@ class Context:
     @classmethod
     def of(cls, study: Study) -> Context:
         """Return the context of a study: of its sections, its facts and its prior."""
-        texts = {name: study.sections.get(name, "").strip() for name in SECTIONS}
+        texts: dict[str, Any] = {name: study.sections.get(name, "").strip() for name in SECTIONS}
         texts |= {name: str(value).strip() for name in FACTS if (value := study.extra.get(name)) is not None}
         if study.prior is None:
             return cls(**texts)

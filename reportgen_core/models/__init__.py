@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LearnsFromStudies,
         LearnsFromTexts,
         SettlesOptions,
+        TakesContext,
         TakesTargets,
     )
     from .composition import CompositionPlan, PartSummary, check_composition, compose, plan, retarget, seeded
@@ -69,6 +70,7 @@ __all__ = [
     "SettlesOptions",
     "Snapshot",
     "Takes",
+    "TakesContext",
     "TakesTargets",
     "attach",
     "autocast_for",
@@ -115,6 +117,7 @@ __getattr__, __dir__ = lazy_names(
             "LearnsFromStudies",
             "LearnsFromTexts",
             "SettlesOptions",
+            "TakesContext",
             "TakesTargets",
         ],
         "composition": ["CompositionPlan", "PartSummary", "check_composition", "compose", "plan", "retarget", "seeded"],

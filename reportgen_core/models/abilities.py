@@ -8,7 +8,18 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from ..types import Annotation, Batch, Collection, Decoded, Features, Targets, TargetSpec
+from ..data.context import Context
+from ..types import (
+    Annotation,
+    Batch,
+    Collection,
+    Decoded,
+    Features,
+    Generated,
+    GenerationSettings,
+    Targets,
+    TargetSpec,
+)
 
 
 @runtime_checkable
@@ -124,3 +135,25 @@ class Annotates(Protocol):
 
         In eval mode the same study gets the same probabilities, alone or in any batch.
         """
+
+
+@runtime_checkable
+class TakesContext(Protocol):
+    """A decoder that also reads what is known of a study besides its images, as `gpt2` does with `context=true`.
+
+    `decode` and `generate` get a `Context` for each study, with the fields that `takes_context` names and the ids of
+    their words. An empty context gives what no context, (), gives. The words of the texts join the vocabulary.
+    """
+
+    takes_context: Mapping[str, str]  # fields of `Context`: "optional" or "required"; {}: it takes none
+
+    def decode(self, features: Features, targets: Targets, context: Sequence[Context] = ()) -> Decoded:
+        """Return the losses and logits of one teacher-forced pass over the report alone."""
+
+    def generate(
+        self, features: Features, settings: GenerationSettings, context: Sequence[Context] = ()
+    ) -> list[Generated]:
+        """Generate B reports. A study's report depends on its own context, and on no other."""
+
+    def context_note(self, context: Context) -> str:
+        """Return a line on what of a context is not read, for example because it is too long; "" if all is read."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.batches import StudyReader, normalise, read_batches, read_with
+from ..data.context import Context
 from ..drawn import Drawn
 from ..errors import CompositionError, OptionError, lists_only
 from ..files.atomic import replacing
@@ -23,7 +24,7 @@ from ..text.arguments import checked_types
 from ..text.spec import SPECIAL, TextSpec, Vocabulary
 from ..types import Batch, Composition, Decoded, Features, GenerationSettings, Report, Study, TargetSpec
 from ..version import __version__
-from .abilities import HasOwnLosses, KeepsFiles, TakesTargets
+from .abilities import HasOwnLosses, KeepsFiles, TakesContext, TakesTargets
 from .domain import NOT_CHECKED, Domain, domain_from_bytes, image_vectors
 from .format import (
     CARD,
@@ -40,12 +41,12 @@ from .format import (
     words_digest,
     write_snapshot,
 )
-from .owners import check_specs, owned_name, plain_name
+from .owners import check_specs, owned_name, plain_name, takes_of
 from .precision import autocast_for, to_channels_last
-from .reporters.context import Takes
+from .reporters.context import lack_of_context
 from .reporters.reporter import Reporter
 from .reports import ReportBuilder, from_hits, placed
-from .study_notes import noted_report
+from .study_notes import noted_report, with_note
 
 
 class Model(nn.Module, Drawn, Reporter):
@@ -70,7 +71,7 @@ class Model(nn.Module, Drawn, Reporter):
         self.text, self.targets, self.domain = text, targets, domain
         self.vocabulary = Vocabulary(targets.words[len(SPECIAL) :])
         views = encoder.image.views
-        self.takes = Takes(views="required" if views else "no", most_views=views)
+        self.takes = takes_of(head, views)
         self.sections, self.grid = text.sections, encoder.features.grid
 
     @property
@@ -122,7 +123,7 @@ class Model(nn.Module, Drawn, Reporter):
         if features is None:
             features = self.encode(batch)
         targets = _move(batch.targets, self.device)
-        out: Decoded = self.head(features, targets)
+        out: Decoded = self.head(features, targets, *self._contexts(batch.studies))
         if isinstance(self.encoder, HasOwnLosses):
             return replace(out, losses={**out.losses, **self.encoder.losses(features, targets)})
         return out
@@ -135,9 +136,18 @@ class Model(nn.Module, Drawn, Reporter):
         """Return nothing: a model of parts is described by its folder."""
         return {}
 
-    def stream_reports(self, *arguments: Any, **options: Any) -> Iterator[Report]:
-        """Yield a report for each study, as `iter_reports` does."""
-        return self.iter_reports(*arguments, **options)
+    @property
+    def called(self) -> str:
+        """Return what a message calls it: the names of its parts."""
+        return f"{unwrap(self.encoder).part_config['name']} × {unwrap(self.head).part_config['name']}"
+
+    def stream_reports(self, studies: Sequence[Study], *arguments: Any, **options: Any) -> Iterator[Report]:
+        """Yield a report for each study, as `iter_reports` does. A study that lacks required context has a problem."""
+        lacks = [lack_of_context(study, self.takes, self.called) for study in studies]
+        complete = [study for study, lack in zip(studies, lacks, strict=True) if not lack]
+        reports = self.iter_reports(complete, *arguments, **options)
+        for study, lack in zip(studies, lacks, strict=True):
+            yield Report(study.id, "", problem=lack) if lack else next(reports)
 
     @checked_types
     def iter_reports(
@@ -172,7 +182,7 @@ class Model(nn.Module, Drawn, Reporter):
         for batch, readings in read_with(reader, studies, batch_size, workers=workers):
             with torch.inference_mode(), autocast_for(self.device, precision):
                 features = (encode or self.encode)(batch) if batch.ids else None
-                reports = iter(self._write(features, batch.ids, settings) if features is not None else ())
+                reports = iter(self._write(features, batch, settings) if features is not None else ())
             unusual = iter(self._domain_notes(batch, features))
             pictures = iter(batch.pictures)
             paths = iter([tuple(str(v.path) for v in views) for views in batch.views])
@@ -195,7 +205,21 @@ class Model(nn.Module, Drawn, Reporter):
 
     reports = iter_reports  # the old name, for one release
 
-    def _write(self, features: Features, ids: Sequence[str], settings: GenerationSettings) -> list[Report]:
+    def _contexts(self, studies: Sequence[Study]) -> tuple[()] | tuple[list[Context]]:
+        """Return the last argument of a head that takes context, the context of each study; () for any other head."""
+        head = unwrap(self.head)
+        if not isinstance(head, TakesContext) or not head.takes_context:
+            return ()
+        return ([Context.of(s).only(head.takes_context).encoded(self.text, self.vocabulary) for s in studies],)
+
+    def context_notes(self, studies: Sequence[Study]) -> list[str]:
+        """Return for each study a line on what of its context the decoder takes and does not read; "" if nothing."""
+        head: Any = unwrap(self.head)
+        contexts = self._contexts(studies)
+        return [head.context_note(context) for context in contexts[0]] if contexts else [""] * len(studies)
+
+    def _write(self, features: Features, batch: Batch, settings: GenerationSettings) -> list[Report]:
+        ids = batch.ids
         if self.decoder is None:
             assert self.retriever is not None
             sentences = self.retriever.sentences_per_report
@@ -204,10 +228,11 @@ class Model(nn.Module, Drawn, Reporter):
             return [from_hits(id, hits, by_sentence=bool(sentences)) for id, hits in hits_of]
         builder = ReportBuilder(self.text, self.vocabulary, self.targets)
         self.decoder.own_options(settings)
-        generated = self.decoder.generate(features, settings)
+        generated = self.decoder.generate(features, settings, *self._contexts(batch.studies))
         if settings.distinct:
             generated = [replace(g, candidates=tuple(map(builder.distinct, g.candidates))) for g in generated]
-        return [builder.limited(id, one, settings.max_sentences) for id, one in zip(ids, generated, strict=True)]
+        reports = [builder.limited(id, one, settings.max_sentences) for id, one in zip(ids, generated, strict=True)]
+        return [with_note(r, note) for r, note in zip(reports, self.context_notes(batch.studies), strict=True)]
 
     def snapshot(self, card: str = "") -> Snapshot:
         """Return the contents of this model's folder: config, words, tags, tensors and the card."""

@@ -1,4 +1,4 @@
-"""Parts of other packages: the right one of two with the same name, and an encoder that lacks its specs."""
+"""Parts of other packages: the right one of two with the same name, and one that says too little or a wrong thing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..data.context import FIELDS
 from ..errors import PluginError, UnknownName
 from ..registries import encoders
 from ..registry import Registry
 from ..types import FeatureSpec, ImageSpec
+from .abilities import TakesContext
+from .reporters.context import Takes
 
 if TYPE_CHECKING:
-    from ..interfaces import Encoder
+    from ..interfaces import Decoder, Encoder, Retriever
 
 
 def owned_name(registry: Registry[Any], part: Mapping[str, Any]) -> str:
@@ -64,3 +67,15 @@ def _is_of(owner: str, package: str) -> bool:
     """Return whether a plugin, such as "reportgen:builtin", is of a package, whose name may be spelt A_b or a-b."""
     a, b = (re.sub(r"[-_.]+", "-", name).lower() for name in (owner.partition(":")[0], package))
     return a == b
+
+
+def takes_of(head: Decoder | Retriever, views: int) -> Takes:
+    """Return what a model takes of a study. Raises PluginError for a head that names a context that does not exist."""
+    context: dict[str, Any] = dict(head.takes_context) if isinstance(head, TakesContext) else {}
+    for name, need in context.items():
+        if name not in FIELDS or need not in ("optional", "required"):
+            raise PluginError(
+                f"{type(head).__name__}.takes_context has {name}: {need!r}; it names fields of Context "
+                f"({', '.join(FIELDS)}) with optional or required"
+            )
+    return Takes(views="required" if views else "no", most_views=views, **context)

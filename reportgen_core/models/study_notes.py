@@ -28,3 +28,8 @@ def noted_report(report: Report, reading: StudyReading, unusual: str = "", *, st
     wrong = f'the report says "{frontal[0]}", which a lateral view is not' if frontal else ""
     notes = dict.fromkeys(filter(None, (*reasons, wrong, *reading.notes, unusual, report.note)))  # each once
     return replace(report, problem=reading.problem, note="; ".join(notes))
+
+
+def with_note(report: Report, note: str) -> Report:
+    """Return the report with one more note for its reader; "" adds none."""
+    return replace(report, note="; ".join(filter(None, (report.note, note)))) if note else report

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .context import check_context
     from .packages import check_command, check_manifest, check_preset, check_reporter
     from .parts import (
         check_decoder,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_command",
+    "check_context",
     "check_dataset",
     "check_decoder",
     "check_disk",
@@ -48,6 +50,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "context": ["check_context"],
         "packages": ["check_command", "check_manifest", "check_preset", "check_reporter"],
         "parts": [
             "check_decoder",

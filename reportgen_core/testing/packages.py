@@ -11,6 +11,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ from ..text.arguments import known_fields
 from ..text.spec import TextSpec
 from ..training.settings import TrainSettings
 from ..types import GenerationSettings, Report, Study, View
+from .context import check_reporter_context, required_context
 from .promise import first, promise
 
 PRESET_KEYS = {"name", "summary", "compose", "data"}  # those that a preset must have
@@ -44,7 +46,7 @@ def check_reporter(reporter: WritesReports, folder: Path) -> None:
 
     `folder` gets the images: noise of 64 x 64 pixels, and one file that is no image.
     """
-    studies = _noise_studies(folder)
+    studies = required_context(reporter, _noise_studies(folder))
     reports = reporter.report_studies(studies)
     promise(
         [r.study for r in reports] == [s.id for s in studies],
@@ -62,9 +64,10 @@ def check_reporter(reporter: WritesReports, folder: Path) -> None:
     promise(again == texts, "the same studies get other reports the second time; seed what is drawn, by settings.seed")
     alone = [reporter.report_studies([s])[0].text for s in studies]
     promise(alone == texts, "a study alone gets another report than in a list; let no study depend on the others")
+    check_reporter_context(reporter, studies)
     broken = folder / "broken.png"
     broken.write_bytes(b"no image")
-    mixed = reporter.report_studies([studies[0], Study("broken", (View(broken),)), studies[1]])
+    mixed = reporter.report_studies([studies[0], replace(studies[1], id="broken", views=(View(broken),)), studies[1]])
     promise(
         [r.study for r in mixed] == [studies[0].id, "broken", studies[1].id], "a bad study loses its row, or others"
     )

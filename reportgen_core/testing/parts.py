@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..interfaces import Retriever
-from ..models.abilities import HasFrozenParts
+from ..models.abilities import HasFrozenParts, TakesContext
 from ..models.composition import compose, seeded
 from ..models.loading import load_model, save
 from ..models.model import Model
@@ -25,6 +25,7 @@ from ..registries import decoders, encoders, retrievers
 from ..text.spec import EOS, TextSpec, Vocabulary
 from ..training.loop import weighted
 from ..types import Batch, Features, GenerationSettings, Targets
+from .context import check_context
 from .decoders import check_promises
 
 WORDS = tuple(f"word{i}" for i in range(20))
@@ -113,10 +114,13 @@ def check_decoder(
 
     The promises are those of `check_promises`: losses are means over the studies, there are logits for each word, words
     do not depend on later ones, masked tokens change nothing and images do, attention sums to 1, beams, `n_best` and
-    limits are followed, and scores are mean log-probabilities, best first.
+    limits are followed, and scores are mean log-probabilities, best first. A decoder that takes context is checked
+    with, without and with an empty one (`check_context`).
     """
     model = tiny_model(encoder, name, decoder_options=tiny(decoders, name, options))
     check_promises(model)
+    if isinstance(model.decoder, TakesContext) and model.decoder.takes_context:
+        check_context(model.decoder)
     _check_frozen_and_gradients(model)
     check_generation(model)
     check_disk(model, folder)

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 
+from ..data.context import Context
 from ..errors import DataError
-from ..models.abilities import HasOwnTexts, KeepsFiles, LearnsFromStudies
+from ..models.abilities import HasOwnTexts, KeepsFiles, LearnsFromStudies, TakesContext
 from ..models.composition import retarget
 from ..models.model import Model, target_spec
+from ..models.reporters.context import lack_of_context
 from ..text.spec import TextSpec, Vocabulary, build_vocabulary, learned_recipe, sentence_words
 from ..types import Audit, Collection, Study, Targets, TargetSpec
 
@@ -54,7 +56,8 @@ def prepare_model(
 def targets_of_studies(studies: Sequence[Study], text: TextSpec, head: object = None) -> TargetSpec:
     """Return what a model predicts: the words, tags and findings of these studies.
 
-    Words are chosen by the text spec; those of the head's own texts are frequent enough. Tags are sorted by frequency.
+    Words are chosen by the text spec; those of the head's own texts are frequent enough, and those of the context that
+    it takes are counted with the reports. Tags are sorted by frequency.
     Findings are sorted by name, and each has the share (0..1) of studies in which it is present.
     """
     texts = [s.text(text.sections) for s in studies]
@@ -63,6 +66,8 @@ def targets_of_studies(studies: Sequence[Study], text: TextSpec, head: object = 
     findings = sorted({name for s in studies for name in s.labels})
     if isinstance(head, HasOwnTexts):
         texts += list(head.own_texts(findings)) * max(text.min_count, 1)
+    if isinstance(head, TakesContext):
+        texts += [own for s in studies for own in Context.of(s).only(head.takes_context).texts().values()]
     vocabulary = build_vocabulary(texts, text)
     positives = [sum(s.labels.get(f) == 1 for s in studies) / len(studies) for f in findings]
     return target_spec(text, vocabulary, tags, findings, positives)
@@ -89,6 +94,9 @@ def check_needs(model: Model, studies: Sequence[Study]) -> None:
                 f"the data gives: {have} (sections read: {', '.join(text.sections)})"
             )
     _check_views(model, studies)
+    lacks = [lack for s in studies if (lack := lack_of_context(s, model.takes, model.called))]
+    if lacks:
+        raise DataError(f"{lacks[0]}; {len(lacks)} of {len(studies)} training studies lack something that it requires")
 
 
 def _sections(text: TextSpec, studies: Sequence[Study]) -> str:

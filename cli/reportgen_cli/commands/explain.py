@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from ..options import FOLDER, all_pictures_option, device_option, images_and_model
+from ..report_options import context_options
 from .report import report
 
 
 @click.command()
 @images_and_model
+@context_options
 @click.option("--out", type=FOLDER, default="explained", show_default=True, help="A page a study, and its pictures.")
 @all_pictures_option()
 @device_option()

@@ -9,22 +9,21 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 from reportgen_zoo.pull import catalogue as manifests
 
-from reportgen_core import GenerationSettings, OptionError, Report, ReportgenError, Study, View
+from reportgen_core import OptionError, Report, ReportgenError, Study, View
 from reportgen_core.files.atomic import atomic_write
 from reportgen_core.text.printable import printable, printable_json
 
 from ..batch_files import LeftOut, counted, left_out, output_names
-from ..option_values import parse_options
-from ..options import FOLDER, all_pictures_option, device_option, images_and_model, pick_device
-from ..options import values as value_option
+from ..options import pick_device
 from ..registry_names import meant_model
+from ..report_options import ReportOptions, report_options
 from ..terminal.echo import say, say_json, say_text
 from ..terminal.progress import Heartbeat
 
@@ -43,86 +42,15 @@ FAULTS_OF_A_NAME = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportOptions:
-    """The options of `rg report`. Raises OptionError for options that need others."""
-
-    images: tuple[Path, ...]
-    model: str | None
-    as_study: bool
-    beams: int
-    n_best: int
-    max_sentences: int | None
-    distinct: bool
-    generation: tuple[str, ...]  # further settings, K=V
-    as_json: bool
-    attention: bool  # with `as_json`: as numbers
-    paths: bool  # whole paths of images instead of file names
-    out: Path | None
-    explain: str | None  # "" is the folder of `out`
-    all_pictures: bool
-    batch_size: int
-    workers: int | None
-    precision: str
-    device: str
-    cache: bool
-    strict: bool  # refuse what is no chest radiograph
-    send_images: bool  # to an endpoint that is not this machine
-
-    def __post_init__(self) -> None:
-        if self.explain is None and self.all_pictures:
-            raise OptionError("--all-pictures belongs to --explain, which writes the pages")
-        if self.explain == "" and self.out is None:
-            raise OptionError("--explain writes pictures, and needs --out DIR for them, or a folder of its own")
-        if self.explain and Path(self.explain).is_file():
-            raise OptionError(
-                f"--explain {self.explain} is a file, and pictures go into a folder; write --explain after the images"
-            )
-
-    @property
-    def pages(self) -> Path | None:
-        """The folder of pages and pictures; None without --explain."""
-        return None if self.explain is None else Path(self.explain) if self.explain else self.out
-
-    def settings(self) -> GenerationSettings:
-        """Return how the model is to generate reports."""
-        attention = self.attention or self.pages is not None
-        settings = GenerationSettings(
-            self.beams, self.n_best, self.max_sentences, attention=attention, distinct=self.distinct
-        )
-        return settings.with_values(parse_options(self.generation))
-
-
 @click.command()
-@images_and_model
-@click.option("--n-best", default=1, show_default=True, type=click.IntRange(1, 100), help="So many reports a study.")
-@click.option("--max-sentences", type=click.IntRange(1, 1000), help="Without it, as the model was trained.")
-@click.option("--distinct", is_flag=True, help="Leave out a sentence that the report has already.")
-@value_option("--generation", "generation", "How to write, such as sample=true, temperature=0.7 or seed=3.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line and study.")
-@click.option("--attention", is_flag=True, help="With --json: where the model looked, as numbers.")
-@click.option("--paths", is_flag=True, help="Write whole paths of images; without it only file names.")
-@click.option("--out", type=FOLDER, help="Also write STUDY.txt and reports.jsonl into this folder.")
-@click.option(
-    "--explain",
-    is_flag=False,
-    flag_value="",
-    metavar="[DIR]",
-    help="Where the model looked, into DIR or --out: the page STUDY.html and the picture STUDY.png.",
-)
-@all_pictures_option()
-@click.option("--strict", is_flag=True, help="Refuse what is no chest radiograph, by its header or its picture.")
-@click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1, 4096))
-@click.option("--workers", type=click.IntRange(0, 256), help="Processes that read images; without it, as many as help.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
-@device_option()
-@click.option("--cache/--no-cache", default=False, show_default=True, help="Keep resized images on disk.")
+@report_options
 def report(**options: Any) -> None:
     """Write reports for radiographs: image files (PNG, JPEG, DICOM and more) and folders of them.
 
     \b
     Example: rg report chest.png
     Example: rg report --json --model runs/best folder/
+    Example: rg report chest.png --indication "cough and fever" --prior earlier/ --model runs/best
 
     DICOM files of one examination are one study. An image that cannot be read is named on stderr and the rest go on;
     the exit code is then 1. The last line on stderr counts reports, notes, failures and images.
@@ -130,13 +58,18 @@ def report(**options: Any) -> None:
     given = ReportOptions(**options)
     from reportgen_core.data.images import default_cache
     from reportgen_core.data.study_files import group_files
+    from reportgen_core.models.reporters.context import unused_context
+    from reportgen_core.models.reporters.given_context import with_context
 
     with Heartbeat("report") as heartbeat:
         heartbeat.say("reading the model")
         studies = [one_study(given.images)] if given.as_study else group_files(given.images)
         studies = studies if given.paths else short_ids(studies)
         passed_over = left_out(given.images, studies)
+        studies = with_context(studies, given.indication, given.prior)
         model = load_model(given.model, given.device, given.precision, given.send_images)
+        if unused := unused_context(studies, model.takes, meant_model(given.model) if given.model else default_model()):
+            say(f"note: {unused}", err=True)
         writer = ReportWriter(studies, given, model.grid, page_origin(given))
         reports = model.stream_reports(
             studies, given.settings(), batch_size=given.batch_size, precision=given.precision, workers=given.workers,

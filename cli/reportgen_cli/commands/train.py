@@ -169,6 +169,8 @@ def run(
         progress.heartbeat.say("preparing the first step")
         if cut := cut_note(texts, model.text):
             say(cut, err=True)
+        if cuts := [note for note in model.context_notes(learn) if note]:
+            say(f"{len(cuts)} of {len(learn)} studies have more context than the model reads: {cuts[0]}", err=True)
     learn_from(
         model, learn, held_out, out=request.folder, settings=request.settings, resume=request.resume,
         cache=default_cache() if request.cache else None, watch=progress, domain=request.data,
