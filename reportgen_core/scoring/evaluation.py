@@ -8,8 +8,7 @@ reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..drawn import Drawn
@@ -37,6 +36,10 @@ from .evaluation_set import (
 from .guard.run import create_metrics, score_model
 from .scorecard import ScoreCard, System, card_to_json, fingerprint, flat_lines, system_to_json
 from .scorer import MetricResult, Scorer
+from .studies.consent import check_consent
+from .studies.failed import FailedStudy
+from .studies.rows import MAX_HEADLINES as MAX_HEADLINES
+from .studies.rows import StudyRow, failed_studies, study_rows
 from .subgroups.split import Subgroup, gaps, split_studies, subgroups_of, subgroups_to_json
 from .uncertainty import unit_numbers
 
@@ -46,20 +49,6 @@ if TYPE_CHECKING:
 
 MODEL_METRICS = ("tags", "findings", "pointing")  # computed for every model whose studies have the labels
 SEEDS = 5  # sets of reports of a baseline that draws
-MAX_HEADLINES = 4  # of a metric; one with more numbers has its first two in tables and for single studies
-
-
-@dataclass(frozen=True, slots=True)
-class StudyRow:
-    """One study of the evaluation."""
-
-    id: str
-    prediction: str
-    references: tuple[str, ...]
-    scores: Mapping[str, float]
-    subsets: tuple[str, ...] = ()  # "seen in training", "normal"
-    labels: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)  # prediction's, reference's
-    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +68,7 @@ class Evaluation(Drawn):
     subgroups: tuple[Subgroup, ...] = ()
     units: tuple[int, ...] = ()  # the number of each study's patient; (): no study names one
     reporters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what the reports depend on, by name
+    failed: tuple[FailedStudy, ...] = ()  # studies that a metric could not score, though it scored others
     probabilities: Mapping[str, Mapping[str, Sequence[LabelledP]]] = field(default_factory=dict)  # by metric and class
 
     @property
@@ -103,12 +93,15 @@ class Evaluation(Drawn):
         return {
             "format": 1,
             "card": card_to_json(self.card),
-            "scores": flat_lines(self.card, self.systems, self.problems, gaps(self.systems[0], self.subgroups)),
+            "scores": flat_lines(
+                self.card, self.systems, self.problems, gaps(self.systems[0], self.subgroups), self.failed
+            ),
             "subgroups": subgroups_to_json(self.systems[0], self.subgroups),
             "units": list(self.units),
             "systems": [system_to_json(s) for s in self.systems],
             "degeneracy": {k: getattr(self.diversity, k) for k in self.diversity.__slots__},
             "problems": dict(self.problems),
+            "failed": [asdict(f) for f in self.failed],
             "notes": list(self.notes),
             "verbatim_share": self.verbatim_share,
             "reliability": {k: [list(p) for p in points] for k, points in self.curves.items()},
@@ -135,7 +128,7 @@ def evaluate(
     baselines, missing = _baselines(scorer, cases) if request.baselines else ([], [])
     baselines = [*cases.others, *baselines]
     card = _card(scorer, cases, request)
-    evaluation = _assemble(scorer, cases, card, baselines, request.name)
+    evaluation = _assemble(scorer, cases, card, baselines, request)
     evaluation = replace(evaluation, notes=(*evaluation.notes, *cases.notes, *notes, *missing))
     if cases.outputs is None:
         return evaluation
@@ -149,6 +142,7 @@ def _scorer(cases: EvaluationSet, request: EvaluationRequest) -> tuple[Scorer, l
     named = _metrics_named(request)
     failed: dict[str, str] = {}
     metrics = create_metrics(named, failed)
+    check_consent(metrics, request.send_reports)
     if cases.outputs is not None:  # `_add_model_metrics` computes the others
         metrics = {name: m for name, m in metrics.items() if not isinstance(m, ScoresModelOutputs)}
     training = list(cases.background.training.values())
@@ -246,35 +240,41 @@ def _protocol(protocol: TextProtocol) -> str:
 
 
 def _assemble(
-    scorer: Scorer, cases: EvaluationSet, card: ScoreCard, baselines: Sequence[Baseline], name: str
+    scorer: Scorer, cases: EvaluationSet, card: ScoreCard, baselines: Sequence[Baseline], request: EvaluationRequest
 ) -> Evaluation:
     """Measure all sets of reports at once and make an evaluation of the results."""
     first = [r[0] for r in cases.reports]
     n_best = max(map(len, cases.reports))
     others = [[r[min(k, len(r) - 1)] for r in cases.reports] for k in range(1, n_best)]
-    results = iter(scorer.measure([first, *others, *(s for b in baselines for s in b.reports)]))
+    sets = [first, *others, *(s for b in baselines for s in b.reports)]
+    kinds = [False, *(True for _ in others), *(bool(b.note) for b in baselines for _ in b.reports)]
+    spared = [] if request.expensive_baselines else [i for i, is_baseline in enumerate(kinds) if is_baseline]
+    results = iter(scorer.measure(sets, spared))
     split = split_studies(cases)
     subsets = {name: which for name, (_, which) in split.items()}
     best = next(results)
-    ours = Baseline(name, "", (tuple(first),))  # one more row of the table
+    ours = Baseline(request.name, "", (tuple(first),))  # one more row of the table
     systems = [_system(scorer, ours, [best], subsets, subset_intervals=True)]
+    measured = {request.name: best}
     if others:
         candidates = [best, *(next(results) for _ in others)]
-        systems.append(_best_of(scorer, candidates, f"{name}, best of {n_best}"))
+        systems.append(_best_of(scorer, candidates, f"{request.name}, best of {n_best}"))
     for baseline in baselines:
         own = [next(results) for _ in baseline.reports]
+        measured[baseline.name] = own[0]
         system = _system(scorer, baseline, own, subsets)
         differences = differences_of(scorer, best, own[0]) if len(own) == 1 else {}
         systems.append(replace(system, differences=differences))
     varied = measure_diversity(first, cases.references)
-    caveats = scorer.caveats()
-    studies = _study_rows(scorer, cases, best, subsets)
+    owners = [request.name, *(request.name for _ in others), *(b.name for b in baselines for _ in b.reports)]
+    notes = (*varied.warnings, *scorer.caveats(), *_spared(scorer, spared), *_unscored(scorer, owners))
+    studies = study_rows(scorer, cases, best, subsets)
     return Evaluation(
         card,
         tuple(_without_failed(s, scorer.problems) for s in systems),
         varied,
         scorer.problems,
-        (*varied.warnings, *caveats),
+        notes,
         studies,
         {k: m.statistics for k, m in best.items() if m.statistics is not None and k in scorer.working},
         {k: m.part_config["options"] for k, m in scorer.metrics.items()},
@@ -282,7 +282,20 @@ def _assemble(
         subgroups=subgroups_of(cases, split),
         units=tuple(scorer.units.tolist()) if scorer.units is not None else (),
         reporters=cases.reporters,
+        failed=tuple(failed_studies(scorer, cases.ids, measured)),
     )
+
+
+def _unscored(scorer: Scorer, owners: Sequence[str]) -> list[str]:
+    """Return a note for each metric that failed on the reports of another row; `owners` has the row of each set."""
+    lines = [f"no {name} for {owners[number]}: {why}" for (name, number), why in scorer.unscored.items()]
+    return list(dict.fromkeys(lines))
+
+
+def _spared(scorer: Scorer, spared: Sequence[int]) -> list[str]:
+    """Return a note for each expensive metric that was not run on the baselines."""
+    names = [name for name in scorer.working if scorer.metrics[name].expensive] if spared else []
+    return [f"{name} is expensive and was not run on the baselines; --expensive-baselines runs it" for name in names]
 
 
 def _system(
@@ -301,12 +314,14 @@ def _system(
     lines = [
         line
         for metric in scorer.working
+        if all(metric in r for r in results)
         for line in _mean([scorer.score_lines(metric, r[metric], intervals=alone) for r in results])
     ]
     parts = {
         subset: tuple(
             line
             for metric in scorer.working
+            if all(metric in r for r in results)
             for line in _mean(
                 [
                     scorer.subset_lines(metric, r[metric], texts, which, intervals=subset_intervals)
@@ -347,7 +362,7 @@ def _best_of(scorer: Scorer, candidates: Sequence[Mapping[str, MetricResult]], n
 
     lines = []
     for metric in scorer.working:
-        statistics = [c[metric].statistics for c in candidates]
+        statistics = [c[metric].statistics if metric in c else None for c in candidates]
         if any(s is None for s in statistics):
             continue
         rows = np.stack([s for s in statistics if s is not None])  # (candidates, n, k)
@@ -360,37 +375,3 @@ def _best_of(scorer: Scorer, candidates: Sequence[Mapping[str, MetricResult]], n
         lines += scorer.score_lines(metric, MetricResult(statistics=chosen))
     note = f"ORACLE: of {len(candidates)} candidates the one that scores best against the reference, for each metric"
     return System(name, tuple(lines), {}, note)
-
-
-def _study_rows(
-    scorer: Scorer, cases: EvaluationSet, results: Mapping[str, MetricResult], subsets: Mapping[str, Sequence[int]]
-) -> tuple[StudyRow, ...]:
-    labels = _labels(scorer, cases)
-    each: dict[str, list[float]] = {}
-    for name in scorer.working:
-        parts = scorer.study_scores(name, results[name])
-        each |= parts if len(parts) <= MAX_HEADLINES else dict(islice(parts.items(), 2))
-    belongs = {name: set(which) for name, which in subsets.items()}
-    return tuple(
-        StudyRow(
-            id,
-            report[0],
-            refs,
-            {part: values[i] for part, values in each.items()},
-            tuple(name for name, which in belongs.items() if i in which),
-            labels[i] if labels else {},
-            tuple(cases.images.get(id, ())),
-        )
-        for i, (id, report, refs) in enumerate(zip(cases.ids, cases.reports, cases.references, strict=True))
-    )
-
-
-def _labels(scorer: Scorer, cases: EvaluationSet) -> list[dict[str, tuple[float | None, float | None]]]:
-    """Return the findings in each report and reference by the first metric that reads findings; [] if none does."""
-    for name in scorer.working:
-        predicted = scorer.text_labels(name, [r[0] for r in cases.reports])
-        stated = scorer.text_labels(name, [r[0] for r in cases.references]) if predicted else []
-        if stated:
-            pairs = zip(predicted, stated, strict=True)
-            return [{k: (a.get(k), b.get(k)) for k in dict.fromkeys((*b, *a))} for a, b in pairs]
-    return []

@@ -42,6 +42,8 @@ class SavedEvaluation:
     statistics: Mapping[str, Array]  # (n, k) by metric; {} if the folder has no file of them
     units: tuple[int, ...] = ()  # the number of each study's patient; () if no study names one
     model: Mapping[str, str] = field(default_factory=dict)  # "name" and "sha256" of the model that wrote the reports
+    failed: Mapping[str, frozenset[str]] = field(default_factory=dict)  # studies without a score, by metric
+    problems: Mapping[str, str] = field(default_factory=dict)  # metric: why it has no score
     reliability: Mapping[str, tuple[tuple[float, float, int], ...]] = field(default_factory=dict)  # by metric
 
 
@@ -102,13 +104,18 @@ def load_evaluation(path: Path) -> SavedEvaluation:
         curves = values.get("reliability", {})
         reliability = {k: tuple((float(p), float(s), int(n)) for p, s, n in v) for k, v in curves.items()}
         model = {str(k): str(v) for k, v in values.get("model", {}).items()}
+        failed = _failed(values.get("failed", ()), systems)
+        problems = {str(k): str(v) for k, v in values.get("problems", {}).items()}
         if len(units) not in (0, len(studies)):
             raise ValueError(f"{len(units)} units of {len(studies)} studies")
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise DataError(f"{file}: no scores that rg eval --out wrote: {type(e).__name__}: {e}") from e
     name = systems[0].name if systems and systems[0].name != "reports" else file.resolve().parent.name
     statistics = _statistics(file.parent / "statistics.safetensors")
-    return SavedEvaluation(name, card, systems, studies, metrics, statistics, units, model, reliability)
+    return SavedEvaluation(
+        name, card, systems, studies, metrics, statistics, units, model, failed=failed, problems=problems,
+        reliability=reliability,
+    )  # fmt: skip
 
 
 def load_probabilities(folder: Path, studies: Sequence[str]) -> dict[str, dict[str, list[LabelledP]]]:
@@ -141,6 +148,12 @@ def _add_probabilities(
             pairs = values.setdefault(metric, {}).setdefault(name, [])
             pairs += [(None, None)] * (count - len(pairs))
             pairs[at] = (None if p is None else float(p), None if y is None else float(y))
+
+
+def _failed(rows: Sequence[Mapping[str, str]], systems: Sequence[System]) -> dict[str, frozenset[str]]:
+    """Return by metric the studies of the first system that it could not score, from the rows of scores.json."""
+    own = [(row["metric"], row["study"]) for row in rows if row["system"] == systems[0].name]
+    return {metric: frozenset(s for m, s in own if m == metric) for metric, _ in own}
 
 
 def _statistics(path: Path) -> dict[str, Array]:
