@@ -166,6 +166,11 @@ def register_metrics() -> Iterable[Entry]:
         Entry(
             "radgraph", _HERE + "metrics.radgraph:Radgraph", "F1 of RadGraph's entities", "arXiv:2106.14463", "radgraph"
         ),
+        Entry("judge", _HERE + "metrics.judge.judge:Judge", "a language model behind an endpoint judges each report"),
+        Entry(
+            "radeval:*", _HERE + "metrics.radeval:Radeval", "RadEval's bleu and rouge, which need no download",
+            "doi:10.18653/v1/2025.emnlp-demos.40", "radeval",
+        ),
     ]
 
 

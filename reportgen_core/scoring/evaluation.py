@@ -39,7 +39,8 @@ from .scorer import MetricResult, Scorer
 from .studies.consent import check_consent
 from .studies.failed import FailedStudy
 from .studies.rows import MAX_HEADLINES as MAX_HEADLINES
-from .studies.rows import StudyRow, failed_studies, study_rows
+from .studies.rows import StudyRow as StudyRow
+from .studies.rows import failed_studies, study_rows
 from .subgroups.split import Subgroup, gaps, split_studies, subgroups_of, subgroups_to_json
 from .uncertainty import unit_numbers
 

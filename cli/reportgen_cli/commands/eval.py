@@ -64,6 +64,8 @@ class EvalOptions:
     batch_size: int
     device: str
     send_images: bool
+    send_reports: bool
+    expensive_baselines: bool
 
     @property
     def model(self) -> str | None:
@@ -95,6 +97,8 @@ class EvalOptions:
             name=self.name or (Path(source).name if self.model else Path(source).stem) if source else "",
             settings=self.generation() if self.model else None,
             batch_size=self.batch_size,
+            expensive_baselines=self.expensive_baselines,
+            send_reports=self.send_reports,
         )
 
     def generation(self) -> GenerationSettings:
@@ -150,6 +154,10 @@ class EvalOptions:
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(1, 4096), help="With --model.")
 @device_option()
 @send_images_option()
+@click.option(
+    "--send-reports", is_flag=True, help="Allow metrics that ask an address elsewhere to be sent the reports."
+)
+@click.option("--expensive-baselines", is_flag=True, help="Run metrics that cost money on the baselines, too.")
 def eval_command(**options: Any) -> None:
     """Score a model, or a file of reports, beside what a constant sentence scores.
 

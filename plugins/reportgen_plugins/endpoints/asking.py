@@ -35,6 +35,9 @@ class Asker:
         self.sends_to = "" if self.endpoint.is_local else self.endpoint.url  # "": nothing leaves this machine
         self.kept = KeptAnswers(Path(answers) if answers else default_answers())
         self.answered: Counter[str] = Counter()  # answers by the name of the model that gave them
+        self.sent = 0  # questions that were sent, and whose answer was not kept before
+        self.tokens: Counter[str] = Counter()  # "in" and "out" of all answers, "sent in" and "sent out" of new ones
+        self.uncounted = 0  # answers that do not say their tokens
         self._alive = False
         self._lock = threading.Lock()
 
@@ -59,12 +62,26 @@ class Asker:
         key = self.kept.key(self.endpoint.url, body)
         kept = self.kept.find(key)
         response = self.endpoint.ask(body) if kept is None else kept
-        with self._lock:
-            self.answered[str(response.get("model") or "")] += 1
+        self._count(response, sent=kept is None)
         answer = read(response)
         if kept is None:
             self.kept.keep(key, about, self._hidden(response), usable=usable(answer))
         return answer
+
+    def _count(self, response: Mapping[str, Any], *, sent: bool) -> None:
+        usage = response.get("usage")
+        counts = [
+            usage.get(name) if isinstance(usage, dict) else None for name in ("prompt_tokens", "completion_tokens")
+        ]
+        with self._lock:
+            self.answered[str(response.get("model") or "")] += 1
+            self.sent += sent
+            if not all(isinstance(n, int) and n >= 0 for n in counts):
+                self.uncounted += 1
+                return
+            for name, n in zip(("in", "out"), counts, strict=True):
+                self.tokens[name] += n or 0
+                self.tokens[f"sent {name}"] += (n or 0) * sent
 
     def others(self, model: str) -> str:
         """Return the names of other models than `model` that have answered, with how often; "" if there are none."""

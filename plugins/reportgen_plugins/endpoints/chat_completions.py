@@ -29,6 +29,10 @@ class EndpointError(ReportgenError):
     """An endpoint does not answer, or refuses every request."""
 
 
+class SilentEndpoint(EndpointError):
+    """An endpoint gives no answer within the time limit, or cannot be reached, at every try."""
+
+
 class StudyFault(Exception):
     """The endpoint has no answer for one study."""
 
@@ -86,7 +90,7 @@ class Endpoint:
             except (OSError, http.client.HTTPException, BrokenAnswer) as e:
                 fault, silent = f"{self.url}: {_why(e)}", not isinstance(e, BrokenAnswer | http.client.IncompleteRead)
                 if silent and number + 1 == self.tries:
-                    raise EndpointError(f"{fault}, {self.tries} times; answers that came are kept") from e
+                    raise SilentEndpoint(f"{fault}, {self.tries} times; answers that came are kept") from e
             if number + 1 < self.tries:
                 self.sleep(min(wait, MAX_WAIT))
         raise StudyFault(f"{fault}, {self.tries} times")
@@ -115,7 +119,7 @@ class Endpoint:
     def _refused(self, error: urllib.error.HTTPError) -> str:
         """Return what a status says, without the key if the server repeats it."""
         if 300 <= error.code < 400:
-            return f"{self.url} answers with a redirection ({error.code}), and images go to no other address"
+            return f"{self.url} answers with a redirection ({error.code}), and images and texts go to no other address"
         try:
             told = error.read(4096).decode("utf-8", "replace")
         except (OSError, http.client.HTTPException):

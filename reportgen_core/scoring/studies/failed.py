@@ -98,7 +98,7 @@ def without_missing(result: MetricResult, n: int) -> MetricResult:
 
     failed = dict(result.failed)
     if result.statistics is not None:
-        bad = ~np.isfinite(result.statistics).all(1)
+        bad = np.asarray(~np.isfinite(result.statistics).all(axis=1))
         if bad.any() and not bad.all():
             failed |= {int(i): "its statistics of this report are not finite" for i in np.flatnonzero(bad)}
             result = replace(result, statistics=np.where(bad[:, None], 0.0, result.statistics))
