@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from .lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .functions import compose, evaluate, load, sample_image, save, train
+    from .functions import audit, compose, evaluate, load, sample_image, save, train
     from .names import (
         GenerationSettings,
         Report,
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from .sources import studies
 
 __all__ = [
-    "GenerationSettings", "Report", "ReportgenError", "Study", "TrainSettings", "View", "__version__", "compose",
-    "datasets", "decoders", "encoders", "evaluate", "load", "metrics", "presets", "protocols", "retrievers",
+    "GenerationSettings", "Report", "ReportgenError", "Study", "TrainSettings", "View", "__version__", "audit",
+    "compose", "datasets", "decoders", "encoders", "evaluate", "load", "metrics", "presets", "protocols", "retrievers",
     "sample_image", "save", "studies", "train",
 ]  # fmt: skip
 
 _get, __dir__ = lazy_names(__name__, {
-    "functions": ["compose", "evaluate", "load", "sample_image", "save", "train"],
+    "functions": ["audit", "compose", "evaluate", "load", "sample_image", "save", "train"],
     "names": [
         "GenerationSettings", "Report", "ReportgenError", "Study", "TrainSettings", "View", "__version__", "datasets",
         "decoders", "encoders", "metrics", "presets", "protocols", "retrievers",

@@ -17,6 +17,7 @@ from .sources import studies
 if TYPE_CHECKING:
     from reportgen_core import Model, Reporter
     from reportgen_core.scoring import Evaluation
+    from reportgen_core.scoring.abilities.metrics import ReportAudit
 
 
 def load(name_or_folder: str | Path | None = None) -> Reporter:
@@ -133,6 +134,21 @@ def evaluate(predictions: Any, references: Any, **options: Any) -> Evaluation:
             f"predictions are a model or texts, not the text {str(named)!r:.60}; reportgen.load reads a model"
         )
     return score(named, _references(references), **options)
+
+
+def audit(reference: str, prediction: str, **options: Any) -> ReportAudit:
+    """Name the differences between a report and its reference, with the words of both; a notebook draws them.
+
+    `options` are those of the metric errors: `significant`, `minor`, `phrases`. Raises OptionError.
+
+    Example: reportgen.audit("Small left effusion.", "Small right effusion.").kinds
+    """
+    from reportgen_core.registries import metrics
+    from reportgen_core.scoring.abilities.metrics import AuditsReports
+
+    metric = metrics.create("errors", **options)
+    assert isinstance(metric, AuditsReports)
+    return metric.audit(prediction, [reference])
 
 
 def _references(references: Any) -> Any:

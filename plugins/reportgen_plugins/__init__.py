@@ -158,6 +158,7 @@ def register_metrics() -> Iterable[Entry]:
         Entry("cider", cider, "CIDEr-D, as everybody means it", "arXiv:1411.5726"),
         Entry("cider-plain", cider, "CIDEr without the D", "arXiv:1411.5726", options={"plain": True}),
         Entry("chexpert-rules", _HERE + "metrics.clinical:ChexpertRules", "F1 of findings, by our rules"),
+        Entry("errors", _HERE + "metrics.audit.errors:Errors", "errors by kind, weighted, with the words that differ"),
         Entry("chexbert", _HERE + "metrics.chexbert:Chexbert", "F1 of findings by CheXbert", "arXiv:2004.09167"),
         Entry("tags", _HERE + "metrics.tags:Tags", "recall@k and F1 of predicted tags", "arXiv:1711.08195"),
         Entry("findings", _HERE + "metrics.findings:Findings", "AUC, F1, calibration of findings", "arXiv:1801.04334"),

@@ -192,7 +192,7 @@ def _by_class(metric: str, own: Sequence[ScoreLine], systems: Sequence[System]) 
         subjects.setdefault(subject if word in WORDS else line.name, {})[word if word in WORDS else "value"] = line
     words = [w for w in (*WORDS, "value") if any(w in lines for lines in subjects.values())]
     main = next((w for w in ("f1", "auc", "value") if w in words), words[-1])
-    header = ["", *(f"{w} {'' if w == 'references' else '↑'}".strip() for w in words), "95 %"]
+    header = ["", *(f"{w} {'' if w == 'references' else own[0].arrow}".strip() for w in words), "95 %"]
     header += [f"{main} of {s.name}" for s in systems[1:]]
     rows = []
     for subject, lines in subjects.items():

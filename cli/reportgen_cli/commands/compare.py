@@ -39,6 +39,7 @@ def compare(
 
     RUN is a folder that rg eval --out wrote. Scores of another protocol, section, split or metric version are refused.
     """
+    from reportgen_core.scoring.compared.parts import part_tests
     from reportgen_core.scoring.comparison import compare_evaluations
     from reportgen_core.scoring.evaluation_folder import load_evaluation
     from reportgen_core.scoring.score_tables import as_json
@@ -46,6 +47,7 @@ def compare(
     evaluations = [load_evaluation(path) for path in runs]
     comparison = compare_evaluations(evaluations, anyway=anyway, rounds=rounds, seed=seed)
     tables = [table for table in (comparison.table, comparison.tests) if table is not None]
+    tables += part_tests(evaluations, comparison.differences)
     values = {"json": lambda: as_json(_values(evaluations, comparison))}
     print_tables(tables, "json" if json_output else output, values)
     if out is not None:
@@ -61,12 +63,14 @@ def write_comparison(
 ) -> None:
     """Write the page and the tables of a comparison to the folder `out`."""
     from reportgen_core.files.atomic import atomic_write
+    from reportgen_core.scoring.compared.parts import part_tests
     from reportgen_core.scoring.score_tables import as_latex, as_markdown
 
     from ..pages.evaluation_page import comparison_page
 
     folders = [run if run.is_dir() else run.parent for run in runs]
     tables = [table for table in (comparison.table, comparison.tests) if table is not None]
+    tables += part_tests(evaluations, comparison.differences)
     out.mkdir(parents=True, exist_ok=True)
     html = comparison_page(evaluations, comparison, folders, images=images, origin=_origin(evaluations))
     atomic_write(out / "comparison.html", html)

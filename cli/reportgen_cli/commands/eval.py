@@ -13,6 +13,7 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import Collection, DataError, GenerationSettings, OptionError, Report, Study
 from reportgen_core.files.reports import TextFile, read_text_file
 
+from ..audits.option import audit_option, with_audit, write_audit
 from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, send_images_option, values
 from ..pages.shared.origin import Origin, model_origin, today
@@ -47,6 +48,7 @@ class EvalOptions:
     protocol_options: tuple[str, ...]
     metric_names: str | None
     metric_options: tuple[str, ...]
+    audit: bool
     baselines: bool
     features: Path | None
     nearest_image: bool
@@ -85,7 +87,7 @@ class EvalOptions:
         source = self.model or self.predictions
         return EvaluationRequest(
             protocol=(self.protocol, parse_options(self.protocol_options)) if self.protocol else None,
-            metrics=metrics(self.metric_names, self.metric_options),
+            metrics=metrics(with_audit(self.metric_names, self.audit), self.metric_options),
             sections=self.sections,
             dataset=self.data or "",
             split=self.split or ("test" if self.data else ""),
@@ -135,6 +137,7 @@ class EvalOptions:
     "--metrics", "metric_names", metavar="A,B,...", help="Instead of bleu,meteor,rouge-l,cider,chexpert-rules."
 )
 @values("--metric-option", "metric_options", "Of a metric, as METRIC.K=V.")
+@audit_option()
 @click.option("--baselines/--no-baselines", default=True, show_default=True, help="Score what needs no image, too.")
 @click.option(
     "--features", type=EXISTING_FILE, help="Image features for the nearest-image baseline: a .npz, an array an id."
@@ -172,10 +175,12 @@ def eval_command(**options: Any) -> None:
     with Heartbeat("eval") as heartbeat:
         evaluation = evaluate_given(given, heartbeat)
     show(evaluation, given.output, given.raw_cells)
+    origin = model_origin(given.model) if given.model and given.out else Origin(date=today())
     if given.out:
-        origin = model_origin(given.model) if given.model else Origin(date=today())
         write_folder(evaluation, given.out, given.images, origin=origin, raw_cells=given.raw_cells)
         say(f"{given.out / 'report.html'}", err=True)
+    if given.audit:
+        write_audit(evaluation, given.out, origin)
     if evaluation.problems:
         click.get_current_context().exit(1)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from reportgen_core.annotation.roc import FindingCurves
 from reportgen_core.files.atomic import atomic_write
 from reportgen_core.scoring import score_tables
+from reportgen_core.scoring.compared.parts import part_tests
 from reportgen_core.scoring.comparison import Comparison
 from reportgen_core.scoring.evaluation import Evaluation
 from reportgen_core.scoring.evaluation_folder import SavedEvaluation, load_probabilities
@@ -103,6 +104,8 @@ def comparison_page(
     body = sections.difference_section(comparison.names[0], gaps, grid.columns)
     body += sections.finding_section([*named, *(s for s in runs[0].systems[1:] if kind_of(s) != "oracle")])
     body += curve_section([_saved_curves(r, n, f) for r, n, f in zip(runs, comparison.names, folders, strict=True)])
+    if parts := part_tests(runs, comparison.differences):
+        body += f'<h2 id="parts">Score by score</h2>{sections.plain_tables(parts)}'
     studies = saved_studies(folders)
     scored = {name for s in studies for w in s.written for name in w.scores}
     columns = [c.name for c in grid.columns if c.name in scored]
