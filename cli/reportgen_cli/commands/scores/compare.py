@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import FOLDER
-from ..pages.shared.origin import DIGITS, Origin, today
-from ..render import print_tables
-from ..terminal.echo import say
+from ...options import FOLDER
+from ...pages.shared.origin import DIGITS, Origin, today
+from ...render import print_tables
+from ...terminal.echo import say
 
 if TYPE_CHECKING:
     from reportgen_core.scoring.comparison import Comparison
@@ -66,7 +66,7 @@ def write_comparison(
     from reportgen_core.scoring.compared.parts import part_tests
     from reportgen_core.scoring.score_tables import as_latex, as_markdown
 
-    from ..pages.evaluation_page import comparison_page
+    from ...pages.evaluation_page import comparison_page
 
     folders = [run if run.is_dir() else run.parent for run in runs]
     tables = [table for table in (comparison.table, comparison.tests) if table is not None]

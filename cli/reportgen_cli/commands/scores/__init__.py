@@ -1,0 +1,1 @@
+"""Commands that put saved evaluations side by side."""

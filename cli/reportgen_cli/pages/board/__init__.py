@@ -1,0 +1,1 @@
+"""Draw the leaderboard of several evaluations as one page that sorts and filters."""
