@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LearnsFromStudies,
         LearnsFromTexts,
         SettlesOptions,
+        SpeaksByThresholds,
         TakesContext,
         TakesTargets,
     )
@@ -68,6 +69,7 @@ __all__ = [
     "ReportBuilder",
     "Reporter",
     "SettlesOptions",
+    "SpeaksByThresholds",
     "Snapshot",
     "Takes",
     "TakesContext",
@@ -117,6 +119,7 @@ __getattr__, __dir__ = lazy_names(
             "LearnsFromStudies",
             "LearnsFromTexts",
             "SettlesOptions",
+            "SpeaksByThresholds",
             "TakesContext",
             "TakesTargets",
         ],

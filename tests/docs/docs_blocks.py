@@ -20,6 +20,7 @@ IU = "needs IU X-Ray on the disk; tests/datasets reads small copies of it"
 NETWORK = "needs the network"
 VISION = "needs a vision-language model of some GB, or an endpoint; tests run small ones"
 CHECK = "shows a check that fails, and so ends with an error; tests/cli/test_label.py runs one"
+SERVES = "serves until it is stopped; the blocks that ask it are run with a server of the test"
 NOT_RUN = {
     "README.md": {"make test": "runs all tests"},
     "docs/index.md": {"pip install reportgen": NETWORK},
@@ -42,6 +43,7 @@ NOT_RUN = {
         "rg study serve": "serves until it is stopped; tests/cli/test_study_page.py reads its page",
         "rg study score": "needs the answers of readers; tests/cli/test_study_score.py has some",
     },
+    "docs/tutorials/serve-it.md": {"pip install": NETWORK, "rg serve": SERVES},
     "docs/how-to/zoo.md": {
         "… hf://": NETWORK,
         "rg zoo convert": "needs a checkpoint of another program; tests/zoo/test_convert.py writes some",
@@ -164,6 +166,7 @@ COUNTED: dict[str, int] = {
     "docs/how-to/install.md": 12,
     "docs/how-to/reporters.md": 3,
     "docs/how-to/study.md": 2,
+    "docs/tutorials/serve-it.md": 2,
     "docs/how-to/zoo.md": 4,
     "docs/explanation/evaluation.md": 1,
     "docs/explanation/labeler.md": 2,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ ALONE = (
     "docs/how-to/install.md",
     "docs/reference/",
 )  # need no given file
+SERVED = ("docs/tutorials/serve-it.md", "docs/how-to/serve.md")  # their blocks ask http://127.0.0.1:8000
 RUN = {page: [b for b in blocks if b.language not in DATA and b.body.strip()] for page, blocks in BLOCKS.items()}
 LEFT_OUT = [(b.page, line) for blocks in BLOCKS.values() for b in blocks for line in b.left_out]
 
@@ -65,6 +69,22 @@ def given(programs: Path) -> Path:
     return folder
 
 
+@contextmanager
+def served(page: str, folder: Path) -> Iterator[str]:
+    """Run `rg serve` while the blocks of a page that asks it are run, and yield its address; "" for other pages."""
+    if page not in SERVED:
+        yield ""
+        return
+    command = [sys.executable, "-m", "reportgen_cli", "serve", "--port", "0", "--quiet"]
+    env = environment(folder)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=folder) as server:
+        assert server.stdout is not None
+        try:
+            yield re.findall(r"http://[\d.]+:\d+", server.stdout.readline())[0]
+        finally:
+            server.terminate()
+
+
 def run(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a block; a shell block stops at its first error."""
     command = ["python", "-"] if block.language in PYTHON else ["bash", "-eo", "pipefail"]
@@ -84,14 +104,16 @@ def test_the_blocks_of_a_page_run(page: Path, programs: Path, request: pytest.Fi
     if name == "docs/plugins.md":
         shutil.copytree(ROOT / "tests" / "fixtures" / "reportgen-hello", folder, dirs_exist_ok=True)
     python = ""
-    for block in RUN[page]:
-        if block.language in PYTHON:  # a later block may use the names of an earlier one
-            python += block.body
-            block = Block(block.page, block.number, block.language, python)
-        done = run(block, folder)
-        assert done.returncode == 0, (
-            f"{name}, block {block.number}\n{block.body}\n{done.stdout[-2000:]}{done.stderr[-3000:]}"
-        )
+    with served(name, folder) as address:
+        for block in RUN[page]:
+            body = block.body.replace("http://127.0.0.1:8000", address) if address else block.body
+            if block.language in PYTHON:  # a later block may use the names of an earlier one
+                python += body
+                body = python
+            done = run(replace(block, body=body), folder)
+            assert done.returncode == 0, (
+                f"{name}, block {block.number}\n{block.body}\n{done.stdout[-2000:]}{done.stderr[-3000:]}"
+            )
 
 
 @pytest.mark.parametrize("page", [pytest.param(p, id=p.relative_to(ROOT).as_posix()) for p in BLOCKS])

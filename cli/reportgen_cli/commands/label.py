@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,8 +13,8 @@ from reportgen_core import DataError, MetricError, ReportgenError
 from reportgen_core.files.reports import read_texts
 from reportgen_core.files.table_writer import CellWriter
 from reportgen_core.files.tables import SUFFIXES
-from reportgen_core.registries import metrics
 
+from ..labelers import NotesTexts, TextLabeler, label_values, labeler_of
 from ..options import print_note, raw_cells_option
 from ..render import table
 from ..terminal.echo import data_stream, say, say_json
@@ -24,36 +23,12 @@ ANSWERS = {1: "positive", 0: "negative", -1: "uncertain"}
 MAX_NOTES = 5  # texts that are named; the rest are counted
 
 
-class TextLabeler(Protocol):
-    """A labeler of a metric, ours or a plugin's."""
-
-    labels_of_scheme: Sequence[str]
-
-    def explain(self, text: str) -> Mapping[str, Sequence[Any]]:
-        """Return the mentions of each label, the deciding one first; each has value, words, rule and sentence."""
-
-
-@runtime_checkable
-class NotesTexts(Protocol):
-    """A labeler that does not read every text."""
-
-    def note(self, text: str) -> str:
-        """Return why a text has no labels; "" if it is read."""
-
-
 @runtime_checkable
 class ChecksSentences(Protocol):
     """A labeler that compares itself with a table of sentences and answers."""
 
     def check(self, path: Path, on_note: Callable[[str], None] | None = None) -> Any:
         """Return the number of `rows` and those that are `wrong`, each a line for the user. Raises DataError."""
-
-
-@runtime_checkable
-class HasLabeler(Protocol):
-    """A metric that labels texts."""
-
-    labeler: TextLabeler
 
 
 @click.command()
@@ -97,13 +72,13 @@ def label(
         ctx.exit(_check(check, metric, scheme, phrases))
     if source is None:
         raise click.UsageError("Missing argument 'FILE|TEXT'.", ctx)
-    labeler = _labeler(metric, scheme, phrases)
+    labeler = labeler_of(metric, scheme, phrases)
     texts = _texts(source, lines)
     reports = {name: labeler.explain(text) for name, text in texts.items()}
     _note_unlabeled(labeler, {name: text for name, text in texts.items() if not reports[name]}, len(texts))
     if as_json:
         for name, mentions in reports.items():
-            say_json(_plain(name, mentions, explain))
+            say_json(label_values(name, mentions, explain))
     elif as_csv:
         cells = CellWriter(data_stream(), raw_cells=raw_cells)
         cells.write(("id", *labeler.labels_of_scheme))
@@ -116,7 +91,7 @@ def label(
 def _check(table: str, metric: str, scheme: str, phrases: str | None) -> int:
     """Print the wrong answers of a table of sentences and return the exit code: 0, 1, or 2 if it cannot be used."""
     try:
-        labeler = _labeler(metric, scheme, phrases)
+        labeler = labeler_of(metric, scheme, phrases)
         if not isinstance(labeler, ChecksSentences):
             raise MetricError(f"the labeler of metric {metric!r} checks no sentences; that of chexpert-rules does")
         report = labeler.check(Path(table), print_note)
@@ -145,14 +120,6 @@ def _note_unlabeled(labeler: TextLabeler, unlabeled: Mapping[str, str], texts: i
     print_note(f"{number}no labels: {shown}{more}")
 
 
-def _labeler(metric: str, scheme: str, phrases: str | None) -> TextLabeler:
-    """Return the labeler of a metric. Raises MetricError if it has none, and DataError for bad phrases."""
-    part = metrics.create(metric, scheme=scheme, **({"phrases": phrases} if phrases else {}))
-    if not isinstance(part, HasLabeler):
-        raise MetricError(f"metric {metric!r} labels no texts; chexpert-rules does")
-    return part.labeler
-
-
 def _texts(source: str, lines: bool) -> dict[str, str]:
     """Return texts by id: of a file, of standard input ("-"), or the source itself. Raises DataError."""
     if source == "-":
@@ -164,14 +131,6 @@ def _texts(source: str, lines: bool) -> dict[str, str]:
     if PurePath(path.name.lower().removesuffix(".gz")).suffix in SUFFIXES and " " not in source:
         raise DataError(f"{source}: no such file")
     return {"text": source}
-
-
-def _plain(name: str, mentions: Mapping[str, Sequence[Any]], explain: bool) -> dict[str, Any]:
-    """Return a report as a JSON object; with `explain` it holds every mention."""
-    row: dict[str, Any] = {"id": name, "labels": {k: m[0].value for k, m in mentions.items()}}
-    if explain:
-        row["mentions"] = {k: [asdict(x) for x in m] for k, m in mentions.items()}
-    return row
 
 
 def _cell(mention: Any, field: str) -> str:

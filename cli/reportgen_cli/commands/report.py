@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from reportgen_core.files.atomic import atomic_write
 from reportgen_core.text.printable import printable, printable_json
 
 from ..batch_files import LeftOut, counted, left_out, output_names
+from ..formats.values import as_text, as_values, named_by_file
 from ..options import pick_device
 from ..registry_names import meant_model
 from ..report_options import ReportOptions, report_options
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 PICTURE_SIDE = 640  # pixels of the longer side of a radiograph in a picture
 Grid = tuple[int, int, int]  # views, rows, columns of an encoder's tokens
-MAX_REPORT = 20_000  # characters of a report that are printed; files have all
 # Faults of one study's files: its name, or something else that lies in their place. A full disk is none of them.
 FAULTS_OF_A_NAME = {
     errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT,
@@ -208,11 +207,7 @@ class ReportWriter:
     def _values(self, report: Report, attention: bool) -> dict[str, Any]:
         """Return a report as JSON values; without `paths` its images are named without their folders."""
         values = as_values(report, attention)
-        if not self.options.paths:
-            for view in self.paths[report.study]:
-                values["problem"] = values["problem"].replace(view, Path(view).name)
-            values["views"] = [Path(view).name for view in report.views]
-        return values
+        return values if self.options.paths else named_by_file(values, self.paths[report.study])
 
     def _write_files(self, report: Report) -> None:
         """Write the files of one report. A fault that comes of its name or its images is named and counted."""
@@ -284,45 +279,3 @@ def picture_progress(study: str) -> Iterator[Callable[[int, int], None]]:
             bars[0].update(done - bars[0].pos)
 
         yield progress
-
-
-def as_text(report: Report, headed: bool, first: bool = True) -> str:
-    """Return a report for a reader: the text, the alternatives, and the likeliest tags and findings."""
-    lines = [] if first else [""]
-    if headed:
-        lines.append(f"# {printable(report.study, 300)}")
-    lines.append(_one_line(report.text))
-    lines += [f"or: {_one_line(other)}" for other in report.alternatives]
-    for word, values in (("tags", report.tags), ("findings", report.findings)):
-        if values:
-            likeliest = [f"{printable(name, 100)} {share:.2f}" for name, share in list(values.items())[:5]]
-            lines.append(f"{word}: " + ", ".join(likeliest))
-    return "\n".join(lines)
-
-
-def _one_line(text: str) -> str:
-    """Return the text of a report as one line for a reader."""
-    return printable(re.sub(r"\s*\n\s*", " ", text), MAX_REPORT)
-
-
-def as_values(report: Report, attention: bool) -> dict[str, Any]:
-    """Return a report as JSON values."""
-    plain = ("study", "text", "sentences", "score", "tags", "findings", "alternatives", "views", "note", "problem")
-    values: dict[str, Any] = {name: getattr(report, name) for name in plain}
-    if report.boxes:
-        values["boxes"] = [[asdict(box) for box in own] for own in report.boxes]
-    if report.answer:
-        values["answer"] = report.answer
-    given = report.attention
-    if attention and given is not None:
-        named = {"regions": given.regions, "tags": given.tags, "words": given.words}
-        rows = {name: [[round(v, 5) for v in row] for row in t.tolist()] for name, t in named.items() if t is not None}
-        words = {"written": report.words} if given.per == "word" else {}  # a word is a row
-        values["attention"] = {
-            "per": given.per,
-            "tag_names": report.attended_tags,
-            "sentences": report.rows,
-            **words,
-            **rows,
-        }
-    return values

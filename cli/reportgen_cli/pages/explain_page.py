@@ -159,14 +159,14 @@ def page(
         title=report.study[:300],
         origin=origin,
         style=_shared("viewer.css") + _read("page.css"),
-        script="\n".join((_shared("zoom.js"), _read("viewer.js"), _read("report.js"))),
-        data=_values(report, grid, images, times),
+        script="\n".join((_shared("zoom.js"), _shared("heat.js"), _read("viewer.js"), _read("report.js"))),
+        data=page_values(report, grid, images, times),
         warnings=[PROOF],
         heading=False,
     )
 
 
-def _values(report: Report, grid: Grid | None, images: Sequence[Array], times: Array | None) -> dict[str, Any]:
+def page_values(report: Report, grid: Grid | None, images: Sequence[Array], times: Array | None) -> dict[str, Any]:
     """Return the values that the script of a page shows. All attention is × uniform."""
     by_word, tags, reads = attends_by_word(report), tag_times(report), word_times(report)
     return {

@@ -111,6 +111,11 @@ class Templates(KeepsThresholds, Decoder):
                 raise OptionError(f"templates speaks by {', '.join(SPEECH)}, a number a finding; not by {name!r}")
             cast(Tensor, getattr(self, name)).copy_(torch.tensor(numbers))
 
+    def speaking_thresholds(self) -> dict[str, tuple[float, float]]:
+        """Return for each finding the probabilities from which it is called possible and stated; above 1: never."""
+        possible, stated = (cast(Tensor, getattr(self, name)).tolist() for name in ("possible", "stated"))
+        return dict(zip(self.targets.findings, zip(possible, stated, strict=True), strict=True))
+
     def token_logits(self, features: Features) -> Tensor:
         """Return s, the logits of the findings at each token (B, N, L)."""
         logits: Tensor = self.findings(self.dropout(features.tokens))

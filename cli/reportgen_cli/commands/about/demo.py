@@ -11,9 +11,10 @@ from reportgen_zoo import demo as packaged
 
 from reportgen_core import GenerationSettings
 
+from ...formats.values import as_text, as_values
 from ...options import FOLDER
 from ...terminal.echo import say, say_text
-from ..report import as_text, as_values, load_model
+from ..report import load_model
 
 
 @click.command()

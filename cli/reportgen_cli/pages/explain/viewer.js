@@ -1,13 +1,6 @@
 "use strict";
 const data = JSON.parse(byId("data").textContent);
 const [, gridRows, gridColumns] = data.grid || [0, 0, 0];
-// Yellow to red above even attention, as in the pictures; strength 0..1 to red, green, blue.
-const stops = [[254, 217, 118], [254, 178, 76], [253, 141, 60], [252, 78, 42], [227, 26, 28], [177, 0, 38], [128, 0, 38]];
-function colour(strength) {
-  const x = Math.min(1, Math.max(0, strength)) * (stops.length - 1), i = Math.min(stops.length - 2, Math.floor(x));
-  return stops[i].map((v, c) => Math.round(v + (stops[i + 1][c] - v) * (x - i)));
-}
-const table = Array.from({ length: 256 }, (_, i) => colour(i / 255));
 const strengthOf = (times, top = data.top) => Math.min(1, Math.max(0, (times - 1) / (top - 1)));
 const mean = (rows) => rows.length ? rows[0].map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length) : null;
 const peakOf = (weights) => weights && weights.length ? Math.max(...weights) : 0;
@@ -39,24 +32,11 @@ async function readPixels(pane) {
   pane.grey = Uint8Array.from({ length: pixels.length / 4 }, (_, i) => pixels[4 * i]);
 }
 
-function enlarge(cells, height, width) {  // bilinear between the middles of the cells
-  const out = new Float32Array(height * width);
-  for (let y = 0; y < height; y++) {
-    const r = Math.min(gridRows - 1, Math.max(0, (y + .5) * gridRows / height - .5)), r0 = Math.floor(r), r1 = Math.min(gridRows - 1, r0 + 1), a = r - r0;
-    for (let x = 0; x < width; x++) {
-      const c = Math.min(gridColumns - 1, Math.max(0, (x + .5) * gridColumns / width - .5)), c0 = Math.floor(c), c1 = Math.min(gridColumns - 1, c0 + 1), b = c - c0;
-      out[y * width + x] = (cells[r0 * gridColumns + c0] * (1 - b) + cells[r0 * gridColumns + c1] * b) * (1 - a)
-        + (cells[r1 * gridColumns + c0] * (1 - b) + cells[r1 * gridColumns + c1] * b) * a;
-    }
-  }
-  return out;
-}
-
 const line = () => Math.max(picture.threshold, data.pointed);  // where the contour runs
 
 function paint(canvas, pane, cells) {
   const { width, height } = canvas, context = canvas.getContext("2d"), out = context.createImageData(width, height), to = out.data;
-  const weights = cells && enlarge(cells, height, width), edge = line();
+  const weights = cells && enlarge(cells, gridRows, gridColumns, height, width), edge = line();
   for (let i = 0; i < pane.grey.length; i++) {
     const grey = picture.invert ? 255 - pane.grey[i] : pane.grey[i];
     let rgb = [grey, grey, grey];
@@ -71,14 +51,6 @@ function paint(canvas, pane, cells) {
     to[4 * i] = rgb[0]; to[4 * i + 1] = rgb[1]; to[4 * i + 2] = rgb[2]; to[4 * i + 3] = 255;
   }
   context.putImageData(out, 0, 0);
-}
-
-function outline(canvas, boxes) {  // light lines with a dark edge, so that they show on any grey
-  const context = canvas.getContext("2d"), thin = Math.max(1.5, canvas.width / 240);
-  for (const [width, style] of [[2.2 * thin, "#000"], [thin, "#35e0ff"]]) {
-    context.lineWidth = width; context.strokeStyle = style;
-    for (const b of boxes) context.strokeRect(b.left * canvas.width, b.top * canvas.height, b.width * canvas.width, b.height * canvas.height);
-  }
 }
 
 // Draw all views. Weights without a preferred place are not drawn.
