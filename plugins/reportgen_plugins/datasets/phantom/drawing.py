@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,14 +37,14 @@ class Film:
     boxes: tuple[Box, ...]
 
 
-def film(id: str, seed: int, findings: Sequence[Finding], projection: Projection, size: int) -> Film:
-    """Draw one view of a study."""
+def film(id: str, seed: int, findings: Sequence[Finding], projection: Projection, size: int, visit: str = "") -> Film:
+    """Draw one view of a study. Another `visit` of the same person has another position and other noise."""
     keep_memory()
     key = f"{seed}:{id}"
     shaping = [f for f in findings if f.kind in RESHAPING]
     vessels = frontal.vessels if projection == "frontal" else lateral.vessels
-    chest = _chest(_body(key, shaping), projection, vessels(size, rng("vessels", key)))
-    areas = {f: _reshaped(key, shaping, f, projection) for f in shaping}
+    chest = _chest(_body(key, shaping, visit), projection, vessels(size, rng("vessels", key)))
+    areas = {f: _reshaped(key, shaping, f, projection, visit) for f in shaping}
     opacity = chest.opacity
     for finding in findings:
         patches = _signs(chest, finding, rng("sign", key, finding.kind, finding.place))
@@ -53,16 +53,21 @@ def film(id: str, seed: int, findings: Sequence[Finding], projection: Projection
         if extents := [e for p in patches if (e := extent(p.opacity, p.top, p.left))]:
             areas[finding] = _shares(union(extents), size)
     body = chest.body
-    image = develop(opacity, body.gain, body.gamma, grain(size, rng("noise", key, projection)), body.noise)
+    image = develop(
+        opacity, body.gain, body.gamma, grain(size, rng("noise", key, projection, *filter(None, [visit]))), body.noise
+    )
     _mark(image, body, projection)
     view = PROJECTIONS.index(projection)
     boxes = [Box(f.label, *area, view) for f in findings if (area := areas.get(f))]
     return Film(image, tuple(boxes))
 
 
-def _body(key: str, shaping: Sequence[Finding]) -> Body:
-    """Return the person with these findings."""
+def _body(key: str, shaping: Sequence[Finding], visit: str = "") -> Body:
+    """Return the person with these findings, in the position of a visit."""
     body = _person(key)
+    if visit:
+        other = _person(f"{key}:{visit}")
+        body = replace(body, x=other.x, y=other.y, tilt=other.tilt)
     for f in shaping:
         body = reshape(body, f, rng("shape", key, f.kind, f.place))
     return body
@@ -78,14 +83,16 @@ def _chest(body: Body, projection: Projection, vascular: Floats) -> Frontal | La
     return draw(body, len(vascular), vascular)
 
 
-def _reshaped(key: str, shaping: Sequence[Finding], finding: Finding, projection: Projection) -> Area | None:
+def _reshaped(
+    key: str, shaping: Sequence[Finding], finding: Finding, projection: Projection, visit: str = ""
+) -> Area | None:
     """Return the area that a reshaping finding changes: the difference of two small drawings, with and without it.
 
     None if there is no difference in this view.
     """
     bare = np.zeros((COARSE, COARSE), np.float32)
-    with_it = _chest(_body(key, shaping), projection, bare).opacity
-    without = _chest(_body(key, [f for f in shaping if f != finding]), projection, bare).opacity
+    with_it = _chest(_body(key, shaping, visit), projection, bare).opacity
+    without = _chest(_body(key, [f for f in shaping if f != finding], visit), projection, bare).opacity
     changed = extent(with_it - without)
     if changed is None:
         return None

@@ -136,10 +136,10 @@ def sample(id: str, seed: int, rates: Mapping[str, float], normal: float) -> tup
     kinds = [k for k in kinds if not any(k in _EXCLUDES.get(other, ()) for other in kinds)]
     while len(kinds) > 5:
         kinds.pop(int(source.integers(len(kinds))))
-    return tuple(f for kind in kinds for f in _placed(kind, source))
+    return tuple(f for kind in kinds for f in placed(kind, source))
 
 
-def _placed(kind: str, source: Rng) -> list[Finding]:
+def placed(kind: str, source: Rng) -> list[Finding]:
     """Return one finding of a kind, or the same on both sides."""
     places, degrees = KINDS[kind].places, KINDS[kind].degrees
     degree = degrees[int(source.integers(len(degrees)))]

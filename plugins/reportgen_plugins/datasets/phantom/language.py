@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .canvas import Rng, rng
+from .changes import Change, Wording
 from .findings import KINDS, LOBES, SIDES, Finding
 
 # {d} degree, {p} place. The first wording of a kind is the short one, for impressions.
@@ -98,8 +99,12 @@ class Text:
         return {name: " ".join(s.text for s in sentences) for name, sentences in parts.items()}
 
 
-def write_report(id: str, seed: int, findings: Sequence[Finding]) -> Text:
-    """Return the report of a study. Another id gives another wording of the same findings."""
+def write_report(id: str, seed: int, findings: Sequence[Finding], changes: Sequence[Change] = ()) -> Text:
+    """Return the report of a study. Another id gives another wording of the same findings.
+
+    `changes` is what has changed since the prior study; without a prior no change is stated.
+    """
+    said = Wording(id, seed, changes)
     source = rng("words", seed, id)
     kinds = {f.kind for f in findings}
     groups = {before: names for names, before in GROUPS}
@@ -108,11 +113,14 @@ def write_report(id: str, seed: int, findings: Sequence[Finding]) -> Text:
         if kind in groups:
             body += _healthy(groups[kind], kinds, source)
         if stated := [f for f in findings if f.kind == kind]:
-            body.append(_stated(stated, source.choice(len(SAID[kind]))))
+            body.append(_stated(stated, source.choice(len(SAID[kind])), said.end(kind, short=False)))
+        if gone := said.resolved(kind):
+            body.append(Sentence(_sentence(gone)))
     if not body:
         body = [Sentence(_sentence("the lungs are clear"))]
     grave = [f for f in findings if f.kind not in MINOR]
-    short = [_stated([f for f in grave if f.kind == kind], 0) for kind in ORDER if kind in {f.kind for f in grave}]
+    graver = {kind: [f for f in grave if f.kind == kind] for kind in ORDER if kind in {f.kind for f in grave}}
+    short = [_stated(stated, 0, said.end(kind, short=True)) for kind, stated in graver.items()]
     return Text(tuple(body), tuple(short) or (Sentence(_sentence(NOTHING[source.choice(len(NOTHING))])),))
 
 
@@ -126,15 +134,15 @@ def _healthy(names: Sequence[str], kinds: set[str], source: Rng) -> list[Sentenc
     return []
 
 
-def _stated(findings: Sequence[Finding], wording: int) -> Sentence:
-    """Return one sentence on a finding, or on the same finding of both sides."""
+def _stated(findings: Sequence[Finding], wording: int, end: str = "") -> Sentence:
+    """Return one sentence on a finding, or on the same finding of both sides, with an end on what has changed."""
     place = findings[0].place if len(findings) == 1 else "bilateral"
     text = SAID[findings[0].kind][wording].format(d=findings[0].degree, p=place)
     if place == "bilateral":
         text = text.replace("the bilateral base", "both bases").replace("on the bilateral", "on both sides")
         text = text.replace("the bilateral pleural space", "both pleural spaces")
         text = re.sub(r"^there is an? (.*effusion)$", r"there are \1s", text)
-    return Sentence(_sentence(text), tuple(findings))
+    return Sentence(_sentence(text + end), tuple(findings))
 
 
 def _sentence(text: str) -> str:
@@ -165,7 +173,7 @@ HEADS: dict[str, str] = {
     "tube": r"endotracheal tube",
     "wires": r"wires",
 }
-_HEADS = {kind: re.compile(head) for kind, head in HEADS.items()}
+HEAD_PATTERNS = {kind: re.compile(head) for kind, head in HEADS.items()}
 _DENIED = re.compile(r"\b(?:no|without|not|negative for|free of|normal|resolved)\b")
 _WORDS = {"marked": "severe", "minimal": "mild", "trace": "small"}
 
@@ -184,7 +192,7 @@ def _read(sentence: str) -> list[Finding]:
         return []
     return [
         Finding(kind, place, _degree(sentence, KINDS[kind].degrees))
-        for kind, head in _HEADS.items()
+        for kind, head in HEAD_PATTERNS.items()
         if head.search(sentence)
         for place in _places(sentence, KINDS[kind].places)
     ]

@@ -7,6 +7,7 @@ image, and every study has `extra["synthetic"] = True`.
 Nothing is downloaded. Root is a folder, which is made if it does not exist; the images are drawn into it once. The
 findings, image and report of a study follow from `seed` and its id alone, so that a larger `n` does not change earlier
 studies. The reports are of a small language of our own, or Open-i's real reports with `text="open-i"` (see openi.py).
+With `pairs` a share of the persons has an earlier study, the prior, and reports say what has changed (changes.py).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from reportgen_core.files.atomic import atomic_write
 from reportgen_core.registry import did_you_mean
 
 from ..audit_log import AuditLog
+from . import changes
 from . import openi as phantom_openi
 from .canvas import png
 from .drawing import PROJECTIONS, VERSION, film
@@ -32,6 +34,7 @@ from .findings import LABELS, Finding, rates, sample
 from .language import Sentence, write_report
 
 MAX_STUDIES = 1_000_000
+PRIOR = "-prior"  # the end of a prior's id
 COMMENT = "PHANTOM: a synthetic drawing, no patient. "  # in every image, followed by the boxes as JSON
 
 
@@ -41,6 +44,7 @@ class PhantomCase:
 
     study: Study
     findings: tuple[Finding, ...]
+    prior: PhantomCase | None = None  # an earlier study of the same person
 
 
 class Phantom(Dataset):
@@ -59,6 +63,8 @@ class Phantom(Dataset):
         val: share of the validation studies, 0..1.
         test: share of the test studies, 0..1.
         labelled_sections: sections whose sentences `extra["sentence_abnormal"]` marks, in their order.
+        pairs: share of the studies that have a prior, 0..1. Above 0 all have an indication, and `extra["changes"]` has
+            what has changed since the prior.
     """
 
     makes_files = True
@@ -78,6 +84,7 @@ class Phantom(Dataset):
         val: float = 0.1,
         test: float = 0.2,
         labelled_sections: Sequence[str] = ("findings",),
+        pairs: float = 0.0,
     ) -> None:
         super().__init__(root)
         for name, value, low, high in (("n", n, 1, MAX_STUDIES), ("size", size, 64, 2048), ("views", views, 1, 2)):
@@ -95,6 +102,11 @@ class Phantom(Dataset):
         self.rates = {kind: min(rate * abundance, 1.0) for kind, rate in rates(findings or {}).items()}
         self.normal, self.val, self.test = float(normal), val, test
         self.labelled_sections = tuple(labelled_sections)
+        if isinstance(pairs, bool) or not isinstance(pairs, int | float) or not 0 <= pairs <= 1:
+            raise OptionError(f"pairs={pairs!r} is a share: a number of 0 to 1")
+        if pairs and text != "own":
+            raise OptionError(f'pairs={pairs} needs text="own": what has changed is drawn, and {text} does not say it')
+        self.pairs = float(pairs)
 
     def read(self) -> Collection:
         audit = AuditLog(f"phantom: SYNTHETIC, drawn with seed {self.seed}, {self.text} reports")
@@ -103,7 +115,10 @@ class Phantom(Dataset):
         studies = []
         for number, case in enumerate(islice(self._cases(audit), self.n)):
             split = side(number, self.val, self.test)
-            studies.append(replace(self._imaged(case, folder), split=split))
+            study = replace(self._imaged(case, folder), split=split)
+            studies.append(replace(study, prior=study.prior and replace(study.prior, split=split)))
+        if self.pairs:
+            audit.notes.append(f"prior: {sum(s.prior is not None for s in studies)} studies have an earlier study")
         audit.notes.append(f"images of {self.size} x {self.size} in {folder}")
         return audit.collect(studies)
 
@@ -112,6 +127,8 @@ class Phantom(Dataset):
         facts: list[Any] = [VERSION, self.seed, self.size, self.text]
         if self.text == "own":  # real reports have their own findings
             facts += [self.normal, sorted(self.rates.items())]
+        if self.pairs:
+            facts += ["pairs", changes.VERSION]
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
         folder = Path(self.root).absolute() / f"phantom-{self.size}-{key}"
         try:
@@ -127,7 +144,27 @@ class Phantom(Dataset):
 
     def _own(self, id: str) -> PhantomCase:
         findings = sample(id, self.seed, self.rates, self.normal)
-        text = write_report(id, self.seed, findings)
+        return self._paired(id, findings) if self.pairs else self._written(id, findings)
+
+    def _paired(self, id: str, findings: tuple[Finding, ...]) -> PhantomCase:
+        """Return a study with its indication, and with its prior if it has one."""
+        before = changes.draw_prior(id, self.seed, findings, self.pairs)
+        case = self._written(id, findings, () if before is None else before[1])
+        reason, suspicion = changes.indication(id, self.seed, findings)
+        extra = {
+            **case.study.extra,
+            "suspicion": suspicion,
+            "changes": [c.to_json() for c in before[1]] if before else [],
+        }
+        study = replace(case.study, sections={**case.study.sections, "indication": reason}, extra=extra)
+        if before is None:
+            return replace(case, study=study)
+        prior = self._written(f"{id}{PRIOR}", before[0])
+        return replace(case, study=study, prior=replace(prior, study=replace(prior.study, patient=id)))
+
+    def _written(self, id: str, findings: tuple[Finding, ...], changed: Sequence[changes.Change] = ()) -> PhantomCase:
+        """Return a study with these findings and its report."""
+        text = write_report(id, self.seed, findings, changed)
         parts = {"findings": text.findings, "impression": text.impression}
         extra = {
             "sentences": {name: [_sentence_json(s) for s in sentences] for name, sentences in parts.items()},
@@ -150,20 +187,22 @@ class Phantom(Dataset):
                 yield PhantomCase(_study(source.id, source.sections, findings, extra), findings)
 
     def _imaged(self, case: PhantomCase, folder: Path) -> Study:
-        """Return the study with its views and boxes, after drawing the missing images."""
+        """Return the study with its views, boxes and prior, after drawing the missing images."""
+        person, visit = case.study.id.removesuffix(PRIOR), PRIOR if case.study.id.endswith(PRIOR) else ""
         views: list[View] = []
         boxes: list[Box] = []
         for projection in PROJECTIONS[: self.views]:
             path = folder / f"{case.study.id}_{projection}.png"
             view_boxes = read_boxes(path)
             if view_boxes is None:
-                drawn = film(case.study.id, self.seed, case.findings, projection, self.size)
+                drawn = film(person, self.seed, case.findings, projection, self.size, visit)
                 view_boxes = drawn.boxes
                 comment = COMMENT + json.dumps([asdict(b) for b in view_boxes])
                 _write(path, png(drawn.image, comment))
             views.append(View(path, projection))
             boxes += view_boxes
-        return replace(case.study, views=tuple(views), boxes=tuple(boxes))
+        prior = self._imaged(case.prior, folder) if case.prior else None
+        return replace(case.study, views=tuple(views), boxes=tuple(boxes), prior=prior)
 
 
 def _study(id: str, sections: Mapping[str, str], findings: Sequence[Finding], extra: Mapping[str, Any]) -> Study:
