@@ -96,6 +96,21 @@ def all_pictures_option() -> Callable[[Any], Any]:
     )
 
 
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options `--picture-format` and `--dpi` of the commands that draw the attention."""
+    dpi = click.option(
+        "--dpi", type=click.IntRange(50, 1200), default=None, help="Dots per inch of the pictures; 300 for print."
+    )
+    kind = click.option(
+        "--picture-format",
+        type=click.Choice(["png", "svg"]),
+        default="png",
+        show_default=True,
+        help="Of all pictures beside the pages.",
+    )
+    return kind(dpi(command))
+
+
 def device_option() -> Callable[[Any], Any]:
     """Return the option `--device`."""
     return click.option(

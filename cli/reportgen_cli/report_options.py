@@ -12,7 +12,7 @@ import click
 from reportgen_core import GenerationSettings, OptionError
 
 from .option_values import parse_options
-from .options import FOLDER, all_pictures_option, device_option, images_and_model
+from .options import FOLDER, all_pictures_option, device_option, images_and_model, picture_options
 from .options import values as value_option
 
 
@@ -36,6 +36,8 @@ class ReportOptions:
     out: Path | None
     explain: str | None  # "" is the folder of `out`
     all_pictures: bool
+    picture_format: str  # png or svg
+    dpi: int | None  # of the pictures; None: the usual density of each
     batch_size: int
     workers: int | None
     precision: str
@@ -47,6 +49,8 @@ class ReportOptions:
     def __post_init__(self) -> None:
         if self.explain is None and self.all_pictures:
             raise OptionError("--all-pictures belongs to --explain, which writes the pages")
+        if self.explain is None and (self.dpi or self.picture_format != "png"):
+            raise OptionError("--dpi and --picture-format belong to --explain, which draws the pictures")
         if self.explain == "" and self.out is None:
             raise OptionError("--explain writes pictures, and needs --out DIR for them, or a folder of its own")
         if self.explain and Path(self.explain).is_file():
@@ -104,6 +108,7 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
                          help="Where the model looked, into DIR or --out: the page STUDY.html and the picture "
                               "STUDY.png."),
             all_pictures_option(),
+            picture_options,
             click.option("--strict", is_flag=True,
                          help="Refuse what is no chest radiograph, by its header or its picture."),
             click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1, 4096)),

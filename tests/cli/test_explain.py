@@ -152,8 +152,8 @@ def test_chinese_words_are_left_to_the_page_where_no_font_has_them(
     from reportgen_cli.pages import study_pictures as explaining
 
     monkeypatch.setattr(explaining, "CHINESE", ("No Such Font",))
-    assert explaining._caption("心影增大。", 15)[0] == "the page beside this folder has the words"
-    assert explaining._caption("the heart", 15)[0] == "the heart"
+    assert explaining._caption("心影增大。")[0] == "the page beside this folder has the words"
+    assert explaining._caption("the heart")[0] == "the heart"
 
 
 def test_an_image_is_decoded_once_however_many_pictures_are_made_of_it(
@@ -196,6 +196,22 @@ def test_a_model_that_attends_by_word_writes_a_page_and_one_picture_unless_all_a
     assert (refused.code, refused.err) == (1, "rg: --all-pictures belongs to --explain, which writes the pages\n")
 
 
+@pytest.mark.parametrize("how", [("--dpi", 300), ("--picture-format", "svg")])
+def test_all_pictures_come_for_print_or_as_svg(rg: Any, model: Path, chest: Path, tmp_path: Path, how: Any) -> None:
+    done = rg("explain", chest, "--model", model, "--out", tmp_path / "out", "--all-pictures", *how)
+    assert done.code == 0, done.err
+    pictures = [p for p in (tmp_path / "out").rglob("*") if p.suffix in (".png", ".svg")]
+    assert {p.stem for p in pictures} >= {"chest", "sentence-01", "tags"}
+    for picture in pictures:
+        if "svg" in how:
+            assert picture.read_text(encoding="utf-8").lstrip().startswith("<?xml") and picture.suffix == ".svg"
+        else:
+            with Image.open(picture) as image:
+                assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    refused = rg("report", chest, "--model", model, *how)
+    assert (refused.code, refused.out) == (1, "") and "belong to --explain" in refused.err
+
+
 def test_the_picture_of_a_long_report_has_a_limit_and_says_so(
     views: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +235,7 @@ def test_the_picture_of_the_tags_is_white_where_attention_is_even(views: tuple[s
         """Return the colour of the largest coloured area of the picture, or white."""
         attention = Attention("sentence", None, torch.tensor([shares]), torch.arange(4))
         report = Report("s", "a.", ("a.",), attention=attention, attended_tags=tuple("wxyz"), views=views)
-        pixels = np.asarray(draw_tags(report, ORIGIN)).reshape(-1, 3)
+        pixels = np.asarray(draw_tags(report, ORIGIN).image()).reshape(-1, 3)
         coloured = pixels[np.ptp(pixels.astype(int), axis=1) > 60]
         colours, counts = np.unique(coloured, axis=0, return_counts=True)
         return tuple(colours[counts.argmax()].tolist()) if counts.max(initial=0) > 500 else (255, 255, 255)

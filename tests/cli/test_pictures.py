@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from reportgen_cli.pages.shared.drawing import PictureForm
 from reportgen_cli.pages.pictures import MAX_WORDS, Panel, draw, enlarge, explain, overlay, save_picture
 from reportgen_cli.pages.shared.origin import Origin
 
@@ -109,13 +110,13 @@ def test_one_view_of_a_model_for_two_is_shown_alone(views: tuple[str, str], monk
 
 
 def test_a_report_without_attention_shows_the_radiograph(views: tuple[str, str]) -> None:
-    picture = explain(Report("s", "text.", views=views), (2, 2, 2), ORIGIN)
+    picture = explain(Report("s", "text.", views=views), (2, 2, 2), ORIGIN).image()
     assert np.abs(redness(picture)).max() <= 2
 
 
 def test_a_long_text_makes_the_picture_longer_not_wider() -> None:
-    short = draw([Panel(GREY, looks(0, 0), "t", "word")], columns=1)
-    long = draw([Panel(GREY, looks(0, 0), "t", "word " * 100)], columns=1)
+    short = draw([Panel(GREY, looks(0, 0), "t", "word")], columns=1).image()
+    long = draw([Panel(GREY, looks(0, 0), "t", "word " * 100)], columns=1).image()
     assert long.width == short.width
     assert long.height > short.height + 50
 
@@ -206,3 +207,28 @@ def test_a_picture_names_its_model_hash_date_and_purpose(views: tuple[str, str],
     save_picture(picture, tmp_path / "a.png", ORIGIN)
     with Image.open(tmp_path / "a.png") as saved:
         assert saved.info["Description"] == ORIGIN.text() and ORIGIN.text().endswith("2026-01-02")
+
+
+def test_a_picture_of_300_dots_an_inch_has_more_of_them_and_the_same_layout(tmp_path: Path) -> None:
+    drawing = draw([Panel(GREY, looks(0, 0), "t", "word")], columns=1)
+    usual, fine = drawing.image(), drawing.image(300)
+    assert fine.width / usual.width == pytest.approx(300 / 130, rel=0.01)
+    small = np.asarray(fine.resize(usual.size, Image.Resampling.BOX).convert("L"), float)
+    assert np.abs(small - np.asarray(usual.convert("L"), float)).mean() < 4
+    save_picture(drawing, tmp_path / "a.png", ORIGIN, PictureForm("png", 300))
+    with Image.open(tmp_path / "a.png") as saved:
+        assert saved.info["dpi"] == pytest.approx((300, 300), abs=0.1) and saved.size == fine.size
+
+
+def test_an_svg_has_its_origin_lines_instead_of_letters_and_the_same_bytes_again(tmp_path: Path) -> None:
+    for name in ("a.svg", "b.svg"):
+        save_picture(
+            draw([Panel(GREY, looks(0, 0), "t", "word")], columns=1), tmp_path / name, ORIGIN, PictureForm("svg")
+        )
+    first = (tmp_path / "a.svg").read_bytes()
+    assert first == (tmp_path / "b.svg").read_bytes()
+    assert b"For research. Not a medical device." in first and b"<image " in first and b"<dc:date>" not in first
+
+
+def test_radiographs_have_enough_pixels_for_a_fine_picture() -> None:
+    assert (PictureForm().side, PictureForm("svg").side, PictureForm("png", 600).side) == (640, 1440, 2880)

@@ -43,13 +43,13 @@ def looking_at(report: Report, row: int, word: int) -> Report:
 
 
 def test_an_even_look_shades_no_word(report):
-    assert not colour(shaded(report, (1, 2, 2), ORIGIN)).any()
+    assert not colour(shaded(report, (1, 2, 2), ORIGIN).image()).any()
 
 
 def test_a_look_shades_its_word_in_the_text_and_in_its_row(report):
     found = []
     for row, word in ((0, 3), (1, 3), (1, 0)):
-        coloured = colour(shaded(looking_at(report, row, word), (1, 2, 2), ORIGIN))
+        coloured = colour(shaded(looking_at(report, row, word), (1, 2, 2), ORIGIN).image())
         lines = np.flatnonzero(coloured.any(1))
         bands = np.split(lines, np.flatnonzero(np.diff(lines) > 1) + 1)
         assert len(bands) == 2, "the whole text, and one row"
@@ -72,7 +72,7 @@ def test_nearly_even_words_are_not_shaded(report):
     words = torch.full((2, 8), 1 / 8)
     words[0, 3], words[0, 4] = 0.15, 0.10  # 1.2 × uniform
     nearly = replace(report, attention=replace(report.attention, words=words))
-    assert not colour(shaded(nearly, (1, 2, 2), ORIGIN)).any()
+    assert not colour(shaded(nearly, (1, 2, 2), ORIGIN).image()).any()
 
 
 def test_words_that_do_not_fit_begin_a_line():

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..options import FOLDER, all_pictures_option, device_option, images_and_model
+from ..options import FOLDER, all_pictures_option, device_option, images_and_model, picture_options
 from ..report_options import context_options
 from .report import report
 
@@ -17,6 +17,7 @@ from .report import report
 @context_options
 @click.option("--out", type=FOLDER, default="explained", show_default=True, help="A page a study, and its pictures.")
 @all_pictures_option()
+@picture_options
 @device_option()
 @click.pass_context
 def explain(ctx: click.Context, /, out: Path, **options: Any) -> None:

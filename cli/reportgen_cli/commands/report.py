@@ -30,10 +30,10 @@ from ..terminal.progress import Heartbeat
 if TYPE_CHECKING:
     from reportgen_core import Reporter
 
+    from ..pages.shared.drawing import PictureForm
     from ..pages.explain_page import StudyCard
     from ..pages.shared.origin import Origin
 
-PICTURE_SIDE = 640  # pixels of the longer side of a radiograph in a picture
 Grid = tuple[int, int, int]  # views, rows, columns of an encoder's tokens
 # Faults of one study's files: its name, or something else that lies in their place. A full disk is none of them.
 FAULTS_OF_A_NAME = {
@@ -73,7 +73,7 @@ def report(**options: Any) -> None:
         reports = model.stream_reports(
             studies, given.settings(), batch_size=given.batch_size, precision=given.precision, workers=given.workers,
             cache=default_cache() if given.cache else None, strict=given.strict,
-            picture_side=0 if given.pages is None else PICTURE_SIDE,
+            picture_side=0 if given.pages is None else picture_form(given).side,
         )  # fmt: skip
         good = writer.write_all(heartbeat.count(reports, "studies", len(studies)))
     print_end(writer, passed_over)
@@ -157,6 +157,13 @@ def page_origin(options: ReportOptions) -> Origin | None:
     return model_origin(meant_model(options.model) if options.model else default_model())
 
 
+def picture_form(options: ReportOptions) -> PictureForm:
+    """Return how pictures are written."""
+    from ..pages.shared.drawing import PictureForm
+
+    return PictureForm(options.picture_format, options.dpi or 0)
+
+
 class ReportWriter:
     """Prints reports and writes their files, one report after another, and counts what became of the studies.
 
@@ -232,11 +239,12 @@ class ReportWriter:
         assert origin is not None
         out.mkdir(parents=True, exist_ok=True)
         index = INDEX if len(self.studies) > 1 else ""
-        self.cards.append(explain_study(report, grid, out, name, origin, index=index))
+        form = picture_form(self.options)
+        self.cards.append(explain_study(report, grid, out, name, origin, index=index, form=form))
         if self.options.all_pictures:
             values = self._values(report, attention=True)
             with picture_progress(report.study) as progress:
-                explain_all(report, grid, values, out, name, origin, progress)
+                explain_all(report, grid, values, out, name, origin, progress, form)
 
     def write_index(self) -> None:
         """Write the index of the pages if there are several studies."""

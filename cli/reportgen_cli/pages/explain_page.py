@@ -1,7 +1,7 @@
 """Write files that explain a report: the attention of its sentences or words, its tags and its findings.
 
     STUDY.html                  a page that works offline: words, attention over the radiograph, tags, findings
-    STUDY.png                   the report in one picture
+    STUDY.png                   the report in one picture; every picture is SVG instead if that is requested
     index.html                  thumbnails of all studies, if there are several
 
 and on request
@@ -49,6 +49,7 @@ from .attention import (
 from .pictures import OPACITY, SCALE, are_shares, explain, radiographs, save_picture
 from .shading import shaded, shows_words
 from .shared import frame
+from .shared.drawing import PNG, PictureForm
 from .shared.frame import escape_text, fill_page
 from .shared.origin import Origin
 from .study_pictures import blend, count_pictures, shrunk, study_pictures, top_of
@@ -77,7 +78,14 @@ class StudyCard:
 
 
 def explain_study(
-    report: Report, grid: Grid | None, out: Path, name: str, origin: Origin, *, index: str = ""
+    report: Report,
+    grid: Grid | None,
+    out: Path,
+    name: str,
+    origin: Origin,
+    *,
+    index: str = "",
+    form: PictureForm = PNG,
 ) -> StudyCard:
     """Write the page of one report, and one picture if there is something to draw: `grid` is (views, rows, columns).
 
@@ -87,7 +95,7 @@ def explain_study(
     times = region_times(report, grid)
     atomic_write(out / f"{name}.html", page(report, grid, images, times, origin, index=index))
     if grid is not None or any(report.boxes):
-        save_picture(explain(report, grid, origin), out / f"{name}.png", origin)
+        save_picture(explain(report, grid, origin, side=form.side), out / f"{name}.{form.kind}", origin, form)
     return _card(report, images, times, f"{name}.html")
 
 
@@ -99,24 +107,25 @@ def explain_all(
     name: str,
     origin: Origin,
     progress: OnProgress,
+    form: PictureForm = PNG,
 ) -> None:
     """Write a picture of each sentence and word, of the tags, and the numbers into the folder `name`.
 
     A report with attention over its own words also gets the picture of its shaded words. Call `progress` with the
     number of pictures written and of all pictures, first with 0.
     """
-    images, times = radiographs(report), region_times(report, grid)
+    images, times = radiographs(report, form.side), region_times(report, grid)
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     total = count_pictures(report, times)
     progress(0, total)
-    for done, (file, picture) in enumerate(study_pictures(report, images, times, origin), 1):
-        save_picture(picture, folder / file, origin)
+    for done, (file, picture) in enumerate(study_pictures(report, images, times, origin, form), 1):
+        save_picture(picture, folder / f"{file}.{form.kind}", origin, form)
         progress(done, total)
     write_json(folder / "attention.json", {"grid": grid, **values, "origin": origin.text()}, sort=False)
     np.savez_compressed(folder / "attention.npz", **_arrays(report, grid))
     if grid is not None and shows_words(report):
-        save_picture(shaded(report, grid, origin), out / f"{name}.words.png", origin)
+        save_picture(shaded(report, grid, origin, form.side), out / f"{name}.words.{form.kind}", origin, form)
 
 
 def write_index(cards: Sequence[StudyCard], out: Path, origin: Origin) -> Path:

@@ -4,7 +4,7 @@ The colour says how many times uniform a weight is (see `attention`). All panels
 begins at 1: regions with even attention or less stay grey, and so does a whole panel without a preferred place. The
 foot of a picture names the model, its hash, the release and the date.
 
-matplotlib draws, without pyplot and without a display; it is imported when a picture is drawn.
+matplotlib is imported when a picture is drawn; `drawing` makes pixels or a file of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from reportgen_core import Box, Report
 from reportgen_core.data.images import read_image, shrink
@@ -39,12 +38,12 @@ from .attention import (
     region_times,
     tag_times,
 )
+from .shared.drawing import PNG, SIDE, Drawing, PictureForm
 from .shared.origin import Origin
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
 
-LONG_SIDE = 640  # pixels of a radiograph in a panel
 PANEL = 3.3  # inches
 GAP, TITLE, HEAD, LEGEND, FOOT = 0.2, 0.2, 0.18, 0.75, 0.15  # inches: between panels, above one, a line on top, …
 MAX_SENTENCES = 40  # panels of one picture
@@ -72,23 +71,22 @@ class Panel:
 def overlay(image: Array, weights: Array, text: str) -> Image.Image:
     """Draw a radiograph (H, W), 0..1, with attention (rows, columns), which sums to 1, over it and a text under it."""
     panel = Panel(small(image), np.asarray(weights, np.float64) * np.asarray(weights).size, "", text)
-    return draw([panel], columns=1, size=5.0)
+    return draw([panel], columns=1, size=5.0).image()
 
 
-def save_picture(picture: Image.Image, path: Path, origin: Origin) -> None:
-    """Save a picture as PNG, with its origin also as a text inside the file."""
-    facts = PngInfo()
-    facts.add_itxt("Description", origin.text())
-    picture.save(path, pnginfo=facts)
+def save_picture(picture: Drawing, path: Path, origin: Origin, form: PictureForm = PNG) -> None:
+    """Save a picture as PNG or SVG, by the suffix of `path`, with its origin also as a text inside the file."""
+    picture.save(path, origin, form)
 
 
-def explain(report: Report, grid: Grid | None, origin: Origin, title: str = "") -> Image.Image:
+def explain(report: Report, grid: Grid | None, origin: Origin, title: str = "", side: int = SIDE) -> Drawing:
     """Draw a report in one picture: the radiographs, then the attention and the boxes of each sentence.
 
     Of a model that attends word by word the picture has the sentences and the words that prefer a place. If a study has
-    several views, each panel shows the view with the most attention. Raises ImageError if a file cannot be read.
+    several views, each panel shows the view with the most attention. A radiograph has at most `side` pixels a side.
+    Raises ImageError if a file cannot be read.
     """
-    images = radiographs(report)
+    images = radiographs(report, side)
     panels = [Panel(image, None, name) for image, name in zip(images, _names(report), strict=True)]
     head = [title or _headline(report)]
     times = region_times(report, grid)
@@ -161,11 +159,8 @@ def are_shares(report: Report) -> bool:
 
 
 @literal_text()
-def draw(
-    panels: Sequence[Panel], *, columns: int = 0, title: str = "", foot: str = "", size: float = PANEL
-) -> Image.Image:
+def draw(panels: Sequence[Panel], *, columns: int = 0, title: str = "", foot: str = "", size: float = PANEL) -> Drawing:
     """Draw panels in a grid with one colour scale, and `foot` below. `size` is the width of a panel in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     panels = [
@@ -181,7 +176,6 @@ def draw(
     above, below = GAP + HEAD * len(head), FOOT * len(feet)
     height = above + sum(_row_height(row, size, line) for row in rows) + (LEGEND if weights else 0.0) + below
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
     figure.text(GAP / width, 1 - GAP / 2 / height, "\n".join(head), fontsize=9, va="top", linespacing=1.3)
     figure.text(GAP / width, 0.06 / height, "\n".join(feet), fontsize=7.5, color="0.3", va="bottom")
     top = max([SCALE, *(float(w.max()) for w in weights)])
@@ -196,8 +190,7 @@ def draw(
     if weights:
         long = min(0.6 * width, 6.0)
         draw_legend(figure, ((width - long) / 2 / width, (0.45 + below) / height, long / width, 0.09 / height), top)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    return Drawing(figure, DPI)
 
 
 def _row_height(row: Sequence[Panel], size: float, line: int) -> float:
@@ -276,11 +269,11 @@ def draw_legend(figure: Any, box: tuple[float, float, float, float], top: float,
     bar.set_label(f"{label}, × uniform: 1× is even, and not coloured", fontsize=8)
 
 
-def small(image: Array) -> Array:
-    """Return the radiograph with at most LONG_SIDE pixels a side."""
-    return shrink(image, LONG_SIDE)
+def small(image: Array, side: int = SIDE) -> Array:
+    """Return the radiograph with at most `side` pixels a side."""
+    return shrink(image, side)
 
 
-def radiographs(report: Report) -> list[Array]:
+def radiographs(report: Report, side: int = SIDE) -> list[Array]:
     """Return the grey images (H, W), 0..1, of a report: those it carries, else those of its files, made small."""
-    return [small(image) for image in report.images] or [small(read_image(Path(v))) for v in report.views]
+    return [small(i, side) for i in report.images] or [small(read_image(Path(v)), side) for v in report.views]

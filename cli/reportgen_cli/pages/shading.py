@@ -14,15 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
-
 from reportgen_core import Report
 from reportgen_core.text.printable import printable
 
 from ..terminal.echo import literal_text
 from .attention import Grid, describe_peak, is_pointed, peak, word_times
 from .pictures import DPI, SCALE, Panel, draw_legend, draw_panel, radiographs, scale_ticks
+from .shared.drawing import SIDE, Drawing
 from .shared.origin import Origin
 
 if TYPE_CHECKING:
@@ -42,9 +40,11 @@ def shows_words(report: Report) -> bool:
 
 
 @literal_text()
-def shaded(report: Report, grid: Grid, origin: Origin) -> Image.Image:
-    """Draw the picture. `grid` is the encoder's (views, rows, columns). Raises ImageError if a file cannot be read."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def shaded(report: Report, grid: Grid, origin: Origin, side: int = SIDE) -> Drawing:
+    """Draw the picture. `grid` is the encoder's (views, rows, columns). Raises ImageError if a file cannot be read.
+
+    The radiograph has at most `side` pixels a side.
+    """
     from matplotlib.figure import Figure
 
     report = replace(report, words=tuple(printable(word, 60) for word in report.words))
@@ -58,11 +58,10 @@ def shaded(report: Report, grid: Grid, origin: Origin) -> Image.Image:
     ]
     height = max(sum(heights) + 0.75, IMAGE + 0.4 + UNDER)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
-    canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
     page = figure.add_axes((0, 0, 1, 1))
     page.set_axis_off()
     page.set(xlim=(0, WIDTH), ylim=(height, 0))
-    _radiograph(figure, report, grid, height)
+    _radiograph(figure, report, grid, height, side)
     _heading(page, report, origin)
     _word_legend(page, (MARGIN, IMAGE + 1.72), top)
     y = 0.45
@@ -71,11 +70,10 @@ def shaded(report: Report, grid: Grid, origin: Origin) -> Image.Image:
         label = f"{name}: {note}" if name else f"words by the largest weight of any row: {note}"
         _block(page, report.words, weights, (IMAGE + 2 * MARGIN, y), size, room, top, label)
         y += tall
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    return Drawing(figure, DPI)
 
 
-def _radiograph(figure: Any, report: Report, grid: Grid, height: float) -> None:
+def _radiograph(figure: Any, report: Report, grid: Grid, height: float, side: int) -> None:
     """Draw the first radiograph with the attention of the salient words, and its legend."""
     axes = figure.add_axes((MARGIN / WIDTH, 1 - (IMAGE + 0.4) / height, IMAGE / WIDTH, IMAGE / height))
     axes.set_axis_off()
@@ -84,7 +82,7 @@ def _radiograph(figure: Any, report: Report, grid: Grid, height: float) -> None:
     shown = salient if salient is not None and is_pointed(salient) else None
     detail = "" if salient is None else f"by the salient words: {describe_peak(salient)}"
     name = printable(Path(report.views[0]).name, 60)
-    draw_panel(axes, Panel(radiographs(report)[0], shown, name, "", detail), top, 52)
+    draw_panel(axes, Panel(radiographs(report, side)[0], shown, name, "", detail), top, 52)
     if shown is not None:
         box = (MARGIN / WIDTH, 1 - (IMAGE + 0.85) / height, IMAGE / WIDTH, 0.09 / height)
         draw_legend(figure, box, top, "regions")

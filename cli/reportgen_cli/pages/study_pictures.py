@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageFont
 
 from reportgen_core import Report
 from reportgen_core.text.printable import printable
@@ -27,28 +27,33 @@ from .attention import (
     tag_times,
 )
 from .pictures import BACKGROUND, OPACITY, SCALE, enlarge, scale_ticks
+from .shared.drawing import Drawing, PictureForm
 from .shared.origin import Origin
 
 if TYPE_CHECKING:
     from reportgen_core.types import Array
 
-SIDE = 480  # pixels of the longer side of a radiograph in a single picture
-BAR = 10  # pixels of the colour scale under a picture
+DPI = 100  # of a single picture; its lengths are in pixels at this density
+SIDE = 480  # of the longer side of a radiograph in a single picture
+BAR = 10  # of the colour scale under a picture
+POINT = 72 / DPI  # points of a pixel
 CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Source Han Sans SC", "SimHei", "PingFang SC")
+SANS = ("DejaVu Sans",)
 DIM = "#46525f"
 MOST = 4.0  # × uniform: the ends of the scale of tags are this and its inverse
 
 
 def study_pictures(
-    report: Report, images: Sequence[Array], times: Array | None, origin: Origin
-) -> Iterator[tuple[str, Image.Image]]:
-    """Yield the file name and the picture of each sentence and word, views side by side, and that of the tags."""
+    report: Report, images: Sequence[Array], times: Array | None, origin: Origin, form: PictureForm
+) -> Iterator[tuple[str, Drawing]]:
+    """Yield the name and the picture of each sentence and word, views side by side, and that of the tags."""
     if times is not None:
-        shown, top = [shrunk(image, SIDE) for image in images], top_of(times)
+        side, top = max(SIDE, round(SIDE * form.density / DPI)), top_of(times)
+        shown = [shrunk(image, side) for image in images]
         for name, text in _named_texts(report, len(times)):
-            yield f"{name}.png", _framed(shown, mean_times(times, text), text.text, top, origin)
+            yield name, _framed(shown, mean_times(times, text), text.text, top, origin)
     if tag_times(report) is not None:
-        yield "tags.png", draw_tags(report, origin)
+        yield "tags", draw_tags(report, origin)
 
 
 def count_pictures(report: Report, times: Array | None) -> int:
@@ -74,41 +79,55 @@ def shrunk(image: Array, side: int) -> Array:
     return np.asarray(Image.fromarray(np.asarray(image, np.float32)).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
 
 
-def _framed(images: Sequence[Array], times: Array, text: str, top: float, origin: Origin) -> Image.Image:
+@literal_text()
+def _framed(images: Sequence[Array], times: Array, text: str, top: float, origin: Origin) -> Drawing:
     """Draw the views with their attention (V, r, c), below them the text, the colour scale and the origin."""
+    from matplotlib.figure import Figure
+
     drawn = times if is_pointed(times) else np.ones_like(times)
-    shown = [Image.fromarray(blend(image, cells, top)) for image, cells in zip(images, drawn, strict=False)]
-    width = max(320, sum(s.width for s in shown) + 4 * (len(shown) - 1))
-    words, font = _caption(printable(text), 15)
-    little = _font(12)
-    lines, feet = _wrapped(words, font, width - 12), _wrapped(origin.text(), little, width - 12)
-    height = max(s.height for s in shown)
-    frame = Image.new("RGB", (width, height + 20 * len(lines) + BAR + 48 + 15 * len(feet)), "white")
+    shown = [blend(image, cells, top) for image, cells in zip(images, drawn, strict=False)]
+    sizes = [(round(SIDE * s.shape[1] / max(s.shape)), round(SIDE * s.shape[0] / max(s.shape))) for s in shown]
+    width = max(320, sum(w for w, _ in sizes) + 4 * (len(sizes) - 1))
+    words, families = _caption(printable(text))
+    lines = _wrapped(words, _font(15, families), width - 12)
+    feet = _wrapped(origin.text(), _font(12), width - 12)
+    tallest = max(h for _, h in sizes)
+    height = tallest + 20 * len(lines) + BAR + 48 + 15 * len(feet)
+    figure: Any = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
     x = 0
-    for view in shown:
-        frame.paste(view, (x, 0))
-        x += view.width + 4
-    pen = ImageDraw.Draw(frame)
+    for view, (w, h) in zip(shown, sizes, strict=True):
+        axes = figure.add_axes((x / width, 1 - h / height, w / width, h / height))
+        axes.imshow(view, aspect="auto", interpolation="nearest")
+        axes.set_axis_off()
+        x += w + 4
+
+    def write(y: float, line: str, size: int, colour: str, names: Sequence[str] = SANS) -> None:
+        figure.text(6 / width, 1 - y / height, line, fontsize=size * POINT, color=colour, va="top", family=list(names))
+
     for i, line in enumerate(lines):
-        pen.text((6, height + 4 + 20 * i), line, font=font, fill="black")
-    y = height + 6 + 20 * len(lines)
-    pen.text((6, y), describe_peak(times), font=little, fill=DIM)
-    _scale(frame, pen, y + 18, width, top)
+        write(tallest + 6 + 20 * i, line, 15, "black", families)
+    y = tallest + 8 + 20 * len(lines)
+    write(y, describe_peak(times), 12, DIM)
+    _scale(figure, (6 / width, 1 - (y + 18 + BAR) / height, 1 - 12 / width, BAR / height), top)
     for i, line in enumerate(feet):
-        pen.text((6, y + BAR + 36 + 15 * i), line, font=little, fill=DIM)
-    return frame
+        write(y + BAR + 37 + 15 * i, line, 12, DIM)
+    return Drawing(figure, DPI)
 
 
-def _scale(frame: Image.Image, pen: ImageDraw.ImageDraw, y: int, width: int, top: float) -> None:
+def _scale(figure: Any, place: tuple[float, float, float, float], top: float) -> None:
     """Draw the colours over a middle grey, with ticks below."""
-    steps = np.tile(np.linspace(1, top, width - 12), (BAR, 1))
-    frame.paste(Image.fromarray(_over(np.full(steps.shape, BACKGROUND), steps, top)), (6, y))
-    little, ends = _font(11), width - 6
-    for tick in scale_ticks(top):
-        x = 6 + (tick - 1) / (top - 1) * (width - 13)
-        label = "1× uniform" if tick == 1 else f"{tick}×"
-        pen.line((x, y + BAR, x, y + BAR + 3), fill=DIM)
-        pen.text((min(x, ends - pen.textlength(label, font=little)), y + BAR + 3), label, font=little, fill=DIM)
+    axes = figure.add_axes(place)
+    steps = np.linspace(1, top, 256)[None]
+    axes.imshow(_over(np.full(steps.shape, BACKGROUND), steps, top), aspect="auto", extent=(1, top, 0, 1))
+    ticks = scale_ticks(top)
+    axes.set_xticks(ticks, ["1× uniform" if t == 1 else f"{t}×" for t in ticks], fontsize=11 * POINT, color=DIM)
+    axes.tick_params(length=3 * POINT, pad=2, color=DIM)
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    labels = axes.get_xticklabels()
+    labels[0].set_ha("left")
+    if len(labels) > 1:
+        labels[-1].set_ha("right" if ticks[-1] > 1 + 0.95 * (top - 1) else "center")
 
 
 def blend(image: Array, times: Array, top: float) -> Array:
@@ -128,22 +147,26 @@ def _over(grey: Array, times: Array, top: float) -> Array:
     return mixed
 
 
-def _font(size: int, name: str = "DejaVu Sans") -> Any:
+def _font(size: int, families: Sequence[str] = SANS) -> Any:
+    """Return the last of the fonts, to measure texts of `size` pixels with."""
     from matplotlib import font_manager
 
-    return ImageFont.truetype(font_manager.findfont(name, fallback_to_default=False), size)
+    return ImageFont.truetype(font_manager.findfont(families[-1], fallback_to_default=False), size)
 
 
-def _caption(text: str, size: int) -> tuple[str, Any]:
-    """Return the text with a font that has its letters. If there is no font for Chinese, return a hint to the page."""
+def _caption(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the text with fonts that have its letters. If there is no font for Chinese, return a hint to the page."""
+    from matplotlib import font_manager
+
     if not any("\u2e80" <= c <= "\uffef" for c in text):
-        return text, _font(size)
+        return text, SANS
     for name in CHINESE:
         try:
-            return text, _font(size, name)
+            font_manager.findfont(name, fallback_to_default=False)
         except ValueError:  # no such font here
             continue
-    return "the page beside this folder has the words", _font(size)
+        return text, (*SANS, name)
+    return "the page beside this folder has the words", SANS
 
 
 def _wrapped(text: str, font: Any, width: int) -> list[str]:
@@ -158,20 +181,18 @@ def _wrapped(text: str, font: Any, width: int) -> list[str]:
 
 
 @literal_text()
-def draw_tags(report: Report, origin: Origin) -> Image.Image:
+def draw_tags(report: Report, origin: Origin) -> Drawing:
     """Draw the attention of each sentence or word over the M tags, one row each.
 
     The middle of the scale, white, is 1/M: even attention. Tags with more are orange, tags with less are purple.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     times = tag_times(report)
     assert times is not None
     names = [printable(n if len(n) <= 44 else n[:43] + "…") for n in row_names(report, len(times))]
     size = (max(5.2, 3.9 + 0.36 * times.shape[1]), 2.6 + 0.24 * len(times))
-    figure = Figure(figsize=size, dpi=110, layout="constrained", facecolor="white")
-    canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods have no types
+    figure: Any = Figure(figsize=size, layout="constrained", facecolor="white")  # its methods have no types
     axes: Any = figure.add_subplot()
     octaves, ends = np.log2(np.maximum(times, 1e-6)), np.log2(MOST)
     shown = axes.imshow(octaves, cmap="PuOr_r", vmin=-ends, vmax=ends, aspect="auto")
@@ -186,8 +207,7 @@ def draw_tags(report: Report, origin: Origin) -> Image.Image:
     bar.ax.set_yticklabels(["¼×", "½×", f"1×: 1/{times.shape[1]}", "2×", "4×"], fontsize=7)
     axes.set_title(f"attention over tags, × uniform: {describe_peak(times, 'tag')}", fontsize=8, loc="left")
     figure.supxlabel(_folded(origin, size[0]), fontsize=6.5, color="0.3", x=0.01, ha="left")
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    return Drawing(figure, 110)
 
 
 def _folded(origin: Origin, width: float) -> str:
