@@ -6,10 +6,14 @@ All code of a plugin is called by `run`: it may raise anything, end the program,
 from __future__ import annotations
 
 import functools
+import itertools
 import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -22,7 +26,7 @@ from .registry import Entry, check_entry, foreign_code
 
 GROUP = "reportgen"
 SLOW_IMPORT = 2.0  # seconds; a slower import is named
-MAX_VALUES, MAX_SECONDS = 100_000, 5.0  # of one hook of one plugin: a list that takes more has no end
+MAX_VALUES, MAX_SECONDS = 100_000, 60  # of one hook of one plugin: a list or a call that takes more has no end
 
 
 @dataclass(slots=True)
@@ -81,12 +85,10 @@ def _entry_points() -> tuple[list[metadata.EntryPoint], list[Plugin]]:
 def _register(manager: pluggy.PluginManager, plugin: Plugin, point: metadata.EntryPoint) -> None:
     """Import the module of an entry point and register its hooks."""
     start = time.monotonic()
-    module = point.load()
-    seconds = time.monotonic() - start
+    module, seconds = point.load(), time.monotonic() - start
     if seconds > SLOW_IMPORT and plugin.distribution != "reportgen":
         plugin.note = f"its import takes {seconds:.1f} s, in every command"
-    api = getattr(module, "reportgen_api", hookspecs.API_VERSION)
-    if api != hookspecs.API_VERSION:
+    if (api := getattr(module, "reportgen_api", hookspecs.API_VERSION)) != hookspecs.API_VERSION:
         raise PluginError(f"made for plugin API {api}; this reportgen has API {hookspecs.API_VERSION}")
     manager.register(module, name=plugin.id)
     manager.check_pending()
@@ -95,21 +97,30 @@ def _register(manager: pluggy.PluginManager, plugin: Plugin, point: metadata.Ent
 def run(plugin: Plugin, hook: str, function: Callable[[], Any]) -> Any:
     """Call code of a plugin and return its result; None if it fails, and then the plugin has the problem."""
     try:
-        with foreign_code():
+        with foreign_code(), _time_limit(plugin.distribution != "reportgen" and hook != "find_model"):
             return function()
     except ReportgenError as e:
         problem = (f"{hook}: " if hook else "") + (str(e) if e.__cause__ else f"{type(e).__name__}: {e}")
         if problem not in plugin.problem:
             plugin.problem = "; ".join(filter(None, (plugin.problem, problem)))
-        return None
+
+
+@contextmanager
+def _time_limit(on: bool) -> Iterator[None]:
+    """Stop code that does not end by SystemExit, which few catch; only in the main thread of a system with alarms."""
+    with ExitStack() as undo:
+        if on and threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM"):
+            before = signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"it did not end within {MAX_SECONDS} s"))
+            undo.callback(signal.signal, signal.SIGALRM, before)
+            undo.callback(signal.setitimer, signal.ITIMER_REAL, *signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS, 1))
+        yield
 
 
 def implementations(hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Callable[[], Any]]]:
     """Yield the plugin and its function, with its arguments, for every plugin that has this hook, ours first."""
     manager, plugins = load_plugins()
     order = {id: number for number, id in enumerate(plugins)}
-    found = getattr(manager.hook, hook).get_hookimpls()
-    for one in sorted(found, key=lambda one: order.get(one.plugin_name, len(order))):
+    for one in sorted(getattr(manager.hook, hook).get_hookimpls(), key=lambda h: order.get(h.plugin_name, len(order))):
         plugin = plugins.get(one.plugin_name) or Plugin(one.plugin_name, "this program", "")
         yield plugin, functools.partial(one.function, *[arguments[name] for name in one.argnames])
 
@@ -140,11 +151,9 @@ def _collect(function: Callable[[], Any], what: str, check: Callable[[Any], None
     returned = function()
     if isinstance(returned, str | bytes | Mapping | Entry) or not isinstance(returned, Iterable):
         raise PluginError(f"returned {returned!r:.80}, which is no list of {what}")
-    values: list[Any] = []
-    end = time.monotonic() + MAX_SECONDS
-    for value in returned:
+    values = list(itertools.islice(returned, MAX_VALUES + 1))
+    if len(values) > MAX_VALUES:
+        raise PluginError(f"does not end: {MAX_VALUES:,} {what} and more")
+    for value in values:
         check(value)
-        values.append(value)
-        if len(values) > MAX_VALUES or time.monotonic() > end:
-            raise PluginError(f"does not end: {len(values):,} {what} and more, in over {MAX_SECONDS:g} s or too many")
     return values

@@ -27,6 +27,7 @@ from reportgen_core import hookspecs
 ROOT = Path(__file__).parents[1]
 FIXTURE = ROOT / "tests" / "fixtures" / "reportgen-hello"
 AUTHOR = ROOT / "tests" / "fixtures" / "reportgen-author"  # a decoder and a metric
+SIDES = ROOT / "tests" / "fixtures" / "reportgen-sides"  # a reporter
 HOOKS = ROOT / "docs" / "reference" / "hooks.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -71,7 +72,7 @@ def plugins_page(text: str) -> str:
     """docs/plugins.md with the fixture's code and the hooks put in."""
 
     def code(match: re.Match[str]) -> str:
-        file = next(folder / match[1] for folder in (FIXTURE, AUTHOR) if (folder / match[1]).is_file())
+        file = next(folder / match[1] for folder in (FIXTURE, AUTHOR, SIDES) if (folder / match[1]).is_file())
         return f"`{match[1]}`\n\n```{match[2]}\n{file.read_text()}```"
 
     return hooks_page(FILE.sub(code, text))
@@ -162,7 +163,7 @@ def test_the_page_on_plugins_has_the_code_of_the_tested_package() -> None:
     page = (ROOT / "docs" / "plugins.md").read_text()
     shown = {path for path, _, _ in FILE.findall(page)}
     files = {p.relative_to(FIXTURE).as_posix() for p in FIXTURE.rglob("*") if p.suffix in (".py", ".toml")}
-    files |= {p.relative_to(AUTHOR).as_posix() for p in AUTHOR.rglob("*.py")}
+    files |= {p.relative_to(folder).as_posix() for folder in (AUTHOR, SIDES) for p in folder.rglob("*.py")}
     assert shown == files
     assert plugins_page(page) == page, "run python tests/test_docs.py"
 
@@ -176,9 +177,10 @@ def test_the_tutorial_package_stays_small() -> None:
     assert len(code) <= 40
 
 
-def test_a_decoder_takes_80_lines_and_a_metric_20() -> None:
-    for name, most in (("decoder", 80), ("metric", 20)):
-        assert len((AUTHOR / "reportgen_author" / f"{name}.py").read_text().splitlines()) <= most
+def test_a_decoder_takes_80_lines_a_metric_20_and_a_reporter_30() -> None:
+    files = [AUTHOR / "reportgen_author" / "decoder.py", AUTHOR / "reportgen_author" / "metric.py"]
+    for file, most in zip([*files, SIDES / "reportgen_sides" / "reporter.py"], (80, 20, 30), strict=True):
+        assert len(file.read_text().splitlines()) <= most
 
 
 def test_the_page_on_plugins_names_every_ability() -> None:
@@ -186,7 +188,9 @@ def test_the_page_on_plugins_names_every_ability() -> None:
 
     names = {n for n, c in vars(abilities).items() if inspect.isclass(c) and c.__module__ == abilities.__name__}
     page = (ROOT / "docs" / "plugins.md").read_text()
-    assert names <= set(re.findall(r"^\| `(\w+)` \| (?:any|encoder|decoder|retriever)", page, re.MULTILINE))
+    assert names == set(
+        re.findall(r"^\| `(\w+)` \| (?:any|encoder|decoder|retriever)[^|]*\|[^|]+\|[^|]+\|$", page, re.MULTILINE)
+    )
 
 
 def test_the_page_on_the_command_line_is_the_help() -> None:

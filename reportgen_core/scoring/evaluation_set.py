@@ -85,19 +85,10 @@ class EvaluationRequest:
 
 
 class WritesReports(Protocol):
-    """A model, as far as evaluation goes."""
+    """A model, as far as evaluation goes: a `Model` or another `Reporter`, which this wing does not import."""
 
-    def report_studies(
-        self,
-        studies: Sequence[Study],
-        settings: GenerationSettings | None = None,
-        *,
-        batch_size: int = 32,
-        precision: str = "auto",
-        workers: int = 0,
-        cache: Path | None = None,
-    ) -> list[Report]:
-        """Return a report for each study, in order."""
+    def report_studies(self, *arguments: Any, **options: Any) -> list[Report]:
+        """Return a report for each study, in order. The arguments are those of `Reporter.report_studies`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +231,7 @@ def _outputs(
         tuple(reports[i] for i in ids),
         tuple(by_id[i] for i in ids),
         training=tuple(s for s in _all(source) if s.split == "train" and s.id not in by_id),
-        grid=getattr(getattr(getattr(model, "encoder", None), "features", None), "grid", None),
+        grid=getattr(model, "grid", None),
         resamples=request.resamples,
         seed=request.seed,
     )

@@ -10,11 +10,11 @@ import inspect
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -24,21 +24,15 @@ from ..errors import ReportgenError
 from ..models.composition import check_composition
 from ..registries import datasets, presets, protocols
 from ..registry import Entry, did_you_mean, resolve
+from ..scoring.evaluation_set import WritesReports
 from ..text.arguments import known_fields
 from ..text.spec import TextSpec
 from ..training.settings import TrainSettings
-from ..types import GenerationSettings, Report, Study, View
+from ..types import GenerationSettings, Study, View
 from .context import check_reporter_context, required_context
 from .promise import first, promise
 
 PRESET_KEYS = {"name", "summary", "compose", "data"}  # those that a preset must have
-
-
-class WritesReports(Protocol):
-    """What a reporter and a model of parts have in common."""
-
-    def report_studies(self, studies: Sequence[Study], settings: GenerationSettings | None = None) -> list[Report]:
-        """Return reports in the order of the studies."""
 
 
 def check_reporter(reporter: WritesReports, folder: Path) -> None:

@@ -4,17 +4,18 @@ import json
 import re
 import stat
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from reading import reading, studies, texts
+from reading import MODEL, reading, studies, texts
 from reportgen_cli.main import rg
 from reportgen_cli.study.folder import read_key, read_study
 from reportgen_cli.study.make import StudyDesign, alike, draw, make
 
-from reportgen_core import CheckpointError, DataError, OptionError
+from reportgen_core import CheckpointError, DataError, OptionError, Study
 
 IDS = [f"s{i}" for i in range(40)]
 
@@ -151,6 +152,46 @@ def test_the_command_makes_a_study_from_a_table_and_a_file_of_predictions(tmp_pa
     study = read_study(tmp_path / "reading")
     key = read_key(tmp_path / "reading.key.json", study)
     assert Counter(source for _, source in key.cases.values()) == {"human": 3, "ours": 3}
+
+
+def test_a_model_writes_what_is_shown_and_no_more(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def write(some: Sequence[Study]) -> dict[str, str]:
+        asked.extend(s.id for s in some)
+        return {s.id: f"{MODEL} {s.id[7:]} ." for s in some}
+
+    made, plan = studies(tmp_path / "i", 12), StudyDesign(each=2)
+    make(made, {"file": texts(12)}, plan, tmp_path / "r", tmp_path / "k.json", {"model": write})
+    key = read_key(tmp_path / "k.json", read_study(tmp_path / "r"))
+    assert Counter(source for _, source in key.cases.values()) == {"human": 2, "file": 2, "model": 2}
+    assert sorted(asked) == sorted({patient for patient, _ in key.cases.values()}), "six examinations, each once"
+
+
+def test_an_examination_without_a_report_of_a_model_makes_place_for_another(tmp_path: Path) -> None:
+    def write(some: Sequence[Study]) -> dict[str, str]:
+        return {s.id: "" if int(s.id[7:]) < 6 else "The lungs are clear." for s in some}
+
+    made, plan = studies(tmp_path / "i", 10), StudyDesign(each=4, design="crossed")
+    make(made, {}, plan, tmp_path / "r", tmp_path / "k.json", {"model": write})
+    key = read_key(tmp_path / "k.json", read_study(tmp_path / "r"))
+    assert {patient for patient, _ in key.cases.values()} == {f"patient{n}" for n in range(6, 10)}
+    with pytest.raises(DataError, match=r"5 reports of each of 2 sources wants 5 examinations .* there are 4"):
+        make(made, {}, StudyDesign(each=5, design="crossed"), tmp_path / "r2", tmp_path / "k2.json", {"model": write})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ([], "--predictions NAME=FILE or --model NAME=MODEL"),
+        (["--model", "runs/best"], "--model 'runs/best': wants NAME=MODEL"),
+        (["--model", "a=x", "--model", "a=y"], "--model 'a' is given twice"),
+        (["--model", "a=/no/such"], "no model or model folder '/no/such'"),
+    ],
+)
+def test_sources_that_cannot_be_are_refused(given: list[str], says: str) -> None:
+    done = CliRunner().invoke(rg, ["study", "make", "--data", "d", *given, "--each", "1", "--out", "o"])
+    assert done.exception is not None and says in str(done.exception)
 
 
 def test_a_study_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,11 @@ SMALLER = {
             "pip install .",
             'pip install -q --no-deps --no-build-isolation --target lib . && export PYTHONPATH="$PWD/lib"',
         ),
+        (
+            "rg compose --reporter",
+            "pip install -q --no-deps --no-build-isolation --target sides-lib ./reportgen-sides && "
+            'export PYTHONPATH="$PWD/sides-lib"\nrg compose --reporter',
+        ),
     ],
     "docs/explanation/phantom.md": [("n=1000", "n=40"), ("size=256", "size=64")],
     "docs/how-to/abnormal.md": [("--train", "--train --classifier tfidf"), ("k=500", "k=4")],

@@ -103,6 +103,7 @@ def test_the_blocks_of_a_page_run(page: Path, programs: Path, request: pytest.Fi
         shutil.copytree(request.getfixturevalue("given"), folder)
     if name == "docs/plugins.md":
         shutil.copytree(ROOT / "tests" / "fixtures" / "reportgen-hello", folder, dirs_exist_ok=True)
+        shutil.copytree(ROOT / "tests" / "fixtures" / "reportgen-sides", folder / "reportgen-sides")
     python = ""
     with served(name, folder) as address:
         for block in RUN[page]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reportgen_cli.option_values import parse_options
-from reportgen_core import OptionError
+from reportgen_core import OptionError, Study
 from reportgen_core.registries import datasets
 
-from ..options import completes, print_note, values
+from ..options import completes, device_option, pick_device, print_note, send_images_option, values
 from ..render import table
 from ..terminal.echo import say, say_json
 
 if TYPE_CHECKING:
+    from ..study.make import Writer
     from ..study.score import Outcome
 
 PATH = click.Path(path_type=Path)
@@ -37,8 +38,9 @@ def study() -> None:
 @click.option("--data", required=True, type=PATH, help="The examinations: a table of images and reports, or a folder.")
 @click.option("--dataset", default="table", show_default=True, shell_complete=completes("datasets"), help="Its format.")
 @values("--data-option", "options", "Of the dataset; rg info NAME lists them.")
+@click.option("--predictions", multiple=True, metavar="NAME=FILE", help="What a model wrote: id and text.")
 @click.option(
-    "--predictions", required=True, multiple=True, metavar="NAME=FILE", help="What a model wrote: id and text."
+    "--model", "models", multiple=True, metavar="NAME=MODEL", help="A model or reporter that writes what is shown."
 )
 @click.option("--each", required=True, type=click.IntRange(1), help="Reports of each source.")
 @click.option("--design", default="split", show_default=True, help="split: an image once; crossed: once a source.")
@@ -52,11 +54,14 @@ def study() -> None:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", required=True, type=PATH, help="The folder for the readers.")
 @click.option("--key", type=PATH, help="Where to keep who wrote what; without it, OUT.key.json beside OUT.")
+@device_option()
+@send_images_option()
 def make(
     data: Path,
     dataset: str,
     options: tuple[str, ...],
     predictions: tuple[str, ...],
+    models: tuple[str, ...],
     each: int,
     design: str,
     rubric: str,
@@ -67,11 +72,14 @@ def make(
     seed: int,
     out: Path,
     key: Path | None,
+    device: str,
+    send_images: bool,
 ) -> None:
     """Mix reports of people and of models, blinded, and keep the key apart.
 
     \b
     Example: rg study make --data studies.jsonl --predictions ours=reports.jsonl --each 100 --out reading
+    Example: rg study make --data studies.jsonl --model ours=runs/best --model vlm=medgemma --each 50 --out reading
     """
     from ..study.make import StudyDesign
     from ..study.make import make as write
@@ -85,12 +93,15 @@ def make(
         alike=not as_written,
         whole=whole,
     )
+    if not predictions and not models:
+        raise OptionError("a study needs --predictions NAME=FILE or --model NAME=MODEL; the data has the human reports")
     texts = _predictions(predictions)
+    writers = _writers(models, texts, device, send_images)
     studies = [
         s for s in datasets.create(dataset, data, **parse_options(options)).read().studies if split in ("", s.split)
     ]
     key = key or out.with_name(out.name + ".key.json")
-    cases = write(studies, texts, study_design, out, key)
+    cases = write(studies, texts, study_design, out, key, writers)
     say(f"{out}: {cases} cases; {key} says who wrote them: keep it from the readers")
     say(f"rg study serve {out}")
 
@@ -99,15 +110,47 @@ def _predictions(given: Sequence[str]) -> dict[str, dict[str, str]]:
     """Read NAME=FILE pairs. Return the texts of each name by study id. Raises OptionError for another form."""
     from reportgen_core.files.reports import read_texts
 
-    texts: dict[str, dict[str, str]] = {}
+    return {
+        name: read_texts(Path(file), on_note=print_note)
+        for name, file in _named(given, "--predictions", "NAME=FILE, as in ours=reports.jsonl").items()
+    }
+
+
+def _named(given: Sequence[str], option: str, form: str) -> dict[str, str]:
+    """Return NAME=VALUE pairs as a dict. Raises OptionError for another form, and for a name that is given twice."""
+    pairs: dict[str, str] = {}
     for pair in given:
-        name, equals, file = pair.partition("=")
-        if not (name and equals and file):
-            raise OptionError(f"--predictions {pair!r}: wants NAME=FILE, as in ours=reports.jsonl")
-        if name in texts:
-            raise OptionError(f"--predictions {name!r} is given twice; each source wants its own name")
-        texts[name] = read_texts(Path(file), on_note=print_note)
-    return texts
+        name, equals, value = pair.partition("=")
+        if not (name and equals and value):
+            raise OptionError(f"{option} {pair!r}: wants {form}")
+        if name in pairs:
+            raise OptionError(f"{option} {name!r} is given twice; each source wants its own name")
+        pairs[name] = value
+    return pairs
+
+
+def _writers(given: Sequence[str], taken: Mapping[str, Any], device: str, send_images: bool) -> dict[str, Writer]:
+    """Load the models of NAME=MODEL pairs. Return for each name what writes its reports. Raises OptionError."""
+    places = _named(given, "--model", "NAME=MODEL, a folder or a name of the zoo, as in ours=runs/best")
+    if both := sorted(places.keys() & taken.keys()):
+        raise OptionError(f"--model {both[0]!r} is a name of --predictions, too; each source wants its own name")
+    return {name: _writer(name, place, device, send_images) for name, place in places.items()}
+
+
+def _writer(name: str, place: str, device: str, send_images: bool) -> Writer:
+    from reportgen_core import load
+
+    reporter = load(place).move_to(pick_device(device))
+    reporter.may_send = send_images
+
+    def write(studies: Sequence[Study]) -> dict[str, str]:
+        """Return the reports of the model, and print the problem of each study that has none."""
+        reports = list(reporter.stream_reports(studies))
+        for problem in (r.problem for r in reports if not r.text.strip()):
+            print_note(f"{name} has no report, so another examination takes its place: {problem}")
+        return {r.study: r.text for r in reports}
+
+    return write
 
 
 @study.command()

@@ -16,7 +16,7 @@ import os
 import random
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from reportgen_core.files.json_files import write_json
 from .folder import FORMAT, Case, blocks_json
 from .rubrics import RUBRICS
 
+Writer = Callable[[Sequence[Study]], Mapping[str, str]]  # a model: the texts by study, "" or nothing without a report
 HUMAN = "human"
 LONG_SIDE = 2048  # pixels of the longer side of a radiograph in the study
 GAPS = re.compile(r"xxxx|_{3,}", re.IGNORECASE)
@@ -102,20 +103,54 @@ def draw(ids: Sequence[str], sources: Sequence[str], design: StudyDesign) -> lis
     return [_shuffled(rng, block) for block in rounds]
 
 
+def write_texts(
+    studies: Sequence[Study],
+    texts: Mapping[str, Mapping[str, str]],
+    writers: Mapping[str, Writer],
+    design: StudyDesign,
+) -> dict[str, dict[str, str]]:
+    """Let models write the reports of as many examinations as the study shows. Return the texts by source and study.
+
+    The seed chooses the examinations. Another one takes the place of an examination for which a model has no report.
+    """
+    if not writers:
+        return {}
+    by_id, rows = {s.id: s for s in studies}, eligible(studies, texts, design)
+    left = random.Random(f"{design.seed} examinations").sample(sorted(rows), len(rows))
+    want = design.each * (1 + len(texts) + len(writers) if design.design == "split" else 1)
+    written: dict[str, dict[str, str]] = {name: {} for name in writers}
+    whole: list[str] = []
+    while left and len(whole) < want:
+        some, left = left[: want - len(whole)], left[want - len(whole) :]
+        for name, write in writers.items():
+            own = write([by_id[id] for id in some])
+            some = [id for id in some if own.get(id, "").strip()]
+            written[name] |= own
+        whole += some
+    return {name: {id: own[id] for id in whole} for name, own in written.items()}
+
+
 def _shuffled(rng: random.Random, block: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return rng.sample(block, len(block))
 
 
 def make(
-    studies: Sequence[Study], texts: Mapping[str, Mapping[str, str]], design: StudyDesign, out: Path, key: Path
+    studies: Sequence[Study],
+    texts: Mapping[str, Mapping[str, str]],
+    design: StudyDesign,
+    out: Path,
+    key: Path,
+    writers: Mapping[str, Writer] | None = None,
 ) -> int:
     """Write the folder of the study and, outside it, the key, and return the number of cases.
 
-    Raises DataError if the folder or the key exists.
+    `writers` are models by the name of their source. They write the reports of the examinations that are shown, and of
+    no others. Raises DataError if the folder or the key exists.
     """
     _check_places(out, key)
-    if HUMAN in texts:
+    if HUMAN in (*texts, *(writers or ())):
         raise OptionError(f"{HUMAN!r} is the name of the reference reports; give the predictions another")
+    texts = {**texts, **write_texts(studies, texts, writers or {}, design)}
     rows = eligible(studies, texts, design)
     blocks = draw(list(rows), [HUMAN, *texts], design)
     by_id = {s.id: s for s in studies}

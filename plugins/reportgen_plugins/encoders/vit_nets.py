@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import inspect
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import timm
 import torch
@@ -25,6 +26,7 @@ from reportgen_core.files.json_files import read_json
 from .timm_encoder import check_name
 from .weights import check_source, first_weights
 
+Sides = tuple[int, int]  # height and width in pixels
 _FAILURES = (TypeError, RuntimeError, AttributeError, AssertionError, ValueError, IndexError, KeyError)
 _RESAMPLING = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _NOT_SETTINGS = {"architectures", "transformers_version", "dtype", "torch_dtype", "model_type", "_name_or_path"}
@@ -35,16 +37,34 @@ def is_of_transformers(name: str) -> bool:
     return name in CONFIG_MAPPING and not timm.is_model(name)
 
 
-class _Net(nn.Module):
-    """What both kinds share. A subclass sets `sides`, `patch`, `width`, and writes `forward` and `blocks`."""
+class _Net(nn.Module, ABC):
+    """What both kinds share. A subclass writes `build`, `forward`, `blocks` and `image_defaults`."""
 
-    sides: tuple[int, int]
-    patch: tuple[int, int]
-    width: int
+    refusal: ClassVar[str]  # the beginning of the message about a network that cannot be built
 
+    def __init__(
+        self, name: str, sides: Sides | None, model_args: dict[str, Any], pretrained: bool | str = False
+    ) -> None:
+        super().__init__()
+        try:
+            self.sides, self.patch, self.width = self.build(name, sides, model_args, pretrained)
+            self.blocks()
+        except _FAILURES as e:
+            raise OptionError(f"{self.refusal.format(name=name, model_args=model_args)}: {_line(e)}") from e
+
+    @abstractmethod
+    def build(
+        self, name: str, sides: Sides | None, model_args: dict[str, Any], pretrained: bool | str
+    ) -> tuple[Sides, Sides, int]:
+        """Set `model`. Return the sides of its images and of its patches, and the width of its tokens."""
+
+    @abstractmethod
     def blocks(self) -> nn.ModuleList:
         """Return the transformer blocks."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def image_defaults(self) -> dict[str, Any]:
+        """Return mean, std and interpolation of the images."""
 
     def inspect(self) -> tuple[tuple[int, int], int, set[str]]:
         """Return the grid of patches, the number of prefix tokens, and the parameters that no token depends on.
@@ -83,32 +103,26 @@ class _Net(nn.Module):
 class TimmNet(_Net):
     """A vision transformer of timm."""
 
-    def __init__(
-        self,
-        name: str,
-        sides: tuple[int, int] | None,
-        model_args: dict[str, Any],
-        pretrained: bool | str = False,
-    ) -> None:
-        super().__init__()
+    refusal = "timm's {name!r} is no vision transformer that can be built"
+
+    def build(
+        self, name: str, sides: Sides | None, model_args: dict[str, Any], pretrained: bool | str
+    ) -> tuple[Sides, Sides, int]:
+        """Build the network, with the weights of `pretrained` or random ones."""
         check_name(name)
         check_source(pretrained)
         cfg = timm.get_pretrained_cfg(name)
         self.data: dict[str, Any] = resolve_data_config(cfg.to_dict() if cfg else {})  # type: ignore[no-untyped-call]
-        self.sides = sides or tuple(self.data["input_size"][1:])
+        chosen = sides or _two(self.data["input_size"][1:])
         start: dict[str, Any] = {}
         if (weights := first_weights(name, pretrained, model_args)) is not None:
             start = {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": weights}}
-        try:
-            model: Any = timm.create_model(name, num_classes=0, img_size=self.sides, **model_args, **start)
-            self.patch, self.width = tuple(model.patch_embed.patch_size), int(model.num_features)
-            self.model: nn.Module = model
-            self.blocks()
-        except _FAILURES as e:
-            raise OptionError(f"timm's {name!r} is no vision transformer that can be built: {_line(e)}") from e
+        model: Any = timm.create_model(name, num_classes=0, img_size=chosen, **model_args, **start)
+        self.model: nn.Module = model
         for module in model.modules():
             for attribute in ("pretrained_cfg", "default_cfg"):  # they would keep the weights a second time
                 vars(module).pop(attribute, None)
+        return chosen, _two(model.patch_embed.patch_size), int(model.num_features)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return tokens (n, prefix + N, D) of images (n, 3, H, W)."""
@@ -130,30 +144,22 @@ class TimmNet(_Net):
 class TransformersNet(_Net):
     """A vision transformer of transformers."""
 
-    def __init__(
-        self,
-        name: str,
-        sides: tuple[int, int] | None,
-        model_args: dict[str, Any],
-        pretrained: bool | str = False,
-    ) -> None:
-        super().__init__()
-        try:
-            config: Any = AutoConfig.for_model(name, **model_args)
-            known = set(type(config)().to_dict()) | set(type(config).attribute_map)
-            if unknown := [key for key in model_args if key not in known]:
-                raise OptionError(f"{name} has no setting {unknown[0]!r}; there are: {', '.join(sorted(known)[:40])}")
-            self.sides = sides or _two(config.image_size)
-            self.patch, self.width = _two(config.patch_size), int(config.hidden_size)
-            kind: Any = MODEL_MAPPING[type(config)]
-            plain = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind).parameters else {}
-            self.model: Any = _built(kind, config, plain, pretrained)
-        except _FAILURES as e:
-            raise OptionError(
-                f"transformers builds no vision transformer {name!r} with {model_args}: {_line(e)}"
-            ) from e
+    refusal = "transformers builds no vision transformer {name!r} with {model_args}"
+
+    def build(
+        self, name: str, sides: Sides | None, model_args: dict[str, Any], pretrained: bool | str
+    ) -> tuple[Sides, Sides, int]:
+        """Build the network, with the weights of the folder `pretrained` or random ones."""
+        config: Any = AutoConfig.for_model(name, **model_args)
+        known = set(type(config)().to_dict()) | set(type(config).attribute_map)
+        if unknown := [key for key in model_args if key not in known]:
+            raise OptionError(f"{name} has no setting {unknown[0]!r}; there are: {', '.join(sorted(known)[:40])}")
         self.own_size = _two(config.image_size)
+        kind: Any = MODEL_MAPPING[type(config)]
+        plain = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind).parameters else {}
+        self.model: Any = _built(kind, config, plain, pretrained)
         self.interpolates = "interpolate_pos_encoding" in inspect.signature(self.model.forward).parameters
+        return sides or self.own_size, _two(config.patch_size), int(config.hidden_size)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return tokens (n, prefix + N, D) of images (n, 3, H, W)."""
