@@ -39,6 +39,10 @@ NOT_RUN = {
         "docker ": "needs a container engine; a test runs the steps of the Dockerfile that need no network",
     },
     "docs/how-to/reporters.md": {"hf download": VISION, "rg compose --reporter": VISION, "rg eval": VISION},
+    "docs/how-to/judges.md": {
+        "rg eval --predictions reports.jsonl": "needs an endpoint or RadEval; tests/metrics/test_judge.py and test_radeval.py run both",
+        "pip install": NETWORK,
+    },
     "docs/how-to/study.md": {
         "rg study serve": "serves until it is stopped; tests/cli/test_study_page.py reads its page",
         "rg study score": "needs the answers of readers; tests/cli/test_study_score.py has some",
@@ -169,6 +173,7 @@ COUNTED: dict[str, int] = {
     "docs/tutorials/reproduce-a-paper.md": 2,
     "docs/how-to/reproduce.md": 2,
     "docs/how-to/install.md": 12,
+    "docs/how-to/judges.md": 4,
     "docs/how-to/reporters.md": 3,
     "docs/how-to/study.md": 2,
     "docs/tutorials/serve-it.md": 2,

@@ -377,13 +377,14 @@ def _features(path: Path | None) -> dict[str, Any]:
 def show(evaluation: Evaluation, output: str, raw_cells: bool = False) -> None:
     """Print the evaluation in the format `output`."""
     from reportgen_core.scoring import score_tables as tables
+    from reportgen_core.scoring.studies.failed import failure_lines
 
     others = {
         "json": lambda: tables.as_json(evaluation.to_json()),
         "csv": lambda: tables.evaluation_csv(evaluation, raw_cells=raw_cells),
     }
     print_tables(tables.tables(evaluation), output, others)
-    for metric, why in evaluation.problems.items():
+    for metric, why in (*evaluation.problems.items(), *failure_lines(evaluation.failed)):
         say(f"rg: no {metric}: {why}", err=True)
     if output in ("json", "csv"):
         for note in evaluation.notes:

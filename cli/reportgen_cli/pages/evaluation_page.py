@@ -19,6 +19,7 @@ from reportgen_core.scoring.evaluation import Evaluation
 from reportgen_core.scoring.evaluation_folder import SavedEvaluation, load_probabilities
 from reportgen_core.scoring.printed.table import ScoreGrid, kind_of, label_of, score_grid
 from reportgen_core.scoring.scorecard import ScoreCard, System, describe_card
+from reportgen_core.scoring.studies.failed import failure_lines
 
 from ..batch_files import output_name
 from . import score_sections as sections
@@ -71,6 +72,7 @@ def page(evaluation: Evaluation, images: Path | None = None, origin: Origin | No
     grid = overview.grid or score_grid(systems, score_tables.headlines(systems[0].lines))
     warned = set(evaluation.diversity.warnings)
     warnings = [*evaluation.diversity.warnings, *(f"no {m}: {why}" for m, why in evaluation.problems.items())]
+    warnings += [f"no {what}: {why}" for what, why in failure_lines(evaluation.failed)]
     warnings += [n for n in evaluation.notes if n not in warned]
     body = sections.difference_section(systems[0].name, sections.baseline_gaps(systems), grid.columns)
     body += sections.finding_section(systems) + curve_section([_curves_of(evaluation)])

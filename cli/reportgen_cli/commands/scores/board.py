@@ -30,7 +30,7 @@ def board(folders: tuple[Path, ...], place: Path) -> None:
 
     from ...pages.board.page import board_page
 
-    made = make_board(folders)
+    made = make_board([folder for folder in folders if folder.resolve() != place.resolve()])  # * may match the page
     place.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(place, board_page(made, place, Origin(date=today())))
     for row in made.broken:

@@ -98,10 +98,10 @@ def _table(board: Board, base: Path) -> str:
         "not counted. The bar shows value and interval between the least and the greatest number of its column."
     )
     return (
-        f'<p class="dim">{about}</p><div class="scroll tall" id="board"><table class="scores board">'
+        '<div class="scroll tall" id="board"><table class="scores board">'
         '<caption class="aside">Scores of systems and baselines</caption>'
         f'<thead><tr><th scope="col" data-sort="name"><span class="head">system</span></th>{heads}</tr></thead>'
-        f'<tbody id="body">{rows}</tbody></table></div>'
+        f'<tbody id="body">{rows}</tbody></table></div><p class="dim">{about}</p>'
     )
 
 
