@@ -42,7 +42,7 @@ from .format import (
     write_snapshot,
 )
 from .owners import check_specs, owned_name, plain_name, takes_of
-from .precision import autocast_for, to_channels_last
+from .precision import autocast_for, takes_channels_last, to_channels_last
 from .reporters.context import lack_of_context
 from .reporters.reporter import Reporter
 from .reports import ReportBuilder, from_hits, placed
@@ -97,6 +97,8 @@ class Model(nn.Module, Drawn, Reporter):
     def encode(self, batch: Batch) -> Features:
         """Return the features of a batch of studies, on the model's device."""
         pixels = normalise(batch.pixels.to(self.device, non_blocking=True), self.encoder.image)
+        if not takes_channels_last(self.encoder):
+            pixels = pixels.contiguous()
         features: Features = self.encoder(pixels, batch.mask.to(self.device))
         return features
 

@@ -32,6 +32,19 @@ def autocast_for(device: torch.device, precision: str) -> AbstractContextManager
     return torch.autocast(device.type, torch.bfloat16) if chosen == "bf16" else nullcontext()
 
 
+FEWEST_CHANNELS = 8  # of a convolution in channels-last order
+
+
+def takes_channels_last(module: nn.Module) -> bool:
+    """Return whether every convolution has at least eight output channels.
+
+    With fewer of them, in channels-last order, the gradient of oneDNN (torch 2.14, on a CPU) writes outside its memory,
+    and the process dies later in another place.
+    """
+    return all(part.out_channels >= FEWEST_CHANNELS for part in module.modules() if isinstance(part, nn.Conv2d))
+
+
 def to_channels_last(module: nn.Module) -> None:
-    """Store convolution weights in channels-last order, which is faster; the values stay the same."""
-    module.to(memory_format=torch.channels_last)
+    """Store convolution weights in channels-last order, which is faster, if the module takes it."""
+    if takes_channels_last(module):
+        module.to(memory_format=torch.channels_last)

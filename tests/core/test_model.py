@@ -23,6 +23,7 @@ from reportgen_core import (
 )
 from reportgen_core.models.composition import check_composition
 from reportgen_core.models.model import target_spec
+from reportgen_core.models.precision import to_channels_last
 from reportgen_core.models.reports import ReportBuilder
 from reportgen_core.testing.parts import tiny_model
 from reportgen_core.text.spec import TextSpec, Vocabulary
@@ -183,3 +184,21 @@ def test_a_report_has_every_tag_the_likeliest_first() -> None:
     generated = Generated((Candidate(((),), 0.0),), tags=torch.linspace(0, 1, 29))
     report = builder.from_words("s", generated)
     assert list(report.tags) == list(reversed(names))
+
+
+@pytest.mark.parametrize(("channels", "wanted"), [(8, True), (4, False)])
+def test_weights_are_in_channels_last_order_unless_a_convolution_is_so_narrow_that_it_would_corrupt_memory(
+    channels: int, wanted: bool
+) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3), torch.nn.Conv2d(16, channels, 3))
+    to_channels_last(network)
+    assert [layer.weight.is_contiguous(memory_format=torch.channels_last) for layer in network] == [wanted, wanted]
+
+
+def test_a_narrow_encoder_gets_pixels_in_the_order_of_its_weights(studies) -> None:
+    model = tiny_model(encoder_options={"size": 64, "model_args": {"growth_rate": 4, "block_config": [1, 1, 1, 1]}})
+    orders = []
+    first = next(part for part in model.encoder.modules() if isinstance(part, torch.nn.Conv2d))
+    first.register_forward_pre_hook(lambda _, args: orders.append(args[0].is_contiguous()))
+    list(model.iter_reports(studies[:2]))
+    assert orders == [True]
