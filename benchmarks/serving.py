@@ -206,7 +206,8 @@ def hostile(count: int, seed: int = 0) -> list[tuple[str, Callable[[int], int]]]
         "",
     ]
     types = ["image/png", "text/plain", "application/json", "multipart/form-data"]
-    part = b"100000\r\n" + block + b"\r\n"
+    opening = form(b"")[:-10]
+    parts = [b"%x\r\n%b\r\n" % (len(opening), opening), *[b"100000\r\n" + block + b"\r\n"] * 100]
     chunked, slow = f"{head}Transfer-Encoding: chunked\r\n\r\n", f"{head}Content-Length: 5000\r\n\r\n"
     never, foreign = "POST /v1/reports HTTP/1.1\r\n", "POST /v1/label HTTP/1.1\r\nHost: evil.example\r\n"
     kinds: list[tuple[str, Callable[[], Callable[[int], int]]]] = [
@@ -222,7 +223,7 @@ def hostile(count: int, seed: int = 0) -> list[tuple[str, Callable[[int], int]]]
         ("form cut short", lambda: upload(form(png)[: draw.randrange(60)])),
         ("many parts", lambda: upload(b"".join(form(b"x")[:-8] for _ in range(400)) + b"--XX--\r\n")),
         ("body of 1 GB by length", lambda: post(f"{head}Content-Length: {LARGE}\r\n\r\n", *[block] * 100)),
-        ("endless body in parts", lambda: post(chunked, *[part] * 100)),
+        ("endless body in parts", lambda: post(chunked, *parts)),
         ("slow writer", lambda: post(slow, *[b"-"] * 40, pause=0.2)),
         ("headers that never end", lambda: post(never, *[b"X-A: b\r\n"] * 40, pause=0.2)),
         ("huge headers", lambda: post("GET / HTTP/1.1\r\nX: " + "a" * 200_000 + "\r\n\r\n")),

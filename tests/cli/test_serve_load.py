@@ -21,7 +21,7 @@ def test_hostile_uploads_get_one_answer_each_and_the_server_lives(tmp_path: Path
         for kind, statuses in found.items():
             allowed = {*range(200, 500), 504}  # 504: this machine is slow, and the server patient for 1.5 s only
             assert set(statuses) <= allowed, (kind, statuses)
-        assert set(found["body of 1 GB by length"]) == set(found["endless body in parts"]) == {413}
+        assert set(found["body of 1 GB by length"]) == {413} and set(found["endless body in parts"]) <= {413, 408}
         assert set(found["slow writer"]) == set(found["headers that never end"]) == {408}
         assert set(found["path out of the root"]) == {404} and set(found["other host"]) == {403}
         assert get(server.port, "/healthz") == b'{"status": "ok"}'

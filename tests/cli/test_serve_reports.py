@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from conftest import Rg
 from PIL import Image
 from reportgen_cli.formats.values import as_values
 from reportgen_cli.serve.uploads import file_name
 from serving import Served, Waits, dicom, form, picture, served, serving
 
-from reportgen_core import load
+from reportgen_core import Features, Study, View, load
 from reportgen_core.registries import metrics
 from reportgen_core.testing.parts import FINDINGS, tiny_model
 
@@ -219,6 +220,25 @@ def test_a_correction_is_kept_as_a_line_that_rg_eval_reads(tmp_path: Path, rg: R
     assert done.code == 0, done.err
     with serving() as server:
         assert "--edits" in server.ask("POST", "/v1/edits", row).json["error"]
+
+
+def test_a_retriever_gives_the_nearest_stored_texts(tmp_path: Path) -> None:
+    studies = []
+    for seed in range(4):
+        (tmp_path / f"s{seed}.png").write_bytes(picture(seed))
+        studies.append(Study(f"s{seed}", (View(tmp_path / f"s{seed}.png"),)))
+    finder = tiny_model(decoder=None, retriever="nearest")
+    pooled = torch.stack([torch.from_numpy(row) for row in finder.pooled_features(studies).values()])
+    texts = [f"report {study.id}" for study in studies]
+    assert finder.retriever is not None
+    finder.retriever.index([s.id for s in studies], texts, Features(torch.empty(0), pooled, torch.empty(0)))
+    with serving(served(finder, "nearest"), served()) as server:
+        (study,) = server.send("/v1/retrieve", images(2), {"k": 2}).json["studies"]
+        assert study["hits"][0]["text"] == "report s2" and len(study["hits"]) == 2
+        assert server.send("/v1/reports", images(2)).json["reports"][0]["text"] == "report s2"
+        assert server.ask("GET", "/v1/models").json["models"][0]["retrieves"]
+        assert "holds" in server.send("/v1/retrieve", images(2), {"k": 9}).json["error"]
+        assert "stores no texts" in server.send("/v1/retrieve", images(2), {"model": "tiny"}).json["error"]
 
 
 def test_models_are_listed_with_what_they_take(server: Served) -> None:
