@@ -23,7 +23,7 @@ from ..models.loading import load_model, save
 from ..models.model import Model
 from ..registries import decoders, encoders, retrievers
 from ..text.spec import EOS, TextSpec, Vocabulary
-from ..training.loop import weighted
+from ..training.steps.gradients import weighted
 from ..types import Batch, Features, GenerationSettings, Targets
 from .context import check_context
 from .decoders import check_promises

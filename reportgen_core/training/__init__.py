@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from .features import FeatureMemory
     from .lock import is_main_process, lock_run
     from .log import RunLog, draw_curves, read_log
-    from .loop import train, validate, weighted
+    from .loop import train, validate
     from .order import by_length, epoch_order, share
     from .prepare import check_needs, prepare_model, targets_of_studies
     from .retriever import fill, learns_nothing, mean_scores, own_scores, teach_texts
     from .run import TrainingRun
     from .settings import TrainSettings
     from .state import Progress, load_state, origin_of, save_state
+    from .steps.gradients import weighted
 
 __all__ = [
     "FeatureMemory",
@@ -56,12 +57,13 @@ __getattr__, __dir__ = lazy_names(
         "features": ["FeatureMemory"],
         "lock": ["is_main_process", "lock_run"],
         "log": ["RunLog", "draw_curves", "read_log"],
-        "loop": ["train", "validate", "weighted"],
+        "loop": ["train", "validate"],
         "order": ["by_length", "epoch_order", "share"],
         "prepare": ["check_needs", "prepare_model", "targets_of_studies"],
         "retriever": ["fill", "learns_nothing", "mean_scores", "own_scores", "teach_texts"],
         "run": ["TrainingRun"],
         "settings": ["TrainSettings"],
+        "steps.gradients": ["weighted"],
         "state": ["Progress", "load_state", "origin_of", "save_state"],
     },
 )

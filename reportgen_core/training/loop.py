@@ -7,18 +7,15 @@ a step depend only on the seed and on the number of the epoch or step, and folde
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from torch import Tensor
 
 from ..data.batches import StudyReader, batches
 from ..errors import DataError, OptionError, ReportgenError
@@ -28,7 +25,7 @@ from ..models.composition import seeded
 from ..models.loading import load_model, save
 from ..models.model import Model
 from ..text.spec import TextSpec
-from ..types import Batch, Decoded, Features, Study, TargetSpec
+from ..types import Batch, Study, TargetSpec
 from .domain import write_domain
 from .lock import is_main_process, lock_run
 from .log import RunLog, draw_curves
@@ -40,6 +37,7 @@ from .run import TrainingRun as TrainingRun
 from .run import fixed_modules, prepare_run
 from .settings import TrainSettings
 from .state import Progress, load_state, load_targets, save_state
+from .steps.gradients import backward, own_step, remembered, reward_step, weighted
 
 __all__ = ["TrainSettings", "train"]
 
@@ -187,13 +185,16 @@ def _step(run: TrainingRun, batch: Batch, progress: Progress) -> dict[str, Any]:
         group["lr"] = group["base"] * factor
     torch.manual_seed(_mix(settings.seed, progress.total, run.accelerator.process_index))
     losses: dict[str, float] = {}
+    more: dict[str, float] = {}
     last = progress.step + 1 == run.batches  # an epoch's last batch ends an accumulation early
     full = last or (progress.step + 1) % settings.accumulate == 0
-    if isinstance(run.model.head, HasTrainingStep):
-        losses = _own_step(run, batch, full)
+    if run.reward is not None:
+        losses, more = reward_step(run, run.reward, batch, full, progress.total)
+    elif isinstance(run.model.head, HasTrainingStep):
+        losses = own_step(run, batch, full)
     else:
         for names in settings.steps or [[]]:
-            losses |= _backward(run, batch, names, full)
+            losses |= backward(run, batch, names, full)
     loss = sum(v * settings.weights.get(k, 1.0) for k, v in losses.items())
     if not math.isfinite(loss):
         worst = next((k for k, v in losses.items() if not math.isfinite(v)), "the sum")
@@ -208,75 +209,8 @@ def _step(run: TrainingRun, batch: Batch, progress: Progress) -> dict[str, Any]:
         "loss": loss,
         "losses": losses,
         "lr": factor * settings.lr,
+        **more,
     }
-
-
-def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float], names: Sequence[str] = ()) -> Tensor:
-    """Return Σ λ loss over all losses. Raises OptionError if one of `names` is not among them."""
-    for name in names:
-        if name not in losses:
-            raise OptionError(
-                f"a training step asks for loss {name!r}; this model has {', '.join(losses) or 'none of them'}"
-            )
-    return torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
-
-
-def _backward(run: TrainingRun, batch: Batch, names: Sequence[str], full: bool) -> dict[str, float]:
-    """Run forward and backward for the losses of these names, or for all of them without names.
-
-    Take an optimizer step if `full`, that is, if the batch ends an accumulation. Return the losses by name.
-    """
-    with nullcontext() if full else run.accelerator.no_sync(run.ready):
-        out: Decoded = run.ready(batch, _remembered(run, batch))
-        chosen = {k: v for k, v in out.losses.items() if not names or k in names}
-        _descend(run, weighted(chosen, run.settings.weights, names), " ".join(names), full)
-    return {k: round(float(v.detach()), 6) for k, v in chosen.items()}
-
-
-def _descend(run: TrainingRun, loss: Tensor, group: str, full: bool) -> None:
-    """Add the gradients of a loss to those of its group of losses; take an optimizer step if `full`.
-
-    Each group has gradients of its own while batches are accumulated, so that a step is made of its losses alone.
-    """
-    accelerator, settings = run.accelerator, run.settings
-    parameters = list(run.ready.parameters())
-    for parameter, gradient in zip(parameters, run.gradients.pop(group, ()), strict=False):
-        parameter.grad = gradient
-    accelerator.backward(loss / settings.accumulate)
-    if full:
-        if settings.clip is not None:
-            accelerator.clip_grad_norm_(parameters, settings.clip)
-        run.optimizer.step()
-        run.optimizer.zero_grad()
-    else:
-        run.gradients[group] = [p.grad for p in parameters]
-        for parameter in parameters:
-            parameter.grad = None
-
-
-def _own_step(run: TrainingRun, batch: Batch, full: bool) -> dict[str, float]:
-    """Let the head train on a batch by its own `training_step`. Return the losses for the log, by name."""
-    head, count = run.model.head, itertools.count()
-    assert isinstance(head, HasTrainingStep)
-
-    def forward() -> Decoded:
-        out: Decoded = run.ready(batch, _remembered(run, batch))
-        return out
-
-    def step(losses: Mapping[str, Tensor]) -> None:
-        _descend(run, weighted(losses, run.settings.weights), f"own {next(count)}", full)
-
-    with nullcontext() if full else run.accelerator.no_sync(run.ready):
-        losses = head.training_step(batch, forward, step)
-    return {k: round(float(v.detach()), 6) for k, v in losses.items()}
-
-
-def _remembered(run: TrainingRun, batch: Batch) -> Features | None:
-    """Return the features of a batch if the run keeps those of its fixed encoder; None otherwise."""
-    if run.memory is None:
-        return None
-    with run.accelerator.autocast():
-        return run.memory.encode(batch)
 
 
 def _end_epoch(run: TrainingRun, progress: Progress, log: RunLog | None, train_loss: float) -> Progress:
@@ -336,7 +270,7 @@ def validate(run: TrainingRun) -> dict[str, Any]:
     own: list[dict[str, float]] = []  # the head's own scores, and how many studies they are means over
     with torch.no_grad(), accelerator.autocast():
         for batch in batches(run.val, reader, mine, workers=settings.workers):
-            out = run.model(batch, _remembered(run, batch))
+            out = run.model(batch, remembered(run, batch))
             words = len(out.logits)
             nats = float(out.log["nats_per_word"]) * words if "nats_per_word" in out.log else math.nan
             sums.append((len(batch.ids), float(weighted(out.losses, settings.weights)) * len(batch.ids), words, nats))

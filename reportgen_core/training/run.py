@@ -23,6 +23,7 @@ from .features import FeatureMemory
 from .prepare import check_needs
 from .settings import TrainSettings
 from .state import origin_of
+from .steps.reward import Reward, make_reward
 
 OnRecord = Callable[[Mapping[str, Any]], None]
 
@@ -43,6 +44,7 @@ class TrainingRun:
     watch: OnRecord
     memory: FeatureMemory | None  # the features of a fixed encoder, with `keep_features`
     origin: Mapping[str, Any]  # `origin_of` this run
+    reward: Reward | None = None  # with the setting `reward`
     gradients: dict[str, list[Tensor | None]] = field(default_factory=dict)  # accumulated, by group of losses
 
     @property
@@ -87,6 +89,7 @@ def prepare_run(
         watch or _warn,
         FeatureMemory(model) if settings.keep_features and fixed else None,
         origin_of(model.targets, train_studies, val_studies, accelerator.num_processes),
+        make_reward(model, settings.reward, train_studies) if settings.reward else None,
     )
 
 

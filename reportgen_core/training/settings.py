@@ -47,6 +47,9 @@ class TrainSettings:
     steps: Sequence[Sequence[str]] = _setting(
         [], "losses of each optimizer step of a batch; []: one step on all losses"
     )
+    reward: Mapping[str, float] = _setting(
+        {}, "self-critical training: weight of each metric that scores the reports which the decoder draws"
+    )
     select: str = _setting("loss", "validation score that picks the best: loss, perplexity, or a metric such as cider")
     patience: int | None = _setting(None, "stop after so many epochs without a better validation score")
     validate_every: int = _setting(1, "epochs between two validations")
@@ -65,6 +68,8 @@ class TrainSettings:
         for name in ("epochs", "batch_size", "accumulate", "validate_every", "decay_epochs"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise OptionError(f"training needs {name} of at least 1, got {getattr(self, name)!r}")
+        if self.reward and self.steps:
+            raise OptionError("training takes either reward or steps: a reward is learned in one step on one loss")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> TrainSettings:

@@ -10,7 +10,7 @@ import torch
 from reportgen_core import GenerationSettings, load
 from reportgen_core.registries import decoders, encoders
 from reportgen_core.testing.parts import sample_batch, tiny_model
-from reportgen_core.training.loop import weighted
+from reportgen_core.training.steps.gradients import weighted
 
 # One of each family: its members differ in nothing that a decoder could see.
 ENCODERS = {

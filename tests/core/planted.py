@@ -9,7 +9,7 @@ import torch
 from reportgen_core import Study, compose
 from reportgen_core.data.batches import StudyReader, batches
 from reportgen_core.text.spec import TextSpec
-from reportgen_core.training.loop import weighted
+from reportgen_core.training.steps.gradients import weighted
 from reportgen_core.training.prepare import prepare_model
 
 FILLER = (
