@@ -28,6 +28,7 @@ BENCHMARKS = {  # the name of each with the arguments that keep all of them with
     "tienet": (),
     "scale": ("--kinds", "ivf"),
     "zoo_speed": (),
+    "serving": ("flood", "hostile", "latency", "--requests", "500", "--hostile", "44"),
 }
 HEAD = ("what", "figure", "ratio", "bar", "peak MiB")
 
