@@ -125,7 +125,7 @@ class Model(nn.Module, Drawn, Reporter):
         if features is None:
             features = self.encode(batch)
         targets = _move(batch.targets, self.device)
-        out: Decoded = self.head(features, targets, *self._contexts(batch.studies))
+        out: Decoded = self.head(features, targets, *self.context_arguments(batch.studies))
         if isinstance(self.encoder, HasOwnLosses):
             return replace(out, losses={**out.losses, **self.encoder.losses(features, targets)})
         return out
@@ -207,7 +207,7 @@ class Model(nn.Module, Drawn, Reporter):
 
     reports = iter_reports  # the old name, for one release
 
-    def _contexts(self, studies: Sequence[Study]) -> tuple[()] | tuple[list[Context]]:
+    def context_arguments(self, studies: Sequence[Study]) -> tuple[()] | tuple[list[Context]]:
         """Return the last argument of a head that takes context, the context of each study; () for any other head."""
         head = unwrap(self.head)
         if not isinstance(head, TakesContext) or not head.takes_context:
@@ -217,7 +217,7 @@ class Model(nn.Module, Drawn, Reporter):
     def context_notes(self, studies: Sequence[Study]) -> list[str]:
         """Return for each study a line on what of its context the decoder takes and does not read; "" if nothing."""
         head: Any = unwrap(self.head)
-        contexts = self._contexts(studies)
+        contexts = self.context_arguments(studies)
         return [head.context_note(context) for context in contexts[0]] if contexts else [""] * len(studies)
 
     def _write(self, features: Features, batch: Batch, settings: GenerationSettings) -> list[Report]:
@@ -230,7 +230,7 @@ class Model(nn.Module, Drawn, Reporter):
             return [from_hits(id, hits, by_sentence=bool(sentences)) for id, hits in hits_of]
         builder = ReportBuilder(self.text, self.vocabulary, self.targets)
         self.decoder.own_options(settings)
-        generated = self.decoder.generate(features, settings, *self._contexts(batch.studies))
+        generated = self.decoder.generate(features, settings, *self.context_arguments(batch.studies))
         if settings.distinct:
             generated = [replace(g, candidates=tuple(map(builder.distinct, g.candidates))) for g in generated]
         reports = [builder.limited(id, one, settings.max_sentences) for id, one in zip(ids, generated, strict=True)]

@@ -10,9 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reportgen_core import DataError, GenerationSettings, ImageError, OptionError, Report, Reporter, Study, Takes, View
+from reportgen_core import (
+    DataError,
+    GenerationSettings,
+    ImageError,
+    OptionError,
+    Report,
+    Reporter,
+    Study,
+    Takes,
+    View,
+    evaluate,
+)
 from reportgen_core.data import Context
 from reportgen_core.models.reporters.given_context import with_context
+from reportgen_core.scoring import EvaluationRequest
 
 
 class Echo(Reporter):
@@ -121,6 +133,25 @@ def test_what_is_given_in_python_and_not_used_is_noted(tmp_path: Path, chest: Pa
         chest, indication="Cough.", prior=Study("p", (), {"findings": "x"})
     )
     assert report.note.endswith("; given and not used by Echo: prior report")
+
+
+def registered(takes: Takes) -> Echo:
+    """Return the reporter as the registry would build it."""
+    reporter = Echo(takes)
+    reporter.part_config = {"name": "echo", "options": {}}
+    return reporter
+
+
+def test_an_evaluation_names_what_is_required_and_missing_in_one_line(chest: Path) -> None:
+    studies = [
+        Study("s0", (View(chest),), {"findings": "Clear.", "indication": "x"}),
+        Study("s1", (View(chest),), {"findings": "y"}),
+    ]
+    request = EvaluationRequest(metrics=[("bleu", {})], protocol=("raw", {}), baselines=False, resamples=0)
+    with pytest.raises(DataError, match=r"1 study \(s1\) without a prediction: study s1 has no indication, which"):
+        evaluate(registered(Takes(indication="required")), studies, request)
+    scored = evaluate(registered(Takes()), studies, request)
+    assert "given and not used by reports: indication (1 of 2 studies)" in scored.notes
 
 
 def test_what_is_required_and_missing_is_one_line(chest: Path) -> None:

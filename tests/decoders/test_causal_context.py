@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,10 +18,11 @@ from reportgen_core import GenerationSettings, OptionError, PluginError, Study, 
 from reportgen_core.data import Context
 from reportgen_core.models import Takes
 from reportgen_core.registries import encoders
-from reportgen_core.testing import check_decoder
+from reportgen_core.testing import check_decoder, sample_batch, tiny_model
 from reportgen_core.text import TextSpec
 from reportgen_core.text.spec import BOS, EOS, PAD
 from reportgen_core.training import TrainSettings
+from reportgen_core.training.steps.self_critical import self_critical
 
 ARCHITECTURES = {"gpt2": GPT2, "transformers/bert": BERT, "transformers/roberta": BERT, "transformers/bart": BART}
 CONTEXTS = [
@@ -148,6 +151,20 @@ def test_a_model_learns_the_words_of_the_context_reads_them_and_keeps_the_option
     assert alone.text == read[1].text and alone.note == read[1].note
     long = again.report(studies[0].views[0].path, indication="rule out " * 20)
     assert "the context is cut after 7 of its 42 words" in long.note
+
+
+def test_self_critical_training_writes_with_the_context_that_it_learns_from(monkeypatch):
+    model = tiny_model("resnet18", "gpt2", decoder_options=OPTIONS)
+    studies = tuple(Study(f"study{n}", (), {"indication": f"word{n} word5."}) for n in range(3))
+    batch = replace(sample_batch(model), studies=studies)
+    seen = []
+    generate = model.decoder.generate
+    monkeypatch.setattr(model.decoder, "generate", lambda f, s, c=(): seen.append(c) or generate(f, s, c))
+    reward = SimpleNamespace(of=lambda ids, texts: [0.5] * len(ids))
+    self_critical(model, reward, batch, None, model, 0)
+    assert len(seen) == 2 and all(
+        [c.indication for c in own] == ["word0 word5.", "word1 word5.", "word2 word5."] for own in seen
+    )
 
 
 def test_a_decoder_that_names_an_unknown_context_is_refused(monkeypatch):

@@ -62,8 +62,8 @@ def self_critical(
     model.eval()
     with torch.no_grad():
         seen = model.encode(batch) if features is None else features
-        greedy = _best(model, seen, GenerationSettings(attention=False))
-        drawn = _best(model, seen, GenerationSettings(attention=False, sample=True, seed=seed))
+        greedy = _best(model, seen, batch, GenerationSettings(attention=False))
+        drawn = _best(model, seen, batch, GenerationSettings(attention=False, sample=True, seed=seed))
     for part, mode in modes.items():
         part.training = mode
     builder = ReportBuilder(model.text, model.vocabulary, model.targets)
@@ -77,10 +77,11 @@ def self_critical(
     return SelfCritical(-(advantage * log_p).mean(), float(better.mean()), float(baseline.mean()))
 
 
-def _best(model: Model, features: Features, settings: GenerationSettings) -> list[Candidate]:
-    """Return the best report of each study as ids."""
+def _best(model: Model, features: Features, batch: Batch, settings: GenerationSettings) -> list[Candidate]:
+    """Return the best report of each study as ids, written with its context if the decoder takes context."""
     assert model.decoder is not None
-    return [one.candidates[0] for one in model.decoder.generate(features, settings)]
+    generated = model.decoder.generate(features, settings, *model.context_arguments(batch.studies))
+    return [one.candidates[0] for one in generated]
 
 
 def targets_of(model: Model, drawn: Sequence[Candidate], given: Targets) -> Targets:
