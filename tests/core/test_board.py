@@ -106,6 +106,14 @@ def test_folders_that_are_missing_empty_or_cut_are_rows_too_and_none_at_all_is_r
         make_board([empty])
 
 
+def test_a_baseline_that_an_expensive_metric_spared_says_so(tmp_path: Path) -> None:
+    one = saved(tmp_path / "one")
+    edit(one, lambda v: [s.update(lines=[x for x in s["lines"] if x["metric"] != "rouge-l"]) for s in v["systems"][1:]])
+    first, *baselines = make_board([one]).rows
+    assert not first.notes and baselines
+    assert all("without rouge-l: its page says why" in row.notes for row in baselines)
+
+
 def test_a_metric_that_failed_in_one_evaluation_is_a_note_of_its_row(tmp_path: Path) -> None:
     one, two = saved(tmp_path / "one"), saved(tmp_path / "two", metrics=("bleu", "chexbert"))
     rows = make_board([one, two]).rows

@@ -149,6 +149,10 @@ def _row(folder: Path, run: SavedEvaluation, system: System, shown: Sequence[Sco
     cells = tuple(ScoreCell(None) if line is None else _cell(line) for line in lines)
     notes = [system.note] if system.note else []
     notes += dict.fromkeys(f"{line.name}: {line.note}" for line in lines if line and line.note)
+    without = {line.metric for line in shown} & {x.metric for x in run.systems[0].lines} - {
+        x.metric for x in system.lines
+    }
+    notes += [f"without {metric}: its page says why" for metric in sorted(without)]
     if first:
         notes += [f"no {metric}: {why}" for metric, why in run.problems.items()]
     spread = "range" if "mean of" in system.note else "95 %"
