@@ -255,6 +255,30 @@ def test_views_are_shown_together_or_one_by_one(browser: Browser, image: str, tm
     assert browser.run(shown) == "1100", "the original next to the one view that is shown"
 
 
+def test_a_phone_shows_the_view_of_the_chosen_sentence_until_the_reader_chooses_one(
+    browser: Browser, image: str, tmp_path: Path
+) -> None:
+    regions = torch.zeros(2, 8)
+    regions[0, 7] = regions[1, 0] = 1.0  # the second view's lower right, and the first view's upper left
+    two = Report("s", "a. b.", ("a.", "b."), attention=Attention("sentence", regions), views=(image, image))
+    explain_study(two, (2, 2, 2), tmp_path, "s", ORIGIN)
+    phone(browser)
+    try:
+        browser.open((tmp_path / "s.html").as_uri())
+        browser.wait("document.documentElement.dataset.ready")
+        view = "[[...document.querySelectorAll('.view')].map(v => +!v.hidden).join(''), tools.v.firstChild.textContent].join(' ')"
+        assert browser.run(view) == "0010 View 2 of 2"
+        tap(browser, "#report li:nth-child(2) .sentence")
+        browser.wait(f"{view} === '1000 View 1 of 2'")
+        browser.run("tools.v.click()")
+        assert browser.run(view) == "0010 View 2 of 2"
+        tap(browser, "#report li:nth-child(1) .sentence")
+        tap(browser, "#report li:nth-child(2) .sentence")
+        assert browser.run(view) == "0010 View 2 of 2", "the reader chose it"
+    finally:
+        desktop(browser)
+
+
 def test_the_index_finds_studies_by_name_and_words(browser: Browser, image: str, tmp_path: Path) -> None:
     cards = [explain_study(by_sentence(image), (1, 2, 2), tmp_path, "s", ORIGIN)]
     cards.append(explain_study(by_word(image), (1, 2, 2), tmp_path, "other", ORIGIN))

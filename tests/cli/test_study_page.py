@@ -177,6 +177,8 @@ def test_fingers_alone_read_a_study(browser: Browser, tmp_path: Path) -> None:
             browser.write("anna")
             tap(browser, "#begin")
             browser.wait(READY)
+            view = "[boxes.map(b => +b.hidden).join(''), tools.v.firstChild.textContent].join(' ')"
+            assert browser.run(view) == "01 View 1 of 2", "a telephone is too narrow for two"
             pinch(browser, ".view", 50, 150)
             assert browser.run("looks[0].look.scale") == pytest.approx(3, rel=0.05)
             assert browser.run("looks[1].look.scale") == 1
@@ -194,7 +196,9 @@ def test_fingers_alone_read_a_study(browser: Browser, tmp_path: Path) -> None:
             tap(browser, "#tools button:nth-child(2)")
             browser.wait("grey.invert")
             tap(browser, "#tools button:nth-child(4)")
-            browser.wait("boxes[1].hidden && !boxes[0].hidden")
+            browser.wait(f"{view} === '10 View 2 of 2'")
+            tap(browser, "#tools button:nth-child(4)")
+            browser.wait(f"{view} === '00 All views'")
             browser.wait("performance.now() - since > 320")
             tap(browser, "#grades button[data-score='4']")
             browser.wait("byId('bar').value === 1 && byId('said').textContent === '4 saved.'")

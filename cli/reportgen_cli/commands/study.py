@@ -14,7 +14,7 @@ from reportgen_core import OptionError, Study
 from reportgen_core.registries import datasets
 
 from ..options import completes, device_option, pick_device, print_note, send_images_option, values
-from ..render import table
+from ..render import say_prose, table
 from ..terminal.echo import say, say_json
 
 if TYPE_CHECKING:
@@ -230,11 +230,13 @@ def _print(outcome: Outcome) -> None:
         say(f"{reader}: {n} of {outcome.cases} cases")
     for a in outcome.agreement:
         if math.isnan(a.kappa):
-            say(f"{' and '.join(a.readers)}: no kappa over {a.n} shared cases")
+            say_prose(f"{' and '.join(a.readers)}: no kappa over {a.n} shared cases")
         else:
             kappa = _with(f"{a.kappa:.2f}", a.interval, "{:.2f}")
-            say(f"{' and '.join(a.readers)}: weighted kappa {kappa}, same score {_percent(a.same)}, {a.n} shared cases")
-    say(f"95 % intervals: bootstrap over examinations, {outcome.resamples} resamples, seed {outcome.seed}")
+            say_prose(
+                f"{' and '.join(a.readers)}: weighted kappa {kappa}, same score {_percent(a.same)}, {a.n} shared cases"
+            )
+    say_prose(f"95 % intervals: bootstrap over examinations, {outcome.resamples} resamples, seed {outcome.seed}")
 
 
 def _percent(share: float) -> str:

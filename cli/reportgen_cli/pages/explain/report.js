@@ -32,7 +32,7 @@ function showReport() {
       entry.button.onclick = () => chosen.sentence === s && chosen.word < 0 ? choose(-1) : choose(s);
       item.append(entry.button);
       entry.words = sentence.words.map((w, k) => wordButton(s, k, w));
-      item.append(...entry.words);
+      if (entry.words.length) item.append(make("div", { class: "line" }, ...entry.words));
     } else item.append(make("span", { class: "plain" }, sentence.text));
     sentences.push(entry);
     list.append(item);
@@ -60,6 +60,7 @@ function choose(s, k = -1, focus = false) {
   const rows = !button ? [] : k < 0 ? data.sentences[s].rows : [data.sentences[s].words[k]];
   picture.weights = weightsOf(rows);
   picture.boxes = button && k < 0 ? data.sentences[s].boxes : [];
+  follow();
   draw();
   say(button, s, k, rows);
   showTags(rows);

@@ -6,7 +6,9 @@ const mean = (rows) => rows.length ? rows[0].map((_, i) => rows.reduce((sum, row
 const peakOf = (weights) => weights && weights.length ? Math.max(...weights) : 0;
 const times = (value) => value.toFixed(1) + " ×";
 
-const picture = { overlay: true, original: false, contour: false, invert: false, alone: -1, opacity: data.opacity, threshold: 1, weights: null, boxes: [] };
+// A telephone is too narrow for two views: it shows one, that of the chosen sentence, until the reader chooses a view.
+const narrow = matchMedia("(max-width: 699px) and (orientation: portrait)").matches && data.images.length > 1;
+const picture = { follows: narrow, overlay: true, original: false, contour: false, invert: false, alone: -1, opacity: data.opacity, threshold: 1, weights: null, boxes: [] };
 
 // Each view has a box with its attention and a box without; both move together.
 const panes = data.images.map((image, v) => {
@@ -51,6 +53,21 @@ function paint(canvas, pane, cells) {
     to[4 * i] = rgb[0]; to[4 * i + 1] = rgb[1]; to[4 * i + 2] = rgb[2]; to[4 * i + 3] = 255;
   }
   context.putImageData(out, 0, 0);
+}
+
+// One view alone, or all side by side (-1).
+function showView(number) {
+  picture.alone = number;
+  tools.v.firstChild.textContent = number < 0 ? "All views" : `View ${number + 1} of ${panes.length}`;
+}
+
+// Show the view that the chosen sentence or word has most of its attention in, or the first of its boxes.
+function follow() {
+  if (!picture.follows) return;
+  const size = gridRows * gridColumns, weights = picture.weights || [];
+  const most = panes.map((pane) => peakOf(weights.slice(pane.v * size, (pane.v + 1) * size)));
+  if (picture.boxes.length) showView(picture.boxes[0].view);
+  else if (peakOf(most) >= data.pointed) showView(most.indexOf(peakOf(most)));
 }
 
 // Draw all views. Weights without a preferred place are not drawn.
@@ -130,11 +147,15 @@ function showTools() {
   }
   if (data.regions) toggle("b", "Original", "original").title = "Original next to overlay";
   toggle("i", "Invert", "invert");
-  if (panes.length > 1) tool("v", "Views", () => {
-    picture.alone = picture.alone + 1 < panes.length ? picture.alone + 1 : -1;
-    announce(picture.alone < 0 ? "All views" : "View " + panes[picture.alone].image.name);
-    draw();
-  }).title = "Next view, or all views";
+  if (panes.length > 1) {
+    tool("v", "All views", () => {
+      picture.follows = false;
+      showView(picture.alone + 1 < panes.length ? picture.alone + 1 : -1);
+      announce(picture.alone < 0 ? "All views" : "View " + panes[picture.alone].image.name);
+      draw();
+    }).title = "Next view, or all views";
+    if (picture.follows) showView(0);
+  }
   tool("+", "Zoom", () => panes.forEach((pane) => pane.zoom.zoom(1.4))).title = "Enlarge";
   tool("r", "Whole", () => panes.forEach((pane) => pane.zoom.reset())).title = "Whole radiograph";
   if (!data.regions) return;

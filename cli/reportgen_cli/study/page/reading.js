@@ -44,7 +44,7 @@ function show(state, before = "") {
   byId("views").replaceChildren(...boxes);
   looks = boxes.map((box) => zoomable([box], drag));
   Object.assign(grey, { width: 1, level: .5, invert: false });
-  alone = -1;
+  showView(boxes.length > 1 && narrow.matches ? 0 : -1);
   showGrey();
   tools.v.hidden = boxes.length < 2;
   for (const name of state.upcoming) new Image().src = "image/" + name;
@@ -87,10 +87,16 @@ function arrow(dx, dy) {
 }
 
 function whole() { looks.forEach((look) => look.reset()); grey.width = 1; grey.level = .5; showGrey(); }
-function turn() {
-  alone = alone + 1 < boxes.length ? alone + 1 : -1;
+// One view alone, or all side by side (-1). A telephone is too narrow for two, and begins with the first.
+const narrow = matchMedia("(max-width: 699px) and (orientation: portrait)");
+function showView(number) {
+  alone = number;
   boxes.forEach((box, i) => { box.hidden = alone >= 0 && i !== alone; });
-  announce(alone < 0 ? "All views" : `View ${alone + 1} of ${boxes.length}`);
+  tools.v.firstChild.textContent = alone < 0 ? "All views" : `View ${alone + 1} of ${boxes.length}`;
+}
+function turn() {
+  showView(alone + 1 < boxes.length ? alone + 1 : -1);
+  announce(tools.v.firstChild.textContent);
 }
 
 async function once(what) {
