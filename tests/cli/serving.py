@@ -149,7 +149,7 @@ class Waits(Reporter):
 
     def __init__(self) -> None:
         self.go, self.begun, self.calls = threading.Event(), threading.Event(), 0
-        self.takes = Takes(indication="optional")
+        self.takes = Takes(indication="optional", prior_images="optional")
 
     def iter_reports(self, studies: Sequence[Study], settings: GenerationSettings) -> Iterator[Report]:
         for study in studies:
@@ -158,4 +158,5 @@ class Waits(Reporter):
             assert self.go.wait(20)
             if study.id == "bad":
                 raise ValueError("a fault with a patient's name: DOE^JANE")
-            yield Report(study.id, "Heart normal. " + study.sections.get("indication", ""), ("Heart normal.",))
+            prior = f" {len(study.prior.views)} prior" if study.prior is not None and study.prior.views else ""
+            yield Report(study.id, "Heart normal. " + study.sections.get("indication", "") + prior, ("Heart normal.",))

@@ -165,12 +165,16 @@ def test_several_models_stand_side_by_side_and_texts_go_to_those_that_take_them(
     drop(browser, CHEST)
     browser.run("byId('model-1').click()")
     assert not browser.run("byId('context').hidden") and browser.run("byId('of-age').hidden")
-    browser.run("byId('input-indication').value = 'cough <i>'; byId('go').click()")
+    browser.run(
+        """(() => { const given = new DataTransfer(); given.items.add(new File([files[0]], 'old.png'));
+        byId('input-prior_images').files = given.files;
+        byId('input-indication').value = 'cough <i>'; byId('go').click(); })()"""
+    )
     browser.wait(DONE)
     assert browser.run("[...document.querySelectorAll('.card h3')].map(e => e.textContent)") == ["tiny", "takes-texts"]
     left, right = browser.run("[...document.querySelectorAll('.card')].map(e => e.getBoundingClientRect().x)")
     assert left < right or browser.run("innerWidth") < 1400
-    assert "cough <i>" in browser.run("document.querySelectorAll('.edit textarea')[1].value")
+    assert browser.run("document.querySelectorAll('.edit textarea')[1].value") == "Heart normal. cough <i> 1 prior"
     assert browser.run("document.querySelectorAll('.card i').length") == 0
 
 

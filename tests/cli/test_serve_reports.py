@@ -156,8 +156,9 @@ def test_inputs_that_the_model_does_not_take_are_named_and_those_it_takes_arrive
     reporter = Waits()
     reporter.go.set()
     with serving(served(reporter)) as other:
-        answer = other.send("/v1/reports", images(1), {"indication": "cough", "prior_report": "clear"}).json
-    assert answer["reports"][0]["text"] == "Heart normal. cough" and answer["not_used"] == ["prior_report"]
+        given = {"indication": "cough", "prior_report": "clear"}
+        answer = other.send("/v1/reports", [*images(1), ("prior_images", "old.png", picture(2))], given).json
+    assert answer["reports"][0]["text"] == "Heart normal. cough 1 prior" and answer["not_used"] == ["prior_report"]
 
 
 def test_files_below_the_root_can_be_named_and_no_others(model: Path, tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def _picture(written: Written) -> Response:
     report, study = _only(written, "png")
     file = io.BytesIO()
     shown = written.sent.cleaned(report, study)
-    explain(shown, written.model.reporter.grid, written.model.origin).save(file, "PNG")
+    explain(shown, written.model.reporter.grid, written.model.origin).image().save(file, "PNG")
     return Response(file.getvalue(), media_type="image/png")
 
 
@@ -214,5 +214,5 @@ def explained(written: Written, report: Report, study: Study) -> dict[str, Any]:
         "id": f"{study.id}~{digest.hexdigest()[:12]}",
         "report": values,
         "findings": findings_of(written.model, shown),
-        "page": page_values(shown, grid, radiographs(shown), region_times(shown, grid)) if shown.images else None,
+        "page": page_values(shown, grid, radiographs(shown, SIDE), region_times(shown, grid)) if shown.images else None,
     }

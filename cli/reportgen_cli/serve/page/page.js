@@ -2,7 +2,7 @@
 "use strict";
 const data = JSON.parse(byId("data").textContent);
 const token = new URLSearchParams(location.hash.slice(1)).get("token") || "";
-const INPUTS = { indication: "Indication", technique: "Technique", comparison: "Comparison", age: "Age", sex: "Sex", prior_report: "Prior report" };
+const INPUTS = { indication: "Indication", technique: "Technique", comparison: "Comparison", age: "Age", sex: "Sex", prior_report: "Prior report", prior_images: "Prior images" };
 let models = [], formats = {}, files = [], answers = [];
 
 async function ask(path, options = {}) {
@@ -42,8 +42,10 @@ function request(fields) {
   for (const file of files) form.append("images", file, file.name);
   if (files.length > 1 && byId("study").checked) form.append("study", "true");
   if (!("k" in fields)) for (const name of Object.keys(INPUTS)) {
-    const text = byId(`input-${name}`).value.trim();
-    if (text && !byId(`of-${name}`).hidden) form.append(name, text);
+    const input = byId(`input-${name}`);
+    if (byId(`of-${name}`).hidden) continue;
+    if (input.type === "file") for (const file of input.files) form.append(name, file, file.name);
+    else if (input.value.trim()) form.append(name, input.value.trim());
   }
   return form;
 }
@@ -131,7 +133,8 @@ function listen() {
 
 async function main() {
   for (const [name, label] of Object.entries(INPUTS)) {
-    const field = name === "age" || name === "sex" ? make("input", { id: `input-${name}`, autocomplete: "off" }) : make("textarea", { id: `input-${name}`, rows: 2 });
+    const short = { age: "text", sex: "text", prior_images: "file" }[name];
+    const field = short ? make("input", { id: `input-${name}`, type: short, multiple: short === "file", autocomplete: "off" }) : make("textarea", { id: `input-${name}`, rows: 2 });
     byId("inputs").append(make("div", { id: `of-${name}`, hidden: true }, make("label", { for: `input-${name}` }, label), field));
   }
   byId("joined").hidden = true;
@@ -141,7 +144,7 @@ async function main() {
   models.forEach((model, i) => {
     const box = make("input", { type: "checkbox", id: `model-${i}`, checked: i === 0 });
     box.onchange = ready;
-    const takes = Object.entries(model.takes).filter(([name, need]) => need !== "no" && !name.includes("views")).map(([name]) => name.replace("_", " "));
+    const takes = Object.entries(model.takes).filter(([name, need]) => need !== "no" && name !== "views" && name !== "most_views").map(([name]) => name.replace("_", " "));
     const facts = [model.domain && `trained on ${model.domain}`, takes.length && `takes ${takes.join(", ")}`, model.retrieves && "finds stored texts"].filter(Boolean).join("; ");
     byId("models").append(make("label", { for: `model-${i}` }, box, model.name, facts ? make("small", {}, facts) : null));
   });
