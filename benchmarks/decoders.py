@@ -33,6 +33,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "att-rk": {},
     "densenet-lstm": {},
     "tienet": {},
+    "transformer": {},
+    "r2gen": {},
+    "r2gen-cmn": {},
     "gpt2": {"config": {"n_layer": 6, "n_head": 8, "n_embd": 512}},
 }
 

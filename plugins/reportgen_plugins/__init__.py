@@ -107,6 +107,27 @@ def register_decoders() -> Iterable[Entry]:
             "densenet-lstm", _HERE + "decoders.densenet_lstm:PooledGateLSTM",
             "one LSTM with the pooled image in its gates and soft attention", tiny=small,
         ),
+        *_transformers(),
+    ]  # fmt: skip
+
+
+def _transformers() -> list[Entry]:
+    at = _HERE + "decoders.transformers."
+    tiny = {"hidden": 16, "heads": 2, "layers": 2, "feed_forward": 12}
+    return [
+        Entry(
+            "transformer", at + "transformer:Transformer",
+            "a transformer over regions without a memory, the baseline of R2Gen", "arXiv:1706.03762", tiny=tiny,
+        ),
+        Entry(
+            "r2gen", at + "r2gen:R2Gen", "a transformer whose layer norms read a relational memory (R2Gen)",
+            "arXiv:2010.16056", tiny={**tiny, "slots": 2, "memory_heads": 2},
+        ),
+        Entry(
+            "r2gen-cmn", at + "r2gen_cmn:R2GenCMN",
+            "a transformer with one memory for regions and words (R2GenCMN)", "arXiv:2204.13258",
+            tiny={**tiny, "memories": 10, "kept": 4},
+        ),
         *_causal_decoders(),
     ]  # fmt: skip
 
@@ -169,8 +190,11 @@ def register_metrics() -> Iterable[Entry]:
         ),
         Entry("judge", _HERE + "metrics.judge.judge:Judge", "a language model behind an endpoint judges each report"),
         Entry(
-            "radeval:*", _HERE + "metrics.radeval:Radeval", "RadEval's bleu and rouge, which need no download",
-            "doi:10.18653/v1/2025.emnlp-demos.40", "radeval",
+            "radeval:*",
+            _HERE + "metrics.radeval:Radeval",
+            "RadEval's bleu and rouge, which need no download",
+            "doi:10.18653/v1/2025.emnlp-demos.40",
+            "radeval",
         ),
     ]
 

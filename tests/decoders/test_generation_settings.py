@@ -20,6 +20,7 @@ from reportgen_core.text import BOS, EOS, PAD
 from reportgen_core.writing import search
 
 SIZES = {"hidden": 12, "embedding": 8}
+BODY = {"hidden": 12, "heads": 2, "layers": 2, "feed_forward": 10}
 ROWS = {
     "lstm": SIZES,
     "lrcn": SIZES,
@@ -27,6 +28,9 @@ ROWS = {
     "att-rk": {"hidden": 12, "tags_used": 3},
     "densenet-lstm": SIZES,
     "gpt2": {"config": {"n_layer": 2, "n_head": 2, "n_embd": 16}},
+    "transformer": BODY,
+    "r2gen": {**BODY, "slots": 2, "memory_heads": 3},
+    "r2gen-cmn": {**BODY, "memories": 9, "kept": 4},
 }
 DRAWN = GenerationSettings(sample=True, seed=3, beams=3, n_best=3, attention=False)
 

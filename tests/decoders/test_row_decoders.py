@@ -11,6 +11,7 @@ from reportgen_core.testing.parts import check_decoder
 from reportgen_core.text.spec import BOS, EOS
 
 SIZES = {"hidden": 12, "embedding": 8}
+BODY = {"hidden": 12, "heads": 2, "layers": 2, "feed_forward": 10}
 NAMES = {
     "lstm": SIZES,
     "lrcn": SIZES,
@@ -18,12 +19,23 @@ NAMES = {
     "att-rk": {"hidden": 12, "tags_used": 3},
     "densenet-lstm": SIZES,
     "gpt2": {"config": {"n_layer": 2, "n_head": 2, "n_embd": 16}},
+    "transformer": BODY,
+    "r2gen": {**BODY, "slots": 2, "memory_heads": 3},
+    "r2gen-cmn": {**BODY, "memories": 9, "kept": 4},
 }
+OVERFITS = {"std": 0.2, "hidden": 24, "dropout": 0.0, "image_dropout": 0.0}
 LARGER = {
-    "gpt2": {"config": {"n_layer": 2, "n_head": 2, "n_embd": 32, "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}}
+    "gpt2": {"config": {"n_layer": 2, "n_head": 2, "n_embd": 32, "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}},
+    "transformer": OVERFITS,
+    "r2gen": OVERFITS,
+    "r2gen-cmn": OVERFITS,
 }
+TRANSFORMERS = ("gpt2", "transformer", "r2gen", "r2gen-cmn")
 every = pytest.mark.parametrize("name", NAMES)
-LOOKING = {"soft-att": "regions", "densenet-lstm": "regions", "gpt2": "regions", "att-rk": "tags"}
+LOOKING = {
+    "soft-att": "regions", "densenet-lstm": "regions", "gpt2": "regions", "att-rk": "tags", "transformer": "regions",
+    "r2gen": "regions", "r2gen-cmn": "regions",
+}  # fmt: skip
 
 
 def built(name, **options):
@@ -47,8 +59,10 @@ def test_overfitting_gives_every_report_back_word_for_word(name):
     words = torch.cat([t.words, t.words.roll(1, 0)[:, [0, *range(1, 8)]]])
     words[4:][words[4:] > EOS] = 17 - words[4:][words[4:] > EOS]  # four more reports, of other words
     t = Targets(words=words, tags=torch.rand(8, K, generator=torch.Generator().manual_seed(1)).round())
-    rate = 0.003 if name == "gpt2" else 0.02  # a transformer jumps about at the rate that suits an LSTM
-    decoder = overfit(built(name, **LARGER.get(name, {"hidden": 24})), f, t, steps=300, lr=rate)
+    rate = 0.004 if name in TRANSFORMERS else 0.02  # a transformer jumps about at the rate that suits an LSTM
+    decoder = overfit(
+        built(name, **LARGER.get(name, {"hidden": 24})), f, t, steps=150 if name in TRANSFORMERS else 300, lr=rate
+    )
     generated = decoder.generate(f, GenerationSettings())
     assert [[*g.candidates[0].sentences[0], EOS] for g in generated] == reports(t)
     assert decoder(f, t).losses["word"].item() < 0.3

@@ -1,8 +1,9 @@
 """Copy the weights of legacy checkpoints into a model by a table of names. Only tensors are read; no code is run.
 
     timm, torchvision   an encoder's state dict; the encoder itself reads it, as with its option `pretrained`
-    r2gen               {'state_dict': ...} of R2Gen (arXiv:2010.16056): `visual_extractor.model.N` is a torchvision
-                        ResNet without names. Its memory-driven transformer is none of our decoders, and is left out.
+    r2gen               {'state_dict': ...} of R2Gen (arXiv:2010.16056) or R2GenCMN (arXiv:2204.13258). Into a model of
+                        the decoder r2gen, r2gen-cmn or transformer goes the whole model, see r2gen.py. Any other model
+                        gets the encoder alone: `visual_extractor.model.N` is a torchvision ResNet without names.
     coattention-2018    {'extractor': ..., 'mlc': ..., 'sentence_model': ..., 'word_model': ...} of the public
                         re-implementation of Jing et al. (arXiv:1711.08195). Its layers carry batch norms and biases
                         that are not in the paper's equations, nor in our hier-lstm. Only the layers that both have are
@@ -26,46 +27,14 @@ from reportgen_core.files.torch_files import read_torch_file
 
 from ..manifest.records import ZooError
 from ..manifest.schema import from_json, parse
+from ..reproduce.preset import load_preset
+from .r2gen import fill_whole, is_whole
+from .rules import RESNET, RULES, TAGS, UNNAMED, WORDS, Placed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from reportgen_core import Model
-
-RESNET = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}  # a Sequential's order
-UNNAMED = ("r2gen", "coattention-2018")  # formats in which a ResNet is such a Sequential
-WORDS, TAGS = "words", "tags"  # what a tensor has a row for
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Tensors whose names match `pattern` are copied to `target`; "encoder:NAME" is a name in timm."""
-
-    pattern: str
-    target: str
-    rows: str = ""
-
-
-_LSTM = "(weight_ih|weight_hh|bias_ih|bias_hh)_l0"
-RULES: Mapping[str, tuple[Rule, ...]] = {
-    "timm": (Rule(r"(.*)", r"encoder:\1"),),
-    "torchvision": (Rule(r"(.*)", r"encoder:\1"),),
-    "r2gen": (Rule(r"visual_extractor\.model\.(\d)\.(.*)", r"encoder:\1.\2"),),
-    "coattention-2018": (
-        Rule(r"extractor\.(?:resnet|model)\.(\d)\.(.*)", r"encoder:\1.\2"),
-        Rule(r"mlc\.classifier\.(weight|bias)", r"decoder.tags.own.\1", TAGS),
-        Rule(r"mlc\.embed\.weight", "decoder.tags.embedding.weight", TAGS),
-        Rule(rf"sentence_model\.lstm\.{_LSTM}", r"decoder.sentence.\1"),
-        Rule(r"sentence_model\.W_t_h\.weight", "decoder.topic_hidden.weight"),
-        Rule(r"sentence_model\.W_t_ctx\.weight", "decoder.topic_context.weight"),
-        Rule(r"sentence_model\.W_stop_s_1\.weight", "decoder.stop_before.weight"),
-        Rule(r"sentence_model\.W_stop_s\.weight", "decoder.stop_now.weight"),
-        Rule(r"sentence_model\.W_stop\.weight", "decoder.stop.weight"),
-        Rule(r"word_model\.embed\.weight", "decoder.words.embedding.weight", WORDS),
-        Rule(rf"word_model\.lstm\.{_LSTM}", r"decoder.words.lstm.\1_l0"),
-        Rule(r"word_model\.linear\.weight", "decoder.words.out.weight", WORDS),
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +51,16 @@ def convert(
 ) -> Conversion:
     """Write the model of `into`, with the weights that `file` has for it, to `out`. Raises ReportgenError."""
     from reportgen_core import save
-    from reportgen_core.models.loading import load_model
     from reportgen_core.models.model import default_card
 
-    model = load_model(into)
     given = read_tensors(file)
+    model = _target(into)
     encoder, head = _sorted(given, kind)
-    filled, used = _fill_head(model, head, {WORDS: _names(vocabulary), TAGS: _names(tags)})
+    if kind == "r2gen" and is_whole(model):
+        placed = {*encoder.values(), *(p.source for p in head)}
+        model, filled, used = fill_whole(model, file, head, (n for n in given if n not in placed), vocabulary)
+    else:
+        filled, used = _fill_head(model, head, {WORDS: _names(vocabulary), TAGS: _names(tags)})
     if encoder:
         filled |= _fill_encoder(model, {name: given[source] for name, source in encoder.items()}, file)
         used |= set(encoder.values())
@@ -100,6 +72,27 @@ def convert(
     every = model.state_dict().keys()
     kept = tuple(k for k in every if k not in filled and not k.endswith("num_batches_tracked"))
     return Conversion(tuple(k for k in every if k in filled), kept, tuple(n for n in given if n not in used))
+
+
+def _target(into: Path) -> Model:
+    """Return the model of a folder; if there is none, a new model of the preset of that name, with random weights."""
+    from reportgen_core import compose
+    from reportgen_core.models.loading import load_model
+    from reportgen_core.registries import presets
+
+    if into.exists() or str(into) not in presets:
+        return load_model(into)
+    preset = load_preset(str(into))
+    parts = preset.compose
+    options = {k: v for k, v in parts.encoder_options.items() if k != "pretrained"}
+    return compose(
+        parts.encoder,
+        parts.decoder,
+        retriever=parts.retriever,
+        encoder_options=options,
+        decoder_options=parts.decoder_options,
+        text=preset.text_spec(),
+    )
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
@@ -132,9 +125,10 @@ def _flat(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Tensor]]
             yield from _flat(inner, f"{name}.{key}" if name else str(key), depth + 1)
 
 
-def _sorted(given: Mapping[str, Tensor], kind: str) -> tuple[dict[str, str], list[tuple[str, str, str, Tensor]]]:
-    """Return timm's names with the file's; for the head the model's name, the file's, the kind of rows, the tensor."""
-    encoder, head = {}, []
+def _sorted(given: Mapping[str, Tensor], kind: str) -> tuple[dict[str, str], list[Placed]]:
+    """Return timm's names with the file's for the tensors of the encoder, and the tensors of the head."""
+    encoder: dict[str, str] = {}
+    head: list[Placed] = []
     for name, tensor in given.items():
         for rule in RULES[kind]:
             match = re.fullmatch(rule.pattern, name)
@@ -142,7 +136,7 @@ def _sorted(given: Mapping[str, Tensor], kind: str) -> tuple[dict[str, str], lis
             if target.startswith("encoder:"):
                 encoder[_resnet(target.removeprefix("encoder:")) if kind in UNNAMED else target[8:]] = name
             elif target:
-                head.append((target, name, rule.rows, tensor))
+                head.append(Placed(target, name, rule.rows, tensor))
     return encoder, head
 
 
@@ -168,9 +162,7 @@ def _fill_encoder(model: Model, state: Mapping[str, Tensor], file: Path) -> set[
     return {f"encoder.{name}" for name in model.encoder.state_dict()}
 
 
-def _fill_head(
-    model: Model, head: list[tuple[str, str, str, Tensor]], names: Mapping[str, tuple[str, ...]]
-) -> tuple[set[str], set[str]]:
+def _fill_head(model: Model, head: list[Placed], names: Mapping[str, tuple[str, ...]]) -> tuple[set[str], set[str]]:
     """Copy tensors that have a place of the same shape. Return the model's names and the file's of those copied."""
     import torch
 

@@ -121,20 +121,23 @@ def _print_public_key(key: Path | None) -> None:
 @click.option(
     "--format", "kind", required=True, type=click.Choice(["timm", "torchvision", "r2gen", "coattention-2018"])
 )
-@click.option("--into", "model", required=True, type=FOLDER, help="A model folder of the parts that FILE is of.")
+@click.option(
+    "--into", "model", required=True, type=FOLDER, help="A model folder of the parts that FILE is of, or a preset."
+)
 @click.option("--out", required=True, type=FOLDER, help="The new model's folder.")
-@click.option("--vocabulary", type=FILE, help="The words of FILE in the order of their ids, a JSON list.")
+@click.option("--vocabulary", type=FILE, help="The words of FILE by id, a JSON list; r2gen: annotation.json.")
 @click.option("--tags", type=FILE, help="The tags of FILE in the order of their ids, a JSON list.")
 def convert(file: Path, kind: str, model: Path, out: Path, vocabulary: Path | None, tags: Path | None) -> None:
     """Put the weights of a legacy checkpoint into a model: what has a place there; the rest is named.
 
     \b
     Example: rg zoo convert resnet50.pth --format torchvision --into mymodel --out converted
+    Example: rg zoo convert model_best.pth --format r2gen --into r2gen --vocabulary annotation.json --out converted
 
     Pickles are read with weights_only=True: tensors and plain containers, no code. timm and torchvision fill the
-    encoder. r2gen fills a ResNet encoder; its memory-driven transformer has no part here. coattention-2018 fills a
-    ResNet encoder and those layers of hier-lstm that are the same; the result is where training starts, not the
-    model of 2018.
+    encoder. r2gen fills a whole model of the decoder r2gen, r2gen-cmn or transformer, whose words are those of
+    annotation.json; any other model gets the ResNet alone. coattention-2018 fills a ResNet encoder and those layers
+    of hier-lstm that are the same; the result is where training starts, not the model of 2018.
     """
     from reportgen_zoo.publish.convert import convert as converted
 
