@@ -24,6 +24,7 @@ from .scorecard import ScoreCard, System, describe_card, flat_lines
 from .studies.failed import FailedStudy, failure_lines
 from .subgroups.split import REFERENCE, TRAINING, Subgroup, gaps
 
+MAX_ZEROS = 20  # rows of a long table after which scores that are 0 everywhere are left out
 NOTED = "*"  # marks a score that has a note
 FORMATS = ("table", "json", "csv", "markdown", "latex")
 
@@ -194,14 +195,19 @@ def _by_class(metric: str, own: Sequence[ScoreLine], systems: Sequence[System]) 
     main = next((w for w in ("f1", "auc", "value") if w in words), words[-1])
     header = ["", *(f"{w} {'' if w == 'references' else own[0].arrow}".strip() for w in words), "95 %"]
     header += [f"{main} of {s.name}" for s in systems[1:]]
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    zeros: list[str] = []
     for subject, lines in subjects.items():
         shown = lines.get(main)
+        if len(rows) >= MAX_ZEROS and words == ["value"] and not any(_value(s.line(subject)) for s in systems):
+            zeros.append(subject.removeprefix(metric).strip())
+            continue
         cells = [_class_cell(lines.get(w), count=w == "references") for w in words]
         others = [number(_value(s.line(shown.name) if shown else None)) for s in systems[1:]]
         rows.append((subject, *cells, interval(shown) if shown else "", *others))
     title = f"{metric} {own[0].version} of {systems[0].name}"
-    return PrintedTable(title, tuple(header), tuple(rows), tuple(_notes(own)))
+    left_out = [f"0 in every row and not shown: {', '.join(zeros)}"] if zeros else []
+    return PrintedTable(title, tuple(header), tuple(rows), (*_notes(own), *left_out))
 
 
 def _value(line: ScoreLine | None) -> float | None:

@@ -32,7 +32,7 @@ def test_an_audit_writes_every_difference_as_a_line_and_a_page(rg, files, tmp_pa
     assert "errors weighted (significant 1, minor 0.25) ↓" in done.out
     lines = [json.loads(line) for line in (tmp_path / "out" / "audit.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(d["study"], d["kind"], d["finding"]) for d in lines] == [
-        ("a", "wrong side", "effusion"), ("b", "contradicted", "heart size"),
+        ("a", "wrong side", "effusion"), ("b", "contradicted", "enlarged heart"),
     ]  # fmt: skip
     assert lines[0]["reference"]["words"] == lines[0]["prediction"]["words"] == "effusion"
     page = (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")

@@ -14,6 +14,8 @@ function wanted(difference) {
 
 function chosen() {
   const text = state.search.toLowerCase();
+  const named = data.studies.filter((s) => s.id === state.search); // an example names one study
+  if (named.length) return named;
   const filtered = state.kinds || state.finding || state.significant;
   return data.studies.filter((s) =>
     (!text || [s.id, s.reference, s.prediction].join("\n").toLowerCase().includes(text)) &&
@@ -58,7 +60,7 @@ function marked(study, side) {
   let at = 0;
   for (const m of joined) {
     const labels = m.labels.length > 1 ? m.labels.filter((l) => l !== "✓") : m.labels;
-    node.append(text.slice(at, m.start), make("button", { type: "button", class: `mark ${css(m.kind)}`, "data-links": m.links.join(" "),
+    node.append(text.slice(at, m.start), make("span", { role: "button", tabindex: "-1", class: `mark ${css(m.kind)}`, "data-links": m.links.join(" "),
       "aria-label": `${text.slice(m.start, m.end)}: ${m.kind}, ${m.says}`, title: `${m.kind}: ${m.says}` },
       text.slice(m.start, m.end), make("sup", {}, labels.join(" "))));
     at = m.end;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from ..pages.shared.frame import escape_text, fill_page
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from reportgen_core.types import ScoreLine
 
 HERE = Path(__file__).parent
-COMMONEST, EXAMPLES = 20, 3
+COMMONEST, EXAMPLES, SENTENCE = 20, 3, 110
 KINDS = {  # kind: its sign, and what it means
     "missed": ("−", "in the reference, not in the report"),
     "invented": ("+", "in the report, not in the reference"),
     "contradicted": ("≠", "one text states what the other denies"),
     "wrong side": ("↔", "left in one text, right or both in the other"),
-    "wrong place": ("⌖", "another part of the lung, bone, or end of a device"),
+    "wrong place": ("↕", "another part of the lung, bone, or end of a device"),
     "wrong severity": ("±", "another grade or size"),
     "wrong certainty": ("?", "in doubt in one text only"),
     "invented comparison": ("Δ", "compared with an image that the reference does not know"),
@@ -97,18 +98,19 @@ def _ends(line: ScoreLine) -> str:
 
 def _commonest_table(audits: Audits) -> str:
     """Return the commonest errors: kind, finding and what differs, with words of both texts."""
-    counts: Counter[tuple[str, str, str]] = Counter()
-    examples: dict[tuple[str, str, str], list[str]] = {}
+    counts: Counter[tuple[str, str, str, bool]] = Counter()
+    examples: dict[tuple[str, str, str, bool], list[str]] = {}
     for study, values in audits.items():
         for d in values["differences"]:
-            key = (d["kind"], d["finding"], d["says"])
+            key = (d["kind"], d["finding"], d["says"], d["significant"])
             counts[key] += 1
             if len(examples.setdefault(key, [])) < EXAMPLES:
-                examples[key].append(_example(study, d))
+                examples[key].append(_example(study, values, d))
     rows = ""
     for key, n in counts.most_common(COMMONEST):
-        kind, finding, says = key
-        cells = f"<td>{n:,}</td><td>{escape_text(says)}</td><td>{''.join(examples[key])}</td>"
+        kind, finding, says, significant = key
+        weight = "" if significant else "<small> minor</small>"
+        cells = f"<td>{n:,}</td><td>{escape_text(says)}{weight}</td><td>{''.join(examples[key])}</td>"
         rows += f'<tr><th scope="row">{_badge(kind)} {escape_text(finding)}</th>{cells}</tr>'
     if not rows:
         return "<p>There are no errors.</p>"
@@ -116,15 +118,16 @@ def _commonest_table(audits: Audits) -> str:
     return _table("commonest-table", "A study opens below with both texts.", head, rows)
 
 
-def _example(study: str, difference: Mapping[str, Any]) -> str:
-    words = [
-        f"{side}: “{difference[key]['words']}”"
-        for side, key in (("reference", "reference"), ("report", "prediction"))
-        if difference[key]
-    ]
+def _example(study: str, values: Mapping[str, Any], difference: Mapping[str, Any]) -> str:
+    """Return a study with the sentences of an error, and a button that shows its texts."""
+    said = []
+    for side, key in (("reference", "reference"), ("report", "prediction")):
+        if difference[key]:
+            sentence = values["statements"][key][difference[key]["statement"]]["sentence"]
+            said.append(f"{side}: “{shorten(sentence, SENTENCE, placeholder='…')}”")
     button = f'<button type="button" class="no-print" data-study="{escape_text(study)}">{escape_text(study)}</button>'
     name = f'<span class="only-print">{escape_text(study)}</span>'
-    return f'<div class="example">{button}{name} {escape_text("; ".join(words))}</div>'
+    return f'<div class="example">{button}{name} {escape_text("; ".join(said))}</div>'
 
 
 def _badge(kind: str) -> str:

@@ -11,7 +11,7 @@ from reportgen_plugins.metrics.audit.kinds import KINDS
 from reportgen_plugins.metrics.audit.statements import StatementReader
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-TABLES = ("audit_pairs.tsv",)
+TABLES = ("audit_pairs.tsv", "audit_pairs_blind.tsv", "audit_pairs_third.tsv")
 READER = StatementReader()
 
 
@@ -52,3 +52,24 @@ def test_the_words_of_a_difference_are_where_it_says(reference: str, report: str
 def test_an_empty_report_misses_every_statement(reference: str, report: str, kinds: str) -> None:
     result = audit(READER, reference, "")
     assert result.kinds == {"missed": len(result.reference.statements)}
+
+
+def examples() -> list[list[str]]:
+    """Return the rows of the table of kinds in the page on the audit."""
+    page = Path(__file__).parents[3] / "docs" / "explanation" / "audit.md"
+    lines = page.read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return [row for row in rows if row[0] in KINDS and len(row) == 5]
+
+
+@pytest.mark.parametrize(("kind", "reference", "report", "says", "weight"), examples())
+def test_the_examples_of_the_page_are_what_the_audit_says(
+    kind: str, reference: str, report: str, says: str, weight: str
+) -> None:
+    (found,) = audit(READER, reference, report).differences
+    assert (found.kind, f"{found.finding}: {found.says}") == (kind, says)
+    assert found.significant is (weight == "significant")
+
+
+def test_the_page_has_an_example_of_every_kind() -> None:
+    assert {row[0] for row in examples()} == set(KINDS)

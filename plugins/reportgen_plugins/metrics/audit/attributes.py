@@ -85,14 +85,14 @@ def read_attributes(flat: str, spans: Sequence[Span], devices: Sequence[bool]) -
     A finding has two if it has a grade for each side: "small right and large left effusions".
     """
     found: list[dict[str, list[str]]] = [{} for _ in spans]
-    taken: list[Span] = []  # words that a place of a device, or a change, has used up: "right atrium"
+    taken: list[Span] = []  # words of the end of a device, which are no side: "right atrium"
     for kind in KINDS:
         for value, start, end in matches(kind, flat):
-            if any(s < end and start < e for s, e in taken):
+            if kind == "side" and any(s < end and start < e for s, e in taken):
                 continue
             owners = [i for i in owners_of(flat, start, end, spans) if kind != "tip" or devices[i]]
             if kind == "severity" and _of_change(flat, start, end):
-                continue
+                owners = [i for i in owners if spans[i][0] == end + 1]  # "moderate increase in heart size"
             if kind == "severity" and flat[start:end] in _SIZED:
                 owners = [i for i in owners if not (spans[i][0] <= start and end <= spans[i][1])]
             if kind == "tip" and owners:

@@ -42,7 +42,7 @@ class Errors(Metric):
 
     language = "en"
     higher_is_better = False
-    neutral_suffixes = ("not audited", "statements in references", "statements in reports")
+    neutral_suffixes = ("not audited", "reference statements", "report statements")
     name = "errors"
 
     def __init__(self, *, significant: float = 1.0, minor: float = 0.25, phrases: str = "") -> None:
@@ -121,8 +121,8 @@ class Errors(Metric):
         scores |= {f"errors of {f}": (findings[..., i, :] * weights).sum(-1) for i, f in enumerate(self.findings)}
         read = np.where(totals[..., 4] > 0, totals[..., 4], np.nan)
         scores["errors share of sentences unread"] = np.where(totals[..., 4] > 0, totals[..., 5] / read, 0.0)
-        scores["errors statements in references"] = totals[..., 2] / audited
-        scores["errors statements in reports"] = totals[..., 3] / audited
+        scores["errors count of reference statements"] = totals[..., 2] / audited
+        scores["errors count of report statements"] = totals[..., 3] / audited
         scores["errors share not audited"] = totals[..., 1] / np.maximum(studies + totals[..., 1], 1)
         return scores
 

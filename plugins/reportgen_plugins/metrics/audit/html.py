@@ -9,7 +9,7 @@ from typing import Any
 from reportgen_core.text.printable import printable
 
 SIGNS = {
-    "missed": "−", "invented": "+", "contradicted": "≠", "wrong side": "↔", "wrong place": "⌖", "wrong severity": "±",
+    "missed": "−", "invented": "+", "contradicted": "≠", "wrong side": "↔", "wrong place": "↕", "wrong severity": "±",
     "wrong certainty": "?", "invented comparison": "Δ", "repeated": "↻", "self-contradicting": "⚡",
 }  # fmt: skip
 

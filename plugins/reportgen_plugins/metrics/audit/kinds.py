@@ -93,8 +93,7 @@ def _says(kind: Kind, reference: Statement | None, report: Statement | None) -> 
     if reference is None or report is None:
         one = report or reference
         assert one is not None
-        change = f", {one.change}" if one.change else ""
-        return f"{describe(one)}{change}"
+        return describe(one)
     if kind == "self-contradicting":
         return f"{reference.state} and {report.state} in the report"
     if kind == "invented comparison":
@@ -111,7 +110,7 @@ def _says(kind: Kind, reference: Statement | None, report: Statement | None) -> 
 
 
 def _place(statement: Statement) -> str:
-    return ", ".join(statement.position or (p.partition(" ")[2] for p in statement.place))
+    return ", ".join((*statement.position, *(p.partition(" ")[2] for p in statement.place)))
 
 
 def _severity(statement: Statement) -> str:
@@ -120,6 +119,6 @@ def _severity(statement: Statement) -> str:
 
 
 def describe(statement: Statement) -> str:
-    """Return a statement in a few words: "effusion, stated, mild, left"."""
-    parts = (statement.finding, statement.state, statement.age, _severity(statement), statement.side, _place(statement))
+    """Return what a statement says of its finding: "stated, mild, left"."""
+    parts = (statement.state, statement.age, _severity(statement), statement.side, _place(statement), statement.change)
     return ", ".join(part for part in parts if part)

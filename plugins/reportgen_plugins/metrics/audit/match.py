@@ -171,12 +171,12 @@ def _unpaired(
         against = next((q for q in known if are_opposite(p, q) and cost(p, q) is not None), None)
         again = next((q for q in known if q.number != p.number and _same(p, q)), None)
         known.append(p)
-        if against is not None:
+        if again is not None:
+            yield difference("repeated", again, p)
+        elif against is not None:
             yield difference("self-contradicting", against, p)
             if p.state == "stated":
                 yield difference("invented", None, p)
-        elif again is not None:
-            yield difference("repeated", again, p)
         elif p.state == "compared" or any(covers(r, p) for r in ours):
             continue  # a comparison is judged as such; what the reference says elsewhere is right
         else:

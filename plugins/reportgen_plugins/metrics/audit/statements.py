@@ -23,6 +23,7 @@ from .attributes import Attributes, matches, read_attributes, word_tables
 State = Literal["stated", "denied", "uncertain", "compared"]
 MAX_SENTENCES, MAX_TEXTS = 1 << 16, 1 << 14  # remembered
 FINDINGS = "audit_findings.toml"
+DEVICES = frozenset((*word_tables()["devices"], "device"))
 _STATES: dict[str, State] = {"stated": "stated", "denied": "denied", "doubted": "uncertain", "hedged": "uncertain"}
 _ABNORMAL = re.compile(r"\bnot\b|\b(?:ab|sub)normal|no longer")  # "the heart is not normal in size"
 _STEM = re.compile(r"[a-z]{4,}")
@@ -32,7 +33,7 @@ _STEM = re.compile(r"[a-z]{4,}")
 class Statement:
     """One statement of a text about a finding. An empty value: the text does not say it."""
 
-    finding: str  # "effusion", "heart size", "PICC"
+    finding: str  # "effusion", "enlarged heart", "PICC"
     state: State
     side: str = ""  # "left", "right", "both"
     place: tuple[str, ...] = ()  # "zone lower", "bone rib", "level 6"
@@ -61,6 +62,8 @@ class StatementText:
     @cached_property
     def compares(self) -> bool:
         """Whether the text speaks of an earlier image."""
+        if any(s.state == "compared" or s.change for s in self.statements):
+            return True
         flat = " ".join(self.text.lower().split())
         end, rest = 0, ""
         for value, start, stop in matches("prior", flat):
@@ -93,6 +96,7 @@ class StatementReader:
         self._names: dict[str, str] = tables["names"]
         self._compared = frozenset(tables["compared"]["concepts"])
         self._generic: list[str] = tables["generic"]["concepts"]
+        self._adjectives = frozenset(tables["generic"]["adjectives"])
         self._sentence = lru_cache(maxsize=MAX_SENTENCES)(self._read_sentence)
         self.read = lru_cache(maxsize=MAX_TEXTS)(self._read_text)
 
@@ -134,8 +138,8 @@ class StatementReader:
         if not mentions:
             words = {value for value, _, _ in matches("clinical", flat)}
             return (), words == {"words"} and not self._reader.names_finding(flat)
-        named = [(m, self._finding(m, flat)) for m in _without_tips(self._specific(mentions), flat)]
-        devices = [m.concept.name == "devices" for m, _ in named]
+        named = _one_device([(m, self._finding(m, flat)) for m in self._specific(mentions)], flat)
+        devices = [finding in DEVICES for _, finding in named]
         attributes = read_attributes(flat, [(m.start, m.end) for m, _ in named], devices)
         read: list[_Read] = []
         for (m, finding), each in zip(named, attributes, strict=True):
@@ -149,6 +153,8 @@ class StatementReader:
         kept = []
         for m in mentions:
             own = rank.get(m.concept.name, 0)
+            if m.concept.name in self._adjectives and any(o.start == m.end + 1 for o in mentions):
+                continue  # "surgical clips"
             others = (o for o in mentions if o is not m and o.start < m.end and m.start < o.end)
             if not own or all(rank.get(o.concept.name, 0) >= own and o.concept is not m.concept for o in others):
                 kept.append(m)
@@ -165,20 +171,22 @@ class StatementReader:
     def _finding(self, mention: ConceptMention, flat: str) -> str:
         """Return the name of the finding."""
         name, words = mention.concept.name, flat[mention.start : mention.end]
-        if name == "devices":
+        if name in ("devices", "operated"):
             kinds = matches("devices", words)
-            return kinds[0][0] if kinds else "device"
+            if kinds or name == "devices":
+                return kinds[0][0] if kinds else "device"
         if name in ("other", "operated"):
             stem = _STEM.search(words)
             return f"other: {stem[0][:7] if stem else words}"
         return self._names.get(name, name)
 
 
-def _without_tips(mentions: Sequence[ConceptMention], flat: str) -> list[ConceptMention]:
-    """Return the mentions without the ends of devices ("tip in the SVC") if the sentence names a device as well."""
-    tips = [m for m in mentions if m.concept.name == "devices" and flat.startswith("tip", m.start)]
-    named = any(m.concept.name == "devices" and m not in tips for m in mentions)
-    return [m for m in mentions if not (named and m in tips)]
+def _one_device(named: list[tuple[ConceptMention, str]], flat: str) -> list[tuple[ConceptMention, str]]:
+    """Leave out ends and bare nouns of devices ("its tip", "the tube") if the sentence names the device as well."""
+    bare = [finding == "device" or flat.startswith("tip", m.start) for m, finding in named]
+    if not any(finding in DEVICES and not own for (_, finding), own in zip(named, bare, strict=True)):
+        return named
+    return [(m, finding) for (m, finding), own in zip(named, bare, strict=True) if not (own and finding in DEVICES)]
 
 
 def _add(read: list[_Read], new: _Read) -> None:
