@@ -199,7 +199,7 @@ def test_a_wrong_key_ends_the_run_in_one_line(tmp_path: Path) -> None:
 
 def test_a_redirection_is_not_followed(tmp_path: Path) -> None:
     with chat_server() as other, chat_server(lambda b: "", f"redirect {other.url}/chat/completions") as server:
-        with pytest.raises(ReportgenError, match=r"redirection \(307\), and images go to no other address"):
+        with pytest.raises(ReportgenError, match=r"redirection \(307\), and images and texts go to no other address"):
             make(server.url).report_studies(studies(tmp_path, 1))
         assert not other.bodies
 
