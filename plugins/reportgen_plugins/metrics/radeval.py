@@ -80,7 +80,7 @@ class Radeval(Metric):
         ours = float(self.scores(rows.sum(0))["radeval:bleu"])
         if abs(theirs - ours) > ROUNDED:
             raise MetricError(
-                f"RadEval {self.version} computes another BLEU than is known here: {theirs} where the sums say {ours:.4f}"
+                f"RadEval {self.version} computes another BLEU than is known here: {theirs}, not {ours:.4f}"
             )
         return rows
 
