@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ import pytest
 from browser import Browser
 from gestures import desktop, faults, pages_of, paper, phone, printed, scheme, tap
 from PIL import Image
+from reportgen_cli.pages.evaluation_page import comparison_page, page
+
+from reportgen_core import evaluate
+from reportgen_core.scoring.comparison import compare_evaluations
+from reportgen_core.scoring.evaluation_folder import load_evaluation, save_evaluation
 
 pytestmark = pytest.mark.browser
 
@@ -184,3 +190,60 @@ def test_another_system_can_be_chosen_for_rows_and_order(browser: Browser, folde
     opened(browser, folder / "both" / "comparison.html")
     browser.run("go({system: '1', search: 's01'})")
     assert browser.run("document.querySelectorAll('#body .text')[1].textContent") == SECOND["s01"]
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def curves(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of one system with probabilities, and that of two."""
+    folder, draw = tmp_path_factory.mktemp("curves"), np.random.default_rng(0)
+    gold = (draw.random(24) < 0.4).astype(float).tolist()
+    runs = []
+    for k in range(request.param):
+        values = (0.3 * np.array(gold) + 0.7 * draw.random(24)).tolist()
+        names = ("Pleural Effusion", "Enlarged Cardiomediastinum", "Edema")
+        pairs = {name: list(zip(values, gold, strict=True)) for name in names}
+        pairs["Hernia"] = [(v, float(i == 0)) for i, v in enumerate(values)]
+        base = evaluate(
+            FIRST, REFERENCES, protocol="raw", metrics=("rouge-l",), resamples=50, name=f"system-{k}.data_v1"
+        )
+        points = ((0.2, 0.3, 40), (0.6, 0.5, 56))
+        one = replace(base, probabilities={"findings": pairs}, curves={"findings": points})
+        save_evaluation(one, folder / str(k))
+        runs.append(load_evaluation(folder / str(k)))
+    if request.param == 1:
+        html = page(one)
+    else:
+        html = comparison_page(runs, compare_evaluations(runs, rounds=50), [folder / str(k) for k in range(2)])
+    (folder / "page.html").write_text(html, encoding="utf-8")
+    return folder / "page.html"
+
+
+def test_curves_pass_axe_fit_every_width_and_paper_and_keep_numbers_off_the_lines(
+    browser: Browser, curves: Path
+) -> None:
+    opened(browser, curves)
+    assert browser.run("document.querySelectorAll('.plot svg[role=img]').length") in (5, 6)
+    for colours in ("light", "dark"):
+        scheme(browser, colours)
+        assert faults(browser) == []
+    for width in (390, 844, 900, 1280, 1440):
+        desktop(browser, width, 800)
+        assert browser.run("document.documentElement.scrollWidth") == width
+        over = """[...document.querySelectorAll('.plot')].flatMap(p => { const f = p.querySelector('.frame').getBoundingClientRect();
+          return [...p.querySelectorAll('text, figcaption, .numbers')].map(t => t.getBoundingClientRect()).filter(r =>
+            r.right > f.left + 2 && r.left < f.right - 2 && r.bottom > f.top + 2 && r.top < f.bottom - 2) }).length"""
+        assert browser.run(over) == 0, width
+    assert paper(browser) == []
+    assert pages_of(printed(browser)) >= 1
+
+
+def test_the_points_of_a_reliability_curve_open_by_keyboard_and_by_touch(browser: Browser, curves: Path) -> None:
+    opened(browser, curves)
+    tab_to(browser, ".plot summary")
+    browser.press("Enter")
+    browser.wait("document.querySelector('.plot details').open")
+    assert browser.run("document.querySelector('.bins tbody').innerText.split(/\\s+/)[2]") == "40"
+    phone(browser)
+    tap(browser, ".plot summary")
+    browser.wait("!document.querySelector('.plot details').open")
+    desktop(browser)

@@ -124,3 +124,13 @@ def test_a_command_with_a_bar_of_its_own_has_no_status(monkeypatch, capsys) -> N
         list(heartbeat.count(range(3), "epochs", 3))
         assert not heartbeat.shown
     assert capsys.readouterr().err == ""
+
+
+def test_the_bar_of_a_training_run_is_not_red_like_an_error(monkeypatch) -> None:
+    from rich.progress import BarColumn
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with TrainingProgress() as progress:
+        progress({"kind": "step", "epoch": 0, "epochs": 1, "loss": 1.0, "at": 0.5, "batches": 2})
+        (bar,) = [column for column in progress.bar.columns if isinstance(column, BarColumn)]
+    assert {bar.complete_style, bar.finished_style} == {"blue", "green"}

@@ -1,9 +1,11 @@
 """The sections of the page of an evaluation: which cells are best, what whiskers say, how many tests there were."""
 
+import io
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 from reportgen_cli.pages.curve_sections import SystemCurves, curve_section
 from reportgen_cli.pages.evaluation_page import heading
 from reportgen_cli.pages.reliability import calibration_error, reliability_svg, wilson
@@ -16,6 +18,7 @@ from reportgen_cli.pages.score_sections import (
     finding_section,
     score_table,
 )
+from reportgen_cli.pages.shared.origin import Origin
 from reportgen_cli.pages.study_rows import findings
 
 from reportgen_core.annotation.roc import Curve, FindingCurves
@@ -230,3 +233,20 @@ def test_of_many_classes_those_with_the_most_positives_are_shown_and_the_number_
     html = curve_section([many])
     assert re.findall(r"<strong>(c\d+)", html) == [f"c{i}" for i in range(30, 10, -1)]
     assert "Shown are the 20 of 30 classes with the most positive studies." in html
+
+
+def test_pictures_of_curves_say_their_origin_in_sight_and_in_the_file() -> None:
+    origin = Origin(model="tiny", digest="abcdef0123456789", date="2026-01-02")
+    curve = Curve("Edema", 5, 20, 0.8, 0.7, 0.9, ((0.0, 0.0), (0.2, 0.8), (1.0, 1.0)))
+    scores = FindingCurves(25, (), (curve,))
+    for svg in (
+        roc_picture(scores, "ours", origin=origin),
+        reliability_svg("findings", [(0.2, 0.3, 10)], "ours", origin=origin, error=(0.1, "0.05–0.15")),
+    ):
+        text = svg.decode()
+        assert f"<dc:description>{origin.text()}</dc:description>" in text
+        assert "<!-- For research. Not a medical device." in text, "matplotlib names each text that it draws"
+    assert "ECE 0.100 (0.05–0.15)" in text
+    png = roc_picture(scores, "ours", "png", 60, origin=origin)
+    with Image.open(io.BytesIO(png)) as picture:
+        assert picture.info["Description"] == origin.text()

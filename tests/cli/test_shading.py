@@ -109,3 +109,11 @@ def test_rg_report_writes_the_shaded_words_of_tienet(rg, report, tmp_path):
     assert done.code == 0, done.err
     with Image.open(tmp_path / "out" / "a.words.png") as picture:
         assert picture.width > 1000
+
+
+def test_shaded_words_have_a_legend_in_times_of_an_even_weight(report) -> None:
+    texts = [
+        t.get_text() for axes in shaded(looking_at(report, 0, 3), (1, 2, 2), ORIGIN).figure.axes for t in axes.texts
+    ]
+    assert "words, × uniform: 1× is even, and not shaded" in texts
+    assert {"1×", "2×"} <= set(texts)

@@ -191,6 +191,7 @@ def compare(request: AnnotationRequest, model: Model, folder: Path, bad_rows: Ba
     from reportgen_core.annotation.findings import evaluate_findings
 
     from ..pages.roc import roc_picture
+    from ..pages.shared.origin import model_origin
 
     table = request.table
     with Heartbeat("annotate") as heartbeat:
@@ -202,7 +203,8 @@ def compare(request: AnnotationRequest, model: Model, folder: Path, bad_rows: Ba
     values = {"table": table.name, "studies": scores.studies, "lines": [asdict(line) for line in scores.lines]}
     write_json(folder / "findings.json", {"format": 1, **values}, sort=False)
     for kind in ("svg", "png"):
-        atomic_write(folder / f"roc.{kind}", roc_picture(scores, f"{table.name}, {scores.studies} studies", kind))
+        title = f"{table.name}, {scores.studies} studies"
+        atomic_write(folder / f"roc.{kind}", roc_picture(scores, title, kind, origin=model_origin(request.model)))
     _print_scores(scores)
     say(str(folder / "roc.svg"), err=True)
 

@@ -59,9 +59,11 @@ def write_page(evaluation: Evaluation, folder: Path, images: Path | None = None,
         curves = tuple(system.curves(metric, names).values())
         if curves:
             scores = FindingCurves(evaluation.card.n, tuple(system.lines), curves)
-            atomic_write(folder / f"roc-{output_name(metric)}.svg", roc_picture(scores, title))
+            atomic_write(
+                folder / f"roc-{output_name(metric)}.svg", roc_picture(scores, title, origin=origin or Origin())
+            )
     for metric, points in evaluation.curves.items():
-        svg = reliability_svg(metric, points, title, error=system.error(metric))
+        svg = reliability_svg(metric, points, title, error=system.error(metric), origin=origin or Origin())
         atomic_write(folder / f"reliability-{output_name(metric)}.svg", svg)
 
 
@@ -100,6 +102,7 @@ def comparison_page(
     assert grid is not None
     gaps = sections.run_gaps(comparison.differences)
     warnings = [f"{name} is unlike {comparison.names[0]}: {', '.join(why)}" for name, why in comparison.unlike.items()]
+    warnings += [comparison.caution] if comparison.caution else []
     foot = [*comparison.table.foot, *(comparison.tests.foot if comparison.tests else ())]
     systems = [run.systems[0] for run in runs]
     named = [_renamed(s, name) for s, name in zip(systems, comparison.names, strict=True)]

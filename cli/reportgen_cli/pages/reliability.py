@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from reportgen_core.text.printable import printable
 
 from ..terminal.echo import literal_text
+from .shared.drawing import write_foot
+from .shared.origin import Origin
 
 BLUE, GREY = "#15529b", "#4c5866"
 Z = 1.96  # standard deviations of a 95 % interval
@@ -23,8 +25,9 @@ def reliability_svg(
     dpi: int = 300,
     *,
     error: tuple[float, str] | None = None,
+    origin: Origin | None = None,
 ) -> bytes:
-    """Return the curve over the diagonal as svg or png, with the number of cases, the calibration error and intervals.
+    """Return the curve over the diagonal as svg or png, with counts, calibration error, intervals and its origin.
 
     `error` is the calibration error with its interval as text; without it, that of the points is computed.
     The area of a dot shows its number of cases, its bar the 95 % interval of the share (Wilson, 1927). There is no time
@@ -55,8 +58,9 @@ def reliability_svg(
         ece = f"ECE {value:.3f}" + (f" ({interval})" if interval else "")
         words = f"n = {total:,} predictions, {ece}, bars: 95 % intervals"
         figure.suptitle("\n".join(filter(None, (printable(title, 80), words))), fontsize=9, x=0.02, ha="left")
-        out = io.BytesIO()
-        figure.savefig(out, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else {"Software": None})
+        facts = write_foot(figure, origin)
+        out, unset = io.BytesIO(), {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(out, format=kind, dpi=dpi, metadata={**unset, **facts})
     return out.getvalue()
 
 

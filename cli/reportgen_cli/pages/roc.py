@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from reportgen_core.text.printable import printable
 
 from ..terminal.echo import literal_text
+from .shared.drawing import write_foot
+from .shared.origin import Origin
 
 if TYPE_CHECKING:
     from reportgen_core.annotation.roc import Curve, FindingCurves
@@ -19,8 +21,10 @@ BLUE, GREY = "#15529b", "#4c5866"
 
 
 @literal_text()
-def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg", dpi: int = 300) -> bytes:
-    """Return the picture as svg or png. It has no time stamp: the same curves give the same bytes."""
+def roc_picture(
+    scores: FindingCurves, title: str = "", kind: str = "svg", dpi: int = 300, *, origin: Origin | None = None
+) -> bytes:
+    """Return the picture as svg or png, with its origin below. It has no time stamp: equal curves give equal bytes."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -36,8 +40,9 @@ def roc_picture(scores: FindingCurves, title: str = "", kind: str = "svg", dpi: 
         figure.suptitle("\n".join(_heading(scores, title)), fontsize=9, x=0.01, ha="left")
         figure.supxlabel("false positive rate", fontsize=8)
         figure.supylabel("true positive rate", fontsize=8)
-        out = io.BytesIO()
-        figure.savefig(out, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else {"Software": None})
+        facts = write_foot(figure, origin)
+        out, unset = io.BytesIO(), {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(out, format=kind, dpi=dpi, metadata={**unset, **facts})
     return out.getvalue()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from reportgen_core.files.atomic import atomic_write
+from reportgen_core.text.printable import printable
 
 from .origin import Origin
 
@@ -46,6 +48,18 @@ class PictureForm:
 
 
 PNG = PictureForm()
+
+
+def write_foot(figure: Any, origin: Origin | None) -> dict[str, str]:
+    """Write where a picture comes from under a figure with the layout "constrained". Return the same for its file."""
+    if origin is None:
+        return {}
+    wide, tall = figure.get_size_inches()
+    lines = textwrap.wrap(printable(origin.text()), max(30, round(19 * wide)))
+    share = (0.11 * len(lines) + 0.08) / tall
+    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+    figure.text(0.01, 0.04 / tall, "\n".join(lines), fontsize=6.5, color="0.3", va="bottom", linespacing=1.2)
+    return {"Description": origin.text()}
 
 
 class Drawing:
