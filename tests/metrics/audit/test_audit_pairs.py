@@ -11,7 +11,7 @@ from reportgen_plugins.metrics.audit.kinds import KINDS
 from reportgen_plugins.metrics.audit.statements import StatementReader
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-TABLES = ("audit_pairs.tsv", "audit_pairs_blind.tsv", "audit_pairs_third.tsv")
+TABLES = tuple(f"audit_pairs{name}.tsv" for name in ("", "_blind", "_third", "_fourth"))
 READER = StatementReader()
 
 

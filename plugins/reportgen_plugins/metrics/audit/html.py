@@ -41,17 +41,17 @@ def _marks(differences: Iterable[Mapping[str, Any]], key: str) -> list[tuple[int
     for number, d in enumerate(differences, 1):
         places = [d[key], d["other"] if key == "prediction" else None]
         marks += [(*place["span"], f"{SIGNS[d['kind']]}{number}") for place in places if place]
-    return sorted(marks)
+    return sorted(marks, key=lambda mark: mark[:2])
 
 
 def _marked(text: str, marks: Sequence[tuple[int, int, str]]) -> str:
     out, at = "", 0
     for start, end, label in marks:
         if end <= at:  # the same words as the mark before
-            out += f"<sup>{_text(label)}</sup>"
+            out += f"<sup> {_text(label)}</sup>"
             continue
         start = max(start, at)
-        out += f"{_text(text[at:start])}<mark>{_text(text[start:end])}</mark><sup>{_text(label)}</sup>"
+        out += f"{_text(text[at:start])}<mark>{_text(text[start:end])}</mark><sup> {_text(label)}</sup>"
         at = end
     return (out + _text(text[at:])).replace("\n", "<br>")
 
