@@ -49,6 +49,12 @@ def test_the_best_value_is_bold_and_says_so() -> None:
     assert "0.200–0.400" in html
 
 
+def test_the_last_word_of_a_column_stays_with_its_arrow() -> None:
+    html = score_table(score_grid(SYSTEMS, SYSTEMS[0].lines), "caption")
+    assert '<span class="whole">BLEU-4&nbsp;<span aria-hidden="true">↑' in html
+    assert 'CheXpert-rules macro-14 <span class="whole">F1&nbsp;' in html
+
+
 def panel(*gaps: Gap) -> str:
     return difference_section("ours", {"bleu-4": list(gaps)}, [ScoreColumn("bleu-4", "BLEU-4", "↑", "bleu")])
 
@@ -250,3 +256,28 @@ def test_pictures_of_curves_say_their_origin_in_sight_and_in_the_file() -> None:
     png = roc_picture(scores, "ours", "png", 60, origin=origin)
     with Image.open(io.BytesIO(png)) as picture:
         assert picture.info["Description"] == origin.text()
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_nothing_of_a_picture_of_curves_lies_on_its_origin(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    seen: list[list[tuple[str, float, float]]] = []
+
+    def measure(figure: Figure, *_: object, **__: object) -> None:
+        figure.draw_without_rendering()
+        texts = [
+            *figure.texts,
+            *(t for axes in figure.axes if axes.axison for t in (axes.xaxis.label, *axes.get_xticklabels())),
+        ]
+        boxes = [(t.get_text(), t.get_window_extent()) for t in texts if t.get_text()]
+        seen.append([(text, box.y0, box.y1) for text, box in boxes])
+
+    monkeypatch.setattr(Figure, "savefig", measure)
+    origin = Origin(model="tf_efficientnet_lite2-templates.nih_v2", digest="abcdef0123456789", date="2026-01-02")
+    curve = Curve("Edema", 5, 20, 0.8, 0.7, 0.9, ((0.0, 0.0), (0.2, 0.8), (1.0, 1.0)))
+    roc_picture(FindingCurves(25, (), (curve,) * count), "ours", origin=origin)
+    reliability_svg("findings", [(0.2, 0.3, 10)], "ours", origin=origin)
+    for texts in seen:
+        ((_, _, top),) = [t for t in texts if t[0].startswith("For research.")]
+        assert all(low >= top for text, low, _ in texts if not text.startswith("For research."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 
 from reportgen_core.text.printable import printable
@@ -12,6 +13,7 @@ from .shared.drawing import write_foot
 from .shared.origin import Origin
 
 BLUE, GREY = "#15529b", "#4c5866"
+MAX_LINE = 58  # characters of a line above the curve
 Z = 1.96  # standard deviations of a 95 % interval
 Points = Sequence[tuple[float, float, int]]  # (probability 0..1, share present 0..1, number of cases) of each bin
 
@@ -57,7 +59,8 @@ def reliability_svg(
         value, interval = error or (calibration_error(points), "")
         ece = f"ECE {value:.3f}" + (f" ({interval})" if interval else "")
         words = f"n = {total:,} predictions, {ece}, bars: 95 % intervals"
-        figure.suptitle("\n".join(filter(None, (printable(title, 80), words))), fontsize=9, x=0.02, ha="left")
+        lines = [part for long in (printable(title, 80), words) for part in textwrap.wrap(long, MAX_LINE)]
+        figure.suptitle("\n".join(lines), fontsize=9, x=0.02, ha="left")
         facts = write_foot(figure, origin)
         out, unset = io.BytesIO(), {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(out, format=kind, dpi=dpi, metadata={**unset, **facts})

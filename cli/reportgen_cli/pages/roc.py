@@ -38,7 +38,8 @@ def roc_picture(
         for axes in panels.flat[len(scores.curves) :]:
             axes.set_axis_off()
         figure.suptitle("\n".join(_heading(scores, title)), fontsize=9, x=0.01, ha="left")
-        figure.supxlabel("false positive rate", fontsize=8)
+        for axes in panels[-1]:  # not one label of the figure: that would lie on the origin below
+            axes.set_xlabel("false positive rate", fontsize=8)
         figure.supylabel("true positive rate", fontsize=8)
         facts = write_foot(figure, origin)
         out, unset = io.BytesIO(), {"Date": None} if kind == "svg" else {"Software": None}

@@ -86,7 +86,9 @@ def _box(column: ScoreColumn, number: int) -> str:
 def _head(column: ScoreColumn) -> str:
     way = {"↑": "higher is better", "↓": "lower is better", "": ""}[column.arrow]
     arrow = f'&nbsp;<span aria-hidden="true">{column.arrow}</span><span class="aside"> {way}</span>' if way else ""
-    return escape_text(column.label) + arrow
+    *before, last = column.label.split(" ")
+    start = escape_text(" ".join(before)) + " " if before else ""
+    return f'{start}<span class="whole">{escape_text(last)}{arrow}</span>'
 
 
 def _body(title: str, kind: str, rows: Sequence[ScoreRow], order: Sequence[int]) -> str:
