@@ -15,7 +15,9 @@ from torch import Tensor
 from ..interfaces import Decoder
 from ..models.model import Model
 from ..text.spec import BOS, EOS, PAD, SPECIAL
-from ..types import Attention, Candidate, Decoded, Features, FeatureSpec, Generated, GenerationSettings, Targets
+from ..types import Attention, Candidate, Decoded, Features, Generated, GenerationSettings, Targets
+from .noise import noise as noise
+from .settings import check_limits, check_settings
 
 STUDIES = 4
 BEAMS = GenerationSettings(beams=4, n_best=3)
@@ -36,6 +38,7 @@ def check_promises(model: Model) -> None:
         writes = check_logits_rows(decoder, features, targets)
         if writes:
             check_words_are_causal(decoder, features, targets)
+            check_word_loss(decoder, features, targets)
         check_mask_and_image(decoder, features, targets)
         generated = decoder.generate(features, BEAMS)
         check_attention(decoder, features, generated)
@@ -43,22 +46,7 @@ def check_promises(model: Model) -> None:
             check_beams(decoder, features, generated)
             check_scores(decoder, features, targets, generated)
             check_limits(decoder)
-
-
-def noise(spec: FeatureSpec, studies: int = STUDIES, seed: int = 3) -> Features:
-    """Return random features of `studies` studies; the last study lacks the last third of its tokens."""
-    draw = torch.Generator().manual_seed(seed)
-    tokens = torch.randn(studies, spec.tokens, spec.dim, generator=draw)
-    pooled = torch.randn(studies, spec.pooled, generator=draw)
-    mask = torch.ones(studies, spec.tokens, dtype=torch.bool)
-    if spec.tokens > 1:
-        mask[-1, -max(1, spec.tokens // 3) :] = False
-    return Features(tokens, pooled, mask, tag_noise(spec, studies, draw))
-
-
-def tag_noise(spec: FeatureSpec, studies: int, draw: torch.Generator, tags: int = 4) -> Tensor | None:
-    """Return random tag logits (studies, heads, tags) of an encoder with tag classifiers; None of any other encoder."""
-    return torch.randn(studies, spec.tag_heads, tags, generator=draw) if spec.tag_heads else None
+            check_settings(decoder)
 
 
 def sample_targets(decoder: Decoder, studies: int) -> Targets:
@@ -142,6 +130,33 @@ def check_losses_are_means(decoder: Decoder, features: Features, targets: Target
         )
 
 
+def check_word_loss(decoder: Decoder, features: Features, targets: Targets) -> None:
+    """Check that the loss `word` of a batch is the mean over its studies alone, if there is such a loss."""
+    loss = decoder(features, targets).losses.get("word")
+    if loss is None:
+        return
+    studies = range(len(features.tokens))
+    alone = [
+        decoder(rows_of(features, [b]), _without_padding(targets_of(targets, [b]))).losses["word"] for b in studies
+    ]
+    mean = torch.stack(alone).mean()
+    assert bool((loss - mean).abs() < 1e-2 * (1 + mean.abs())), (
+        f"loss word is {float(loss):.4g} for a batch, and its studies alone have a mean of {float(mean):.4g}; sum over "
+        "the words of a study, leave out padding, and divide by the number of studies: a mean over all words gives "
+        "long reports a larger part"
+    )
+
+
+def _without_padding(targets: Targets) -> Targets:
+    """Return the targets of one study with its own lengths: neither words nor sentences are padded."""
+    sentences = targets.sentences
+    if sentences is None:
+        return replace(targets, words=_trimmed(targets.words))
+    S, W = ((sentences != PAD).any(axis).sum() for axis in (2, 1))
+    switches = None if targets.switches is None else targets.switches[:, :S]
+    return replace(targets, words=_trimmed(targets.words), sentences=sentences[:, :S, :W], switches=switches)
+
+
 def check_logits_rows(decoder: Decoder, features: Features, targets: Targets) -> bool:
     """Check that there is a row of logits for each real target word. Return whether the decoder predicts words."""
     out: Decoded = decoder(features, targets)
@@ -172,19 +187,27 @@ def check_words_are_causal(decoder: Decoder, features: Features, targets: Target
     longest = int((rows != PAD).sum(1).argmax())
     one, report = rows_of(features, [longest]), targets_of(targets, [longest])
     report = replace(report, words=_trimmed(report.words))
-    original = getattr(report, name)
+    original = getattr(report, name).flatten()
     logits = decoder(one, report).logits
-    for place in (original.flatten() >= len(SPECIAL)).nonzero().flatten().tolist():
-        changed = original.clone()
-        later = changed.view(-1)[place:]
-        later[later >= len(SPECIAL)] = _others(later[later >= len(SPECIAL)], len(decoder.targets.words))
-        before, count = int((original.flatten()[:place] > BOS).sum()), len(logits)
-        others = decoder(one, replace(report, **{name: changed})).logits
+    for number, place in enumerate((original >= len(SPECIAL)).nonzero().flatten().tolist()):
+        before, count = int((original[:place] > BOS).sum()), len(logits)
+        changed = {f: _changed_from(getattr(report, f), number, decoder) for f in ("words", "sentences")}
+        others = decoder(one, replace(report, **changed)).logits
         assert _close(logits[: before + 1], others[: before + 1]), (
             f"in teacher forcing the logits of target word {before + 1} of {count} change if that word or a later one "
             "changes; a word is predicted from the image and the words before it: shift the words by one, and mask the "
             "future"
         )
+
+
+def _changed_from(words: Tensor | None, number: int, decoder: Decoder) -> Tensor | None:
+    """Return the words of a report in which the word of this number and all later ones are others."""
+    if words is None:
+        return None
+    changed = words.clone()
+    places = (changed.view(-1) >= len(SPECIAL)).nonzero().flatten()[number:]
+    changed.view(-1)[places] = _others(changed.view(-1)[places], len(decoder.targets.words))
+    return changed
 
 
 def _trimmed(words: Tensor | None) -> Tensor | None:
@@ -220,13 +243,15 @@ def _pairs(decoder: Decoder, a: Features, b: Features, targets: Targets) -> Iter
     first, second = decoder(a, targets), decoder(b, targets)
     losses = [torch.stack([d.losses[name].float() for name in sorted(d.losses)]) for d in (first, second)]
     yield "the losses", (losses[0][None], losses[1][None])
-    yield "the generated reports", (_fingerprints(decoder, a), _fingerprints(decoder, b))
+    for name, beams in (("the generated reports", 1), ("the reports of a beam search", BEAMS.beams)):
+        settings = GenerationSettings(attention=False, beams=beams)
+        yield name, (_fingerprints(decoder, a, settings), _fingerprints(decoder, b, settings))
 
 
-def _fingerprints(decoder: Decoder, features: Features) -> Tensor:
+def _fingerprints(decoder: Decoder, features: Features, settings: GenerationSettings) -> Tensor:
     """Return a row for each study: score, words, tags and findings of its best report, padded with zeros."""
     rows = []
-    for study in decoder.generate(features, GenerationSettings(attention=False)):
+    for study in decoder.generate(features, settings):
         best = study.candidates[0]
         ids = [float(i) for s in best.sentences for i in (*s, EOS)]
         row = [
@@ -337,25 +362,3 @@ def _teacher_forced(decoder: Decoder, features: Features, targets: Targets, cand
         assert words is not None
         if len(logits) == len(words):
             yield float(logits.float().log_softmax(-1).gather(1, words[:, None]).mean())
-
-
-def check_limits(decoder: Decoder) -> None:
-    """Check that no report has more sentences or words than the settings allow."""
-    spec, features = decoder.targets, noise(decoder.features, 32, seed=7)
-    scales = torch.logspace(-1, 1, 32)  # weak and strong images, so that some reports want to be long
-    features = replace(
-        features, tokens=features.tokens * scales[:, None, None], pooled=features.pooled * scales[:, None]
-    )
-    for sentences, words in ((1, None), (None, 1), (1, 1)):
-        settings = GenerationSettings(max_sentences=sentences, max_words=words)
-        most_sentences, most_words = sentences or spec.max_sentences, words or spec.max_words
-        for study in decoder.generate(features, settings):
-            lengths = [len(s) for s in study.candidates[0].sentences]
-            short = len(lengths) <= most_sentences and sum(lengths) <= most_sentences * (most_words + 1)
-            if "sentences" in decoder.needs:
-                short = short and max(lengths, default=0) <= most_words
-            assert short, (
-                f"a report of {len(lengths)} rows with {lengths} words, for GenerationSettings(max_sentences="
-                f"{sentences}, max_words={words}); follow both limits: a report has at most {most_sentences} sentences "
-                f"of {most_words} words, and None is the limit of TargetSpec"
-            )

@@ -154,6 +154,61 @@ def longer_word_limit(self, settings):
     return MOST if settings.max_words else Sound.limit(self, settings)
 
 
+def reads_sentences(self, features, targets):
+    """The first word is known beforehand, from another field of the targets."""
+    wanted = targets.words[:, 1:]
+    real = (wanted != PAD) & (wanted[:, :1] != EOS)
+    first = self.out(self.words(targets.sentences[:, 0, 0]))[:, None]  # (B, 1, V)
+    logits = (self.teach(features, targets.words) + first)[real]
+    return Decoded({"word": F.cross_entropy(logits, wanted[real], reduction="sum") / len(wanted)}, logits)
+
+
+def peeks_once(self, features, words):
+    """Only the fourth word is known beforehand."""
+    state, rows = self.start(features, words), []
+    for t, word in enumerate(words[:, :-1].T):
+        read = words[:, t + 1] if t == 3 else word
+        logits, state, _ = self.step(read, state, features)
+        rows.append(logits)
+    return torch.stack(rows, 1)
+
+
+def per_word(self, features, targets):
+    """A mean over the words of the batch."""
+    out = Sound.decode(self, features, targets)
+    wanted = targets.words[:, 1:]
+    return replace(out, losses={"word": out.losses["word"] * len(wanted) / len(out.logits)})
+
+
+def with_padding(self, features, targets):
+    """Padding is learned, too."""
+    wanted, logits = targets.words[:, 1:], self.teach(features, targets.words)
+    loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum") / len(wanted)
+    return replace(Sound.decode(self, features, targets), losses={"word": loss})
+
+
+def long_alternatives(self, features, settings):
+    """Limits hold for the best report alone."""
+    short = Sound.generate(self, features, replace(settings, n_best=1))
+    free = replace(settings, max_sentences=None, max_words=None)
+    found = [(s.candidates[0], Sound.generate(self, row, free)) for s, row in zip(short, one_by_one(features), strict=True)]
+    return [
+        Generated(tuple(sorted([best, *[c for c in more[0].candidates if c.sentences != best.sentences]], key=lambda c: -c.score)[: settings.n_best]))
+        for best, more in found
+    ]
+
+
+def one_by_one(features):
+    return [type(features)(*(x[[b]] for x in parts(features))) for b in studies(features)]
+
+
+def by_torchs_state(self, features, settings):
+    """Words are drawn by the state of torch."""
+    if not settings.sample:
+        return Sound.generate(self, features, settings)
+    return Sound.generate(self, replace(features, pooled=features.pooled + 3 * torch.randn_like(features.pooled)), settings)
+
+
 class HierForgetsWords(HierLSTM):
     """A hierarchical decoder that ignores max_words."""
 
@@ -186,6 +241,7 @@ class HierSums(HierLSTM):
 BROKEN = {  # by a part of the message
     "rows of Attention.regions sum to": [
         broken("Sevens", candidate=attention_of(lambda w: 7 * w)),
+        broken("Half", candidate=attention_of(lambda w: w / 2)),
         broken("Logs", candidate=attention_of(lambda w: w.clamp(min=1e-9).log())),
     ],
     "has 1 columns; give one for each of the": [broken("Mean", candidate=attention_of(lambda w: w.mean(1, keepdim=True)))],
@@ -199,19 +255,45 @@ BROKEN = {  # by a part of the message
         broken("Greedy", generate=with_settings(beams=1, n_best=1)),
         broken("Copies", generate=each_candidate(lambda c: [c[0]] * len(c))),
         broken("All", generate=with_settings(n_best=4)),
+        broken("LastTwice", generate=each_candidate(lambda c: [*c[:-1], c[-2]] if len(c) > 1 else c)),
     ],
     "follow both limits": [
         broken("Longest", generate=with_settings(max_sentences=None, max_words=None)),
         broken("WordsOnly", generate=with_settings(max_sentences=None)),
         broken("SentencesOnly", generate=with_settings(max_words=None)),
         HierForgetsWords, HierForgetsSentences,
+        broken("OneMore", limit=lambda self, s: Sound.limit(self, s) + 1),
+        broken("BeamsForget", limit=lambda self, s: Sound.limit(self, replace(s, max_words=None) if s.beams > 1 else s)),
+        broken("LongAlternatives", generate=long_alternatives),
+    ],
+    "a limit is counted with its last word": [
+        broken("OneLess", limit=lambda self, s: Sound.limit(self, s) - (s.max_words is not None)),
+    ],
+    "the reports of a beam search are the same for other images": [
+        broken("DarkBeams", generate=lambda self, f, s: Sound.generate(self, dark(f) if s.beams > 1 else f, s)),
+    ],
+    "long reports a larger part": [
+        broken("PerWord", decode=per_word), broken("WithPadding", decode=with_padding),
+    ],
+    "with n_best=1 another report is the best": [
+        broken("Swapped", generate=each_candidate(lambda c: [replace(x, sentences=y.sentences) for x, y in zip(c, [*c[1:], c[0]], strict=True)])),
+    ],
+    "equal seeds draw other reports": [
+        broken("ByTorchsState", follows=frozenset({"sample"}), generate=by_torchs_state),
+    ],
+    "another seed draws the same reports": [broken("ClaimsSample", follows=frozenset({"sample"}))],
+    "changes no report, though some repeat a word": [
+        broken("ClaimsPenalty", follows=frozenset({"repetition_penalty"})),
     ],
     "mask the future": [
         broken("Unshifted", teach=unshifted),
+        broken("PeeksOnce", teach=peeks_once),
+        broken("ReadsSentences", decode=reads_sentences),
         broken("Knows", start=lambda self, f, words=None: Sound.start(self, f) + (0 if words is None else self.words(words).mean(1))),
         broken("KnowsTheEnd", start=lambda self, f, words=None: Sound.start(self, f) + (0 if words is None else self.words(words[:, -2]))),
     ],
     "masked tokens change the losses": [
+        broken("MaskAsLength", mask=lambda self, f: torch.arange(f.mask.shape[1]) < f.mask.sum(1, keepdim=True)),
         broken("Blindfold", mask=lambda self, f: torch.ones_like(f.mask)),
         broken("MeanOfAll", start=lambda self, f, words=None: Sound.start(self, f) + self.image(f.tokens).mean(1)),
     ],
@@ -230,6 +312,7 @@ BROKEN = {  # by a part of the message
     "is the mean log-probability of a word in nats": [
         broken("SumOfLogs", generate=each_candidate(lambda c: sorted((replace(x, score=x.score * (len(x.sentences[0]) + 1)) for x in c), key=lambda x: -x.score))),
         broken("Invented", generate=each_candidate(lambda c: [replace(x, score=-float(n)) for n, x in enumerate(c)])),
+        broken("NoEndMark", generate=each_candidate(lambda c: [replace(x, score=x.score * (1 + 1 / len(x.sentences[0]))) for x in c if x.sentences[0]])),
         broken("Halves", generate=each_candidate(lambda c: [replace(x, score=x.score / 2) for x in c])),
     ],
     "one study after the other": [broken("Columns", decode=in_columns)],

@@ -38,7 +38,7 @@ NOT_RUN = {
         "uv ": NETWORK,
         "docker ": "needs a container engine; a test runs the steps of the Dockerfile that need no network",
     },
-    "docs/how-to/reporters.md": {"hf download": VISION, "rg compose --reporter": VISION, "rg eval": VISION},
+    "docs/how-to/reporters.md": {"hf download": VISION, "rg compose --reporter": VISION, "rg reproduce": VISION},
     "docs/how-to/judges.md": {
         "rg eval --predictions reports.jsonl": "needs an endpoint or RadEval; tests/metrics/test_judge.py and test_radeval.py run both",
         "pip install": NETWORK,

@@ -214,3 +214,14 @@ def test_what_needs_parts_names_the_reporter(tmp_path: Path) -> None:
     make().save(tmp_path / "folder")
     with pytest.raises(CheckpointError, match="folder is the reporter 'own', which has no encoder and decoder"):
         load_model(tmp_path / "folder")
+
+
+def test_the_attention_of_a_reporter_is_scored_on_its_own_grid(tmp_path: Path) -> None:
+    from reportgen_core.scoring.evaluation_set import EvaluationRequest, make_evaluation_set
+
+    studies = [Study(s.id, s.views, {"findings": "The lungs are clear."}) for s in images(tmp_path, 2)]
+    reporter = make()
+    reporter.grid = (1, 2, 2)
+    made = make_evaluation_set(reporter, studies, EvaluationRequest())
+    assert made.outputs is not None and made.outputs.grid == (1, 2, 2)
+    assert made.reports == (("grey 0.",), ("grey 10.",))
