@@ -18,7 +18,8 @@ from ..models.abilities import TakesContext
 from ..models.reporters.context import Takes
 from ..text.spec import SPECIAL
 from ..types import Decoded, Features, GenerationSettings, Report, Study, Targets
-from .decoders import as_targets, noise, rows_of, sample_targets, targets_of
+from .decoders import as_targets, rows_of, sample_targets, targets_of
+from .noise import noise
 
 LONG = 5000  # words, more than a decoder reads
 SETTINGS = GenerationSettings(attention=False)
