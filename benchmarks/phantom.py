@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 
-from reportgen_plugins.datasets.phantom.canvas import png
-from reportgen_plugins.datasets.phantom.drawing import PROJECTIONS, film
-from reportgen_plugins.datasets.phantom.findings import rates, sample
+from reportgen_plugins.datasets.phantom.film.canvas import png
+from reportgen_plugins.datasets.phantom.film.drawing import PROJECTIONS, film
+from reportgen_plugins.datasets.phantom.film.findings import rates, sample
 
 from .measure import Row, Run, emit, in_turns, per_second
 

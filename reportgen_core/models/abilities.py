@@ -138,6 +138,14 @@ class Annotates(Protocol):
 
 
 @runtime_checkable
+class SpeaksByThresholds(Protocol):
+    """A decoder that words a finding by its probability, as `templates` does: nothing, possible, or stated."""
+
+    def speaking_thresholds(self) -> Mapping[str, tuple[float, float]]:
+        """Return for each finding the probabilities from which it is called possible and stated; above 1: never."""
+
+
+@runtime_checkable
 class TakesContext(Protocol):
     """A decoder that also reads what is known of a study besides its images, as `gpt2` does with `context=true`.
 
@@ -157,11 +165,3 @@ class TakesContext(Protocol):
 
     def context_note(self, context: Context) -> str:
         """Return a line on what of a context is not read, for example because it is too long; "" if all is read."""
-
-
-@runtime_checkable
-class SpeaksByThresholds(Protocol):
-    """A decoder that words a finding by its probability, as `templates` does: nothing, possible, or stated."""
-
-    def speaking_thresholds(self) -> Mapping[str, tuple[float, float]]:
-        """Return for each finding the probabilities from which it is called possible and stated; above 1: never."""

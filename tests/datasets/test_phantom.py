@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from reportgen_plugins.datasets.phantom import openi as phantom_openi
 from reportgen_plugins.datasets.phantom import phantom
-from reportgen_plugins.datasets.phantom.canvas import png
-from reportgen_plugins.datasets.phantom.drawing import film
-from reportgen_plugins.datasets.phantom.findings import KINDS, LABELS, Finding, rates, sample
-from reportgen_plugins.datasets.phantom.signs_lateral import SIGNS as SEEN_FROM_THE_SIDE
+from reportgen_plugins.datasets.phantom.film.canvas import png
+from reportgen_plugins.datasets.phantom.film.drawing import film
+from reportgen_plugins.datasets.phantom.film.findings import KINDS, LABELS, Finding, rates, sample
+from reportgen_plugins.datasets.phantom.film.signs_lateral import SIGNS as SEEN_FROM_THE_SIDE
 from reportgen_plugins.metrics.labeler.labeler import Labeler
 from reportgen_plugins.metrics.pointing import play
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from reportgen_plugins.datasets.phantom.findings import KINDS, Finding, rates, sample
+from reportgen_plugins.datasets.phantom.film.findings import KINDS, Finding, rates, sample
 from reportgen_plugins.datasets.phantom.language import HEALTHY, NOTHING, SAID, agreement, read_findings, write_report
 from reportgen_plugins.metrics.labeler.labeler import LABELS, Labeler
 

@@ -22,8 +22,8 @@ from reportgen_plugins.datasets.phantom.changes import (
     states_change,
     true_changes,
 )
-from reportgen_plugins.datasets.phantom.drawing import film
-from reportgen_plugins.datasets.phantom.findings import KINDS, Finding, rates, sample
+from reportgen_plugins.datasets.phantom.film.drawing import film
+from reportgen_plugins.datasets.phantom.film.findings import KINDS, Finding, rates, sample
 from reportgen_plugins.datasets.phantom.language import HEAD_PATTERNS, read_findings, write_report
 
 from reportgen_core import Collection, OptionError, Study

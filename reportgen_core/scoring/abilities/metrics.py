@@ -55,29 +55,6 @@ class ComparesParts(Protocol):
 
 
 @runtime_checkable
-class AuditsReports(Protocol):
-    """A metric that names the differences between a report and its references, with the words of both texts."""
-
-    def audit(self, report: str, references: Sequence[str]) -> ReportAudit:
-        """Return the differences between a report and the reference that it differs least from."""
-
-
-@runtime_checkable
-class ReportAudit(Protocol):
-    """The differences between a report and its reference."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values: "reference" and "prediction" (texts), "statements", "pairs", "differences", "note"."""
-
-
-@runtime_checkable
-class ComparesParts(Protocol):
-    """A metric with many scores, of which a comparison tests more than the first two."""
-
-    compared_parts: Sequence[str]  # names of scores
-
-
-@runtime_checkable
 class StartsSlowly(Protocol):
     """A metric whose helper takes seconds to start."""
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .canvas import Rng, rng
-from .findings import KINDS, Finding, placed
+from .film.canvas import Rng, rng
+from .film.findings import KINDS, Finding, placed
 
 VERSION = 1  # increased when the same seed gives other pairs
 CHANGES = ("unchanged", "new", "larger", "smaller", "resolved")

@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .canvas import Rng, rng
 from .changes import Change, Wording
-from .findings import KINDS, LOBES, SIDES, Finding
+from .film.canvas import Rng, rng
+from .film.findings import KINDS, LOBES, SIDES, Finding
 
 # {d} degree, {p} place. The first wording of a kind is the short one, for impressions.
 SAID: dict[str, tuple[str, ...]] = {

@@ -14,8 +14,8 @@ from pathlib import Path
 from reportgen_core import DataError, Study
 
 from ..iu import openi
-from .canvas import Rng, rng
-from .findings import KINDS, LOBES, SIDES, ZONES, Finding
+from .film.canvas import Rng, rng
+from .film.findings import KINDS, LOBES, SIDES, ZONES, Finding
 
 HEADINGS = {  # beginning of a heading: the kind that is drawn
     "cardiomegaly": "cardiomegaly", "cardiac shadow/enlarged": "cardiomegaly", "pleural effusion": "effusion",

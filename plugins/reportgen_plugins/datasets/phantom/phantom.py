@@ -28,9 +28,9 @@ from reportgen_core.registry import did_you_mean
 from ..audit_log import AuditLog
 from . import changes
 from . import openi as phantom_openi
-from .canvas import png
-from .drawing import PROJECTIONS, VERSION, film
-from .findings import LABELS, Finding, rates, sample
+from .film.canvas import png
+from .film.drawing import PROJECTIONS, VERSION, film
+from .film.findings import LABELS, Finding, rates, sample
 from .language import Sentence, write_report
 
 MAX_STUDIES = 1_000_000
