@@ -128,6 +128,11 @@ def _transformers() -> list[Entry]:
             "a transformer with one memory for regions and words (R2GenCMN)", "arXiv:2204.13258",
             tiny={**tiny, "memories": 10, "kept": 4},
         ),
+        Entry(
+            "llm", at + "llm:LanguageModel",
+            "a causal language model that reads the image as tokens before its words (R2GenGPT)", "arXiv:2309.09812",
+            tiny={"config": {"n_layer": 1, "n_head": 2, "n_embd": 16}},
+        ),
         *_causal_decoders(),
     ]  # fmt: skip
 

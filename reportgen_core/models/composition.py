@@ -99,7 +99,15 @@ def parts_named(
         None if decoder is None else decoders.find(decoder),
         None if retriever is None else retrievers.find(retriever),
         settled_options(encoders, encoder, encoder_options),
-        dict(decoder_options or {}),
+        _settled_head(decoder, retriever, decoder_options),
+    )
+
+
+def _settled_head(decoder: str | None, retriever: str | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    if decoder is not None:
+        return settled_options(decoders, decoders.find(decoder), options)
+    return (
+        dict(options or {}) if retriever is None else settled_options(retrievers, retrievers.find(retriever), options)
     )
 
 

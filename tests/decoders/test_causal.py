@@ -57,7 +57,7 @@ def test_the_loss_is_that_of_reading_each_prefix_anew():
 @pytest.mark.parametrize("room", [2, 16])
 @pytest.mark.parametrize("beams", [1, 3])
 def test_words_and_attention_are_those_of_reading_each_prefix_anew(beams, room, monkeypatch):
-    monkeypatch.setattr(causal._GrowingLayer, "BLOCK", room)  # 9 words outgrow a room of 2
+    monkeypatch.setattr(causal.GrowingLayer, "BLOCK", room)  # 9 words outgrow a room of 2
     decoder, f = gpt2(), features(6, 8)
     for b, generated in enumerate(decoder.generate(f, GenerationSettings(beams=beams))):
         best, prefix = generated.candidates[0], []

@@ -166,7 +166,7 @@ def _places(words: Tensor, first: int | None) -> dict[str, Tensor]:
     return {"position_ids": places.expand(len(words), -1)}
 
 
-class _GrowingLayer(DynamicLayer):
+class GrowingLayer(DynamicLayer):
     """Keys and values (R, heads, T, ·) of a layer, with free space after them, so that a new word copies no old one."""
 
     BLOCK = 16  # words by which the space grows
@@ -207,7 +207,7 @@ class _Step:
     def __init__(self, model: Any, image: Tensor, mask: Tensor, attention: bool) -> None:
         self.model, self.attention = model, attention
         self.image, self.mask = image, mask.long()
-        self.words: Any = Cache(layer_class_to_replicate=_GrowingLayer)
+        self.words: Any = Cache(layer_class_to_replicate=GrowingLayer)
         self.memory: StudyMemory | None = None  # mask, then keys and values of the image, layer by layer
         self.image_cache: Any = DynamicCache()  # keys and values of the image, repeated for each beam
         self.rows, self.row_mask = 0, self.mask  # (R, N), repeated for each beam, once there are rows
@@ -303,7 +303,7 @@ def build_transformer(name: str, config: dict[str, Any], words: int, *, cross: b
             raise OptionError(
                 f"{name} has no setting {key!r}; there are: {', '.join(sorted(known - fixed.keys())[:40])}, …"
             )
-    if "encoder_hidden_states" not in inspect.signature(model.forward).parameters:
+    if cross and "encoder_hidden_states" not in inspect.signature(model.forward).parameters:
         raise OptionError(
             f"{name} has no cross-attention, so it cannot see an image; gpt2, bert, roberta and bart have it"
         )
