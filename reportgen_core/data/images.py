@@ -13,6 +13,7 @@ import functools
 import io
 import math
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -208,4 +209,10 @@ def _times(facts: os.stat_result) -> tuple[int, int, int]:
 
 @functools.cache
 def _warn_once(cache: str, why: str) -> None:
-    warnings.warn(f"images are not kept in {cache}: {why}", RuntimeWarning, stacklevel=4)
+    """Warn at the line that called this module, however many functions lie between."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    text = f"images are not kept in {cache}: {why}"
+    warnings.warn_explicit(text, RuntimeWarning, frame.f_code.co_filename, frame.f_lineno, registry=registry)
