@@ -3,18 +3,23 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DOCS := .venv/.docs
 
-.PHONY: demo test test-browser test-docs docs docs-pictures check bench lint types
+.PHONY: demo test test-browser test-services test-docs docs docs-pictures check bench lint types
 
 demo: $(STAMP)
 	$(BIN)/python -m reportgen_cli demo --out demo-out
 
 test: export OMP_NUM_THREADS ?= 1
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m "not browser and not docs" tests
+	$(BIN)/python -m pytest -n 2 -m "not browser and not docs and not services" tests
 
 # The pages of `rg study` and `rg eval` in Chromium: found on PATH or named by CHROME.
 test-browser: $(STAMP)
 	$(BIN)/python -m pytest -m browser tests
+
+# Reports stored in a real archive: Orthanc with its DICOMweb plugin, which the tests start.
+test-services: export OMP_NUM_THREADS ?= 1
+test-services: $(STAMP)
+	$(BIN)/python -m pytest -m services tests
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -42,6 +47,7 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 $(STAMP): pyproject.toml
+	@echo "Installing reportgen into .venv: some 5 GB to download, 8 GB on the disk, about 10 minutes. Nothing more is printed until it is done."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev

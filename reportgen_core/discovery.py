@@ -22,7 +22,7 @@ import pluggy
 
 from . import hookspecs
 from .errors import PluginError, ReportgenError
-from .registry import Entry, check_entry, foreign_code
+from .registry import Entry, check_entry, foreign_code, near_names
 
 GROUP = "reportgen"
 SLOW_IMPORT = 2.0  # seconds; a slower import is named
@@ -91,7 +91,10 @@ def _register(manager: pluggy.PluginManager, plugin: Plugin, point: metadata.Ent
     if (api := getattr(module, "reportgen_api", hookspecs.API_VERSION)) != hookspecs.API_VERSION:
         raise PluginError(f"made for plugin API {api}; this reportgen has API {hookspecs.API_VERSION}")
     manager.register(module, name=plugin.id)
-    manager.check_pending()
+    hooks = [(n, h.has_spec(), h.get_hookimpls()) for n, h in vars(manager.hook).items() if not n.startswith("_")]
+    if unknown := [n for n, known, functions in hooks if functions and not known]:
+        near = near_names(unknown[0], [n for n, known, _ in hooks if known])[:1]
+        raise PluginError(f"unknown hook {unknown[0]!r}" + "".join(f"; did you mean {name!r}?" for name in near))
 
 
 def run(plugin: Plugin, hook: str, function: Callable[[], Any]) -> Any:

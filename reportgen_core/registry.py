@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from .errors import OptionError, PluginError, ReportgenError, UnknownName, lists_in_methods
 
@@ -144,10 +144,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
         return self._by_name
 
     def add(self, entry: Entry, *, owner: str = "this program") -> None:
-        """Register `entry` for the life of the process. Raises PluginError if the name is taken.
-
-        The part of a plugin whose name is taken is registered as "DISTRIBUTION:name".
-        """
+        """Register `entry` for this process. If its name is taken: as "DISTRIBUTION:name", and raises PluginError."""
         check_entry(entry)
         entries = self._entries()
         if entry.name in entries:
@@ -169,10 +166,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
         raise UnknownName(f"no {self.kind} named {name!r}; {did_you_mean(name, entries)}")
 
     def find(self, name: str) -> str:
-        """Return the registered name that a user means: capitals, "_", "-" and the rest of a name may be missing.
-
-        Raises UnknownName if there is none, or if several begin like it.
-        """
+        """Return the registered name that a user means, by `match_name`. Raises UnknownName for none or several."""
         if not isinstance(name, str):
             raise UnknownName(f"no {self.kind} is named by {name!r:.80}; there are: {', '.join(self)}")
         match = None if name in self else match_name(name, self._entries())
@@ -212,6 +206,16 @@ class Registry(Mapping[str, Entry], Generic[T]):
 
     load = get_class  # the old name, for one release
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:  # a guess, such as metrics.bleu(texts)
+            own = ("kind" in vars(self) and name[:1] != "_" and match_name(name, self._entries())) or "NAME"
+            score = f"reportgen.evaluate(predictions, references, metrics=[{own!r}]) scores with it, and "
+            use = (
+                score if vars(self).get("kind") == "metric" else ""
+            ) + f".create({own!r}) builds it; list() names all"
+            raise AttributeError(f"the registry has no attribute {name!r}: {use}")
+
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """Return the options that a user may set: the keyword-only arguments that the entry does not fix."""
         arguments = inspect.signature(self.get_class(name)).parameters
@@ -225,10 +229,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
         return {**entry.options, **rest}
 
     def create(self, name: str, *args: Any, **options: Any) -> T:
-        """Build the part `name`. Its options are JSON values and are stored in its `part_config`.
-
-        Raises OptionError for an option that the part does not have.
-        """
+        """Build the part `name` with JSON values as options, kept in `part_config`. Raises OptionError for others."""
         return self.build(name, args, options)
 
     def build(
@@ -252,9 +253,4 @@ class Registry(Mapping[str, Entry], Generic[T]):
         return cast(T, part)
 
 
-def _part_config(part: Any) -> dict[str, Any]:
-    config: dict[str, Any] = part.part_config
-    return config
-
-
-OLD_RECIPE = property(_part_config, doc="The old name of `part_config`, for one release.")
+OLD_RECIPE = property(lambda part: part.part_config, doc="The old name of `part_config`, for one release.")

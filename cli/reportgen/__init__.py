@@ -60,21 +60,13 @@ _get, __dir__ = lazy_names(__name__, {
 })  # fmt: skip
 
 
-_OTHER_WORDS = {  # what newcomers write
-    "build": "compose", "create_model": "compose", "fit": "train", "from_pretrained": "load",
-    "generate": "load().report", "load_model": "load", "predict": "load().report", "report": "load().report",
-    "score": "evaluate", "load_dataset": "studies", "dataset": "studies", "models": "load",
-}  # fmt: skip
-
-
 def __getattr__(name: str) -> object:
     if name in __all__ or name.startswith("__"):
         return _get(name)
     import reportgen_core
-    from reportgen_core.registry import near_names
 
     if name in reportgen_core.__all__:
         return getattr(reportgen_core, name)
-    meant = _OTHER_WORDS.get(name) or next(iter(near_names(name, __all__)), "")
-    hint = f"; did you mean reportgen.{meant}?" if meant else ""
-    raise AttributeError(f"module 'reportgen' has no attribute {name!r}{hint}")
+    from .guesses import answer
+
+    raise AttributeError(f"module 'reportgen' has no attribute {name!r}{answer(name, __all__)}")

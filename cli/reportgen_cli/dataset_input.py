@@ -9,6 +9,8 @@ from typing import Any
 from reportgen_core import Collection, DataError, OptionError
 from reportgen_core.registries import datasets
 
+from .options import meant_part
+
 ROOT_HELP = "Where its files are; a dataset that draws its own is kept in the cache without it."
 
 
@@ -34,7 +36,7 @@ def meant_dataset(name: str, root: Path | None) -> tuple[str, Path | None]:
     """Return the registered name of a dataset and its root; a table or folder that is named itself is its root."""
     if name not in datasets and root is None and Path(name).exists():
         return "table", Path(name)
-    return datasets.find(name), root
+    return meant_part("datasets", name), root
 
 
 def dataset_root(name: str, root: Path | None, flag: str = "--data-root") -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,39 @@ import click
 from click.shell_completion import CompletionItem
 
 from reportgen_core import OptionError
-from reportgen_core.registry import match_name
+from reportgen_core.registry import fold, match_name
 
 from .registry_names import KINDS
 from .terminal.echo import say
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE_SUFFIXES = (
+    ".bmp", ".csv", ".gif", ".htm", ".html", ".jpeg", ".jpg", ".json", ".jsonl", ".md", ".ndjson", ".npz", ".pdf",
+    ".png", ".svg", ".tex", ".tif", ".tiff", ".tsv", ".txt", ".webp", ".xlsx", ".zip",
+)  # fmt: skip
+
+
+def names_a_file(path: Path) -> bool:
+    """Return whether a path that is not there yet has the name of a picture, a page or a table."""
+    return path.suffix.lower() in FILE_SUFFIXES and not path.exists()
+
+
+class Folder(click.Path):
+    """A folder to write into. The name of a picture, a page or a table that is not there yet is refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(value))
+        if names_a_file(path):
+            flag = param.opts[0] if param is not None and param.opts else "the option"
+            self.fail(
+                f"{flag} {path} is the name of a file, and {flag} names a folder for several files; "
+                f"write {flag} {path.with_suffix('')}",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
+FOLDER = Folder(file_okay=False, path_type=Path)
 JSON_VALUES = "K=V, where V is JSON or else text; may be given again."
 
 
@@ -32,9 +60,17 @@ def part(flag: str, kind: str, text: str) -> Callable[[Any], Any]:
     """Return an option that names a registered part. A name that is meant without doubt is the registered one."""
 
     def find(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-        return value if value is None else KINDS[kind].find(value)
+        return value if value is None else meant_part(kind, value)
 
     return click.option(flag, metavar="NAME", shell_complete=completes(kind), help=text, callback=find)
+
+
+def meant_part(kind: str, name: str) -> str:
+    """Return the registered name that a user means, and print a note if it is spelled otherwise. Raises UnknownName."""
+    registered = KINDS[kind].find(name)
+    if name != registered:
+        say(f"note: {name} is the {KINDS[kind].kind} {registered}", err=True)
+    return registered
 
 
 class Words(click.Choice[str]):
@@ -42,6 +78,8 @@ class Words(click.Choice[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         match = match_name(str(value), self.choices) if isinstance(value, str) else None
+        if match is not None and fold(match) != fold(value):
+            say(f"note: {value} is {match}", err=True)
         return super().convert(match or value, param, ctx)
 
 

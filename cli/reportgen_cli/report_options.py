@@ -12,7 +12,7 @@ import click
 from reportgen_core import GenerationSettings, OptionError
 
 from .option_values import parse_options
-from .options import FOLDER, all_pictures_option, device_option, images_and_model, picture_options
+from .options import FOLDER, all_pictures_option, device_option, images_and_model, names_a_file, picture_options
 from .options import values as value_option
 
 
@@ -53,9 +53,10 @@ class ReportOptions:
             raise OptionError("--dpi and --picture-format belong to --explain, which draws the pictures")
         if self.explain == "" and self.out is None:
             raise OptionError("--explain writes pictures, and needs --out DIR for them, or a folder of its own")
-        if self.explain and Path(self.explain).is_file():
+        if self.explain and (Path(self.explain).is_file() or names_a_file(Path(self.explain))):
             raise OptionError(
-                f"--explain {self.explain} is a file, and pictures go into a folder; write --explain after the images"
+                f"--explain {self.explain} is the name of a file, and pictures go into a folder; "
+                "write --explain after the images"
             )
 
     @property

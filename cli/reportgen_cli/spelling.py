@@ -16,11 +16,31 @@ from .terminal.echo import say
 COMMANDS: Mapping[str, str] = {  # what newcomers type, and the words that they mean
     "attention": "explain", "build": "compose", "check": "doctor", "create": "compose", "datasets": "list datasets",
     "decoders": "list decoders", "describe": "info", "download": "zoo pull", "encoders": "list encoders",
-    "evaluate": "eval", "fit": "train", "generate": "report", "heatmap": "explain", "help": "--help", "infer": "report",
-    "inference": "report", "list models": "zoo list", "list plugins": "plugins", "ls": "list",
-    "metrics": "list metrics", "models": "zoo list", "new": "compose", "predict": "report", "presets": "list presets",
-    "pull": "zoo pull", "push": "zoo push", "retrievers": "list retrievers", "score": "eval", "show": "info",
-    "version": "--version", "visualize": "explain", "write": "report",
+    "evaluate": "eval", "export": "zoo push", "fine-tune": "train", "finetune": "train", "fit": "train",
+    "generate": "report", "gradcam": "explain", "heatmap": "explain", "help": "--help", "infer": "report",
+    "inference": "report", "leaderboard": "board", "list models": "zoo list", "list plugins": "plugins", "ls": "list",
+    "metrics": "list metrics", "models": "zoo list", "new": "compose", "plugin": "plugins", "plugin list": "plugins",
+    "predict": "report", "presets": "list presets", "protocols": "list protocols", "pull": "zoo pull",
+    "push": "zoo push", "rank": "board", "retrievers": "list retrievers", "score": "eval", "server": "serve",
+    "show": "info", "test": "eval", "test-model": "eval", "validate": "eval", "version": "--version",
+    "visualize": "explain", "write": "report",
+}  # fmt: skip
+
+_PLUGIN = (
+    "no command makes a plugin: it is a package of yours, which pip install adds. The tutorial docs/plugins.md has "
+    "three whole packages, and rg plugins lists what is installed"
+)
+ANSWERS: Mapping[str, str] = {  # what newcomers type, and that no command does: what does it instead
+    **dict.fromkeys(
+        ("create plugin", "init", "new plugin", "plugin add", "plugin create", "plugin init", "plugin install",
+         "plugin make", "plugin new", "plugins add", "plugins create", "plugins init", "plugins install",
+         "plugins make", "plugins new"),
+        _PLUGIN,
+    ),
+    "gui": "rg serve is the page to try models on", "install": "pip install PACKAGE installs a plugin",
+    "login": "there is nothing to log in to; rg zoo list prints the models",
+    "ui": "rg serve is the page to try models on", "uninstall": "pip uninstall PACKAGE removes a plugin",
+    "update": "pip install --upgrade reportgen updates it", "upgrade": "pip install --upgrade reportgen updates it",
 }  # fmt: skip
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {  # a spelling that no command shows, and what it may mean, best first
@@ -44,9 +64,15 @@ def meant_command(args: Sequence[str], names: Iterable[str]) -> list[str]:
     """Return a command line whose first word is a command of `names`, if one is meant without doubt."""
     known = list(names)
     words = list(args)
-    if not words or words[0].startswith("-") or (words[0] in known and " ".join(words[:2]) not in COMMANDS):
+    if (
+        not words
+        or words[0].startswith("-")
+        or (words[0] in known and " ".join(words[:2]) not in {**COMMANDS, **ANSWERS})
+    ):
         return words
     for count in (2, 1):
+        if answer := ANSWERS.get(" ".join(words[:count]).lower()):
+            raise click.UsageError(f"no command {' '.join(words[:count])!r}: {answer}")
         if meaning := COMMANDS.get(" ".join(words[:count]).lower()):
             rest = words[count:]
             if meaning == "--help":
@@ -55,7 +81,16 @@ def meant_command(args: Sequence[str], names: Iterable[str]) -> list[str]:
                 say(f"note: rg {' '.join(words[:count])} is rg {meaning}", err=True)
             return [*meaning.split(), *rest]
     match = match_name(words[0], known)
-    return words if match is None else [match, *words[1:]]
+    if match is None:
+        return words
+    say_meant(words[0], match, "rg ")
+    return [match, *words[1:]]
+
+
+def say_meant(given: str, meant: str, what: str = "") -> None:
+    """Print on stderr how a word was read, if it was not read as it was given."""
+    if given != meant:
+        say(f"note: {what}{given} is {what}{meant}", err=True)
 
 
 def meant_options(command: click.Command, ctx: click.Context, args: Sequence[str]) -> list[str]:
@@ -71,10 +106,14 @@ def meant_options(command: click.Command, ctx: click.Context, args: Sequence[str
         inner = None if name is None else command.get_command(ctx, name)
         if name is None or inner is None:
             raise click.UsageError(f"no command {args[0]!r}; {did_you_mean(args[0], names)}", ctx)
+        say_meant(args[0], name, f"{ctx.info_name} ")
         return [name, *meant_options(inner, click.Context(inner, ctx, name), args[1:])]
     options = {flag for p in command.params if isinstance(p, click.Option) for flag in (*p.opts, *p.secondary_opts)}
     options |= {"--help", "-h"}
     positional = {p.name or "" for p in command.params if isinstance(p, click.Argument)}
+    valued = {
+        f for p in command.params if isinstance(p, click.Option) and not p.is_flag and not p.count for f in p.opts
+    }
     lists = {flag for p in command.params if "," in str(getattr(p, "metavar", "")) for flag in p.opts}
     setting_of: Callable[[str], str] = getattr(command, "setting_of", lambda flag: "")
     words: list[str] = []
@@ -92,6 +131,9 @@ def meant_options(command: click.Command, ctx: click.Context, args: Sequence[str
             if not sign:
                 value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
             words += ["--set", f"{setting}={value}"]
+        elif not positional and "--model" in options and not word.startswith("-") and (words or [""])[-1] not in valued:
+            say(f"note: {word} is --model {word}", err=True)  # rg eval MODEL
+            words += ["--model", word]
         else:
             words += _meant_option(word, options, positional)
     return words

@@ -24,6 +24,7 @@ from .cells import id_value, is_nothing, split_name, text_value
 from .tables import (
     CELLS,
     COLUMNS,
+    DELIMITERS,
     SUFFIXES,
     BadRow,
     OnNote,
@@ -42,6 +43,7 @@ from .tables import (
 from .text_lines import read_text
 
 Role = Literal["prediction", "reference", "text"]  # "text": for a file that has no two sides
+NAMED: tuple[str, ...] = ("id", "patient", "prediction", "reference")  # parts whose column a user may name
 MAX_SHOWN = 5  # places without text that are named; the rest are counted
 
 Entry = tuple[str, str, tuple[str, ...], tuple[str, ...], Any]  # place, id, texts, images, the row or the text
@@ -67,6 +69,8 @@ class _TextQuery:
     sections: tuple[str, ...]
     split: str
     on_note: OnNote | None
+    named: Mapping[str, str]  # parts of NAMED: the columns that the user names
+    must_have: bool  # whether the named column of the texts must be there
 
     def error(self, place: str, why: str) -> DataError:
         return DataError(f"{self.path}: {place}: {why}")
@@ -79,15 +83,19 @@ def read_text_file(
     sections: Sequence[str] = (),
     split: str = "",
     columns: Mapping[str, Sequence[str]] | None = None,
+    named: Mapping[str, str] | None = None,
+    must_have: bool = True,
     on_note: OnNote | None = None,
 ) -> TextFile:
     """Return the predictions or the references of a file. `sections` are joined if a row has them apart.
 
-    `columns` maps a name to the folded names of further columns; the first of them that has a value counts.
+    `columns` maps a name to the folded names of further columns; the first of them that has a value counts. `named`
+    maps a part of NAMED to its column. A file without it is read by the usual names, but with `must_have` the column
+    of the texts must be there.
     A null, NaN or "" is an empty text; `on_note` is called with their number and their places. Raises DataError, with
     the line, for what cannot be read, and for an id that occurs twice.
     """
-    query = _TextQuery(path, role, tuple(sections), split, on_note)
+    query = _TextQuery(path, role, tuple(sections), split, on_note, named or {}, must_have)
     texts: dict[str, tuple[str, ...]] = {}
     images: dict[str, tuple[str, ...]] = {}
     places: dict[str, str] = {}
@@ -103,7 +111,7 @@ def read_text_file(
         if views:
             images[id] = views
         if isinstance(row, dict):
-            names = names or tuple(map(str, row))
+            names = names or tuple(str(name) for name in row if not isinstance(name, _Renamed))
             _add_values(query, (place, id, row), columns or {}, patients, values)
     if not texts:
         raise DataError(f"{path}: holds no {role}")
@@ -224,6 +232,7 @@ def _rows(query: _TextQuery, rows: Iterable[tuple[str, Any]]) -> Iterator[Entry]
             raise query.error(place, f"wants fields for id and text, is a {type(row).__name__}")
         if query.split and row_split(row) not in ("", split_name(query.split)):
             continue
+        row = _renamed(query, place, row)
         id = _id(query, place, row)
         entry = place, id, _texts(query, place, row), _images(row), row
         if query.role != "reference" or not row.keys() >= {"image_id", "caption"}:
@@ -235,6 +244,25 @@ def _rows(query: _TextQuery, rows: Iterable[tuple[str, Any]]) -> Iterator[Entry]
     yield from captions.values()
 
 
+class _Renamed(str):
+    """The usual name of a column that has another name in the file."""
+
+
+def _renamed(query: _TextQuery, place: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row in which each column that the user names has its usual name as well, and no other column has it."""
+    for part, column in query.named.items() if query.named else ():
+        if part in NAMED[2:] and part != query.role:
+            continue
+        key = next((name for name in row if fold(str(name)) == fold(column)), None)
+        if key is None:
+            if part == query.role and query.must_have:
+                raise query.error(place, f"no column {column!r}; it has {', '.join(map(str, row)) or 'nothing'}")
+            continue
+        others = {*columns_of(part, tuple(map(str, row)))} - {key}
+        row = {**{k: v for k, v in row.items() if k not in others}, _Renamed(part): row[key]}
+    return row
+
+
 def _id(query: _TextQuery, place: str, row: Mapping[str, Any]) -> str:
     try:
         id = id_of(row)
@@ -243,8 +271,33 @@ def _id(query: _TextQuery, place: str, row: Mapping[str, Any]) -> str:
     if id is not None:
         return id
     names = columns_of("id", row)
-    why = f"no id in {', '.join(names)}" if names else f"no column of ids, such as {', '.join(COLUMNS['id'])}"
-    raise query.error(place, f"{why}; it has {', '.join(map(str, row)) or 'nothing'}")
+    if names:
+        raise query.error(place, f"no id in {', '.join(names)}; it has {', '.join(map(str, row)) or 'nothing'}")
+    raise query.error(place, _no_column(query, row, "id", COLUMNS["id"]))
+
+
+def _no_column(query: _TextQuery, row: Mapping[str, Any], part: str, usual: Sequence[str]) -> str:
+    """Return a line on a part that no column has: the columns, what separates them, the usual names, and the option."""
+    known = {name for names in COLUMNS.values() for name in names}
+    unused = next((str(name) for name in row if fold(str(name)) not in known), "NAME")
+    sign = _separator(query.path)
+    cells = f" ({sign} separates the cells)" if sign else ""
+    hint = f"; rg eval --column {part}={unused} names another" if query.role in NAMED and part in NAMED else ""
+    return (
+        f"no {'column of ids' if part == 'id' else part}; the columns are {', '.join(map(str, row)) or 'none'}{cells}; "
+        f"usual names are {', '.join(dict.fromkeys(usual))}{hint}"
+    )
+
+
+def _separator(path: Path) -> str:
+    """Return what separates the cells of a CSV or TSV, in words; "" for a file of another kind."""
+    kind = kind_of(path, SUFFIXES.values())
+    if kind not in ("csv", "tsv"):
+        return ""
+    notes: list[str] = []
+    next(cell_rows(path, notes.append), None)
+    usual = "a tab" if kind == "tsv" else "a comma"
+    return next((sign for note in notes for sign in DELIMITERS.values() if f"that {sign} separates" in note), usual)
 
 
 @lru_cache(1024)
@@ -269,7 +322,8 @@ def _texts(query: _TextQuery, place: str, row: Any) -> tuple[str, ...]:
             return (text_value(row) or "",)
         except DataError as e:
             raise query.error(place, str(e)) from e
-    if query.role == "reference" and (sections := _sections(query, place, row)) is not None:
+    named = query.role in query.named and any(isinstance(name, _Renamed) and name == query.role for name in row)
+    if query.role == "reference" and not named and (sections := _sections(query, place, row)) is not None:
         return (sections,)
     names = _names(query.role, tuple(row))
     texts = next((texts for name in names if any(texts := _texts(query, place, row[name]))), ("",))
@@ -278,7 +332,8 @@ def _texts(query: _TextQuery, place: str, row: Any) -> tuple[str, ...]:
         return (*texts, *(t for t in _texts(query, place, more) if t)) if more else texts
     if isinstance(row.get("sents"), list):
         return (" ".join(t for t in _texts(query, place, row["sents"]) if t),)
-    raise query.error(place, f"no {query.role}; it has {', '.join(map(str, row)) or 'nothing'}")
+    usual = [name for part in (query.role, "text") for name in COLUMNS[part]]
+    raise query.error(place, _no_column(query, row, query.role, usual))
 
 
 def _sections(query: _TextQuery, place: str, row: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,14 @@ class Model(nn.Module, Drawn, Reporter):
 
     decoder: Decoder | None
     retriever: Retriever | None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return nn.Module.__getattr__(self, name)
+            except AttributeError:
+                return Reporter.__getattr__(self, name)  # says what to call instead
 
     def __init__(
         self,
@@ -243,6 +251,7 @@ class Model(nn.Module, Drawn, Reporter):
             files[DOMAIN] = self.domain.to_bytes()
         return Snapshot(model_config(self), self.targets.words, self.tags, plain_tensors(self), files)
 
+    @checked_types
     def save(self, folder: str | Path, *, card: str = "") -> Path:
         """Write the model as a folder; an older folder is replaced once the new one is whole.
 

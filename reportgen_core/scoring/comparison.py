@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..types import Array
 
 MARK = "†"
+FEW = 30  # pairs: with fewer, a note says what the test can show at best
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Comparison:
     differences: dict[str, dict[str, Difference]]  # run: score: the first run minus this one
     unlike: dict[str, list[str]]  # run: why it cannot be compared with the first
     names: tuple[str, ...] = ()  # of the runs, in order, each once
+    caution: str = ""  # a line on too few pairs
 
 
 def compare_evaluations(
@@ -61,7 +63,29 @@ def compare_evaluations(
         differences,
         unlike,
         tuple(r.name for r in runs),
+        few_pairs(_pairs(runs), rounds) if any(differences.values()) else "",
     )
+
+
+def few_pairs(n: int, rounds: int = 10_000) -> str:
+    """Return a caution for a paired test of fewer than FEW pairs; "" for more.
+
+    n pairs can be swapped in 2^n ways. Two of them, none and all, give a difference as large as the one that was
+    found, so that no p is below 2 / 2^n.
+    """
+    if n >= FEW:
+        return ""
+    least = max(2.0 ** (1 - n), 1 / (rounds + 1))
+    return (
+        f"caution: only {n} pair{'' if n == 1 else 's'}. The test swaps them in {2**n:,} ways, so that p is at best "
+        f"{_p(least)}; an interval of so few pairs is too narrow, and one without 0 is no proof"
+    )
+
+
+def _pairs(runs: Sequence[SavedEvaluation]) -> int:
+    """Return how many pairs are swapped: patients, or studies if none is named."""
+    units = next((r.units for r in runs if r.units), ())
+    return len(set(units)) if units else len(runs[0].studies)
 
 
 def _named_apart(runs: Sequence[SavedEvaluation]) -> list[SavedEvaluation]:
@@ -153,7 +177,8 @@ def _tests(
         "rounds, not corrected for the number of tests; "
         f"both draw {drawn}; version {runs[0].card.intervals}"
     )
-    return PrintedTable("Differences", ("", *(line.name for line in shown)), tuple(rows), (foot,))
+    notes = tuple(filter(None, (foot, few_pairs(_pairs(runs), rounds))))
+    return PrintedTable("Differences", ("", *(line.name for line in shown)), tuple(rows), notes)
 
 
 def _p(value: float) -> str:

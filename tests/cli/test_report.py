@@ -209,3 +209,13 @@ def test_the_demonstration_writes_report_and_picture(
     assert "CC BY 3.0" in done.err
     picture = np.asarray(Image.open(tmp_path / "demo" / "attention.png"))
     assert picture.std() > 20  # not an empty page
+
+
+def test_files_that_are_no_images_cost_no_model(rg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tmp_path / "refs.csv"
+    table.write_text("id,report\na,Heart normal.\n")
+    monkeypatch.setattr("reportgen_cli.commands.report.load_model", None)  # calling it would raise a TypeError
+    done = rg("report", table, tmp_path / "nothere.png", "--json")
+    assert done.code == 1 and "refs.csv" in done.err and "nothere.png" in done.err
+    assert "2 studies: 0 reports, 2 could not be read" in done.err
+    assert len(done.out.splitlines()) == 2

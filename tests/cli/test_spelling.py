@@ -8,7 +8,7 @@ import click
 import pytest
 from reportgen_cli.main import commands
 from reportgen_cli.main import rg as group
-from reportgen_cli.spelling import COMMANDS, OPTIONS, meant_command, meant_options
+from reportgen_cli.spelling import ANSWERS, COMMANDS, OPTIONS, meant_command, meant_options
 
 
 def leaves(command: click.Command = group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -105,7 +105,7 @@ def test_no_command_shows_an_old_spelling() -> None:
         shown = {flag for p in command.params if isinstance(p, click.Option) for flag in p.opts}
         for old in OPTIONS:
             if old in shown:
-                assert old in ("-n", "--json", "--metric", "--dataset"), f"{path} {old}"
+                assert old in ("-n", "--json", "--metric", "--dataset", "--root"), f"{path} {old}"
 
 
 SHARED = {  # what an option is called in every command that has it
@@ -120,7 +120,12 @@ SHARED = {  # what an option is called in every command that has it
 def test_an_option_of_several_commands_has_one_name() -> None:
     for path, command in ALL.items():
         for p in command.params:
-            if isinstance(p, click.Option) and p.name in SHARED and path != "zoo convert":
+            if (
+                isinstance(p, click.Option)
+                and p.name in SHARED
+                and path != "zoo convert"
+                and (path, p.name) != ("serve", "root")
+            ):
                 assert set(p.opts) & {*((SHARED[p.name],) if isinstance(SHARED[p.name], str) else SHARED[p.name])}, (
                     f"{path} {p.opts}"
                 )
@@ -141,8 +146,8 @@ def test_names_are_understood_on_the_command_line(rg, arguments, expected) -> No
     assert expected in done.out
 
 
-def test_a_model_in_doubt_names_the_candidates(rg) -> None:
-    done = rg("report", "x.png", "--model", "phantom")
+def test_a_model_in_doubt_names_the_candidates(rg, chest) -> None:
+    done = rg("report", chest, "--model", "phantom")
     assert done.code == 1 and "phantom" in done.err
 
 
@@ -150,3 +155,43 @@ def test_a_part_is_understood_by_compose(rg, tmp_path) -> None:
     done = rg("compose", "-e", "ResNet18", "-d", "LSTM", "--encoder-option", "size=64", "--check", "--json")
     assert done.code == 0, done.err
     assert '"resnet18"' in done.out and '"lstm"' in done.out
+
+
+@pytest.mark.parametrize("words", sorted(ANSWERS))
+def test_a_command_that_there_is_not_is_answered(words: str, rg) -> None:
+    done = rg(*words.split(), "x")
+    assert done.code == 2 and ANSWERS[words] in done.err and len(done.err.splitlines()) < 4
+
+
+def test_a_guessed_word_gets_the_command_and_its_model(rg) -> None:
+    assert "docs/plugins.md" in rg("plugin", "new", "my-decoder").err
+    given = ["mine", "--data", "phantom", "--seed", "1", "--out", "x"]
+    assert meant_options(ALL["eval"], click.Context(ALL["eval"]), given) == ["--model", *given]
+    assert meant_options(ALL["eval"], click.Context(ALL["eval"]), ["--name", "mine"]) == ["--name", "mine"]
+
+
+def test_what_is_understood_by_its_beginning_is_said(rg, tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("id,report,prediction\na,Heart normal.,Heart is normal.\n")
+    done = rg("eval", "--predictions", tmp_path / "t.csv", "--protocol", "tok", "--metrics", "rouge")
+    assert done.code == 0 and "note: tok is the protocol tokens" in done.err
+    assert "note: rouge is the metric rouge-l" in done.err
+    parts = rg("compose", "--encoder", "resnet18", "--decoder", "hier_lstm", "--encoder-option", "size=64", "--check")
+    assert "note: hier_lstm is the decoder hier-lstm" in parts.err
+    assert "note: rg annot is rg annotate" in rg("annot", "--help").err
+
+
+@pytest.mark.parametrize("command", ["explain", "report"])
+def test_a_picture_is_no_name_of_a_folder(command: str, rg, chest) -> None:
+    done = rg(command, chest, "--out", "attn.png")
+    assert done.code == 1 and "attn.png is the name of a file" in done.err and "write --out attn" in done.err
+
+
+def test_compare_takes_evaluations_and_says_how_to_make_one(rg, tmp_path, model) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("id,report\n1,Heart normal.\n")
+    done = rg("compare", table, table)
+    assert done.code == 1 and f"rg eval --predictions {table} --references" in done.err and "/a writes" in done.err
+    assert f"rg eval --model {model} " in rg("compare", model, model).err
+    (tmp_path / "reproduced" / "evaluation").mkdir(parents=True)
+    (tmp_path / "reproduced" / "evaluation" / "scores.json").write_text("{}")
+    assert "reproduced/evaluation is one" in rg("compare", tmp_path / "reproduced", table).err

@@ -173,3 +173,20 @@ def test_a_first_try_needs_two_names_a_table_and_a_limit(rg, data: Path, tmp_pat
 def test_a_model_and_parts_are_too_much(rg, data: Path, composed: Path) -> None:
     done = rg("train", composed, "--encoder", "resnet18", "--data", data / "table.csv")
     assert done.code == 1 and "make a new model, and MODEL" in done.err
+
+
+def test_a_table_without_images_is_refused_before_the_model(rg, tmp_path: Path, monkeypatch, composed: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("id,report\na,Heart normal.\n")
+    monkeypatch.setattr("reportgen_cli.commands.train.starting_model", None)  # calling it would raise a TypeError
+    for n, model in enumerate(([composed], ["--encoder", "resnet18", "--decoder", "lstm"], ["--preset", "lrcn"])):
+        done = rg("train", *model, "--data", "table", "--data-root", table, "--out", tmp_path / f"run-{n}")
+        assert done.code == 1 and "a.csv has no column of images" in done.err, done.err
+
+
+def test_parts_of_a_new_model_take_options(rg, data: Path, tmp_path: Path) -> None:
+    done = rg(
+        "train", "--encoder", "resnet18", "--encoder-option", "sise=64", "--decoder", "lstm", "--data", "table",
+        "--data-root", data, "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert done.code == 1 and "no option 'sise'; did you mean 'size'" in done.err, done.err

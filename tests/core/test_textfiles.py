@@ -95,8 +95,12 @@ def test_a_headerless_column_is_read_like_text_lines(tmp_path: Path) -> None:
         ("a.json", "{", "line 1: no JSON"),
         ("a.jsonl", '{"id": "s1", "text": "a"}\n{', "line 2: no JSON"),
         ("a.json", "3", "wants rows, or texts by id, is a int"),
-        ("a.json", '[{"text": "a"}]', "row 1: no column of ids, such as id, study"),
-        ("a.json", '[{"id": "a", "words": 3}]', "row 1: no prediction; it has id, words"),
+        ("a.json", '[{"text": "a"}]', "row 1: no column of ids; the columns are text; usual names are id, study"),
+        (
+            "a.json",
+            '[{"id": "a", "words": 3}]',
+            "row 1: no prediction; the columns are id, words; usual names are prediction",
+        ),
         ("a.json", '{"s1": true}', "key s1: wants a text, is a bool"),
         ("a.json", "{}", "holds no prediction"),
         ("a.txt", "", "holds no prediction"),
@@ -118,3 +122,19 @@ def test_a_file_that_is_not_utf8_is_named_with_line_and_byte(tmp_path: Path) -> 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.json: No such file"):
         read_text_file(tmp_path / "none.json", "reference")
+
+
+def test_a_column_of_another_name_is_proposed_and_can_be_named(tmp_path: Path) -> None:
+    path = saved(tmp_path, "a.csv", "case;answer;report\n7;Lungs clear.;Not this.\n")
+    with pytest.raises(DataError) as error:
+        read_text_file(path, "prediction")
+    for part in ("columns are case, answer, report", "a semicolon separates", "--column id=case", "id, study, studyid"):
+        assert part in str(error.value)
+    named = {"id": "Case", "prediction": "answer"}
+    assert read_text_file(path, "prediction", named=named).texts == {"7": ("Lungs clear.",)}
+    assert read_text_file(path, "reference", named=named).texts == {"7": ("Not this.",)}
+    with pytest.raises(DataError, match="line 2: no column 'anser'; it has case, answer, report"):
+        read_text_file(path, "prediction", named={"prediction": "anser"})
+    only = saved(tmp_path, "b.csv", "id,answer\n7,Lungs clear.\n")
+    with pytest.raises(DataError, match=r"no prediction; the columns are id, answer .* --column prediction=answer"):
+        read_text_file(only, "prediction")

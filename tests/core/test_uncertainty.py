@@ -77,3 +77,21 @@ def test_a_clear_difference_is_found_and_its_interval_excludes_zero() -> None:
     difference = paired_test(rows(base + 0.1), rows(base + rng.normal(0, 0.05, 200)), mean, rounds=999)["mean"]
     assert difference.p == pytest.approx(1 / 1000)
     assert difference.low > 0
+
+
+def test_few_pairs_are_said_with_the_best_p() -> None:
+    """The best p is counted over all ways to swap the pairs."""
+    import itertools
+
+    from reportgen_core.scoring.comparison import FEW, few_pairs
+
+    change = [1.0, 2.0, 0.5, 3.0, 1.5]
+    sums = [
+        abs(sum(s * c for s, c in zip(signs, change, strict=True))) for signs in itertools.product((1, -1), repeat=5)
+    ]
+    best = sum(s >= sum(change) - 1e-12 for s in sums) / len(sums)
+    assert f"only 5 pairs. The test swaps them in 32 ways, so that p is at best {best:.3f}".replace(" 0.", " .") in (
+        few_pairs(5)
+    )
+    assert "only 1 pair." in few_pairs(1) and few_pairs(FEW) == ""
+    assert "at best .001" in few_pairs(25, rounds=999)

@@ -10,16 +10,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reportgen_cli.option_values import parse_options
-from reportgen_core import Collection, DataError, GenerationSettings, OptionError, Report, Study
-from reportgen_core.files.reports import TextFile, read_text_file
+from reportgen_core import Collection, GenerationSettings, OptionError, Report, Study
+from reportgen_core.files.reports import read_text_file
 
 from ..audits.option import audit_option, with_audit, write_audit
 from ..dataset_input import ROOT_HELP, read_dataset
-from ..options import FOLDER, completes, device_option, print_note, raw_cells_option, send_images_option, values
+from ..options import (
+    FOLDER,
+    completes,
+    device_option,
+    meant_part,
+    part,
+    print_note,
+    raw_cells_option,
+    send_images_option,
+    values,
+)
 from ..pages.shared.origin import Origin, model_origin, today
 from ..render import print_tables
 from ..terminal.echo import say
 from ..terminal.progress import Heartbeat
+from .scores.from_files import evaluate_files, image_features, named_columns
 
 if TYPE_CHECKING:
     from reportgen_core import Model, Reporter
@@ -43,6 +54,7 @@ class EvalOptions:
     validation: Path | None
     split: str
     by: tuple[str, ...]
+    columns: tuple[str, ...]
     sections: tuple[str, ...]
     protocol: str | None
     protocol_options: tuple[str, ...]
@@ -130,8 +142,12 @@ class EvalOptions:
 @click.option(
     "--by", multiple=True, metavar="COLUMN", help="Subgroups: sex, age, view, any column; may be given again."
 )
+@click.option(
+    "--column", "columns", multiple=True, metavar="PART=NAME",
+    help="The column of a part in the files: prediction, reference, id or patient; may be given again.",
+)  # fmt: skip
 @click.option("--section", "sections", multiple=True, help="Of the references; may be given again, in order.")
-@click.option("--protocol", metavar="NAME", shell_complete=completes("protocols"), help="How texts become words.")
+@part("--protocol", "protocols", "How texts become words.")
 @values("--protocol-option", "protocol_options", "Of the protocol.")
 @click.option(
     "--metrics", "metric_names", metavar="A,B,...", help="Instead of bleu,meteor,rouge-l,cider,chexpert-rules."
@@ -200,10 +216,9 @@ def write_folder(
 
 def metrics(names: str | None, options: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     """Return the metrics with their options. Raises OptionError for an option of another metric."""
-    from reportgen_core import metrics as registered
     from reportgen_core.scoring.evaluation_set import METRICS
 
-    chosen = [registered.find(n.strip()) for n in names.split(",") if n.strip()] if names else list(METRICS)
+    chosen = [meant_part("metrics", n.strip()) for n in names.split(",") if n.strip()] if names else list(METRICS)
     of_metric: dict[str, list[str]] = {}
     for option in options:
         metric, dot, rest = option.partition(".")
@@ -218,7 +233,7 @@ def evaluate_given(given: EvalOptions, heartbeat: Heartbeat) -> Evaluation:
     heartbeat.say("reading the studies")
     request = given.request()
     if given.data is None:
-        return _on_files(given, request, heartbeat)
+        return evaluate_files(given, request, heartbeat)
     from reportgen_core.scoring.subgroups.values import column_names
 
     columns = [column for name in given.by for column in column_names(name)]
@@ -235,9 +250,10 @@ def _on_dataset(given: EvalOptions, request: EvaluationRequest, collection: Coll
 
     assert given.predictions is not None
     sections = request.sections or SECTIONS
-    predictions = read_text_file(given.predictions, "prediction", on_note=print_note).texts
+    named = named_columns(given.columns)
+    predictions = read_text_file(given.predictions, "prediction", named=named, on_note=print_note).texts
     background = background_of(collection, collection.split(request.split), sections)
-    background = replace(background, features=_features(given.features))
+    background = replace(background, features=image_features(given.features))
     return evaluate(predictions, collection, replace(request, sections=sections, background=background))
 
 
@@ -271,7 +287,7 @@ def _with_model(
     model = models[name]
     sections = request.sections or model.sections
     background = background_of(collection, collection.split(request.split), sections)
-    features = _features(given.features)
+    features = image_features(given.features)
     if given.nearest_image:
         studies = (*collection.split("train"), *collection.split(request.split))
         heartbeat.say("reading image features")
@@ -298,80 +314,6 @@ def _with_encoder(models: Mapping[str, Reporter]) -> Model:
     raise OptionError(
         "--nearest-image takes the features of a model's encoder, and no --model here has one; --features"
     )
-
-
-def _on_files(given: EvalOptions, request: EvaluationRequest, heartbeat: Heartbeat) -> Evaluation:
-    from reportgen_core import evaluate
-    from reportgen_core.scoring.baselines import BaselineData
-    from reportgen_core.scoring.subgroups.values import column_names
-
-    assert given.predictions is not None
-    sections, split = given.sections, given.split
-    columns = {name: column_names(name) for name in given.by}
-    predictions = read_text_file(given.predictions, "prediction", split=split, columns=columns, on_note=print_note)
-    source = given.references or given.predictions
-    try:
-        references = read_text_file(
-            source, "reference", sections=sections, split=split, columns=columns, on_note=print_note
-        )
-    except DataError as e:
-        hint = "" if given.references else "; --references names their file"
-        raise DataError(f"{e}{hint}") from e
-    if not given.references and references.texts == predictions.texts:  # one field was read for both sides
-        raise DataError(
-            f"{source} holds one text a study, the predictions; --references names the file to compare with"
-        )
-    training = _reports(given.training, sections, "train")
-    validation = _reports(given.validation, sections, "val")
-    background = BaselineData(training, validation, features=_features(given.features))
-    images = {**references.images, **predictions.images} if given.images else {}
-    request = replace(request, background=background, images=images, patients=_patients(predictions, references))
-    request = replace(request, columns=_columns(given.by, predictions, references))
-    heartbeat.say("scoring")
-    return evaluate(predictions.texts, references.texts, request)
-
-
-def _patients(predictions: TextFile, references: TextFile) -> dict[str, str]:
-    """Return the patient of each study that one of the files names. Raises DataError if they name different ones."""
-    for id, patient in predictions.patients.items():
-        if references.patients.get(id, patient) != patient:
-            raise DataError(
-                f"study {id!r} is of patient {references.patients[id]!r} in the references and of {patient!r} in the "
-                "predictions; correct one of them"
-            )
-    return {**predictions.patients, **references.patients}
-
-
-def _columns(by: Sequence[str], predictions: TextFile, references: TextFile) -> dict[str, dict[str, Any]]:
-    """Return the values of the columns `by` by study: those of the references, else those of the predictions."""
-    columns = {}
-    for name in by:
-        columns[name] = {**predictions.columns.get(name, {}), **references.columns.get(name, {})}
-        if not columns[name]:
-            names = dict.fromkeys((*references.names, *predictions.names))
-            raise DataError(f"--by {name}: no row has a value of it; there are: {', '.join(names) or 'no columns'}")
-    return columns
-
-
-def _reports(path: Path | None, sections: Sequence[str], split: str) -> dict[str, str]:
-    """Return the first report of each study of a file; {} without a file."""
-    if path is None:
-        return {}
-    file = read_text_file(path, "reference", sections=sections, split=split, on_note=print_note)
-    return {id: texts[0] for id, texts in file.texts.items()}
-
-
-def _features(path: Path | None) -> dict[str, Any]:
-    """Return image features by study; {} without a file. Raises DataError."""
-    if path is None:
-        return {}
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {id: arrays[id].reshape(-1) for id in arrays.files}
-    except (OSError, ValueError) as e:
-        raise DataError(f"{path}: no .npz of plain arrays by study id: {e}") from e
 
 
 def show(evaluation: Evaluation, output: str, raw_cells: bool = False) -> None:

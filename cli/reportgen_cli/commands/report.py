@@ -66,6 +66,11 @@ def report(**options: Any) -> None:
         studies = studies if given.paths else short_ids(studies)
         passed_over = left_out(given.images, studies)
         studies = with_context(studies, given.indication, given.prior)
+        if unread := all_unread(studies):  # no model is read for nothing
+            writer = ReportWriter(studies, given, None)
+            writer.write_all(unread)
+            print_end(writer, passed_over)
+            click.get_current_context().exit(1)
         model = load_model(given.model, given.device, given.precision, given.send_images)
         if unused := unused_context(studies, model.takes, meant_model(given.model) if given.model else default_model()):
             say(f"note: {unused}", err=True)
@@ -91,6 +96,27 @@ def print_end(writer: ReportWriter, passed_over: LeftOut) -> None:
         say(f"{counted(writer.counts['reports'], 'page')} in {pages}{more}", err=True)
     if len(writer.studies) > 1 or writer.counts["images"] != sum(len(s.views) for s in writer.studies):
         say(writer.summary(), err=True)
+
+
+def all_unread(studies: Sequence[Study]) -> list[Report]:
+    """Return for each study a report with its problem if no image of any study can be read; [] if one can.
+
+    Only headers are read.
+    """
+    from reportgen_core.data.image_files import image_size
+
+    reports = []
+    for study in studies:
+        problems = []
+        for view in study.views:
+            try:
+                image_size(view.path)
+            except ReportgenError as e:
+                problems.append(str(e))
+            else:
+                return []
+        reports.append(Report(study.id, "", problem="; ".join(problems)))
+    return reports
 
 
 def one_study(images: tuple[Path, ...]) -> Study:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ import click
 
 from reportgen_cli.option_values import parse_options
 from reportgen_core import Collection, DataError, OptionError, Study
-from reportgen_core.registries import datasets
+from reportgen_core.files.json_files import read_json
+from reportgen_core.registries import datasets, encoders
 from reportgen_core.text.spec import cut_note
 from reportgen_core.training.lock import is_main_process, lock_run
 from reportgen_core.training.settings import TrainSettings
@@ -51,6 +52,8 @@ class TrainCommand(click.Command):
 @part("--preset", "presets", "Train a published system by its own settings; without MODEL it is composed first.")
 @part("--encoder", "encoders", "Compose a new model of this encoder, in place of MODEL.")
 @part("--decoder", "decoders", "Of the new model.")
+@values("--encoder-option", "encoder_options", "Of the new model's encoder.")
+@values("--decoder-option", "decoder_options", "Of the new model's decoder.")
 @click.option(
     "--data", required=True, metavar="NAME", shell_complete=completes("datasets"), help="See rg list datasets."
 )
@@ -67,24 +70,11 @@ class TrainCommand(click.Command):
 @click.option("--resume", is_flag=True, help="Go on where the run in --out stopped; without one, start.")
 @click.option("--cache/--no-cache", default=True, show_default=True, help="Keep resized images on disk.")
 def train(
-    model: str | None,
-    preset: str | None,
-    encoder: str | None,
-    decoder: str | None,
-    data: str,
-    data_root: Path | None,
-    data_options: tuple[str, ...],
-    source: str,
-    label_options: tuple[str, ...],
-    train_split: str,
-    val_split: str,
-    limit: int | None,
-    settings: tuple[str, ...],
-    epochs: int | None,
-    out: Path | None,
-    resume: bool,
-    cache: bool,
-) -> None:
+    model: str | None, preset: str | None, encoder: str | None, decoder: str | None, encoder_options: tuple[str, ...],
+    decoder_options: tuple[str, ...], data: str, data_root: Path | None, data_options: tuple[str, ...], source: str,
+    label_options: tuple[str, ...], train_split: str, val_split: str, limit: int | None, settings: tuple[str, ...],
+    epochs: int | None, out: Path | None, resume: bool, cache: bool,
+) -> None:  # fmt: skip
     """Train MODEL (a folder or a name of the zoo) on a dataset. The best epoch is in OUT/best, the log beside it.
 
     \b
@@ -97,8 +87,9 @@ def train(
     """
     if model is None and preset is None and encoder is None:
         raise OptionError("train needs MODEL, a folder that rg compose wrote, or --preset, or --encoder and --decoder")
-    if model is not None and (encoder or decoder):
+    if model is not None and (encoder or decoder or encoder_options or decoder_options):
         raise OptionError(f"--encoder and --decoder make a new model, and MODEL {model} has its own; leave out one")
+    options = {"encoder_options": parse_options(encoder_options), "decoder_options": parse_options(decoder_options)}
     chosen = settings_of(preset, parse_options(settings), epochs)
     name = model or preset or f"{encoder}-{decoder}".replace("/", "-")
     folder = out or Path(f"{Path(name).name}-run")
@@ -108,8 +99,9 @@ def train(
         if (folder / "log.jsonl").exists() and not resume:
             raise OptionError(f"{folder} holds a run; --resume goes on with it, --out chooses another place")
         progress.heartbeat.say("reading the model and the data")
-        start = starting_model(model, preset, encoder, decoder)
-        learn, held_out = request.studies(start, train_split, val_split)
+        collection = request.read_first(encoder_name(model, preset, encoder))
+        start = starting_model(model, preset, {"encoder": encoder, "decoder": decoder, "retriever": None}, options)
+        learn, held_out = request.studies(start, collection, train_split, val_split)
         run(start, learn, held_out, RunRequest(folder, chosen, resume, cache, data), progress)
 
 
@@ -124,14 +116,28 @@ class DataRequest:
     label_options: dict[str, Any]
     limit: int | None  # studies of each split
 
-    def studies(self, model: Model, train_split: str, val_split: str) -> tuple[Sequence[Study], Sequence[Study]]:
+    def read_first(self, encoder: str) -> Collection | None:
+        """Return the dataset, read before the model, so that a wrong table costs no import of torch.
+
+        None if it cannot be read and the encoder may be one that looks at no image: then the model decides. `encoder`
+        is "" if it is not known. Raises DataError otherwise.
+        """
+        try:
+            return read_dataset(self.name, self.root, self.options)
+        except DataError:
+            if encoder in encoders and encoder != "none" and encoders.owner(encoder).startswith("reportgen:"):
+                raise
+            return None
+
+    def studies(
+        self, model: Model, collection: Collection | None, train_split: str, val_split: str
+    ) -> tuple[Sequence[Study], Sequence[Study]]:
         """Return the studies to train on and to validate on. Raises DataError if there are none to train on."""
         from reportgen_core.data.labels import relabel
 
-        options = self.options
         if model.encoder.image.views == 0 and "require_images" in datasets.options(self.name):
-            options = {"require_images": False, **options}
-        collection = read_dataset(self.name, self.root, options)
+            collection = read_dataset(self.name, self.root, {"require_images": False, **self.options})
+        collection = read_dataset(self.name, self.root, self.options) if collection is None else collection
         learn, held_out = split(collection, train_split, self.name), collection.split(val_split)
         learn, held_out = learn[: self.limit], held_out[: self.limit]
         sections = model.text.sections
@@ -179,8 +185,26 @@ def run(
         say(str(request.folder / "best"))
 
 
+def encoder_name(model: str | None, preset: str | None, encoder: str | None) -> str:
+    """Return the name of the encoder of the model to train, without importing it; "" if that is not known."""
+    if encoder is not None:
+        return encoder
+    if model is None and preset is not None:
+        from reportgen_zoo.reproduce.preset import load_preset
+
+        return load_preset(preset).compose.encoder
+    for folder in (Path(model or "."), Path(model or ".", "best")):
+        if model is not None and (folder / "config.json").is_file():
+            part_config = read_json(folder / "config.json").get("encoder")
+            return str(part_config.get("name", "")) if isinstance(part_config, dict) else ""
+    return ""
+
+
 def starting_model(
-    model: str | None, preset: str | None, encoder: str | None = None, decoder: str | None = None
+    model: str | None,
+    preset: str | None,
+    parts: Mapping[str, str | None],
+    options: Mapping[str, Mapping[str, Any]],
 ) -> Model:
     """Return the model to train: of a folder, of a name, or composed by a preset or of named parts."""
     if model is not None:
@@ -189,8 +213,7 @@ def starting_model(
         return load_model(model)
     from reportgen_core import compose
 
-    parts = {"encoder": encoder, "decoder": decoder, "retriever": None}
-    return compose(**compose_arguments(preset, parts, {"encoder_options": {}, "decoder_options": {}}, {}))
+    return compose(**compose_arguments(preset, parts, options, {}))
 
 
 def settings_of(preset: str | None, options: dict[str, Any], epochs: int | None) -> TrainSettings:

@@ -4,16 +4,17 @@ model and an endpoint are others. This module imports no torch.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from ...data.given.images import image_files
 from ...data.study_files import group_files
 from ...errors import OptionError
 from ...text.arguments import checked_types
+from ...text.guesses import meant_call
 from ...types import GenerationSettings, Report, Study
 from .context import Takes, unused_context
 from .folder import save_reporter
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
 PICTURE_SIDE = 640  # pixels of the longer side of an image in memory that its report keeps, to be drawn
 
 
-class Reporter(ABC):
+class GuessedNames(ABCMeta):
+    """The class of reporters: an unknown attribute, such as Model.predict, raises an error that says what to call."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name: str) -> NoReturn:
+            raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}{meant_call(name, dir(cls))}")
+
+
+class Reporter(metaclass=GuessedNames):
     """Writes reports of studies. An author writes `iter_reports` and sets what is said of the reporter.
 
     Constructor options are keyword-only JSON values, saved in config.json. Everybody else calls `report`,
@@ -45,6 +55,12 @@ class Reporter(ABC):
     may_send: bool = False  # whether the user has allowed that; never saved
     part_config: dict[str, Any]  # name and options; set by the registry
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            kind = type(self).__name__
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}{meant_call(name, dir(type(self)))}")
+
     @abstractmethod
     def iter_reports(self, studies: Sequence[Study], settings: GenerationSettings) -> Iterator[Report]:
         """Yield a report for each study, in order. The images of the studies can be read, and are at most `most_views`.
@@ -52,10 +68,10 @@ class Reporter(ABC):
         Raise ImageError or DataError for a study that has no report; the others are then asked for again.
         """
 
-    def write_files(self, folder: Path) -> None:  # noqa: B027 - most reporters have no files of their own
+    def write_files(self, folder: Path) -> None:
         """Write files of its own into the folder in which it is saved; by default none."""
 
-    def read_files(self, folder: Path) -> None:  # noqa: B027
+    def read_files(self, folder: Path) -> None:
         """Read the files that `write_files` wrote; by default none."""
 
     def facts(self) -> dict[str, Any]:
@@ -90,6 +106,7 @@ class Reporter(ABC):
         """Move the weights to a device and return the reporter; one without weights stays as it is."""
         return self
 
+    @checked_types
     def save(self, folder: str | Path, *, card: str = "") -> Path:
         """Write the reporter as a folder that `load` reads. Raises CheckpointError."""
         return save_reporter(self, Path(folder), card)

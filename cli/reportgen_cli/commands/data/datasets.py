@@ -17,7 +17,7 @@ from reportgen_core.files.json_files import write_json
 from reportgen_core.files.study_json import study_to_json
 
 from ...dataset_input import ROOT_HELP, dataset_root, meant_dataset, read_dataset
-from ...options import completes, values
+from ...options import FOLDER, completes, values
 from ...terminal.echo import say, say_json
 from .domain import domain
 from .sentences import abnormal, groups
@@ -76,9 +76,7 @@ def audit(name: str, root: Path | None, options: tuple[str, ...], as_json: bool)
 
 @data.command()
 @_of_a_dataset
-@click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder to write into."
-)
+@click.option("--out", required=True, type=FOLDER, help="The folder to write into.")
 @click.option("--force", is_flag=True, help="Replace a table that is there.")
 def build(name: str, root: Path | None, options: tuple[str, ...], out: Path, force: bool) -> None:
     """Write the dataset as studies.jsonl, one study a line, with audit.json beside it. Images stay where they are.

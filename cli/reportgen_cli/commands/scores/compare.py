@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reportgen_core import DataError
+
 from ...options import FOLDER
 from ...pages.shared.origin import DIGITS, Origin, today
 from ...render import print_tables
@@ -44,6 +46,8 @@ def compare(
     from reportgen_core.scoring.evaluation_folder import load_evaluation
     from reportgen_core.scoring.score_tables import as_json
 
+    for path in runs:
+        check_run(path)
     evaluations = [load_evaluation(path) for path in runs]
     comparison = compare_evaluations(evaluations, anyway=anyway, rounds=rounds, seed=seed)
     tables = [table for table in (comparison.table, comparison.tests) if table is not None]
@@ -52,6 +56,25 @@ def compare(
     print_tables(tables, "json" if json_output else output, values)
     if out is not None:
         write_comparison(out, runs, evaluations, comparison, images)
+
+
+def check_run(path: Path) -> None:
+    """Raise DataError, with the command that makes an evaluation, for a file of reports, a model or another folder."""
+    name = path.resolve().name.split(".")[0] or "one"
+    if path.is_file():
+        if path.suffix.lower() == ".json":
+            return
+        what, command = "a file", f"rg eval --predictions {path} --references REFERENCES.csv --out evaluations/{name}"
+    elif (path / "scores.json").exists():
+        return
+    elif (path / "evaluation" / "scores.json").exists():
+        raise DataError(f"{path} is no evaluation, and {path / 'evaluation'} is one; name that folder")
+    elif (path / "config.json").exists() or (path / "best" / "config.json").exists():
+        what, command = "a model", f"rg eval --model {path} --data NAME --data-root DIR --out evaluations/{name}"
+    else:
+        what = "a folder without scores.json"
+        command = f"rg eval --predictions FILE --references FILE --out {path}"
+    raise DataError(f"{path} is {what}, and rg compare takes folders that rg eval wrote; {command} writes one")
 
 
 def write_comparison(
