@@ -117,3 +117,24 @@ def test_what_cannot_be_is_one_line(rg: Any, tmp_path: Path, asked: list[str], s
     done = rg("reproduce", *asked, *options, "--out", tmp_path)
     assert done.code == 1
     assert says in done.err
+
+
+def test_a_reproduction_has_the_page_of_its_evaluation(
+    rg: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reportgen_core import evaluate
+
+    evaluation = evaluate({"a": "Heart big."}, {"a": "Heart normal."}, protocol="raw", metrics=["bleu"], resamples=0)
+
+    def fake(preset: str, collection: object, asked: ReproductionRequest, *, out: Path, **how: Any) -> Reproduction:
+        folder = out / preset / "evaluation"
+        folder.mkdir(parents=True)
+        how["on_evaluation"](evaluation, folder)
+        return made(preset, asked)
+
+    monkeypatch.setattr(reproducing, "reproduce", fake)
+    small = ("--data-option", "n=8", "--data-option", "size=64")
+    done = rg("reproduce", "lrcn", "--data", "phantom", *small, "--scale", "small", "--out", tmp_path)
+    assert done.code == 0, done.err
+    page = (tmp_path / "lrcn" / "evaluation" / "report.html").read_text()
+    assert "Heart big." in page and "Heart normal." in page
