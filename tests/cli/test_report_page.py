@@ -191,7 +191,7 @@ def test_a_page_of_very_wide_tables_is_no_wider_than_its_window(
     lines = tuple(ScoreLine(n, 0.4567, 0.1234, 0.5678, metric=n.partition(" ")[0].split("-")[0]) for n in names)
     classes = [f"{c} {w}" for c in ("micro-14", "Enlarged Cardiomediastinum") for w in ("f1", "precision", "recall")]
     many = tuple(ScoreLine(f"rules {c}", 0.5, 0.1, 0.9, metric="rules") for c in classes)
-    rows = ("resnet18-hier-lstm.phantom_v2", "constant (validation)", "most frequent", "random", "nearest image")
+    rows = ("resnet10t-cvse.phantom_v3", "constant (validation)", "most frequent", "random", "nearest image")
     systems = [System(r, lines + many, {}) for r in (*rows, "constant by findings (validation)", "gold tags (oracle)")]
     base = evaluate({"a": "x"}, {"a": "x"}, protocol="raw", metrics=("rouge-l",), resamples=0)
     wide = replace(base, systems=tuple(systems), problems={"judge": "ConnectionRefusedError: " + "no answer " * 40})

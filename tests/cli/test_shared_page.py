@@ -83,7 +83,7 @@ def test_a_page_loads_nothing_unless_it_is_served() -> None:
 
 def test_the_origin_of_a_model_has_its_name_its_hash_and_the_date(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
-    origin = model_origin("resnet18-hier-lstm.phantom_v2")
+    origin = model_origin("resnet10t-cvse.phantom_v3")
     assert re.fullmatch("[0-9a-f]{64}", origin.digest)
     assert origin.date == today() == "1970-01-02"
-    assert origin.text().startswith(f"{PURPOSE} · Model resnet18-hier-lstm.phantom_v2")
+    assert origin.text().startswith(f"{PURPOSE} · Model resnet10t-cvse.phantom_v3")

@@ -105,8 +105,8 @@ EVAL = "eval --predictions p.json --references reports.jsonl --training reports.
 COMPARE = "compare a-system-with-a-long-name.data_v1 another-system.data_v12"
 COMMANDS = {  # command: the module that prints
     "list": "about/list", "list metrics": "about/list", "plugins": "about/plugins", "doctor": "about/doctor",
-    "info hier-lstm": "about/info", "info resnet18-hier-lstm.phantom_v2": "about/info",
-    "info jing-coattention": "about/info", "zoo list": "zoo/pull", "zoo info resnet18-hier-lstm.phantom_v2": "zoo/pull",
+    "info hier-lstm": "about/info", "info resnet10t-cvse.phantom_v3": "about/info",
+    "info jing-coattention": "about/info", "zoo list": "zoo/pull", "zoo info resnet10t-cvse.phantom_v3": "zoo/pull",
     "zoo du": "zoo/cache", EVAL: "eval", COMPARE: "compare", "label reports.jsonl": "label",
     "compose --encoder resnet18 --decoder hier-lstm": "compose",
     "study score reading --key reading.key.json": "study",

@@ -234,10 +234,10 @@ def test_what_needs_no_manifest_asks_nobody(
     monkeypatch.setenv("REPORTGEN_MANIFESTS", f"{host}/manifest.json")
     monkeypatch.setattr("reportgen_zoo.pull.catalogue.catalogue", None)  # whoever reads all manifests fails
     assert rg("report", chest, "--model", model, "--precision", "fp32").code == 0
-    assert rg("zoo", "info", "resnet18-soft-att.phantom_v2").code == 0
+    assert rg("zoo", "info", "resnet10t-soft-att.phantom_v3").code == 0
     assert rg("info", "densenet121").code == 0
     assert rg("zoo", "prune").code == 0
-    assert rg("zoo", "verify", "resnet18-soft-att.phantom_v2").code == 0
+    assert rg("zoo", "verify", "resnet10t-soft-att.phantom_v3").code == 0
 
 
 @pytest.mark.parametrize("name", ["evil.pkl", "sitecustomize.py", ".DS_Store", "model.pth", "run.sh", "index/x.so"])

@@ -115,7 +115,7 @@ SMALLER = {
     "docs/how-to/study.md": [("--each 100", "--each 10")],
     "docs/how-to/zoo.md": [
         ("--name NAME", "--name timm-hier-lstm.mine_v1"),
-        ("NAME", "resnet18-soft-att.phantom_v2"),
+        ("NAME", "resnet10t-soft-att.phantom_v3"),
         ("/media/usb", "usb"),
         ("--encoder resnet50", "--encoder resnet50 --encoder-option size=64"),
     ],

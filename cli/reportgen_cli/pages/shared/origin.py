@@ -17,7 +17,7 @@ DIGITS = 12  # of a hash that are shown
 class Origin:
     """Where a page or a picture comes from. An empty text is not shown."""
 
-    model: str = ""  # its name: resnet18-hier-lstm.phantom_v2, or the name of its folder
+    model: str = ""  # its name: resnet10t-cvse.phantom_v3, or the name of its folder
     digest: str = ""  # hexadecimal digits of the sha256 of its folder
     demonstration: bool = False  # the model was made to show how the program works
     version: str = f"reportgen {__version__}"
