@@ -45,8 +45,12 @@ class ReportOptions:
     cache: bool
     strict: bool  # refuse what is no chest radiograph
     send_images: bool  # to an endpoint that is not this machine
+    format: str | None = None  # the name of a format; None: text on the terminal
+    deidentify: bool = False  # of a format that belongs to a study
+    store: bool = False  # in the archive that the studies are from
 
     def __post_init__(self) -> None:
+        self._check_formats()
         if self.explain is None and self.all_pictures:
             raise OptionError("--all-pictures belongs to --explain, which writes the pages")
         if self.explain is None and (self.dpi or self.picture_format != "png"):
@@ -57,6 +61,18 @@ class ReportOptions:
             raise OptionError(
                 f"--explain {self.explain} is the name of a file, and pictures go into a folder; "
                 "write --explain after the images"
+            )
+
+    def _check_formats(self) -> None:
+        if self.format == "sr" and self.out is None:
+            raise OptionError("--format sr writes DICOM files, and needs --out DIR for them")
+        if self.format is not None and self.as_json:
+            raise OptionError(f"--json and --format {self.format} both say how reports are printed; give one")
+        if self.deidentify and self.format not in ("sr", "fhir", "fhir-r5"):
+            raise OptionError("--deidentify belongs to --format sr or fhir; other formats name no patient")
+        if self.store and (self.format or self.out or self.explain is not None or self.as_json or self.as_study):
+            raise OptionError(
+                "--store puts DICOM SR into the archive; leave --format, --out, --explain, --json, --study"
             )
 
     @property
@@ -108,6 +124,13 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--explain", is_flag=False, flag_value="", metavar="[DIR]",
                          help="Where the model looked, into DIR or --out: the page STUDY.html and the picture "
                               "STUDY.png."),
+            click.option("--format", type=click.Choice(["text", "json", "sr", "fhir", "fhir-r5"]),
+                         help="Print reports as this; with --out also files: DICOM SR or FHIR (R4B, R5) by the extra "
+                              "clinical."),
+            click.option("--deidentify", is_flag=True,
+                         help="With --format sr or fhir: nothing that ties it to a patient or a study."),
+            click.option("--store", is_flag=True,
+                         help="Of dicomweb:URL report all studies, and store DICOM SR in the archive, each once."),
             all_pictures_option(),
             picture_options,
             click.option("--strict", is_flag=True,

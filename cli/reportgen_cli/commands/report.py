@@ -20,20 +20,24 @@ from reportgen_core.files.atomic import atomic_write
 from reportgen_core.text.printable import printable, printable_json
 
 from ..batch_files import LeftOut, counted, left_out, output_names
+from ..formats.report import format_named
 from ..formats.values import as_text, as_values, named_by_file
+from ..formats.wanted import Wanted
 from ..options import pick_device
 from ..registry_names import meant_model
 from ..report_options import ReportOptions, report_options
-from ..terminal.echo import say, say_json, say_text
+from ..terminal.echo import say, say_json, say_json_text, say_text
 from ..terminal.progress import Heartbeat
 
 if TYPE_CHECKING:
     from reportgen_core import Reporter
 
-    from ..pages.shared.drawing import PictureForm
+    from ..dicomweb.archive import Address
     from ..pages.explain_page import StudyCard
+    from ..pages.shared.drawing import PictureForm
     from ..pages.shared.origin import Origin
 
+PRINTED = (None, "text", "sr")  # formats with which stdout has the text of a report
 Grid = tuple[int, int, int]  # views, rows, columns of an encoder's tokens
 # Faults of one study's files: its name, or something else that lies in their place. A full disk is none of them.
 FAULTS_OF_A_NAME = {
@@ -49,13 +53,31 @@ def report(**options: Any) -> None:
     \b
     Example: rg report chest.png
     Example: rg report --json --model runs/best folder/
+    Example: rg report study/ --format sr --out reports
+    Example: rg report dicomweb:http://127.0.0.1:8042/dicom-web --store
     Example: rg report chest.png --indication "cough and fever" --prior earlier/ --model runs/best
 
     DICOM files of one examination are one study. An image that cannot be read is named on stderr and the rest go on;
     the exit code is then 1. The last line on stderr counts reports, notes, failures and images.
     """
     given = ReportOptions(**options)
-    from reportgen_core.data.images import default_cache
+    from ..dicomweb.archive import addresses
+
+    if given.format:
+        format_named(given.format).check(given.format)
+    places = addresses(given.images)
+    if given.store:
+        good = store_reports(places, given)
+    elif places:
+        good = report_archive(places, given)
+    else:
+        good = report_files(given)
+    if not good:
+        click.get_current_context().exit(1)
+
+
+def report_files(given: ReportOptions) -> bool:
+    """Report files and folders as the options say. Return False if a study could not be read or written."""
     from reportgen_core.data.study_files import group_files
     from reportgen_core.models.reporters.context import unused_context
     from reportgen_core.models.reporters.given_context import with_context
@@ -70,20 +92,66 @@ def report(**options: Any) -> None:
             writer = ReportWriter(studies, given, None)
             writer.write_all(unread)
             print_end(writer, passed_over)
-            click.get_current_context().exit(1)
+            return False
         model = load_model(given.model, given.device, given.precision, given.send_images)
         if unused := unused_context(studies, model.takes, meant_model(given.model) if given.model else default_model()):
             say(f"note: {unused}", err=True)
-        writer = ReportWriter(studies, given, model.grid, page_origin(given))
-        reports = model.stream_reports(
-            studies, given.settings(), batch_size=given.batch_size, precision=given.precision, workers=given.workers,
-            cache=default_cache() if given.cache else None, strict=given.strict,
-            picture_side=0 if given.pages is None else picture_form(given).side,
-        )  # fmt: skip
+        writer = ReportWriter(studies, given, model.grid, page_origin(given), wanted_of(given, model))
+        reports = stream(model, studies, given)
         good = writer.write_all(heartbeat.count(reports, "studies", len(studies)))
     print_end(writer, passed_over)
-    if not good or passed_over.closed:
-        click.get_current_context().exit(1)
+    return good and not passed_over.closed
+
+
+def stream(model: Reporter, studies: Sequence[Study], given: ReportOptions) -> Iterator[Report]:
+    """Yield the reports of a model on studies, as the options say."""
+    from reportgen_core.data.images import default_cache
+
+    return model.stream_reports(
+        studies, given.settings(), batch_size=given.batch_size, precision=given.precision, workers=given.workers,
+        cache=default_cache() if given.cache else None, strict=given.strict,
+        picture_side=0 if given.pages is None else picture_form(given).side,
+    )  # fmt: skip
+
+
+def report_archive(places: Sequence[Address], given: ReportOptions) -> bool:
+    """Fetch the named studies of archives and report them as files. Return False if one could not be read."""
+    from ..dicomweb.worker import fetched
+
+    if whole := [place for place in places if not place.study]:
+        raise OptionError(f"{whole[0]} is a whole archive; --store reports it all, dicomweb:URL/studies/UID one study")
+    with fetched(places) as folders:
+        return report_files(replace(given, images=tuple(folders)))
+
+
+def store_reports(places: Sequence[Address], given: ReportOptions) -> bool:
+    """Report the studies of archives and store the reports there. Return False if a study has no report then."""
+    if not places:
+        raise OptionError("--store stores in the archive that the studies are from: rg report dicomweb:URL --store")
+    from ..dicomweb.worker import Worker, run_worker
+    from ..pages.shared.origin import model_origin
+
+    format_named("sr").check("sr")
+    model = load_model(given.model, given.device, given.precision, given.send_images)
+    origin = model_origin(meant_model(given.model) if given.model else default_model())
+    wanted = wanted_of(replace(given, store=False, out=Path(), format="sr"), model)
+    return run_worker(
+        places, given.batch_size,
+        lambda archive: Worker(archive, model, origin, wanted, lambda studies: stream(model, studies, given)),
+    )  # fmt: skip
+
+
+def wanted_of(options: ReportOptions, model: Reporter) -> Wanted:
+    """Return what the files of reports are to have besides the reports."""
+    if options.format is None:
+        return Wanted()
+    from reportgen_core.models.loading import find_model_folder
+
+    from ..pages.shared.origin import Origin
+    from ..serve.settings import ServedModel
+
+    folder = find_model_folder(meant_model(options.model) if options.model else default_model())
+    return Wanted(deidentify=options.deidentify, thresholds=ServedModel("", model, Origin(), folder).thresholds)
 
 
 def print_end(writer: ReportWriter, passed_over: LeftOut) -> None:
@@ -175,8 +243,8 @@ def load_model(name: str | None, device: str, precision: str, send_images: bool 
 
 
 def page_origin(options: ReportOptions) -> Origin | None:
-    """Return which model writes the pages; None without pages."""
-    if options.pages is None:
+    """Return which model writes pages and formats; None without both."""
+    if options.pages is None and options.format is None:
         return None
     from ..pages.shared.origin import model_origin
 
@@ -197,9 +265,11 @@ class ReportWriter:
     """
 
     def __init__(
-        self, studies: Sequence[Study], options: ReportOptions, grid: Grid | None, origin: Origin | None = None
-    ) -> None:
+        self, studies: Sequence[Study], options: ReportOptions, grid: Grid | None, origin: Origin | None = None,
+        wanted: Wanted | None = None,
+    ) -> None:  # fmt: skip
         self.studies, self.options, self.grid, self.origin = studies, options, grid, origin
+        self.wanted, self.by_id = wanted or Wanted(), {s.id: s for s in studies}
         self.cards: list[StudyCard] = []  # of the index of pages
         self.names = output_names(s.id for s in studies)
         self.paths = {s.id: [str(v.path) for v in s.views] for s in studies}
@@ -230,7 +300,7 @@ class ReportWriter:
                 say(f"note: {report.study}: {report.note}", err=True)
             if self.options.as_json:
                 say_json(values)
-            elif not failed:
+            elif not failed and self.options.format in PRINTED:
                 say_text(as_text(report, len(self.studies) > 1, first=i == 0))
             if lines is not None:
                 lines.write(printable_json(values) + "\n")
@@ -248,6 +318,8 @@ class ReportWriter:
             if self.options.out is not None:
                 path = self.options.out / f"{self.names[report.study]}.txt"
                 atomic_write(path, report.text + "\n")
+            if self.options.format is not None:
+                self._write_format(report, self.options.format)
             if self.options.pages is not None:
                 self._explain(report, self.options.pages)
         except (OSError, ReportgenError) as e:
@@ -256,6 +328,16 @@ class ReportWriter:
             self.counts["unwritten"] += 1
             why = f"{e.filename2 or e.filename}: {e.strerror}" if isinstance(e, OSError) else e
             say(f"rg: {report.study}: its files could not be written: {why}", err=True)
+
+    def _write_format(self, report: Report, name: str) -> None:
+        """Write a report in a format: a file into the folder of --out, and a line or a text on stdout if it is none."""
+        form, study, origin = format_named(name), self.by_id[report.study], self.origin
+        assert origin is not None
+        content = form.write(report, study, origin, self.wanted)
+        if name not in PRINTED:
+            say_json_text(content.decode())
+        if self.options.out is not None and name != "text":
+            atomic_write(self.options.out / f"{self.names[report.study]}{form.suffix}", content)
 
     def _explain(self, report: Report, out: Path) -> None:
         """Write the page and the picture of a report into the folder `out`, and on request all other pictures."""

@@ -10,9 +10,12 @@ from reportgen_core.registry import did_you_mean
 from reportgen_core.text.printable import printable_json
 
 from ..pages.shared.origin import PURPOSE, Origin
+from .fhir import fhir_r4b, fhir_r5
+from .sr import sr_bytes
 from .values import as_text, as_values, named_by_file
+from .wanted import Wanted, check_installed, missing_packages
 
-Write = Callable[[Report, Study, Origin], bytes]
+Write = Callable[[Report, Study, Origin, Wanted], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +25,30 @@ class Format:
     media: str  # its media type
     suffix: str  # of its files
     summary: str
-    write: Write
+    make: Write
+    packages: tuple[str, ...] = ()  # that it needs besides those that always come
+    binary: bool = False  # no text for a terminal
+
+    def write(self, report: Report, study: Study, origin: Origin, wanted: Wanted | None = None) -> bytes:
+        """Return a report in this format. The files of `study` are read. Raises DataError or OptionError."""
+        return self.make(report, study, origin, wanted or Wanted())
+
+    @property
+    def usable(self) -> bool:
+        """Return whether the packages that this format needs are installed."""
+        return not missing_packages(self.packages)
+
+    def check(self, name: str) -> None:
+        """Raise OptionError if a package that this format needs is not installed."""
+        check_installed(f"format {name}", self.packages)
 
 
-def report_bytes(report: Report, name: str, study: Study, origin: Origin) -> bytes:
+def report_bytes(report: Report, name: str, study: Study, origin: Origin, wanted: Wanted | None = None) -> bytes:
     """Return a report in the format of this name. Raises OptionError for an unknown name.
 
     The files of `study` are on this machine while this runs; a format may read their headers.
     """
-    return format_named(name).write(report, study, origin)
+    return format_named(name).write(report, study, origin, wanted)
 
 
 def format_named(name: str) -> Format:
@@ -40,13 +58,13 @@ def format_named(name: str) -> Format:
     return FORMATS[name]
 
 
-def _text(report: Report, study: Study, origin: Origin) -> bytes:
+def _text(report: Report, study: Study, origin: Origin, wanted: Wanted) -> bytes:
     """Return the report for a reader, its note, and where it comes from."""
     notes = [f"note: {text}" for text in (report.note, report.problem) if text]
     return "\n".join([as_text(report, headed=False), *notes, origin.text()]).encode() + b"\n"
 
 
-def _json(report: Report, study: Study, origin: Origin) -> bytes:
+def _json(report: Report, study: Study, origin: Origin, wanted: Wanted) -> bytes:
     """Return the report as `rg report --json` writes it, with its purpose and its model."""
     values = named_by_file(as_values(report, attention=False), [str(view.path) for view in study.views])
     return printable_json({**values, "model": origin.model, "purpose": PURPOSE}).encode() + b"\n"
@@ -55,4 +73,7 @@ def _json(report: Report, study: Study, origin: Origin) -> bytes:
 FORMATS: dict[str, Format] = {
     "text": Format("text/plain; charset=utf-8", ".txt", "the report for a reader", _text),
     "json": Format("application/json", ".json", "the fields of rg report --json", _json),
+    "sr": Format("application/dicom", ".dcm", "DICOM SR, for DICOM images", sr_bytes, ("highdicom",), binary=True),
+    "fhir": Format("application/fhir+json", ".fhir.json", "FHIR R4B", fhir_r4b, ("fhir.resources",)),
+    "fhir-r5": Format("application/fhir+json", ".fhir5.json", "FHIR R5", fhir_r5, ("fhir.resources",)),
 }

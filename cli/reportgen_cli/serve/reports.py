@@ -18,6 +18,7 @@ from reportgen_core import GenerationSettings, Model, Report, Study
 
 from ..formats.report import format_named
 from ..formats.values import as_values, named_by_file
+from ..formats.wanted import Wanted
 from ..pages.attention import region_times
 from ..pages.explain_page import page_values
 from ..pages.pictures import explain, radiographs
@@ -167,7 +168,9 @@ def _formatted(written: Written, wanted: str) -> Response:
     """Return the report of one study in a format. Raises Refused for several studies or an unreadable one."""
     report, study = _only(written, wanted)
     chosen = format_named(wanted)
-    body = chosen.write(written.sent.cleaned(report, study), study, written.model.origin)
+    chosen.check(wanted)
+    details = Wanted(thresholds=written.model.thresholds)
+    body = chosen.write(written.sent.cleaned(report, study), study, written.model.origin, details)
     return Response(
         body, media_type=chosen.media, headers={"Content-Disposition": f'attachment; filename="report{chosen.suffix}"'}
     )

@@ -41,7 +41,11 @@ class TextEndpoints:
 
     async def models(self, request: Request) -> Response:
         """List the models with what they take, their findings and thresholds, and the formats of reports."""
-        formats = {name: {"media": f.media, "suffix": f.suffix, "summary": f.summary} for name, f in FORMATS.items()}
+        formats = {
+            name: {"media": f.media, "suffix": f.suffix, "summary": f.summary}
+            for name, f in FORMATS.items()
+            if f.usable
+        }
         rows = [model.facts() for model in self.state.models.values()]
         return answer({"models": rows, "formats": formats, "purpose": PURPOSE})
 

@@ -1,0 +1,1 @@
+"""Take studies out of a DICOMweb archive, and store their reports in it."""
