@@ -47,6 +47,13 @@ NOT_RUN = {
         "rg study serve": "serves until it is stopped; tests/cli/test_study_page.py reads its page",
         "rg study score": "needs the answers of readers; tests/cli/test_study_score.py has some",
     },
+    "docs/how-to/clinical.md": {
+        "pip install": NETWORK,
+        "rg report study/": "needs a DICOM study; tests/cli/test_clinical_formats.py makes one",
+        "dciodvfy": "needs dicom3tools; tests/cli/test_clinical_formats.py runs it",
+        "rg report dicomweb:": "needs an archive; tests/cli/test_dicomweb.py starts one",
+        "apt-get": "needs an archive; tests/cli/test_dicomweb.py starts one",
+    },
     "docs/tutorials/serve-it.md": {"pip install": NETWORK, "rg serve": SERVES},
     "docs/how-to/zoo.md": {
         "… hf://": NETWORK,
@@ -74,6 +81,7 @@ NOT_RUN = {
 WHOLE = (
     *(f"docs/explanation/{name}.md" for name in ("results", "scale")),
     "docs/how-to/reporters.md",
+    "docs/how-to/clinical.md",
 )  # a block is left out by its first line
 
 # What is made smaller or named otherwise before a page's blocks are run.
@@ -177,6 +185,7 @@ COUNTED: dict[str, int] = {
     "docs/how-to/install.md": 12,
     "docs/how-to/judges.md": 4,
     "docs/how-to/reporters.md": 3,
+    "docs/how-to/clinical.md": 6,
     "docs/how-to/study.md": 2,
     "docs/tutorials/serve-it.md": 2,
     "docs/how-to/zoo.md": 4,
