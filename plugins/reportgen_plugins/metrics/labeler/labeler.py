@@ -104,8 +104,12 @@ class Labeler:
 
     def note(self, text: str) -> str:
         """Return why a text has no labels; "" for a text in English."""
-        language = foreign_language(prepare(text, self._reader.is_word).text)
+        language = self.language(text)
         return f"is in {language}, and the rules read English" if language else ""
+
+    def language(self, text: str) -> str:
+        """Return the language of a text that is not English; "" for English or an unknown one."""
+        return foreign_language(prepare(text, self._reader.is_word).text)
 
     def check(self, path: Path, on_note: Callable[[str], None] | None = None) -> CheckReport:
         """Compare the rules with a table of sentences and answers. Raises DataError for a table that cannot be used."""

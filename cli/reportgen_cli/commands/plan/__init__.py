@@ -1,0 +1,1 @@
+"""Hold the commands that look at a dataset before anything is trained."""
