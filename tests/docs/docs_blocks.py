@@ -109,6 +109,7 @@ SMALLER = {
     "docs/explanation/phantom.md": [("n=1000", "n=40"), ("size=256", "size=64")],
     "docs/how-to/abnormal.md": [("--train", "--train --classifier tfidf"), ("k=500", "k=4")],
     "docs/how-to/context.md": [("n=1500", "n=24"), ("--epochs 14", "--epochs 1")],
+    "docs/how-to/rewards.md": [("n=300", "n=40"), ("--epochs 4", "--epochs 1")],
     "docs/how-to/annotate.md": [("--data table", "--data table --epochs 1")],
     "docs/how-to/reproduce.md": [
         ("--scale small", "--scale small --limit 24 --epochs 1"),
