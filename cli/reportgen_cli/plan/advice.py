@@ -80,7 +80,7 @@ def _missing(fingerprint: Fingerprint) -> Iterator[str]:
 def _alike(texts: TextFacts) -> Iterator[str]:
     if texts.distinct == 1 and texts.reports > 1:
         yield f"all {texts.reports} reports are alike: there is nothing to learn from an image"
-    elif share(texts.commonest, texts.reports) > ALIKE:
+    elif texts.reports > 1 and share(texts.commonest, texts.reports) > ALIKE:
         yield f"{percent(texts.commonest, texts.reports)} of the studies have the same report, word for word"
 
 
