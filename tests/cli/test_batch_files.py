@@ -150,7 +150,8 @@ def test_what_is_refused_is_counted_apart_from_what_cannot_be_read(
     from reportgen_cli.commands.report import ReportOptions, ReportWriter
 
     studies = [Study(name, (View(tmp_path / f"{name}.png"),)) for name in ("a", "b", "c", "d")]
-    options = ReportOptions(**dict.fromkeys((f.name for f in fields(ReportOptions)), None))  # type: ignore[arg-type]
+    unset = dict.fromkeys((f.name for f in fields(ReportOptions)), None)
+    options = ReportOptions(**{**unset, "picture_format": "png"})  # type: ignore[arg-type]
     writer = ReportWriter(studies, options, None)
     views = ("x.png",)
     good = writer.write_all(

@@ -143,7 +143,7 @@ def test_report_explains_into_a_folder_of_its_own(rg: Any, model: Path, chest: P
     assert {p.name for p in (tmp_path / "pages").iterdir()} == {"chest.html", "chest.png"}
     wrong = rg("report", chest, "--model", model, "--explain", chest)
     assert wrong.code == 1
-    assert "is a file, and pictures go into a folder" in wrong.err
+    assert "is the name of a file, and pictures go into a folder" in wrong.err
 
 
 def test_chinese_words_are_left_to_the_page_where_no_font_has_them(

@@ -74,7 +74,7 @@ def test_an_interruption_ends_with_130_and_no_traceback(rg, raising, error: Base
 def test_an_unknown_command_has_a_near_match_and_the_list(rg) -> None:
     done = rg("reprot")
     assert done.code == 2
-    assert "no command 'reprot'; did you mean 'report'? there are: annotate, compare, completion, compose" in done.err
+    assert "no command 'reprot'; did you mean 'report'? there are: annotate, board, compare, completion" in done.err
 
 
 def test_an_unknown_option_has_a_near_match(rg) -> None:

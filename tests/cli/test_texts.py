@@ -43,7 +43,7 @@ def test_plain_text_is_one_report_or_one_a_line(tmp_path: Path) -> None:
         ("t.json", b'{"a": ', "line 1: no JSON"),
         ("t.jsonl", b'{"id": "a", "text": "x"}\n{"id": ', "line 2: no JSON"),
         ("t.jsonl", b'{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}', "id 'a' occurs twice"),
-        ("t.jsonl", b'{"id": "a", "words": "x"}', "line 1: no text; it has id, words"),
+        ("t.jsonl", b'{"id": "a", "words": "x"}', "line 1: no text; the columns are id, words"),
         ("t.json", b'["x"]', "row 1: wants fields for id and text, is a str"),
         ("t.json", b"3", "is a int"),
         ("t.csv", b"id,text\na\n", "line 2: 1 cells, the header has 2"),
