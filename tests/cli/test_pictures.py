@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reportgen_cli.pages.shared.drawing import PictureForm
 from reportgen_cli.pages.pictures import MAX_WORDS, Panel, draw, enlarge, explain, overlay, save_picture
+from reportgen_cli.pages.shared.drawing import PictureForm
 from reportgen_cli.pages.shared.origin import Origin
 
 from reportgen_core import Attention, ImageError, Report

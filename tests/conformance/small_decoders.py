@@ -191,9 +191,17 @@ def long_alternatives(self, features, settings):
     """Limits hold for the best report alone."""
     short = Sound.generate(self, features, replace(settings, n_best=1))
     free = replace(settings, max_sentences=None, max_words=None)
-    found = [(s.candidates[0], Sound.generate(self, row, free)) for s, row in zip(short, one_by_one(features), strict=True)]
+    found = [
+        (s.candidates[0], Sound.generate(self, row, free)) for s, row in zip(short, one_by_one(features), strict=True)
+    ]
     return [
-        Generated(tuple(sorted([best, *[c for c in more[0].candidates if c.sentences != best.sentences]], key=lambda c: -c.score)[: settings.n_best]))
+        Generated(
+            tuple(
+                sorted(
+                    [best, *[c for c in more[0].candidates if c.sentences != best.sentences]], key=lambda c: -c.score
+                )[: settings.n_best]
+            )
+        )
         for best, more in found
     ]
 
@@ -206,7 +214,9 @@ def by_torchs_state(self, features, settings):
     """Words are drawn by the state of torch."""
     if not settings.sample:
         return Sound.generate(self, features, settings)
-    return Sound.generate(self, replace(features, pooled=features.pooled + 3 * torch.randn_like(features.pooled)), settings)
+    return Sound.generate(
+        self, replace(features, pooled=features.pooled + 3 * torch.randn_like(features.pooled)), settings
+    )
 
 
 class HierForgetsWords(HierLSTM):

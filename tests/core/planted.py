@@ -9,8 +9,8 @@ import torch
 from reportgen_core import Study, compose
 from reportgen_core.data.batches import StudyReader, batches
 from reportgen_core.text.spec import TextSpec
-from reportgen_core.training.steps.gradients import weighted
 from reportgen_core.training.prepare import prepare_model
+from reportgen_core.training.steps.gradients import weighted
 
 FILLER = (
     "the", "heart", "is", "of", "usual", "size", "and", "lungs", "are", "seen", "well", "on", "both", "sides", "with",

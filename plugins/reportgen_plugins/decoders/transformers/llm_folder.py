@@ -35,7 +35,7 @@ def settled(options: Mapping[str, Any]) -> Mapping[str, Any]:
     if given is False:
         return options
     found = _read(given)
-    name = found.get("model_type")
+    name = str(found.get("model_type", ""))
     try:
         known = set(AutoConfig.for_model(name).to_dict())
     except (ValueError, TypeError, KeyError) as e:
@@ -92,11 +92,12 @@ def _pieces(folder: Path, config: Mapping[str, Any], words: tuple[str, ...]) -> 
         raise OptionError(f"{folder / TOKENIZER} cannot be read: {' '.join(str(e).split())[:200]}") from e
     ids = tokenizer.get_vocab(with_added_tokens=True)
     own_pieces = sum(word in ids for word in words) > len(words) / 2  # recipe subwords with this tokenizer
-    special = {BOS: config.get("bos_token_id"), EOS: config.get("eos_token_id")}
-    rows = []
+    special: dict[int, Any] = {BOS: config.get("bos_token_id"), EOS: config.get("eos_token_id")}
+    rows: list[list[int]] = []
     for i, word in enumerate(words):
         if i < len(SPECIAL):
-            rows.append([special[i]] if isinstance(special.get(i), int) else [])
+            mark = special.get(i)
+            rows.append([mark] if isinstance(mark, int) else [])
         elif own_pieces and word in ids:
             rows.append([ids[word]])
         else:
