@@ -30,6 +30,7 @@ FEW_GREYS = 16  # different values: a picture of so few shows no patient
 EVEN = 0.05  # of black to white: 98 % of the pixels of an even picture lie within it
 DARK = 0.25  # of white: the brightest pixel of a picture that is far too dark
 MAX_USED_BITS = 14  # of 16; a picture that uses no more is read at most a quarter as bright as it should be
+LOOKED_UP = 1 << 15  # values that are looked up at a time
 SAMPLE = 1 << 16  # pixels that are looked at for these notes, about
 LEVELS = ["PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
           "VOILUTSequence", "VOILUTFunction", "WindowCenter", "WindowWidth"]  # fmt: skip
@@ -47,8 +48,20 @@ class GreyImage:
 
     def grey(self) -> Array:
         """Return the image (H, W), float32 in 0..1."""
-        grey: Array = self.table[self.values]
-        return grey
+        return looked_up(self.table, self.values)
+
+
+def looked_up(table: Array, values: Array) -> Array:
+    """Return the level of each value, as `table[values]` does, which takes half as long again.
+
+    A few values are looked up at a time: their places, of eight bytes each, then stay in the processor's cache.
+    """
+    levels = np.empty(values.shape, table.dtype)
+    flat, out = values.reshape(-1), levels.reshape(-1)
+    for start in range(0, flat.size, LOOKED_UP):
+        part = slice(start, start + LOOKED_UP)
+        table.take(flat[part], out=out[part], mode="clip")  # the table has all values: none is clipped
+    return levels
 
 
 @functools.cache
@@ -111,16 +124,34 @@ def dicom_table(ds: Any, values: Array, every: Array) -> tuple[Array, list[str]]
     if unusable:
         notes.append(f"{unusable}: ignored, and {_INSTEAD}")
     if shares is None:
-        present = np.zeros(len(every), bool)
-        present[values] = True
-        pixels = real[present & ~padding]
-        low, high = (pixels.min(), pixels.max()) if len(pixels) else (0.0, 0.0)
+        low, high = _ends(real, values, padding)
         shares = (real - low) / (high - low or 1.0)
     table = np.clip(shares, 0, 1)
     if raw_text(ds, "PhotometricInterpretation") == "MONOCHROME1":
         table = 1 - table
     table[padding] = 0
     return table.astype(np.float32), notes
+
+
+def _ends(real: Array, values: Array, padding: Array) -> tuple[float, float]:
+    """Return the least and the greatest real value of the pixels that are no padding; 0 and 0 if all are.
+
+    Where real values only rise, or only fall, with stored ones, the ends of the stored values say it.
+    """
+    steps = np.diff(real)
+    if not (np.all(steps >= 0) or np.all(steps <= 0)):
+        present = np.zeros(len(real), bool)
+        present[values] = True
+        ends = real[present & ~padding]
+    elif padding.any():
+        first, last = np.flatnonzero(padding)[[0, -1]].astype(values.dtype)
+        padded = (values >= first) & (values <= last)
+        least, greatest = np.array([0, len(real) - 1], values.dtype)
+        places = [np.where(padded, greatest, values).min(), np.where(padded, least, values).max()]
+        ends = real[[] if padded.all() else places]
+    else:
+        ends = real[[values.min(), values.max()]]
+    return (float(ends.min()), float(ends.max())) if len(ends) else (0.0, 0.0)
 
 
 def _rescaled(ds: Any, every: Array) -> tuple[Array, str]:

@@ -26,7 +26,7 @@ from ..errors import OptionError, ShapeError
 from .dicom.header import MAX_BYTES, DicomFacts, dicom_facts, naming
 from .dicom.pixels import MAX_PIXELS
 from .fitting import Window, check_fit, fit_image, fit_picture, window
-from .greys import GreyImage
+from .greys import GreyImage, looked_up
 from .image_cache import (
     PreparedImage,
     is_settled,
@@ -197,10 +197,10 @@ def _prepared(path: Path, spec: ImageSpec, file: BinaryIO | None = None, picture
 def _prepare_values(image: GreyImage, spec: ImageSpec) -> Array:
     """Return the grey values that a model takes of a decoded image."""
     if spec.bits == 16:
-        return prepare(np.rint(image.table * 65535).astype(np.uint16)[image.values], spec)
+        return prepare(looked_up(np.rint(image.table * 65535).astype(np.uint16), image.values), spec)
     levels = np.rint(image.table * 255).astype(np.uint8)
     same = image.values.dtype == np.uint8 and np.array_equal(levels, np.arange(256))
-    return prepare(image.values if same else levels[image.values], spec)
+    return prepare(image.values if same else looked_up(levels, image.values), spec)
 
 
 def _times(facts: os.stat_result) -> tuple[int, int, int]:

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.uid import JPEG2000Lossless
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 from test_dicom import made, saved, window
 
 from reportgen_core.data.dicom import read_pixels
-from reportgen_core.data.greys import picture_notes
+from reportgen_core.data.greys import looked_up, picture_notes
 from reportgen_core.data.image_files import decode
 
 RAMP = np.linspace(0, 4095, 48 * 40).reshape(48, 40).astype(np.uint16)  # 12 bits
@@ -107,6 +107,68 @@ def test_a_range_of_padding_may_be_written_as_unsigned(tmp_path: Path) -> None:
     ds.add_new(0x00280120, "US", 63536)
     ds.add_new(0x00280121, "US", 63546)
     assert np.allclose(decode(saved(ds, tmp_path)).grey(), [[0, 0, 0, 0.5, 1]], atol=1e-4)
+
+
+def stated(values: np.ndarray, how: dict[str, float]) -> np.ndarray:
+    """The grey level of each pixel by its own arithmetic, without a table: PS3.3 C.11, else darkest to brightest."""
+    real = values.astype(np.int64) * how.get("RescaleSlope", 1.0) + how.get("RescaleIntercept", 0.0)
+    padding = np.zeros(values.shape, bool)
+    if "PixelPaddingValue" in how:
+        padding = values.astype(np.int64) == how["PixelPaddingValue"]
+    if "WindowWidth" in how:
+        shares = (real - (how["WindowCenter"] - 0.5)) / (how["WindowWidth"] - 1) + 0.5
+    else:
+        seen = real[~padding]
+        low, high = (seen.min(), seen.max()) if seen.size else (0.0, 0.0)
+        shares = (real - low) / (high - low or 1.0)
+    grey = np.clip(shares, 0, 1)
+    grey[padding] = 0
+    return grey.astype(np.float32)
+
+
+@pytest.mark.parametrize("rescale", [{}, {"RescaleSlope": 0.37, "RescaleIntercept": -1024.5}, {"RescaleSlope": -2.0}])
+@pytest.mark.parametrize(
+    "shown", [{}, {"WindowCenter": 40.5, "WindowWidth": 381.0}, {"PixelPaddingValue": 0}, {"PixelPaddingValue": 100}]
+)
+@pytest.mark.parametrize(
+    ("dtype", "bits", "vr"),
+    [("u1", 8, "OB"), ("u1", 8, "OW"), ("i1", 8, "OB"), ("u2", 12, "OW"), ("i2", 12, "OW"), ("u2", 16, "OW"),
+     ("i2", 16, "OW")],
+)  # fmt: skip
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_every_pixel_has_the_level_of_its_own_arithmetic(
+    tmp_path: Path, syntax: str, dtype: str, bits: int, vr: str, rescale: dict[str, float], shown: dict[str, float]
+) -> None:
+    if vr != "OB" and dtype[1] == "1" and syntax == ExplicitVRBigEndian:
+        vr = "OB"  # as OW each pair of bytes would change places
+    half = 1 << (bits - 1)
+    low, high = (-half, half - 1) if dtype[0] == "i" else (0, 2 * half - 1)
+    pixels = np.linspace(low, high, 48 * 40).reshape(48, 40).astype(dtype)
+    pixels[0, :2] = 0, 100
+    elements = {"BitsStored": bits, "HighBit": bits - 1, **rescale, **shown}
+    ds = made(pixels, syntax, **elements)
+    ds["PixelData"].VR = vr
+    with saved(ds, tmp_path).open("rb") as file:
+        image = read_pixels(file, tmp_path)
+    assert np.array_equal(image.grey(), stated(pixels, rescale | shown))
+
+
+def test_negative_values_of_fewer_bits_than_a_pixel_has_keep_their_sign(tmp_path: Path) -> None:
+    signed = (RAMP.astype(np.int16) - 2048).astype(np.int16)
+    ds = made(signed & 0x0FFF, PixelRepresentation=1)  # 12 bits, with zeros above their sign
+    assert np.array_equal(decode(saved(ds, tmp_path)).grey(), stated(signed, {}))
+
+
+def test_a_picture_of_padding_alone_is_black(tmp_path: Path) -> None:
+    with saved(made(np.full_like(RAMP, 7), PixelPaddingValue=7), tmp_path).open("rb") as file:
+        assert not read_pixels(file, tmp_path).grey().any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_levels_are_looked_up_as_by_indices(dtype: type) -> None:
+    values = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (300, 401), dtype, endpoint=True)[::2, 1:]
+    table = np.random.default_rng(1).random(1 << (8 * values.itemsize), np.float32)
+    assert np.array_equal(looked_up(table, values), table[values])
 
 
 @pytest.mark.parametrize("bits", [12, 16])

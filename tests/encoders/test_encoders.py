@@ -11,6 +11,7 @@ import pytest
 import timm
 import torch
 from huggingface_hub import constants
+from reportgen_plugins.encoders.timm_encoder import unreached
 from safetensors.torch import save_file
 from torch import nn
 
@@ -64,6 +65,17 @@ def test_every_parameter_gets_a_gradient(name: str, depth: int) -> None:
     features = encoder(pixels(encoder))
     (features.tokens.sum() + features.pooled.sum()).backward()
     assert [k for k, p in encoder.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_efficientnet"])
+def test_parameters_that_no_map_depends_on_are_those_without_a_gradient(name: str) -> None:
+    """Against the gradients themselves. The first map leaves later stages without one."""
+    net = timm.create_model(name)
+    maps = net.forward_intermediates(torch.zeros(1, *net.default_cfg["input_size"]), indices=[0])[1]
+    without = unreached(net, maps)
+    torch.stack([feature_map.sum() for feature_map in maps]).sum().backward()
+    assert without == {key for key, p in net.named_parameters() if p.grad is None}
+    assert without
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -77,9 +77,9 @@ class TimmEncoder(Encoder):
         plan = _Plan(name, self.image, dict(model_args or {}))
         level = plan.level("depth", depth)
         levels = plan.up_to(level, maps)
-        probe, shapes = plan.probe(levels)
-        self.map_widths = tuple(shape[0] for shape in shapes)
-        D, rows, columns = shapes[-1]
+        probe, maps_of_probe = plan.probe(levels)
+        self.map_widths = tuple(int(feature_map.shape[1]) for feature_map in maps_of_probe)
+        D, rows, columns = map(int, maps_of_probe[-1].shape[1:])
         self.features = FeatureSpec(dim=D, pooled=D, grid=(views, rows, columns))
         if on_meta():
             self.net = probe
@@ -88,7 +88,7 @@ class TimmEncoder(Encoder):
             if weights is not None and (names := probe.state_dict().keys()) <= weights.keys():
                 weights = {key: weights[key] for key in names}  # timm warns of tensors that it has no place for
             self.net = plan.build(levels, weights)
-        fixed = plan.reached(frozen, level) | plan.unreached(probe)
+        fixed = plan.reached(frozen, level) | unreached(probe, maps_of_probe)
         for key, parameter in self.net.named_parameters():
             if key in fixed:
                 parameter.requires_grad_(False)
@@ -174,11 +174,12 @@ class _Plan:
                 vars(module).pop(name, None)
         return model
 
-    def probe(self, levels: list[int]) -> tuple[nn.Module, list[tuple[int, int, int]]]:
-        """Build the model on the meta device, and return it with the shapes (D, h, w) of its feature maps."""
-        model = self._meta(levels)
-        shapes = [tuple(map(int, feature_map.shape[1:])) for feature_map in self._maps(model)]
-        return model, [(D, rows, columns) for D, rows, columns in shapes]
+    def probe(self, levels: list[int]) -> tuple[nn.Module, list[Tensor]]:
+        """Build the model on the meta device, and return it with its feature maps (1, D, h, w) of one image."""
+        with torch.device("meta"):
+            model = self.build(levels).eval()
+        with torch.enable_grad():
+            return model, self._maps(model)
 
     def reached(self, frozen: int, last: int) -> set[str]:
         """Return the names of the parameters of the layers up to feature map number `frozen`. Raises OptionError."""
@@ -186,20 +187,8 @@ class _Plan:
             raise OptionError(f"frozen={frozen!r}: {self.name!r} has {self.levels} feature maps, so 0 to {self.levels}")
         if frozen == 0:
             return set()
-        model = self._meta([min(frozen - 1, last)])
-        return set(dict(model.named_parameters())) - self.unreached(model)
-
-    def unreached(self, model: nn.Module) -> set[str]:
-        """Return the names of the parameters that timm builds although no feature map depends on them."""
-        learns = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-        with torch.enable_grad():
-            total = torch.stack([feature_map.sum() for feature_map in self._maps(model)]).sum()
-            gradients = torch.autograd.grad(total, list(learns.values()), allow_unused=True)
-        return {name for name, gradient in zip(learns, gradients, strict=True) if gradient is None}
-
-    def _meta(self, levels: list[int]) -> nn.Module:
-        with torch.device("meta"):
-            return self.build(levels).eval()
+        model, maps = self.probe([min(frozen - 1, last)])
+        return set(dict(model.named_parameters())) - unreached(model, maps)
 
     def _maps(self, model: nn.Module) -> list[Tensor]:
         image = self.image
@@ -209,6 +198,25 @@ class _Plan:
             why = (str(e) or type(e).__name__).splitlines()[0]
             raise OptionError(f"size=[{image.height}, {image.width}]: {self.name!r} cannot take it: {why}") from e
         return found
+
+
+def unreached(model: nn.Module, maps: Sequence[Tensor]) -> set[str]:
+    """Return the names of the parameters that timm builds although none of these feature maps depends on them.
+
+    They are read off the graph that autograd keeps of the maps; no gradient is computed.
+    """
+    seen: set[Any] = set()
+    met: set[int] = set()
+    following = [feature_map.grad_fn for feature_map in maps]
+    while following:
+        node = following.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if (leaf := getattr(node, "variable", None)) is not None:  # the node that adds up a parameter's gradient
+            met.add(id(leaf))
+        following += [earlier for earlier, _ in node.next_functions]
+    return {name for name, p in model.named_parameters() if p.requires_grad and id(p) not in met}
 
 
 def image_spec(name: str, size: int | Sequence[int] | None, *, views: int, equalize: bool, **fitting: Any) -> ImageSpec:

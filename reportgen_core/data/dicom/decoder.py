@@ -82,13 +82,16 @@ def follow_stream(ds: Any, stream: Stream | None) -> None:
         ds.BitsStored, ds.HighBit = stream.bits, stream.bits - 1
 
 
-def decode_pixels(ds: Any, stream: Stream | None) -> Array:
-    """Return the stored values (H, W) or (H, W, 3). Raises ImageError for a compressed stream that is not decoded."""
+def decode_pixels(ds: Any, stream: Stream | None, view: bool = False) -> Array:
+    """Return the stored values (H, W) or (H, W, 3). Raises ImageError for a compressed stream that is not decoded.
+
+    `view`: of pixels that are not compressed the words of the file are the values; they are not copied.
+    """
     from pydicom.pixels.utils import pixel_array
 
     syntax = ds.file_meta.TransferSyntaxUID
     if not syntax.is_compressed:
-        return np.asarray(pixel_array(ds, index=0))
+        return np.asarray(pixel_array(ds, index=0, view_only=view, correct_unused_bits=not view))
     try:
         deep = syntax == _JPEG_EXTENDED and stream is not None and stream.bits > 8
         if deep and (ds.SamplesPerPixel != 1 or ds.BitsAllocated != 16):

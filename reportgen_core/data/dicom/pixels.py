@@ -42,9 +42,10 @@ def read_pixels(file: BinaryIO, path: Path) -> GreyImage:
     with naming(path, "damaged or unsupported DICOM"):
         stream = _check(ds)
         facts = facts_of(ds)
-        notes = [*facts.notes, *_above_bits(ds, stream)]
+        above = _above_bits(ds, stream)
+        notes = [*facts.notes, *above]
         follow_stream(ds, stream)
-        values = decode_pixels(ds, stream)
+        values = decode_pixels(ds, stream, view=not above and _are_words(ds))
         if ds.PhotometricInterpretation == "PALETTE COLOR":
             from pydicom.pixels.processing import apply_color_lut
 
@@ -79,6 +80,13 @@ def _above_bits(ds: Any, stream: Stream | None) -> Sequence[str]:
     if not used:
         return ()
     return (f"its pixels have bits above the {ds.BitsStored} that its header says are stored: they are ignored",)
+
+
+def _are_words(ds: Any) -> bool:
+    """Whether the words of pixels that are not compressed, without bits above the stored ones, are their values."""
+    whole = ds.BitsStored == ds.BitsAllocated or not ds.get("PixelRepresentation")  # of fewer bits the sign is within
+    little = ds.file_meta.TransferSyntaxUID.is_little_endian
+    return bool(little and ds.SamplesPerPixel == 1 and ds.BitsAllocated in (8, 16) and whole)
 
 
 def _check(ds: Any) -> Stream | None:

@@ -104,8 +104,9 @@ def _alternatives(elements: Sequence[tuple[str, str, int]], at: int, pattern: st
         optional = repeat is not None and repeat["none"] is not None
         if kind == "letter" and not optional:
             run += text
-            whole = edge and not repeat and _ends_word(elements, at + 1, outer)
-            best = _better(best, frozenset({f"={run}" if whole else run}))
+            if repeat or not _goes_on(elements, at + 1, pattern):  # a longer run is rarer: weigh it where it ends
+                whole = edge and not repeat and _ends_word(elements, at + 1, outer)
+                best = _better(best, frozenset({f"={run}" if whole else run}))
         elif kind != "skip":
             run, edge = "", text == _SEPARATOR and not repeat
         if kind == "other" and text != _SEPARATOR and not optional:
@@ -122,6 +123,11 @@ def _alternatives(elements: Sequence[tuple[str, str, int]], at: int, pattern: st
         at += 1
     branches.append(best)
     return (frozenset().union(*branches) if all(branches) else frozenset()), at
+
+
+def _goes_on(elements: Sequence[tuple[str, str, int]], at: int, pattern: str) -> bool:
+    """Whether element `at` is one more letter of a run, without a repetition of its own."""
+    return at < len(elements) and elements[at][0] == "letter" and not _REPEAT.match(pattern, elements[at][2])
 
 
 def _ends_word(elements: Sequence[tuple[str, str, int]], at: int, outer: bool) -> bool:
