@@ -209,9 +209,9 @@ def _times(facts: os.stat_result) -> tuple[int, int, int]:
 
 @functools.cache
 def _warn_once(cache: str, why: str) -> None:
-    """Warn at the line that called this module, however many functions lie between."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+    """Warn at the line that called reportgen_core, however many of its functions lie between."""
+    frame, package = sys._getframe(1), f"{__name__.partition('.')[0]}."
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):
         frame = frame.f_back
     registry = frame.f_globals.setdefault("__warningregistry__", {})
     text = f"images are not kept in {cache}: {why}"

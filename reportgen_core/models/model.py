@@ -149,7 +149,8 @@ class Model(nn.Module, Drawn, Reporter):
     @property
     def called(self) -> str:
         """Return what a message calls it: the names of its parts."""
-        return f"{unwrap(self.encoder).part_config['name']} × {unwrap(self.head).part_config['name']}"
+        parts = (unwrap(self.encoder), unwrap(self.head))  # a part that no registry built has the name of its class
+        return " × ".join(getattr(part, "part_config", {}).get("name", type(part).__name__) for part in parts)
 
     def stream_reports(self, studies: Sequence[Study], *arguments: Any, **options: Any) -> Iterator[Report]:
         """Yield a report for each study, as `iter_reports` does. A study that lacks required context has a problem."""
@@ -242,7 +243,8 @@ class Model(nn.Module, Drawn, Reporter):
         if settings.distinct:
             generated = [replace(g, candidates=tuple(map(builder.distinct, g.candidates))) for g in generated]
         reports = [builder.limited(id, one, settings.max_sentences) for id, one in zip(ids, generated, strict=True)]
-        return [with_note(r, note) for r, note in zip(reports, self.context_notes(batch.studies), strict=True)]
+        notes = self.context_notes(batch.studies) if batch.studies else [""] * len(reports)
+        return [with_note(report, note) for report, note in zip(reports, notes, strict=True)]
 
     def snapshot(self, card: str = "") -> Snapshot:
         """Return the contents of this model's folder: config, words, tags, tensors and the card."""

@@ -55,10 +55,11 @@ def test_alternatives_that_became_equal_are_one(distinct, monkeypatch):
     lungs, heart = (5, 6), (7,)
     texts = [(lungs, heart), (lungs, heart, heart), (lungs, lungs, heart), (heart, lungs), (heart, lungs, (), lungs)]
     candidates = tuple(Candidate(text, -float(i)) for i, text in enumerate(texts))
-    monkeypatch.setattr(model.decoder, "generate", lambda features, settings: [Generated(candidates)] * 3)
     batch = sample_batch(model)
+    made = [Generated(candidates)] * len(batch.ids)
+    monkeypatch.setattr(model.decoder, "generate", lambda features, settings: made)
     settings = GenerationSettings(beams=5, n_best=5, distinct=distinct)
-    (report, *_) = model._write(model.encode(batch), batch.ids, settings)
+    (report, *_) = model._write(model.encode(batch), batch, settings)
     assert report.score == 0.0
     every = (report.text, *report.alternatives)
     assert len(set(every)) == len(every) == (2 if distinct else 5)

@@ -160,6 +160,9 @@ def test_a_scale_sets_limits_where_a_preset_is_silent_and_what_they_cut_is_said(
     tiny: None, phantom: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SCALES, "small", replace(TINY, text={"max_sentences": 1}))
+    ours = load_preset("lrcn")
+    silent = replace(ours, text={k: v for k, v in ours.text.items() if k != "max_sentences"})
+    monkeypatch.setattr(reproducing, "load_preset", lambda name: silent)
     made = reproduce(
         "lrcn", phantom, reproduction_request("lrcn", "phantom", {}, scale="small", limit=3), out=tmp_path / "out"
     )
