@@ -94,21 +94,14 @@ def parts_named(
     if decoder is not None and retriever is None and decoder not in decoders and decoder in retrievers:
         decoder, retriever = None, decoder
     encoder = encoders.find(encoder)
-    return Composition(
-        encoder,
-        None if decoder is None else decoders.find(decoder),
-        None if retriever is None else retrievers.find(retriever),
-        settled_options(encoders, encoder, encoder_options),
-        _settled_head(decoder, retriever, decoder_options),
-    )
-
-
-def _settled_head(decoder: str | None, retriever: str | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    decoder = None if decoder is None else decoders.find(decoder)
+    retriever = None if retriever is None else retrievers.find(retriever)
+    head = dict(decoder_options or {})
     if decoder is not None:
-        return settled_options(decoders, decoders.find(decoder), options)
-    return (
-        dict(options or {}) if retriever is None else settled_options(retrievers, retrievers.find(retriever), options)
-    )
+        head = settled_options(decoders, decoder, head)
+    elif retriever is not None:
+        head = settled_options(retrievers, retriever, head)
+    return Composition(encoder, decoder, retriever, settled_options(encoders, encoder, encoder_options), head)
 
 
 def check_composition(
