@@ -131,7 +131,7 @@ def draw_systems(path: Path) -> None:
     plt.close(figure)
 
 
-SYSTEMS = "### Beside what needs no model"
+SYSTEMS = "### Compared with rows that need no model"
 FIGURES = {"systems.png": SYSTEMS}  # figure, and the heading above its table
 
 
