@@ -197,3 +197,40 @@ def test_pointing_counts_boxes_and_compares_with_their_share_of_the_image() -> N
     assert found["boxes"] == sum(len(s.boxes) for s in studies) > 0
     assert found["chance"] == pytest.approx(np.mean([b.width * b.height for s in studies for b in s.boxes]), abs=1e-3)
     assert check.pointing(model, studies, ["Hernia"]) == {"boxes": 0}
+
+
+def test_the_loss_of_copies_that_agree_is_that_of_a_loop_over_pairs() -> None:
+    """Written out from the paper: distance of the copies, spread of each number, products of unlike numbers."""
+    from reportgen_zoo.recipes.demo.tries import vicreg
+
+    draw = np.random.default_rng(4)
+    a, b = draw.normal(0, 0.5, (6, 3)), draw.normal(0, 0.5, (6, 3))
+    expected = 25 * np.mean([(x - y) ** 2 for x, y in zip(a.ravel(), b.ravel(), strict=True)])
+    for z in (a, b):
+        expected += 25 * np.mean([max(0.0, 1 - np.sqrt(z[:, j].var(ddof=1) + 1e-4)) for j in range(3)])
+        covariance = np.cov(z.T)
+        expected += sum(covariance[i, j] ** 2 for i in range(3) for j in range(3) if i != j) / 3
+    assert float(vicreg(torch.from_numpy(a), torch.from_numpy(b))) == pytest.approx(expected)
+
+
+def test_the_model_that_ships_goes_on_with_the_logits_that_it_has() -> None:
+    from reportgen_zoo.recipes.demo import tries
+
+    from reportgen_core.models.loading import load_model
+
+    data = tries.Data(*[encoder.Images([], torch.zeros(0), torch.zeros(0))] * 3, patients={}, folder=NIH)
+    model, phase = tries.way("at 224", data)
+    studies = [s for s in build.read_nih(NIH)]
+    images = encoder.read_images(studies)
+    ours = encoder.predict(model.eval(), images.pixels, encoder.SIZE)[:, : len(FINDINGS)].numpy()
+    assert phase.size == 224
+    assert np.allclose(ours, calibrate.logits(load_model(tries.SHIPS), studies), atol=0.02)
+
+
+def test_the_mean_over_tokens_is_a_way_of_its_own() -> None:
+    from reportgen_zoo.recipes.demo.tries import MeanClassifier
+
+    model = MeanClassifier(encoders.create("timm/resnet10t", size=64), targets=2)
+    s = torch.tensor([[[1.0, 4.0], [3.0, 0.0]]])
+    assert torch.equal(model.pool(s), torch.tensor([[2.0, 2.0]]))
+    assert encoder.Classifier(model.encoder, 2).pool(s)[0, 1] > 2.0  # Log-Sum-Exp leans towards the largest

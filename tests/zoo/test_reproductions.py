@@ -91,6 +91,8 @@ def test_the_paper_scale_is_the_preset_as_it_stands_on_its_own_data() -> None:
     }
     assert reproduction_request("ditag", "table", {}, scale="paper").options == {}
     assert reproduction_request("ditag", "phantom", {"n": 7}, scale="small").options["n"] == 7
+    one, two = (reproduction_request(name, "phantom", {}, scale="medium").options for name in ("soft-att", "r2gen"))
+    assert (one["views"], two["views"]) == (1, 2), "a preset that sees two views gets them"
     with pytest.raises(OptionError, match="no scale 'smal'; did you mean 'small'"):
         reproduction_request("ditag", "phantom", {}, scale="smal")
 

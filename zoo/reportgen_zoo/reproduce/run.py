@@ -13,8 +13,6 @@ stopped continues where it stopped. A folder of reproductions:
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -30,14 +28,15 @@ from reportgen_core.text.spec import cut_note
 from .preset import Preset, load_preset
 from .record import Reproduction, ReproductionRequest, read_reproduction
 from .result_tables import markdown
-from .scales import WRAPPED, Scale, scale_of, scaled
+from .scales import Scale, scale_of, scaled
+from .training import CLASSIFIER, peak_memory, train_encoder, train_system
 
 if TYPE_CHECKING:
     from reportgen_core import Model
     from reportgen_core.scoring.evaluation import Evaluation
 
-CLASSIFIER = "chestxray8"  # the decoder that an encoder is trained with before the systems
 SPLITS = ("train", "val", "test")
+VIEWS = "views"  # an option of encoders, and of datasets that draw their images
 
 
 def reproduction_request(
@@ -52,12 +51,15 @@ def reproduction_request(
 ) -> ReproductionRequest:
     """Return the request for a preset on a dataset. `options` of the dataset are added to the default ones.
 
-    These are the preset's for its own dataset at scale paper, else the scale's. Raises UnknownName, OptionError.
+    These are the preset's for its own dataset at scale paper, else the scale's, with as many views as the preset's
+    encoder sees. Raises UnknownName, OptionError.
     """
     defaults: Mapping[str, Any] = scale_of(scale).data.get(data, {})
-    paper_data = load_preset(name).data
-    if scale == "paper" and paper_data.dataset == data:
-        defaults = paper_data.options
+    preset = load_preset(name)
+    if VIEWS in defaults:
+        defaults = {**defaults, VIEWS: max(defaults[VIEWS], preset.compose.encoder_options.get(VIEWS, 1))}
+    if scale == "paper" and preset.data.dataset == data:
+        defaults = preset.data.options
     return ReproductionRequest(data, {**defaults, **options}, scale, epochs, limit, seed)
 
 
@@ -186,22 +188,11 @@ def _train(
     preset: Preset, request: ReproductionRequest, studies: Mapping[str, Sequence[Study]], start: Path | None, run: Path,
     cache: Path | None, watch: Callable[[Mapping[str, Any]], None] | None,
 ) -> tuple[Model, Mapping[str, Any]]:  # fmt: skip
-    from reportgen_core import TrainSettings, compose, train
-
-    parts = preset.compose
-    model = compose(
-        encoder=parts.encoder, encoder_options=parts.encoder_options, decoder=parts.decoder, retriever=parts.retriever,
-        decoder_options=parts.decoder_options, text=preset.text_spec(), seed=request.seed,
+    model, settings = train_system(
+        preset, studies["train"], studies["val"], run, start=start, seed=request.seed, epochs=request.epochs,
+        cache=cache, watch=watch, domain=request.data,
     )  # fmt: skip
-    if start is not None:
-        copy_encoder_weights(model, start)
-    wanted = {**preset.train, "seed": request.seed, **({} if request.epochs is None else {"epochs": request.epochs})}
-    settings = TrainSettings.of(wanted)
-    trained = train(
-        model, studies["train"], studies["val"], out=run, settings=settings, resume=True, cache=cache, watch=watch,
-        domain=request.data,
-    )  # fmt: skip
-    return trained, _json_values(asdict(settings))
+    return model, _json_values(asdict(settings))
 
 
 def _evaluate(
@@ -241,46 +232,29 @@ def _trained_encoder(
     train_studies, val = (collection.split(name)[: request.limit] for name in ("train", "val"))
     if not scale.first or not any(s.labels for s in train_studies):
         return None
-    from reportgen_core import TrainSettings, compose, train
+    from reportgen_core import TrainSettings
 
     folder = out / "encoder"
     schooling = dict(scale.first)
     if request.epochs is not None:  # a shorter run is shorter here, too
         schooling["epochs"] = min(request.epochs, TrainSettings.of(schooling).epochs)
-    own = {"first": schooling, "head": scale.head, "options": scale.encoder_options}
-    values = _json_values({**asdict(replace(request, epochs=None)), **own})
+    own = {"first": schooling, "head": scale.head, "encoder": scale.encoder_options}
+    options = {key: value for key, value in request.options.items() if key != VIEWS}  # it learns from frontal images
+    values = _json_values({**asdict(replace(request, epochs=None, options=options)), **own})
     _check_same(folder / "asked.json", values, out)
     if not (folder / "finished.json").exists():
         _write(folder / "asked.json", values)
-        model = compose(
-            encoder=scale.encoder, encoder_options={**scale.encoder_options, "frozen": 0}, decoder=CLASSIFIER,
-            decoder_options=scale.head, seed=request.seed,
-        )  # fmt: skip
-        settings = TrainSettings.of({**schooling, "seed": request.seed})
         started = time.perf_counter()
-        train(model, train_studies, val, out=folder / "run", settings=settings, resume=True, cache=cache, watch=watch)
+        train_encoder(
+            scale, train_studies, val, folder / "run", settings={**schooling, "seed": request.seed}, cache=cache,
+            watch=watch,
+        )  # fmt: skip
         _write(folder / "finished.json", {"seconds": round(time.perf_counter() - started, 1), "memory": peak_memory()})
     return folder / "run" / "best"
 
 
 def _unstarted(scale: Scale) -> list[str]:
     return ["the encoder starts from random weights: no training study has finding labels"] if scale.first else []
-
-
-def copy_encoder_weights(model: Model, start: Path) -> None:
-    """Copy the weights of the encoder of the model in `start` to the model's encoder, or to the one that it wraps."""
-    from reportgen_core.models.loading import load_model
-
-    trained = load_model(start).encoder.state_dict()
-    own = model.encoder.state_dict()
-    copied = {k: trained[short] for k in own if (short := k.removeprefix(f"{WRAPPED}.")) in trained}
-    model.encoder.load_state_dict({**own, **copied})
-
-
-def peak_memory() -> int:
-    """Return the largest resident memory of this process so far, in MiB."""
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
 def presets_that_write(names: Sequence[str]) -> list[str]:

@@ -84,7 +84,7 @@ def convert(target: Path, name: str = "lite2") -> None:
 
 def read_images(studies: Sequence[Study]) -> Images:
     """Read studies into memory. Those of other sources than `MAIN` get weights that balance their labels."""
-    pixels = [np.rint(read_image(s.views[0].path) * 255).astype(np.uint8) for s in studies]
+    pixels = [read_pixels(s) for s in studies]
     targets = torch.tensor([_targets(s) for s in studies])
     weights, sources = torch.ones(len(studies)), np.array([s.extra["source"] for s in studies])
     main = sources == MAIN
@@ -93,6 +93,14 @@ def read_images(studies: Sequence[Study]) -> Images:
             rows = torch.from_numpy(sources == source)
             weights[rows] = balance(targets[rows, :15], targets[torch.from_numpy(main), :15].mean(0))
     return Images(pixels, targets, weights)
+
+
+def read_pixels(study: Study) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """Return the greys (h, w) of a study's first view, as they are on disk."""
+    pixels: np.ndarray[tuple[int, int], np.dtype[np.uint8]] = np.rint(read_image(study.views[0].path) * 255).astype(
+        np.uint8
+    )
+    return pixels
 
 
 def _targets(study: Study) -> list[float]:
@@ -114,19 +122,26 @@ def balance(labels: Tensor, wanted: Tensor) -> Tensor:
 class Classifier(nn.Module):
     """An encoder with a linear layer on each token, pooled by Log-Sum-Exp."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, targets: int = len(NAMES)) -> None:
         super().__init__()
-        self.encoder, self.head = encoder, nn.Linear(encoder.features.dim, len(NAMES))
+        self.encoder, self.head = encoder, nn.Linear(encoder.features.dim, targets)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits (n, NAMES) of grey images (n, 1, H, W) in 0..1."""
+        """Return the logits (n, C) of grey images (n, 1, H, W) in 0..1."""
+        tokens = F.dropout1d(self.tokens(x).transpose(1, 2), 0.2, self.training)  # (n, D, N)
+        return self.pool(self.head(tokens.transpose(1, 2)))
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Return the tokens (n, N, D) of grey images (n, 1, H, W) in 0..1."""
         spec = self.encoder.image
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (spec.mean, spec.std))
         x = ((x - mean) / std).contiguous(memory_format=torch.channels_last)  # (n, 1, H, W) -> (n, 3, H, W)
-        tokens = F.dropout1d(self.encoder.encode(x).tokens.transpose(1, 2), 0.2, self.training)  # (n, D, N)
-        s = self.head(tokens.transpose(1, 2))  # (n, N, NAMES)
+        return self.encoder.encode(x).tokens
+
+    def pool(self, s: Tensor) -> Tensor:
+        """Return the logits (n, C) of the logits of tokens (n, N, C)."""
         z: Tensor = ((SHARPNESS * s).logsumexp(1) - np.log(s.shape[1])) / SHARPNESS
         return z
 
@@ -150,7 +165,7 @@ def teach(model: Classifier, train: Images, val: Images, out: Path, phases: Sequ
         rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps, pct_start=0.15)
         for _ in range(steps):
             chosen = next(rows)
-            images = torch.stack([augment(_square(train.pixels[i]), draw) for i in chosen])
+            images = torch.stack([augment(square(train.pixels[i]), draw) for i in chosen])
             logits = model.train()(move(images, phase.size, draw))
             each = F.binary_cross_entropy_with_logits(
                 logits, train.targets[chosen], pos_weight=weight, reduction="none"
@@ -182,7 +197,7 @@ def _rows(count: int, draw: np.random.Generator) -> Iterator[list[int]]:
         yield from (order[i : i + BATCH] for i in range(0, count - BATCH + 1, BATCH))
 
 
-def _square(pixels: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> Tensor:
+def square(pixels: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> Tensor:
     """Return an image (1, 64, 64) if it is that small, else (1, 128, 128), 0..1."""
     x = torch.from_numpy(pixels)[None].float() / 255
     return x if x.shape[1:] in ((64, 64), (128, 128)) else F.interpolate(x[None], size=128, mode="area")[0]
