@@ -63,7 +63,7 @@ def score_table(grid: ScoreGrid, caption: str) -> str:
         for name, numbers in groups
     )
     heads = "".join(_group_head(name, numbers) for name, numbers in groups)
-    columns = "".join(f'<th scope="col" data-column="{i}">{_head(grid.columns[i])}</th>' for i in order)
+    columns = "".join(f'<th scope="col" data-column="{i}">{column_head(grid.columns[i])}</th>' for i in order)
     bodies = "".join(_body(KINDS[kind], kind, rows, order) for kind, rows in grid.groups())
     return (
         f'<details class="picker no-print"><summary>Choose the columns</summary>{boxes}</details>'
@@ -83,7 +83,8 @@ def _box(column: ScoreColumn, number: int) -> str:
     return f'<label><input type="checkbox" checked data-shows="{number}">{escape_text(column.label)}</label>'
 
 
-def _head(column: ScoreColumn) -> str:
+def column_head(column: ScoreColumn) -> str:
+    """Return the name of a column as HTML, with an arrow that says which way is better."""
     way = {"↑": "higher is better", "↓": "lower is better", "": ""}[column.arrow]
     arrow = f'&nbsp;<span aria-hidden="true">{column.arrow}</span><span class="aside"> {way}</span>' if way else ""
     *before, last = column.label.split(" ")
@@ -192,7 +193,7 @@ def _panel(first: str, column: ScoreColumn, gaps: Sequence[Gap]) -> str:
         for gap in gaps
     )
     scale = f'<p class="scale" aria-hidden="true"><span>−{most:.3f}</span><span>0</span><span>+{most:.3f}</span></p>'
-    return f'<section class="panel"><h3>{_head(column)}</h3><ul>{rows}</ul>{scale}</section>'
+    return f'<section class="panel"><h3>{column_head(column)}</h3><ul>{rows}</ul>{scale}</section>'
 
 
 def _words(gap: Gap) -> str:

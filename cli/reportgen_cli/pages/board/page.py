@@ -15,7 +15,7 @@ from reportgen_core.scoring.compared.board import Board, BoardRow
 from reportgen_core.scoring.printed.table import ScoreCell, ScoreColumn
 
 from ..evaluation_page import heading
-from ..score_sections import breakable
+from ..score_sections import breakable, column_head
 from ..shared.frame import escape_text, fill_page
 from ..shared.origin import Origin
 
@@ -88,7 +88,7 @@ def _tools(board: Board) -> str:
 
 def _table(board: Board, base: Path) -> str:
     heads = "".join(
-        f'<th scope="col" data-sort="{i}"><span class="head">{_head(c)}</span></th>'
+        f'<th scope="col" data-sort="{i}"><span class="head">{column_head(c)}</span></th>'
         for i, c in enumerate(board.columns)
     )
     spans = [_span([row.cells[i] for row in board.rows]) for i in range(len(board.columns))]
@@ -103,12 +103,6 @@ def _table(board: Board, base: Path) -> str:
         f'<thead><tr><th scope="col" data-sort="name"><span class="head">system</span></th>{heads}</tr></thead>'
         f'<tbody id="body">{rows}</tbody></table></div><p class="dim">{about}</p>'
     )
-
-
-def _head(column: ScoreColumn) -> str:
-    way = {"↑": "higher is better", "↓": "lower is better", "": ""}[column.arrow]
-    arrow = f'\u00a0<span aria-hidden="true">{column.arrow}</span><span class="aside"> {way}</span>' if way else ""
-    return escape_text(column.label) + arrow
 
 
 def _row(number: int, row: BoardRow, base: Path, spans: Sequence[tuple[float, float]]) -> str:
