@@ -1,4 +1,4 @@
-"""Name the files that a batch of studies writes, and find the files of its folders that no study uses."""
+"""Name the studies of a batch and the files that it writes, and find the files of its folders that no study uses."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reportgen_core import Study
+from reportgen_core import Study, View
 
 MAX_BYTES = 80  # of the readable part of a name, in UTF-8; file systems allow 255 with all endings
 DIGITS = 12  # hexadecimal digits of the id's sha256
@@ -95,3 +95,21 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 def _some(paths: Sequence[Path]) -> str:
     """Return the names of the first paths for a message."""
     return ", ".join(p.name for p in paths[:5]) + (", …" if len(paths) > 5 else "")
+
+
+def one_study(images: tuple[Path, ...]) -> Study:
+    """Return all these files as the views of one study."""
+    from reportgen_core.data.study_files import group_files
+
+    views: list[View] = [v for s in group_files(images) for v in s.views]
+    return Study(images[0].stem, tuple(views))
+
+
+def short_ids(studies: Sequence[Study]) -> list[Study]:
+    """Return the studies; an id that is a path becomes relative to the folder that all files with such ids share."""
+    by_path = {s.id: os.path.abspath(s.id) for s in studies if s.views and s.id == str(s.views[0].path)}
+    if not by_path:
+        return list(studies)
+    folder = os.path.commonpath([os.path.dirname(path) for path in by_path.values()])
+    shorter = [replace(s, id=os.path.relpath(by_path[s.id], folder)) if s.id in by_path else s for s in studies]
+    return shorter if len({s.id for s in shorter}) == len({s.id for s in studies}) else list(studies)

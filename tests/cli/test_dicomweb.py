@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
@@ -10,38 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from orthanc import Orthanc, free_port, installed
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-from radiographs import HEADER, radiograph
+from orthanc import STUDIES, Orthanc, filled, free_port, one_each, service
+from radiographs import HEADER
 from reportgen_cli.dicomweb import archive as archives
 from reportgen_cli.dicomweb.archive import Address, addresses
 
 from reportgen_core import OptionError, load
 
-STUDIES = [f"1.2.3.{n}" for n in range(1, 6)]
-services = [pytest.mark.services, pytest.mark.skipif(not installed(), reason="needs orthanc and orthanc-dicomweb")]
-
-
-def service(test):
-    """Mark a test that needs Orthanc."""
-    for mark in services:
-        test = mark(test)
-    return test
-
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Orthanc]:
-    """An archive with five studies with radiographs, the first one with two views, and a CT."""
-    running = Orthanc(tmp_path / "orthanc")
-    running.start()
-    try:
-        files = [radiograph(tmp_path / "sent" / f"{uid}.dcm", uid) for uid in STUDIES]
-        files.append(radiograph(tmp_path / "sent" / "second.dcm", STUDIES[0], 2, ViewPosition="LL"))
-        running.send(*files, radiograph(tmp_path / "sent" / "ct.dcm", "1.2.9", modality="CT"))
+    with filled(tmp_path) as running:
         yield running
-    finally:
-        running.kill()
 
 
 def worker(archive: Orthanc, model: Path, *more: str) -> subprocess.Popen[str]:
@@ -52,13 +31,6 @@ def worker(archive: Orthanc, model: Path, *more: str) -> subprocess.Popen[str]:
         [*command, "--batch-size", "1", "--device", "cpu", *more],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
-
-
-def one_each(archive: Orthanc) -> dict[str, Dataset]:
-    """Return the report of each study, and check that it has one and that the CT has none."""
-    stored = archive.reports()
-    assert {uid: len(files) for uid, files in stored.items()} == {**dict.fromkeys(STUDIES, 1), "1.2.9": 0}
-    return {uid: dcmread(io.BytesIO(files[0])) for uid, files in stored.items() if files}
 
 
 @service

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 from reportgen_zoo.pull import catalogue as manifests
 
-from reportgen_core import OptionError, Report, ReportgenError, Study, View
+from reportgen_core import OptionError, Report, ReportgenError, Study
 from reportgen_core.files.atomic import atomic_write
 from reportgen_core.text.printable import printable, printable_json
 
-from ..batch_files import LeftOut, counted, left_out, output_names
+from ..batch_files import LeftOut, counted, left_out, one_study, output_names, short_ids
 from ..formats.report import format_named
 from ..formats.values import as_text, as_values, named_by_file
 from ..formats.wanted import Wanted
@@ -32,7 +32,7 @@ from ..terminal.progress import Heartbeat
 if TYPE_CHECKING:
     from reportgen_core import Reporter
 
-    from ..dicomweb.archive import Address
+    from ..dicomweb.archive import Address, Archive
     from ..pages.explain_page import StudyCard
     from ..pages.shared.drawing import PictureForm
     from ..pages.shared.origin import Origin
@@ -82,15 +82,18 @@ def report_files(given: ReportOptions) -> bool:
     from reportgen_core.models.reporters.context import unused_context
     from reportgen_core.models.reporters.given_context import with_context
 
+    from ..formats.beforehand import without_report
+
     with Heartbeat("report") as heartbeat:
         heartbeat.say("reading the model")
         studies = [one_study(given.images)] if given.as_study else group_files(given.images)
         studies = studies if given.paths else short_ids(studies)
         passed_over = left_out(given.images, studies)
         studies = with_context(studies, given.indication, given.prior)
-        if unread := all_unread(studies):  # no model is read for nothing
-            writer = ReportWriter(studies, given, None)
-            writer.write_all(unread)
+        form = format_named(given.format) if given.format else None
+        if none := without_report(studies, form, deidentify=given.deidentify, strict=given.strict):
+            writer = ReportWriter(studies, given, None)  # no model is read for nothing
+            writer.write_all(none)
             print_end(writer, passed_over)
             return False
         model = load_model(given.model, given.device, given.precision, given.send_images)
@@ -128,17 +131,22 @@ def store_reports(places: Sequence[Address], given: ReportOptions) -> bool:
     """Report the studies of archives and store the reports there. Return False if a study has no report then."""
     if not places:
         raise OptionError("--store stores in the archive that the studies are from: rg report dicomweb:URL --store")
+    from ..dicomweb.stored import StoredReports
     from ..dicomweb.worker import Worker, run_worker
     from ..pages.shared.origin import model_origin
 
     format_named("sr").check("sr")
-    model = load_model(given.model, given.device, given.precision, given.send_images)
     origin = model_origin(meant_model(given.model) if given.model else default_model())
-    wanted = wanted_of(replace(given, store=False, out=Path(), format="sr"), model)
-    return run_worker(
-        places, given.batch_size,
-        lambda archive: Worker(archive, model, origin, wanted, lambda studies: stream(model, studies, given)),
-    )  # fmt: skip
+
+    @cache
+    def model() -> Reporter:  # after the archive has answered
+        return load_model(given.model, given.device, given.precision, given.send_images)
+
+    def make(archive: Archive) -> Worker:
+        thresholds = wanted_of(replace(given, store=False, out=Path(), format="sr"), model()).thresholds
+        return Worker(StoredReports(archive, origin, thresholds), lambda studies: stream(model(), studies, given))
+
+    return run_worker(places, given.batch_size, make)
 
 
 def wanted_of(options: ReportOptions, model: Reporter) -> Wanted:
@@ -164,45 +172,6 @@ def print_end(writer: ReportWriter, passed_over: LeftOut) -> None:
         say(f"{counted(writer.counts['reports'], 'page')} in {pages}{more}", err=True)
     if len(writer.studies) > 1 or writer.counts["images"] != sum(len(s.views) for s in writer.studies):
         say(writer.summary(), err=True)
-
-
-def all_unread(studies: Sequence[Study]) -> list[Report]:
-    """Return for each study a report with its problem if no image of any study can be read; [] if one can.
-
-    Only headers are read.
-    """
-    from reportgen_core.data.image_files import image_size
-
-    reports = []
-    for study in studies:
-        problems = []
-        for view in study.views:
-            try:
-                image_size(view.path)
-            except ReportgenError as e:
-                problems.append(str(e))
-            else:
-                return []
-        reports.append(Report(study.id, "", problem="; ".join(problems)))
-    return reports
-
-
-def one_study(images: tuple[Path, ...]) -> Study:
-    """Return all these files as the views of one study."""
-    from reportgen_core.data.study_files import group_files
-
-    views: list[View] = [v for s in group_files(images) for v in s.views]
-    return Study(images[0].stem, tuple(views))
-
-
-def short_ids(studies: Sequence[Study]) -> list[Study]:
-    """Return the studies; an id that is a path becomes relative to the folder that all files with such ids share."""
-    by_path = {s.id: os.path.abspath(s.id) for s in studies if s.views and s.id == str(s.views[0].path)}
-    if not by_path:
-        return list(studies)
-    folder = os.path.commonpath([os.path.dirname(path) for path in by_path.values()])
-    shorter = [replace(s, id=os.path.relpath(by_path[s.id], folder)) if s.id in by_path else s for s in studies]
-    return shorter if len({s.id for s in shorter}) == len({s.id for s in studies}) else list(studies)
 
 
 def default_model() -> str:

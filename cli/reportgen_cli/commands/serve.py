@@ -45,6 +45,8 @@ MIN_TOKEN = 16  # characters
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder whose files requests may name.",
 )
+@click.option("--dicomweb", default="", metavar="URL", help="An archive whose studies are listed, reported and stored.")
+@click.option("--store", is_flag=True, help="Store the report of each study of --dicomweb as it arrives, once.")
 @click.option("--edits", type=FOLDER, help="Keep corrected reports here: MODEL.jsonl, which rg eval reads.")
 @click.option(
     "--queue", default=64, show_default=True, type=click.IntRange(1, 10_000), help="Requests in hand at most."
@@ -69,12 +71,14 @@ def serve(**options: Any) -> None:
     \b
     Example: rg serve
     Example: rg serve --model runs/best --model tf_efficientnet_lite2-templates.nih_v2 --port 8080
+    Example: rg serve --dicomweb http://127.0.0.1:8042/dicom-web
 
     /docs describes the API, /metrics counts requests and studies. Images stay in memory or in a temporary folder until
     the answer. Ctrl-C and SIGTERM let the requests in hand finish.
     """
     check_installed()
     token = wanted_token(options["host"], options["new_token"])
+    archive = wanted_archive(options["dicomweb"], options["store"])
     from ..serve.run import bind, make_server
     from ..serve.settings import MEGABYTE, ServeSettings
     from ..serve.state import State
@@ -83,6 +87,7 @@ def serve(**options: Any) -> None:
         host=options["host"], port=options["port"], token=token, allowed_hosts=frozenset(options["hosts"]),
         root=options["root"], edits=options["edits"], queue=options["queue"], max_bytes=options["max_mb"] * MEGABYTE,
         seconds=options["seconds"], batch=options["batch_size"], strict=options["strict"], log=not options["quiet"],
+        archive=archive, store=options["store"],
     )  # fmt: skip
     with bind(settings.host, settings.port) as bound:
         names = options["models"] or (default_model(),)
@@ -120,6 +125,26 @@ def wanted_token(host: str, new: bool) -> str:
             f"--host {host} lets other machines in, which needs a token: --new-token makes one, {TOKEN} holds yours"
         )
     return token or (new_token() if new else "")
+
+
+def wanted_archive(url: str, store: bool) -> str:
+    """Return the address of the archive, "" for none. Raises OptionError for one that cannot be used."""
+    if not url:
+        if store:
+            raise OptionError("--store stores in an archive: rg serve --dicomweb URL --store")
+        return ""
+    from ..dicomweb.archive import parse_address
+    from ..dicomweb.login import login_of
+    from ..formats.report import format_named
+    from ..formats.wanted import check_installed
+
+    address = parse_address(url)
+    if address.study:
+        raise OptionError(f"--dicomweb {url} is one study; give the archive: {address.url}")
+    check_installed("--dicomweb", ("dicomweb_client",))
+    format_named("sr").check("sr")
+    login_of()
+    return address.url
 
 
 def page_address(host: str, port: int, token: str) -> str:

@@ -1,9 +1,4 @@
-"""Report the studies of an archive, and store each report in its study as DICOM SR.
-
-A report's SOP Instance UID follows from the study and from the hash of the model. So the archive itself says what is
-done: a study whose report it holds is passed over, a worker that was killed goes on with the first study that lacks its
-report, and two workers on one archive store nothing twice.
-"""
+"""Report the studies of an archive, some at a time, and store each report in its study."""
 
 from __future__ import annotations
 
@@ -14,17 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from reportgen_core import DataError, Report, Reporter, ReportgenError, Study
-from reportgen_core.data.study_files import group_files
+from reportgen_core import Report, ReportgenError, Study
 
-from ..formats.instances import report_uid
-from ..formats.report import report_bytes
-from ..formats.wanted import Wanted
-from ..pages.shared.origin import Origin
 from ..terminal.echo import say
 from .archive import Address, Archive, NoAnswer
+from .stored import StoredReports, fetch_files, fetch_study
 
 Generate = Callable[[Sequence[Study]], Iterator[Report]]
 
@@ -36,80 +26,70 @@ def fetched(places: Sequence[Address]) -> Iterator[list[Path]]:
     Raises DataError if a study has no radiograph, or the archive does not give it.
     """
     with tempfile.TemporaryDirectory(prefix="reportgen-dicomweb-") as top:
-        yield [_fetched(Archive(place.url), place.study, Path(top)) for place in places]
+        yield [fetch_files(Archive(place.url), place.study, Path(top)) for place in places]
+
+
+def say_stored(report: Report, uid: str) -> None:
+    """Print that a report is stored, and its note."""
+    say(f"{report.study}: report stored as {uid}")
+    for text in (report.note, report.problem):
+        if text:
+            say(f"note: {report.study}: {text}", err=True)
+
+
+def say_failed(study: str, why: str) -> None:
+    """Print why a study has no report."""
+    say(f"rg: {study}: {why}", err=True)
 
 
 @dataclass
 class Worker:
-    """Reports the studies of one archive with one model."""
+    """Reports studies of one archive with one model. Counts under "stored", "there" (before) and "failed"."""
 
-    archive: Archive
-    model: Reporter
-    origin: Origin
-    wanted: Wanted
+    reports: StoredReports
     generate: Generate
+    on_stored: Callable[[Report, str], None] = say_stored
+    on_failed: Callable[[str, str], None] = say_failed
     counts: Counter[str] = field(default_factory=Counter)
 
-    def run(self, studies: Sequence[str], batch: int) -> bool:
-        """Report studies by their UIDs, `batch` at a time, and store the reports. Return False if one has none then.
+    def run(self, studies: Sequence[str]) -> None:
+        """Report some studies by their UIDs, and store the reports. Those that have one are passed over.
 
-        A study that cannot be fetched, read or stored is named on stderr, and the others go on. Raises NoAnswer
-        if the archive cannot be reached; what it holds stays, and the next run goes on there.
+        A study that cannot be fetched, read or stored fails, and the others go on. Raises NoAnswer if the archive
+        cannot be reached; what it holds stays, and the next run goes on there.
         """
-        for start in range(0, len(studies), batch):
-            uids = [uid for uid in studies[start : start + batch] if not self._done(uid)]
-            with tempfile.TemporaryDirectory(prefix="reportgen-dicomweb-") as top:
-                self._batch(uids, Path(top))
-        say(self._summary(len(studies)), err=True)
-        return not self.counts["failed"]
+        with tempfile.TemporaryDirectory(prefix="reportgen-dicomweb-") as top:
+            by_id = {study.id: study for study in self._fetched(studies, Path(top))}
+            for report in self.generate(list(by_id.values())) if by_id else ():
+                with self._failures(report.study, top):
+                    if self.reports.store(report, by_id[report.study]):
+                        self.counts["stored"] += 1
+                        self.on_stored(report, self.reports.uid(report.study))
+                    else:
+                        self.counts["there"] += 1
 
-    def _done(self, study: str) -> bool:
-        done = self.archive.holds(study, report_uid(study, self.origin.digest))
-        self.counts["there"] += done
-        return done
-
-    def _batch(self, uids: Sequence[str], top: Path) -> None:
-        """Fetch, report and store some studies."""
-        studies = []
+    def _fetched(self, uids: Sequence[str], top: Path) -> Iterator[Study]:
+        """Yield the studies that have no report yet, with their files."""
         for uid in uids:
-            try:
-                folder = _fetched(self.archive, uid, top)
-                studies.append(Study(uid, tuple(v for s in group_files([folder]) for v in s.views)))
-            except NoAnswer:
-                raise
-            except ReportgenError as e:
-                self._failed(uid, str(e))
-        by_id = {study.id: study for study in studies}
-        for report in self.generate(studies) if studies else ():
-            try:
-                self._store(report, by_id[report.study])
-            except NoAnswer:
-                raise
-            except ReportgenError as e:
-                self._failed(report.study, str(e))
+            with self._failures(uid, str(top)):
+                if self.reports.has(uid):
+                    self.counts["there"] += 1
+                    continue
+                yield fetch_study(self.reports.archive, uid, top)
 
-    def _store(self, report: Report, study: Study) -> None:
-        """Store a report in its study, unless it is there now. Raises DataError for a study without a text."""
-        if not report.text:
-            raise DataError(report.problem or "the model wrote nothing")
-        uid = report_uid(study.id, self.origin.digest)
-        content = report_bytes(
-            report, "sr", study, self.origin, Wanted(thresholds=self.wanted.thresholds, instance=uid)
-        )
-        if self._done(study.id):
-            return
-        self.archive.store(study.id, uid, content)
-        self.counts["stored"] += 1
-        say(f"{study.id}: report stored as {uid}")
-        for text in (report.note, report.problem):
-            if text:
-                say(f"note: {study.id}: {text}", err=True)
+    @contextmanager
+    def _failures(self, uid: str, top: str) -> Iterator[None]:
+        """Count and tell the fault of a study, without the folder that its files are in for a moment."""
+        try:
+            yield
+        except NoAnswer:
+            raise
+        except ReportgenError as e:
+            self.counts["failed"] += 1
+            self.on_failed(uid, str(e).replace(f"{top}{os.sep}", ""))
 
-    def _failed(self, uid: str, why: str) -> None:
-        self.counts["failed"] += 1
-        say(f"rg: {uid}: {why}", err=True)
-
-    def _summary(self, number: int) -> str:
+    def summary(self, number: int) -> str:
+        """Return a line on what became of so many studies."""
         counts = self.counts
         failed = f", {counts['failed']} without a report" if counts["failed"] else ""
         noun = "study" if number == 1 else "studies"
@@ -122,8 +102,14 @@ def run_worker(places: Sequence[Address], batch: int, make: Callable[[Archive], 
     for url in dict.fromkeys(place.url for place in places):
         archive = Archive(url)
         named = [place.study for place in places if place.url == url]
-        studies = _from_elsewhere(archive.studies()) if "" in named else list(dict.fromkeys(named))
-        good &= make(archive).run(studies, batch)
+        studies = list(dict.fromkeys(named))
+        if "" in named:
+            studies = _from_elsewhere([study.uid for study in archive.studies()])
+        worker = make(archive)
+        for start in range(0, len(studies), batch):
+            worker.run(studies[start : start + batch])
+        say(worker.summary(len(studies)), err=True)
+        good &= not worker.counts["failed"]
     return good
 
 
@@ -131,13 +117,3 @@ def _from_elsewhere(studies: list[str]) -> list[str]:
     """Return studies from a place in the list that differs between processes, so that two workers share the work."""
     start = os.getpid() * 7919 % max(1, len(studies))  # processes of one moment have ids near each other
     return studies[start:] + studies[:start]
-
-
-def _fetched(archive: Archive, study: str, top: Path) -> Path:
-    """Write the radiographs of a study into a folder of its name below `top`, and return the folder."""
-    folder = top / study
-    folder.mkdir()
-    files: list[Any] = archive.fetch(study, folder)
-    if not files:
-        raise DataError(f"study {study} of {archive.url} has no radiograph (modality CR, DX, DR or RG)")
-    return folder

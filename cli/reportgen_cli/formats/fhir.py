@@ -24,6 +24,11 @@ STATUS = "preliminary"
 DEVICE = {"reference": "#device"}
 
 
+def check_fhir(study: Study, deidentify: bool) -> None:
+    """Raise DataError if the images of a study are DICOM files that do not belong together."""
+    _examination(study, deidentify)
+
+
 def fhir_r4b(report: Report, study: Study, origin: Origin, wanted: Wanted) -> bytes:
     """Return a report as a DiagnosticReport of R4B."""
     return _resource("R4B.", report, study, origin, wanted)
@@ -44,9 +49,7 @@ def _resource(release: str, report: Report, study: Study, origin: Origin, wanted
 
 def _values(newer: bool, report: Report, study: Study, origin: Origin, wanted: Wanted) -> dict[str, Any]:
     """Return the values of the DiagnosticReport; `newer` is R5, in which some fields have other names."""
-    examination = (
-        read_examination(study, "fhir", wanted.deidentify) if not wanted.deidentify and all_dicom(study) else None
-    )
+    examination = _examination(study, wanted.deidentify)
     notes = [text for text in (report.note, report.problem) if text]
     seen = _observations(report, origin, wanted)
     subject = _subject(examination)
@@ -71,6 +74,11 @@ def _values(newer: bool, report: Report, study: Study, origin: Origin, wanted: W
         **_study(newer, examination),
         **extra,
     }
+
+
+def _examination(study: Study, deidentify: bool) -> Examination | None:
+    """Return the examination of a study; None if its images are no DICOM files, or nothing of it may be named."""
+    return read_examination(study, "fhir", deidentify) if not deidentify and all_dicom(study) else None
 
 
 def _observations(report: Report, origin: Origin, wanted: Wanted) -> list[dict[str, Any]]:

@@ -10,12 +10,13 @@ from reportgen_core.registry import did_you_mean
 from reportgen_core.text.printable import printable_json
 
 from ..pages.shared.origin import PURPOSE, Origin
-from .fhir import fhir_r4b, fhir_r5
-from .sr import sr_bytes
+from .fhir import check_fhir, fhir_r4b, fhir_r5
+from .sr import check_sr, sr_bytes
 from .values import as_text, as_values, named_by_file
 from .wanted import Wanted, check_installed, missing_packages
 
 Write = Callable[[Report, Study, Origin, Wanted], bytes]
+Check = Callable[[Study, bool], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Format:
     make: Write
     packages: tuple[str, ...] = ()  # that it needs besides those that always come
     binary: bool = False  # no text for a terminal
+    check_study: Check | None = None  # raises DataError for a study that cannot have it, by headers; True: deidentified
 
     def write(self, report: Report, study: Study, origin: Origin, wanted: Wanted | None = None) -> bytes:
         """Return a report in this format. The files of `study` are read. Raises DataError or OptionError."""
@@ -70,10 +72,11 @@ def _json(report: Report, study: Study, origin: Origin, wanted: Wanted) -> bytes
     return printable_json({**values, "model": origin.model, "purpose": PURPOSE}).encode() + b"\n"
 
 
+FHIR = ("fhir.resources",)
 FORMATS: dict[str, Format] = {
     "text": Format("text/plain; charset=utf-8", ".txt", "the report for a reader", _text),
     "json": Format("application/json", ".json", "the fields of rg report --json", _json),
-    "sr": Format("application/dicom", ".dcm", "DICOM SR, for DICOM images", sr_bytes, ("highdicom",), binary=True),
-    "fhir": Format("application/fhir+json", ".fhir.json", "FHIR R4B", fhir_r4b, ("fhir.resources",)),
-    "fhir-r5": Format("application/fhir+json", ".fhir5.json", "FHIR R5", fhir_r5, ("fhir.resources",)),
+    "sr": Format("application/dicom", ".dcm", "DICOM SR, for DICOM images", sr_bytes, ("highdicom",), True, check_sr),
+    "fhir": Format("application/fhir+json", ".fhir.json", "FHIR R4B", fhir_r4b, FHIR, check_study=check_fhir),
+    "fhir-r5": Format("application/fhir+json", ".fhir5.json", "FHIR R5", fhir_r5, FHIR, check_study=check_fhir),
 }

@@ -29,6 +29,11 @@ MAX_NAME = 64  # characters of a long string, VR LO
 SERIES_NUMBER = 9900
 
 
+def check_sr(study: Study, deidentify: bool) -> None:
+    """Raise DataError if the images of a study are no DICOM files of one examination."""
+    read_examination(study, "sr", deidentify)
+
+
 def sr_bytes(report: Report, study: Study, origin: Origin, wanted: Wanted) -> bytes:
     """Return a report as a DICOM file. Raises DataError if the images are no DICOM files of one examination."""
     check_installed("format sr", ("highdicom",))

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException as StarletteException
 from starlette.requests import ClientDisconnect
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp
 from reportgen_core import ReportgenError
 from reportgen_core.version import __version__
 
+from ..dicomweb.archive import ArchiveError
 from ..pages.shared.origin import PURPOSE
 from ..web.bodies import Refused
 from . import openapi
@@ -34,8 +36,10 @@ def make_app(state: State, port: int) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if state.watch is not None:
+            state.watch.start()
         yield
-        state.worker.close()
+        await run_in_threadpool(state.close)
 
     app = FastAPI(
         title="rg serve", version=__version__, description=PURPOSE, docs_url=None, redoc_url=None, lifespan=lifespan
@@ -49,6 +53,8 @@ def make_app(state: State, port: int) -> ASGIApp:
         ("POST", "/v1/findings", images.findings, openapi.REPORTS),
         ("POST", "/v1/explain", images.explain, openapi.REPORTS),
         ("POST", "/v1/retrieve", images.retrieve, openapi.IMAGES),
+        ("GET", "/v1/archive", texts.archive, openapi.ARCHIVE),
+        ("POST", "/v1/archive/store", images.store, openapi.REPORTS),
         ("POST", "/v1/label", texts.label, openapi.LABEL),
         ("POST", "/v1/score", texts.score, openapi.SCORE),
         ("POST", "/v1/edits", texts.edit, openapi.EDIT),
@@ -94,6 +100,9 @@ def _add_errors(app: FastAPI) -> None:
     async def wrong(request: Request, error: Exception) -> Response:
         return failure(BAD, str(error))
 
+    async def unreached(request: Request, error: Exception) -> Response:
+        return failure(HTTPStatus.BAD_GATEWAY, str(error))
+
     async def unusable(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException | StarletteException)
         return failure(error.status_code, str(error.detail))
@@ -107,5 +116,6 @@ def _add_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, ours)
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(ReportgenError, wrong)
+    app.add_exception_handler(ArchiveError, unreached)
     app.add_exception_handler(StarletteException, unusable)
     app.add_exception_handler(ClientDisconnect, gone)

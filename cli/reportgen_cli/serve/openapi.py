@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .reports import FIELDS, OF_PATHS, RETRIEVE
+from .texts import LIST
 
 TEXTS = {
     "model": "the name of a model; without it, the first",
@@ -23,6 +24,9 @@ TEXTS = {
     "sex": "of the patient; for models that take it",
     "prior_report": "the report of the earlier study; for models that take it",
     "k": "so many texts for each study",
+    "archive": "the UID of a study of the archive, in place of images",
+    "limit": "so many studies",
+    "waiting": "true: only studies without a report of the model",
 }
 KINDS = {bool: "boolean", int: "integer", str: "string"}
 FILE = {"type": "string", "format": "binary"}
@@ -35,11 +39,12 @@ def _property(name: str, default: Any) -> dict[str, Any]:
 
 def form(fields: dict[str, Any], prior: bool = True) -> dict[str, Any]:
     """Return the description of a form with images and these fields."""
-    files = {"images": {"type": "array", "items": FILE, "description": "image files: PNG, JPEG, DICOM and more"}}
+    kinds = "image files: PNG, JPEG, DICOM and more; or none, and archive"
+    files = {"images": {"type": "array", "items": FILE, "description": kinds}}
     if prior:
         files["prior_images"] = {"type": "array", "items": FILE, "description": "of the earlier study"}
     properties = {**files, **{name: _property(name, default) for name, default in fields.items()}}
-    schema = {"type": "object", "properties": properties, "required": ["images"]}
+    schema = {"type": "object", "properties": properties}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
@@ -50,12 +55,20 @@ def body(properties: dict[str, Any], *needed: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
+def query(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of values that follow the ? of an address."""
+    schemas = {name: {"type": KINDS[type(default)], "default": default} for name, default in fields.items()}
+    places = [{"name": n, "in": "query", "description": TEXTS[n], "schema": schema} for n, schema in schemas.items()]
+    return {"parameters": places}
+
+
 def _list(kind: str, text: str) -> dict[str, Any]:
     return {"type": "array", "items": {"type": kind}, "description": text}
 
 
 REPORTS = form(FIELDS)
 IMAGES = form(RETRIEVE, prior=False)
+ARCHIVE = query(LIST)
 PATHS = body({
     "paths": _list("string", "files and folders below the root of the server"),
     **{name: _property(name, FIELDS[name]) for name in OF_PATHS},

@@ -14,6 +14,7 @@ from ..web.guards import new_token
 from ..web.secure_page import secure_page
 from .state import State
 
+SCRIPTS = ("viewer.js", "report.js", "archive.js", "page.js")
 PAGE = Path(__file__).parent / "page"
 WARNING = "A model's report may be wrong or silent about what is there."
 
@@ -26,11 +27,10 @@ class Pages:
         facts = {
             "edits": state.settings.edits is not None,
             "token": bool(state.settings.token),
+            "archive": state.listing is not None,
             "megabytes": state.settings.max_bytes / 1e6,
         }
-        self.front = self._fill(
-            "Report a radiograph", "body.html", "page.css", ("viewer.js", "report.js", "page.js"), facts
-        )
+        self.front = self._fill("Report a radiograph", "body.html", "page.css", SCRIPTS, facts)
         self.api = self._fill("The API of rg serve", "docs.html", "docs.css", ("docs.js",), facts)
 
     def _fill(self, title: str, body: str, style: str, scripts: tuple[str, ...], data: Any) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import io
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,10 @@ from .worker import How
 SIDE = 1024  # pixels of the longer side of a radiograph on the page
 FIELDS: dict[str, Any] = {
     "model": "", "study": False, "strict": False, "beams": 1, "n_best": 1, "max_sentences": 0, "distinct": False,
-    "attention": False, "format": "", **dict.fromkeys((*TEXTS, "age", "sex", "prior_report"), ""),
+    "attention": False, "format": "", "archive": "", **dict.fromkeys((*TEXTS, "age", "sex", "prior_report"), ""),
 }  # fmt: skip
 OF_PATHS = ("model", "strict", "beams", "n_best", "max_sentences", "distinct", "attention")
-RETRIEVE: dict[str, Any] = {"model": "", "study": False, "k": 5}
+RETRIEVE: dict[str, Any] = {"model": "", "study": False, "k": 5, "archive": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,30 @@ class ReportEndpoints:
 
     async def reports(self, request: Request) -> Response:
         """Write a report for each study of the images; DICOM files of one examination are one study."""
-        async with self._written(request) as written:
-            wanted = written.sent.fields["format"] or "json"
+        async with self._received(request) as sent:
+            wanted = sent.fields["format"] or "json"
             format_named(wanted)
             if wanted == "json":
-                return written.envelope("reports", _values(written))
-            return await run_in_threadpool(_formatted, written, wanted)
+                return (written := await self._write(request, sent, 0)).envelope("reports", _values(written))
+            await run_in_threadpool(_check_format, sent, wanted)
+            return await run_in_threadpool(_formatted, await self._write(request, sent, 0), wanted)
+
+    async def store(self, request: Request) -> Response:
+        """Write the report of a study of the archive, and store it there as DICOM SR unless it has one."""
+        async with self._received(request) as sent:
+            if not sent.fields["archive"]:
+                raise Refused(BAD, "wants the field archive: the UID of a study of the archive")
+            format_named("sr").check("sr")
+            reports, study = self.state.stored_reports(self.state.model(sent.fields["model"])), sent.studies[0]
+            stored = False
+            if not await run_in_threadpool(reports.has, study.id):
+                written = await self._write(request, sent, 0)
+                report = sent.cleaned(_only(written, "sr")[0], study)
+                stored = await run_in_threadpool(reports.store, report, study)
+            assert self.state.listing is not None
+            self.state.listing.forget()
+            facts = {"study": study.id, "instance": reports.uid(study.id), "stored": stored, "purpose": PURPOSE}
+            return answer(facts)
 
     async def paths(self, request: Request) -> Response:
         """Write a report for each study of files and folders below the root of the server."""
@@ -117,7 +135,7 @@ class ReportEndpoints:
         """Return for each study the stored texts that are nearest to its images; the model is a retriever."""
         from reportgen_core.retrieval.search import texts_for_images
 
-        async with received(request, RETRIEVE) as sent:
+        async with received(request, RETRIEVE, lambda: self.state.archive) as sent:
             model = self.state.model(sent.fields["model"])
             reporter = model.reporter
             if not model.retrieves or not isinstance(reporter, Model):
@@ -133,9 +151,12 @@ class ReportEndpoints:
                 rows.append({"study": study.id, "hits": hits, "problem": problem})
             return answer({"studies": rows, "model": model.name, "purpose": PURPOSE})
 
+    def _received(self, request: Request) -> AbstractAsyncContextManager[Sent]:
+        return received(request, FIELDS, lambda: self.state.archive)
+
     @asynccontextmanager
     async def _written(self, request: Request, side: int = 0) -> AsyncIterator[Written]:
-        async with received(request, FIELDS) as sent:
+        async with self._received(request) as sent:
             yield await self._write(request, sent, side)
 
     async def _write(self, request: Request, sent: Sent, side: int) -> Written:
@@ -164,11 +185,19 @@ def _values(written: Written) -> list[dict[str, Any]]:
     ]
 
 
-def _formatted(written: Written, wanted: str) -> Response:
-    """Return the report of one study in a format. Raises Refused for several studies or an unreadable one."""
-    report, study = _only(written, wanted)
+def _check_format(sent: Sent, wanted: str) -> None:
+    """Raise an error, before a model is asked, for studies that cannot have this format."""
     chosen = format_named(wanted)
     chosen.check(wanted)
+    _check_one(len(sent.studies), wanted)
+    if chosen.check_study is not None:
+        chosen.check_study(sent.studies[0], False)
+
+
+def _formatted(written: Written, wanted: str) -> Response:
+    """Return the report of one study in a format. Raises Refused for an unreadable one."""
+    report, study = _only(written, wanted)
+    chosen = format_named(wanted)
     details = Wanted(thresholds=written.model.thresholds)
     body = chosen.write(written.sent.cleaned(report, study), study, written.model.origin, details)
     return Response(
@@ -176,11 +205,13 @@ def _formatted(written: Written, wanted: str) -> Response:
     )
 
 
+def _check_one(number: int, wanted: str) -> None:
+    if number != 1:
+        raise Refused(BAD, f"format {wanted} is for one study, and these are {number}; study=true joins images")
+
+
 def _only(written: Written, wanted: str) -> tuple[Report, Study]:
-    if len(written.reports) != 1:
-        raise Refused(
-            BAD, f"format {wanted} is for one study, and these are {len(written.reports)}; study=true joins images"
-        )
+    _check_one(len(written.reports), wanted)
     report, study = written.pairs[0]
     if report.problem and not report.text:
         raise Refused(BAD, written.sent.cleaned(report, study).problem)

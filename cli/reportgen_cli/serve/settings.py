@@ -35,6 +35,9 @@ class ServeSettings:
     batch: int = 16  # studies that a model reads together at most
     strict: bool = False  # refuse what is no chest radiograph in every request
     log: bool = True  # a JSON line on stderr for each request
+    archive: str = ""  # the address of DICOMweb services; "": none
+    store: bool = False  # the reports of the archive's studies as they arrive, by the first model
+    look: float = 10.0  # seconds between two looks at what the archive has
 
 
 @dataclass(frozen=True)

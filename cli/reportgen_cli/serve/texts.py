@@ -1,4 +1,4 @@
-"""Answer without images: labels of a text, scores of a pair of texts, corrections of reports, models, the sample."""
+"""Answer without images: labels and scores of texts, corrections of reports, models, the sample, the archive's list."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ from ..labelers import NotesTexts, TextLabeler, label_values, labeler_of
 from ..pages.shared.origin import PURPOSE
 from ..web.bodies import Refused, is_text, json_object, short
 from .state import State, answer
-from .uploads import BAD
+from .uploads import BAD, typed
 
 MAX_TEXT = 100_000  # characters of a text
 MAX_METRICS = 8
 METRICS = ("bleu", "rouge-l", "chexpert-rules")
 MAX_WRONG = 1000  # sentences of a report
+LIST: dict[str, Any] = {"model": "", "limit": 50, "waiting": False}
 
 
 class TextEndpoints:
@@ -48,6 +49,20 @@ class TextEndpoints:
         }
         rows = [model.facts() for model in self.state.models.values()]
         return answer({"models": rows, "formats": formats, "purpose": PURPOSE})
+
+    async def archive(self, request: Request) -> Response:
+        """List the studies of the archive, the newest first, and which of them have a report of the model."""
+        given = dict(request.query_params)
+        if unknown := set(given) - set(LIST):
+            raise Refused(BAD, f"no field {short(min(unknown))}; there are: {', '.join(LIST)}")
+        values = {**LIST, **{name: typed(name, value, LIST[name]) for name, value in given.items()}}
+        model, state = self.state.model(values["model"]), self.state
+        reports = state.stored_reports(model)
+        problems = state.watch.problems if state.watch is not None and model is state.model("") else {}
+        assert state.listing is not None
+        rows, total = await run_in_threadpool(state.listing.rows, reports, values["limit"], values["waiting"], problems)
+        facts = {"total": total, "model": model.name, "stores": state.settings.store, "purpose": PURPOSE}
+        return answer({"studies": rows, **facts})
 
     async def sample(self, request: Request) -> Response:
         """Return the radiograph that ships with reportgen, a JPEG file."""

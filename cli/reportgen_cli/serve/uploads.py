@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -21,6 +21,8 @@ from reportgen_core import Report, Study, View
 from reportgen_core.data.study_files import group_files
 from reportgen_core.text.printable import printable
 
+from ..dicomweb.archive import Archive
+from ..dicomweb.stored import fetch_study
 from ..web.bodies import Refused, is_text, short
 
 MAX_FILES = 256  # of a request
@@ -51,10 +53,13 @@ class Sent:
 
 
 @asynccontextmanager
-async def received(request: Request, fields: dict[str, Any]) -> AsyncIterator[Sent]:
-    """Yield what the form of a request gives, with its files in a temporary folder. Raises Refused.
+async def received(
+    request: Request, fields: dict[str, Any], archive: Callable[[], Archive] | None = None
+) -> AsyncIterator[Sent]:
+    """Yield what the form of a request gives, with its files in a temporary folder. Raises Refused and ArchiveError.
 
-    `fields` has the default of each field that the form may have; its type is the type of the field.
+    `fields` has the default of each field that the form may have; its type is the type of the field. The study that the
+    field "archive" names comes from `archive`.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wants multipart/form-data with files in the field images")
@@ -66,7 +71,10 @@ async def received(request: Request, fields: dict[str, Any]) -> AsyncIterator[Se
             paths = await run_in_threadpool(_store, uploads, folder)
         finally:
             await form.close()
-        studies = await run_in_threadpool(_studies, paths["images"], values, folder)
+        if uid := values.get("archive"):
+            studies = [await run_in_threadpool(_archived, archive, uid, paths["images"], folder)]
+        else:
+            studies = await run_in_threadpool(_studies, paths["images"], values, folder)
         context = with_context(studies, values, paths["prior_images"])
         yield Sent(context[0], values, folder + os.sep, context[1])
     finally:
@@ -137,6 +145,15 @@ def _studies(paths: Sequence[Path], values: dict[str, Any], folder: str) -> list
     if len(studies) > MAX_STUDIES:
         raise Refused(BAD, f"{len(studies)} studies in one request; at most {MAX_STUDIES} are taken")
     return distinct([replace(s, id=Path(s.id).stem if s.id.startswith(folder) else s.id) for s in studies])
+
+
+def _archived(archive: Callable[[], Archive] | None, uid: str, images: Sequence[Path], folder: str) -> Study:
+    """Return a study of the archive with its files below the folder."""
+    if images:
+        raise Refused(BAD, "the fields images and archive are both given; give one")
+    if archive is None or not re.fullmatch(r"[0-9.]{1,64}", uid):
+        raise Refused(BAD, f"archive is {short(uid)}; give the UID of a study of the archive")
+    return fetch_study(archive(), uid, Path(folder))
 
 
 def distinct(studies: Sequence[Study]) -> list[Study]:

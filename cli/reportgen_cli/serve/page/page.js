@@ -21,6 +21,8 @@ function fail(text) {
 
 function take(list) {
   files = [...list];
+  shelf.chosen = "";
+  markChosen();
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   byId("chosen").replaceChildren(...files.slice(0, 12).map((file) => make("li", { class: "chip" }, file.name)), files.length > 12 ? make("li", { class: "chip" }, `and ${files.length - 12} more`) : "");
   fail(bytes > 1e6 * data.megabytes ? `These files have ${(bytes / 1e6).toFixed(0)} MB; a request has at most ${data.megabytes} MB.` : "");
@@ -31,16 +33,21 @@ function take(list) {
 function chosenModels() { return models.filter((_, i) => byId(`model-${i}`).checked); }
 function ready() {
   const chosen = chosenModels(), taken = Object.keys(INPUTS).filter((name) => chosen.some((model) => model.takes[name] !== "no"));
-  byId("go").disabled = !files.length || !chosen.length;
+  byId("go").disabled = !(files.length || shelf.chosen) || !chosen.length;
   byId("context").hidden = !taken.length;
   for (const name of Object.keys(INPUTS)) byId(`of-${name}`).hidden = !taken.includes(name);
 }
 
-function request(fields) {
-  const form = new FormData();
+// What the user gives now: files, or a study of the archive.
+const current = () => ({ files, archive: shelf.chosen, joined: files.length > 1 && byId("study").checked });
+
+// The form of a request with what was given; of several studies, `views` are the names of the files of one.
+function request(fields, given, views = null) {
+  const form = new FormData(), own = views ? given.files.filter((file) => views.includes(file.name)) : [];
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
-  for (const file of files) form.append("images", file, file.name);
-  if (files.length > 1 && byId("study").checked) form.append("study", "true");
+  for (const file of own.length ? own : given.files) form.append("images", file, file.name);
+  if (given.archive) form.append("archive", given.archive);
+  if (given.joined) form.append("study", "true");
   if (!("k" in fields)) for (const name of Object.keys(INPUTS)) {
     const input = byId(`input-${name}`);
     if (byId(`of-${name}`).hidden) continue;
@@ -50,9 +57,9 @@ function request(fields) {
   return form;
 }
 
-async function explain(model) {
+async function explain(model, given) {
   for (let tries = 0; ; tries++) {
-    try { return await (await ask("/v1/explain", { method: "POST", body: request({ model: model.name }) })).json(); }
+    try { return await (await ask("/v1/explain", { method: "POST", body: request({ model: model.name }, given) })).json(); }
     catch (e) {
       if (e.retry && tries < 5) await new Promise((done) => setTimeout(done, 1000 * e.retry));
       else if (e.body && e.body.studies) return { ...e.body };
@@ -62,12 +69,13 @@ async function explain(model) {
 }
 
 async function write() {
-  const chosen = chosenModels();
+  const chosen = chosenModels(), given = current();
+  if (!chosen.length) return;
   byId("app").setAttribute("aria-busy", "true");
   byId("go").disabled = true;
   byId("said").textContent = `Writing the reports of ${chosen.length} model${chosen.length > 1 ? "s" : ""} …`;
   fail("");
-  answers = await Promise.all(chosen.map(async (model) => ({ model, answer: await explain(model) })));
+  answers = await Promise.all(chosen.map(async (model) => ({ model, given, answer: await explain(model, given) })));
   byId("app").removeAttribute("aria-busy");
   byId("said").textContent = "";
   ready();
@@ -83,8 +91,8 @@ async function write() {
 }
 
 function show(name, focus) {
-  const shown = answers.map(({ model, answer }) => ({ model, answer, study: answer.studies.find((study) => study.report.study === name) })).filter((entry) => entry.study);
-  byId("cards").replaceChildren(...shown.map(({ model, answer, study }) => card(model, answer, study)));
+  const shown = answers.map(({ model, given, answer }) => ({ model, given, answer, study: answer.studies.find((study) => study.report.study === name) })).filter((entry) => entry.study);
+  byId("cards").replaceChildren(...shown.map(({ model, given, answer, study }) => card(model, given, answer, study)));
   byId("results").hidden = false;
   const first = shown.find(({ study }) => study.page);
   byId("room").hidden = !first;
@@ -143,11 +151,12 @@ async function main() {
   catch (e) { fail(token || !data.token ? e.message : "This server wants a token: open the whole address that rg serve printed."); return; }
   models.forEach((model, i) => {
     const box = make("input", { type: "checkbox", id: `model-${i}`, checked: i === 0 });
-    box.onchange = ready;
+    box.onchange = () => { ready(); if (data.archive) listArchive(); };
     const takes = Object.entries(model.takes).filter(([name, need]) => need !== "no" && name !== "views" && name !== "most_views").map(([name]) => name.replace("_", " "));
     const facts = [model.domain && `trained on ${model.domain}`, takes.length && `takes ${takes.join(", ")}`, model.retrieves && "finds stored texts"].filter(Boolean).join("; ");
     byId("models").append(make("label", { for: `model-${i}` }, box, model.name, facts ? make("small", {}, facts) : null));
   });
   ready();
+  startArchive();
 }
 main();

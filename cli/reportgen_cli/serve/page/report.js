@@ -1,8 +1,10 @@
 // One card for each model: its notes, its sentences, its findings, the corrected report, and downloads.
 const percent = (value) => (100 * value).toFixed(value < .0995 ? 1 : 0) + " %";
 
-function card(model, answer, study) {
-  const state = { model, study, wrong: new Set(), area: null, status: make("p", { class: "status", role: "status" }) };
+const NAMES = { json: "JSON", sr: "DICOM SR", fhir: "FHIR R4B", "fhir-r5": "FHIR R5" };
+
+function card(model, given, answer, study) {
+  const several = answer.studies.length > 1, state = { model, given, study, views: several ? study.report.views : null, wrong: new Set(), area: null, status: make("p", { class: "status", role: "status" }) };
   const report = study.report, box = make("article", { class: "card", "aria-label": `Report of ${model.name}` });
   box.append(make("h3", {}, model.name), make("p", { class: "dim" }, model.demonstration ? "A demonstration, not for clinical use." : "For research. Not a medical device."));
   for (const text of [report.problem, report.note]) if (text) box.append(make("p", { class: "notice" }, make("strong", {}, text)));
@@ -93,10 +95,11 @@ function tell(state, text) { state.status.textContent = text; }
 function downloads(state) {
   const row = make("p", { class: "row", role: "group", "aria-label": `Downloads of ${state.model.name}` });
   for (const name of Object.keys(formats)) {
-    const button = make("button", { type: "button" }, `Download ${name === "json" ? "JSON" : name}`);
+    const button = make("button", { type: "button" }, `Download ${NAMES[name] || name}`);
     button.onclick = () => save(state, name).catch((e) => tell(state, e.message));
     row.append(button);
   }
+  if (state.given.archive && formats.sr) row.append(storeButton(state));
   return row;
 }
 
@@ -107,7 +110,7 @@ async function save(state, name) {
   if (name === "text") download(file, [edited, report.note && `note: ${report.note}`, `For research. Not a medical device. Model ${state.model.name}${changed.corrected ? ", corrected by hand" : ""}`, ""].filter((line) => line !== null && line !== undefined && line !== false).join("\n"), "text/plain");
   else if (name === "json") download(file, JSON.stringify({ ...report, ...changed, ...wrong, model: state.model.name, purpose: "For research. Not a medical device." }, null, 1), "application/json");
   else {
-    const answer = await ask("/v1/reports", { method: "POST", body: request({ model: state.model.name, format: name }) });
+    const answer = await ask("/v1/reports", { method: "POST", body: request({ model: state.model.name, format: name }, state.given, state.views) });
     download(file, await answer.blob(), formats[name].media);
   }
   tell(state, `Downloaded ${file}.`);
@@ -126,7 +129,7 @@ function nearest(state) {
   details.ontoggle = async () => {
     if (!details.open || list.children.length) return;
     try {
-      const answer = await (await ask("/v1/retrieve", { method: "POST", body: request({ model: state.model.name, k: 5 }) })).json();
+      const answer = await (await ask("/v1/retrieve", { method: "POST", body: request({ model: state.model.name, k: 5 }, state.given) })).json();
       const own = answer.studies.find((study) => study.study === state.study.report.study) || { hits: [] };
       list.append(...own.hits.map((hit) => make("li", {}, hit.text, make("small", {}, ` ${hit.id}, score ${hit.score.toFixed(3)}`))));
     } catch (e) { tell(state, e.message); }
