@@ -1,6 +1,5 @@
 """The page of `rg serve` in a real browser: drop a file, read, edit, download, several models, a broken file, a CT."""
 
-import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +8,14 @@ from typing import Any
 import pytest
 from browser import Browser
 from gestures import desktop, faults, phone, scheme
-from serving import Served, Waits, dicom, picture, served, serving
+from serving import Served, Waits, dicom, served, serving
+from serving_page import CHEST, DONE, downloads, drop, opened, report
 
 from reportgen_core import load
 
 pytestmark = pytest.mark.browser
 
 SIZES = [(390, 844), (900, 1000), (1440, 900)]
-DONE = "document.documentElement.dataset.ready === 'yes' && !byId('results').hidden && !byId('app').hasAttribute('aria-busy')"
 
 
 @pytest.fixture(scope="module")
@@ -36,46 +35,6 @@ def server(model: Path, edits: Path) -> Any:
     reporter.go.set()
     with serving(served(load(model), folder=model), served(reporter, name="takes-texts"), edits=edits) as found:
         yield found
-
-
-def opened(browser: Browser, server: Served, fragment: str = "") -> None:
-    browser.log.clear()
-    browser.open("about:blank")
-    browser.open(server.url + fragment)
-    browser.wait("models.length && !byId('app').hasAttribute('aria-busy')")
-
-
-def drop(browser: Browser, *files: tuple[str, bytes]) -> None:
-    """Drop files on the page, as a person does from a folder."""
-    given = json.dumps([[name, base64.b64encode(content).decode()] for name, content in files])
-    browser.run(
-        f"""(() => {{ const transfer = new DataTransfer();
-        for (const [name, text] of {given}) transfer.items.add(new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name));
-        byId('drop').dispatchEvent(new DragEvent('drop', {{ dataTransfer: transfer, bubbles: true, cancelable: true }})); }})()"""
-    )
-
-
-def report(browser: Browser, server: Served, *files: tuple[str, bytes], all_models: bool = False) -> None:
-    opened(browser, server)
-    drop(browser, *files)
-    if all_models:
-        browser.run("document.querySelectorAll('#models input:not(:checked)').forEach(box => box.click())")
-    browser.run("byId('go').click()")
-    browser.wait(DONE)
-
-
-CHEST = ("chest.png", picture(7, (300, 260)))
-
-
-def downloads(browser: Browser, script: str) -> str:
-    """Return what a click downloads: the content of the blob of the link."""
-    return str(
-        browser.run(
-            f"""(async () => {{ const made = URL.createObjectURL; let kept;
-            URL.createObjectURL = (blob) => {{ kept = blob; return made.call(URL, blob); }};
-            {script}; await new Promise(r => setTimeout(r, 50)); URL.createObjectURL = made; return kept.text(); }})()"""
-        )
-    )
 
 
 def test_a_dropped_file_gets_the_report_of_the_python_call(
@@ -145,7 +104,7 @@ def test_a_correction_is_saved_and_downloaded(browser: Browser, server: Served, 
     )
     assert values["corrected"] == row["reference"] and values["text"] == row["prediction"] and values["wrong"] == [1]
     text = downloads(
-        browser, "[...document.querySelectorAll('.card button')].find(b => b.textContent.includes('text')).click()"
+        browser, "[...document.querySelectorAll('.card button')].find(b => b.textContent === 'Text').click()"
     )
     assert text.startswith(row["reference"] + "\n") and "Not a medical device" in text and "corrected by hand" in text
 

@@ -1,19 +1,19 @@
 // The archive's studies: a list that is read again while the page is seen; one that is chosen is reported at once.
-const SEEN = 15000, STEP = 50, STATES = { stored: "report stored", failed: "no report", waiting: "waits" };
-const shelf = { chosen: "", limit: STEP, drawn: "" };
+const SEEN = 15000, STEP = 50, STATES = { stored: "report stored", failed: "not reported", waiting: "no report yet" };
+const shelf = { chosen: "", title: "", limit: STEP, drawn: "" };
 const stamp = ({ date, time }) => [date.replace(/^(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3"), time.replace(/^(\d\d)(\d\d).*$/, "$1:$2")].filter(Boolean).join(" ") || "no date";
 
 async function listArchive() {
   const model = chosenModels()[0], fields = new URLSearchParams({ limit: shelf.limit, waiting: byId("waiting").checked, ...(model ? { model: model.name } : {}) });
   let list;
   try { list = await (await ask(`/v1/archive?${fields}`)).json(); }
-  catch (e) { byId("listed").textContent = e.message; return; }
+  catch (e) { byId("listed").textContent = e.message; shelf.drawn = ""; return; }
   const drawn = JSON.stringify([list, shelf.chosen]);
   if (drawn === shelf.drawn) return;
   shelf.drawn = drawn;
   const { studies, total } = list, held = document.activeElement && document.activeElement.dataset.study;
   const kept = list.stores ? ` Reports of ${list.model} are stored as studies arrive.` : "";
-  byId("listed").textContent = (total ? `${studies.length} of ${total} ${total === 1 ? "study" : "studies"}, by reports of ${list.model}.` : "The archive has no study with a radiograph.") + kept;
+  byId("listed").textContent = (total ? `${studies.length} of ${total} ${total === 1 ? "study" : "studies"}; a stored report is one of ${list.model}.` : "The archive has no study with a radiograph.") + kept;
   byId("list").replaceChildren(...studies.map(archiveRow));
   byId("more").hidden = studies.length < shelf.limit || shelf.limit >= 1000;
   const again = held && byId("list").querySelector(`[data-study="${held}"]`);
@@ -33,7 +33,8 @@ function takeStudy(study) {
   take([]);
   byId("files").value = "";
   shelf.chosen = study.study;
-  byId("chosen").replaceChildren(make("li", { class: "chip" }, `of the archive: ${stamp(study)}${study.description ? `, ${study.description}` : ""}`));
+  shelf.title = [stamp(study), study.description].filter(Boolean).join(", ");
+  byId("chosen").replaceChildren(make("li", { class: "chip" }, `of the archive: ${shelf.title}`));
   markChosen();
   ready();
 }

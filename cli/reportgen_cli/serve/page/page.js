@@ -39,7 +39,7 @@ function ready() {
 }
 
 // What the user gives now: files, or a study of the archive.
-const current = () => ({ files, archive: shelf.chosen, joined: files.length > 1 && byId("study").checked });
+const current = () => ({ files, archive: shelf.chosen, title: shelf.title, joined: files.length > 1 && byId("study").checked });
 
 // The form of a request with what was given; of several studies, `views` are the names of the files of one.
 function request(fields, given, views = null) {
@@ -97,7 +97,7 @@ function show(name, focus) {
   const first = shown.find(({ study }) => study.page);
   byId("room").hidden = !first;
   document.body.classList.toggle("reported", !!first);
-  byId("results-title").textContent = shown.length > 1 ? `Reports of ${shown.length} models on ${name}` : `Report on ${name}`;
+  byId("results-title").textContent = (shown.length > 1 ? `Reports of ${shown.length} models on ` : "Report on ") + (shown.length && shown[0].given.archive ? shown[0].given.title : name);
   announce(`${byId("results-title").textContent}. ${shown.map(({ model, study }) => `${model.name}: ${study.report.text || study.report.problem}`).join(" ")}`);
   if (focus) byId("results-title").focus({ preventScroll: !!first && innerWidth >= 1000 });
   const button = document.querySelector(".sentences .text");

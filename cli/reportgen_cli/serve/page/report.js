@@ -1,7 +1,7 @@
 // One card for each model: its notes, its sentences, its findings, the corrected report, and downloads.
 const percent = (value) => (100 * value).toFixed(value < .0995 ? 1 : 0) + " %";
 
-const NAMES = { json: "JSON", sr: "DICOM SR", fhir: "FHIR R4B", "fhir-r5": "FHIR R5" };
+const NAMES = { text: "Text", json: "JSON", sr: "DICOM SR", fhir: "FHIR R4B", "fhir-r5": "FHIR R5" };
 
 function card(model, given, answer, study) {
   const several = answer.studies.length > 1, state = { model, given, study, views: several ? study.report.views : null, wrong: new Set(), area: null, status: make("p", { class: "status", role: "status" }) };
@@ -93,14 +93,13 @@ function correctionRow(state) {
 function tell(state, text) { state.status.textContent = text; }
 
 function downloads(state) {
-  const row = make("p", { class: "row", role: "group", "aria-label": `Downloads of ${state.model.name}` });
+  const row = make("p", { class: "row", role: "group", "aria-label": `Downloads of ${state.model.name}` }, "Download");
   for (const name of Object.keys(formats)) {
-    const button = make("button", { type: "button" }, `Download ${NAMES[name] || name}`);
+    const label = NAMES[name] || name, button = make("button", { type: "button", "aria-label": `Download ${label}` }, label);
     button.onclick = () => save(state, name).catch((e) => tell(state, e.message));
     row.append(button);
   }
-  if (state.given.archive && formats.sr) row.append(storeButton(state));
-  return row;
+  return state.given.archive && formats.sr ? make("div", {}, row, make("p", { class: "row" }, storeButton(state))) : row;
 }
 
 // Text and JSON are as they are on the page, corrected or not; other formats come from the server.
