@@ -13,6 +13,7 @@ SHELL, PYTHON, DATA = ("bash", "sh"), ("python",), ("json", "toml")
 
 # Lines and blocks that are not run, by page and first words, with the reason. A test counts them.
 HOURS = "takes hours; tests/cli/test_reproduce.py runs the command with tiny settings"
+PLANS = "trains for minutes; tests/cli/test_plan_run.py makes and runs a small plan"
 MEASURES = "measures a machine for minutes or hours; tests/benchmarks runs its parts"
 OPENI = "needs labels or vectors made from Open-i, which are not part of reportgen"
 NIH = "needs images of ChestX-ray14"
@@ -33,6 +34,7 @@ NOT_RUN = {
         "rg reproduce --all": HOURS,
         "rg reproduce jing-coattention --data iu-xray": IU,
     },
+    "docs/how-to/plan.md": {"rg plan make": PLANS, "rg plan run": PLANS},
     "docs/how-to/install.md": {
         "pip install": NETWORK,
         "uv ": NETWORK,
@@ -183,6 +185,7 @@ COUNTED: dict[str, int] = {
     "CONTRIBUTING.md": 2,
     "docs/tutorials/reproduce-a-paper.md": 2,
     "docs/how-to/reproduce.md": 2,
+    "docs/how-to/plan.md": 2,
     "docs/how-to/install.md": 12,
     "docs/how-to/judges.md": 4,
     "docs/how-to/reporters.md": 3,

@@ -1,1 +1,1 @@
-"""Hold the commands that look at a dataset before anything is trained."""
+"""Hold the commands that look at a dataset, make a plan for it, and run the plan."""

@@ -1,4 +1,4 @@
-"""Run `rg plan`: look at a dataset before anything is trained on it."""
+"""Run `rg plan`: look at a dataset before anything is trained on it, make a plan, and run it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ...dataset_input import ROOT_HELP, meant_dataset, read_dataset
 from ...options import FOLDER, completes, values
 from ...terminal.echo import say, say_json
 from ...terminal.progress import Heartbeat
+from .make import make
+from .run import run
 
 if TYPE_CHECKING:
     from ...plan.fingerprint import Fingerprint
@@ -23,11 +25,17 @@ LABELER, NONE = "chexpert-rules", "none"
 
 @click.group()
 def plan() -> None:
-    """Look at a dataset before anything is trained.
+    """From a dataset to the best model that this machine can make: look, make a plan, run it.
 
     \b
     Example: rg plan look reports.csv --out look
+    Example: rg plan make reports.csv --out plan.json
+    Example: rg plan run plan.json --hours 2
     """
+
+
+plan.add_command(make)
+plan.add_command(run)
 
 
 @plan.command()
