@@ -76,6 +76,11 @@ def register_sentence_groupers() -> Iterable[Entry]:
 
 
 @hookspec
+def register_text_stores() -> Iterable[Entry]:
+    """Return subclasses of `reportgen_core.retrieval.stores.TextStore`: where vectors of texts are searched."""
+
+
+@hookspec
 def register_presets() -> Iterable[Entry]:
     """Return published systems; `target` is "package:folder/file.json", a data file of an installed package."""
 

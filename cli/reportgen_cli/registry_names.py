@@ -9,6 +9,7 @@ from typing import Any
 import reportgen_core
 from reportgen_core import Entry, Registry
 from reportgen_core.discovery import names
+from reportgen_core.registries import text_stores
 from reportgen_core.registry import match_name
 
 KINDS: dict[str, Registry[Any]] = {
@@ -22,6 +23,7 @@ KINDS: dict[str, Registry[Any]] = {
     "sentence-encoders": reportgen_core.sentence_encoders,
     "sentence-classifiers": reportgen_core.sentence_classifiers,
     "sentence-groupers": reportgen_core.sentence_groupers,
+    "text-stores": text_stores,
     "presets": reportgen_core.presets,
 }
 

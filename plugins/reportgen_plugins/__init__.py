@@ -300,3 +300,15 @@ def register_sentence_groupers() -> Iterable[Entry]:
         Entry("kmeans", at, "K-means on sentence vectors", cvse, options={"exclusive": False}),
         Entry("kmeans-exclusive", at, "K-means, divided by exclusive terms", cvse, options={"exclusive": True}),
     ]
+
+
+@hookimpl
+def register_text_stores() -> Iterable[Entry]:
+    return [
+        Entry("faiss", _HERE + "retrievers.proposals:Proposer", "FAISS in this process; its file is in the cache"),
+        Entry(
+            "milvus", _HERE + "stores.milvus:MilvusStore",
+            "Milvus, a server or cluster for many machines, or milvus-lite in this process",
+            "doi:10.1145/3448016.3457550", "milvus",
+        ),
+    ]  # fmt: skip

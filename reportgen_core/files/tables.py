@@ -49,6 +49,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # as `fold` writes them; the first t
     "findings": ("findings",),
     "tags": ("tags", "keywords"),
     "labels": ("labels", "finding", "findinglabels", "label"),
+    "state": ("state",),
+    "dataset": ("dataset", "source"),
     "view": ("view", "projection", "viewposition"),
     "boxes": ("boxes", "bbox"),
     "size": ("origsize", "size"),

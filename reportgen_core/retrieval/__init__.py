@@ -11,6 +11,7 @@ from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .abilities import KeepsTexts, ScoresPairs
+    from .filters import TextFilter, plain_name, read_labels, tags_of
     from .index import (
         FOLDER,
         KINDS,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         copy_index,
         open_index,
         remove_texts,
+        set_store,
         write_index,
     )
     from .index_texts import read_index_texts
@@ -32,12 +34,14 @@ if TYPE_CHECKING:
         build_index,
         extend_index,
         images_for_text,
+        rebuild_store,
         retrieval_lines,
         shrink_index,
         stage_recall,
         texts_for_images,
         use_index,
     )
+    from .stores import TextStore, check_store, open_store, searchable_store
 
 __all__ = [
     "FOLDER",
@@ -46,22 +50,32 @@ __all__ = [
     "KeepsTexts",
     "ScoresPairs",
     "SearchResult",
+    "TextFilter",
     "TextIndex",
     "TextRow",
+    "TextStore",
     "add_texts",
     "build_index",
     "check_model",
+    "check_store",
     "check_vectors",
     "copy_index",
     "extend_index",
     "images_for_text",
     "open_index",
+    "open_store",
+    "plain_name",
     "read_index_texts",
+    "read_labels",
     "read_texts",
+    "rebuild_store",
     "remove_texts",
     "retrieval_lines",
+    "searchable_store",
+    "set_store",
     "shrink_index",
     "stage_recall",
+    "tags_of",
     "texts_for_images",
     "use_index",
     "write_index",
@@ -72,6 +86,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "abilities": ["KeepsTexts", "ScoresPairs"],
+        "filters": ["TextFilter", "plain_name", "read_labels", "tags_of"],
         "index": [
             "FOLDER",
             "KINDS",
@@ -84,6 +99,7 @@ __getattr__, __dir__ = lazy_names(
             "copy_index",
             "open_index",
             "remove_texts",
+            "set_store",
             "write_index",
         ],
         "index_texts": ["read_index_texts"],
@@ -93,11 +109,13 @@ __getattr__, __dir__ = lazy_names(
             "build_index",
             "extend_index",
             "images_for_text",
+            "rebuild_store",
             "retrieval_lines",
             "shrink_index",
             "stage_recall",
             "texts_for_images",
             "use_index",
         ],
+        "stores": ["TextStore", "check_store", "open_store", "searchable_store"],
     },
 )

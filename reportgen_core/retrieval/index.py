@@ -1,8 +1,10 @@
 """A folder of texts with their vectors, which a retriever searches. Opening it reads no text and no vector.
 
     index.json             {"format": 1, "kind", "dim", "model", "sentences", "parts": [...], "removed": [rows]}
+                           and "store" if the vectors are searched elsewhere than in FAISS (`stores`)
     vectors-N.safetensors  "vectors" (rows, dim) float32, and "offsets" (rows + 1) int64 into the texts
-    texts-N.jsonl          {"id", "text", "members"}: a text, and the other texts that it represents
+    texts-N.jsonl          {"id", "text", "members"}: a text, and the other texts that it represents; "labels" and
+                           "dataset" if it has some
 
 `model` is the sha256 of the model that made the vectors, and `sentences` names its sentence encoder; the index of
 another model is refused. Added texts go into a new part, and a removed text is a row number in `removed`, so that no
@@ -13,8 +15,6 @@ folder has no FAISS index, because the reader of FAISS is not safe for files of 
 from __future__ import annotations
 
 import json
-import os
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,10 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError, DataError, OptionError, lists_only
 from ..files.digests import sha256_file
+from .vector_file import map_vectors, sync, write_vectors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from .filters import TextFilter
 
     Floats = NDArray[np.float32]
     Rows = NDArray[np.int64]
@@ -35,7 +38,6 @@ INDEX = "index.json"
 FOLDER = "index"  # inside a model's folder
 KINDS = ("exact", "flat", "ivf", "hnsw", "pq")
 _KEYS = {"format", "kind", "dim", "model", "sentences", "parts", "removed"}
-_MAX_HEADER = 2**20
 
 
 @lists_only
@@ -46,6 +48,8 @@ class TextRow:
     id: str
     text: str
     members: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # findings, "edema" or "edema:absent"; `filters` compares them
+    dataset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,9 @@ class TextIndex:
     sentences: Mapping[str, Any]
     parts: tuple[IndexPart, ...]
     removed: frozenset[int] = frozenset()
+    store: str = ""  # "NAME" or "NAME:ADDRESS" of a registered text store; "": FAISS
+    where: TextFilter | None = None  # the texts that a search may find; None: all
+    _hidden: list[frozenset[int]] = field(default_factory=list, repr=False, compare=False)  # once it is known
     _maps: tuple[tuple[Floats, Rows], ...] = field(default=(), repr=False, compare=False)
 
     @property
@@ -78,7 +85,29 @@ class TextIndex:
         return sum(p.rows for p in self.parts)
 
     def __len__(self) -> int:
-        return self.rows - len(self.removed)
+        return self.rows - len(self.hidden)
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """Return the rows that no search may find: those removed, and those that `where` leaves out.
+
+        With a filter all texts are read once.
+        """
+        if self.where is None:
+            return self.removed
+        if not self._hidden:
+            texts = self.unfiltered().texts()
+            left_out = (n for n, row in texts if not self.where.passes(row.labels, row.dataset))
+            self._hidden.append(self.removed.union(left_out))
+        return self._hidden[0]
+
+    def filtered(self, where: TextFilter) -> TextIndex:
+        """Return the index as it looks to a search that may find only the texts that pass a filter."""
+        return replace(self, where=where or None, _hidden=[])
+
+    def unfiltered(self) -> TextIndex:
+        """Return the index without its filter."""
+        return self if self.where is None else replace(self, where=None)
 
     def vectors(self, rows: Rows) -> Floats:
         """Return a copy of the vectors of these rows, (n, dim)."""
@@ -108,13 +137,13 @@ class TextIndex:
         raise IndexError(number)
 
     def texts(self) -> Iterator[tuple[int, TextRow]]:
-        """Yield the rows that are not removed, with their numbers, in order."""
-        number = 0
+        """Yield the rows that are not hidden, with their numbers, in order."""
+        number, hidden = 0, self.hidden
         for part in self.parts:
             path = self.folder / part.texts
             with path.open("rb") as file:
                 for line in file:
-                    if number not in self.removed:
+                    if number not in hidden:
                         yield number, _row(line, path, number)
                     number += 1
 
@@ -133,6 +162,7 @@ def write_index(
     kind: str = "exact",
     model: str,
     sentences: Mapping[str, Any],
+    store: str = "",
 ) -> TextIndex:
     """Write an index; an older folder is replaced once the new one is whole. `vectors` may come in blocks.
 
@@ -147,7 +177,7 @@ def write_index(
     _check_ids(rows, set())
     with replacing(folder, holds=INDEX) as temporary:
         part, dim = _write_part(temporary, 0, rows, vectors)
-        _write_head(TextIndex(temporary, kind, dim, model, sentences, (part,)))
+        _write_head(TextIndex(temporary, kind, dim, model, sentences, (part,), store=store))
     return open_index(folder)
 
 
@@ -194,18 +224,24 @@ def open_index(folder: Path) -> TextIndex:
     if not (folder / INDEX).is_file():
         raise CheckpointError(f"{folder} is no index: it has no {INDEX}; rg index build MODEL --texts FILE makes one")
     values = read_json(folder / INDEX)
-    if not isinstance(values, dict) or set(values) != _KEYS:
+    if not isinstance(values, dict) or set(values) - {"store"} != _KEYS:
         raise CheckpointError(f"{folder / INDEX} does not describe an index of texts")
     if not is_format(values["format"], FORMAT):
         raise CheckpointError(f"{folder} is an index of format {values['format']}; this reportgen reads {FORMAT}")
     try:
         parts = tuple(IndexPart(**p) for p in values["parts"])
         _check_head(values, parts)
-        maps = tuple(_map(folder, p, values["dim"]) for p in parts)
+        maps = tuple(map_vectors(folder / p.vectors, folder / p.texts, p.rows, values["dim"]) for p in parts)
     except (TypeError, ValueError, KeyError) as e:
         raise CheckpointError(f"{folder / INDEX} does not describe an index of texts: {e}") from e
     head = (values["kind"], values["dim"], values["model"], values["sentences"])
-    return TextIndex(folder, *head, parts, frozenset(values["removed"]), maps)
+    return TextIndex(folder, *head, parts, frozenset(values["removed"]), values.get("store", ""), _maps=maps)
+
+
+def set_store(index: TextIndex, store: str) -> TextIndex:
+    """Write into an index that its vectors are searched in this store, and return the index."""
+    _write_head(replace(index, store=store))
+    return open_index(index.folder)
 
 
 def check_model(index: TextIndex, digest: str, sentences: Mapping[str, Any]) -> None:
@@ -251,53 +287,14 @@ def _write_part(
     offsets = [0]
     with (folder / names[1]).open("wb") as file:
         for row in rows:
-            file.write(json.dumps(asdict(row), ensure_ascii=False).encode() + b"\n")
+            values = {k: v for k, v in asdict(row).items() if v or k in ("id", "text", "members")}
+            file.write(json.dumps(values, ensure_ascii=False).encode() + b"\n")
             offsets.append(file.tell())
-        _sync(file)
+        sync(file)
     blocks = [vectors] if isinstance(vectors, np.ndarray) else vectors
-    dim = _write_vectors(folder / names[0], np.array(offsets, np.int64), len(rows), blocks)
+    dim = write_vectors(folder / names[0], np.array(offsets, np.int64), len(rows), blocks)
     digests = [sha256_file(folder / name) for name in names]
     return IndexPart(*names, len(rows), *digests), dim
-
-
-def _write_vectors(path: Path, offsets: Rows, rows: int, blocks: Iterable[Floats]) -> int:
-    """Write a safetensors file block by block, so that a million vectors need no second copy in memory.
-
-    Return the width of the vectors. Raises DataError if their number is not `rows`.
-    """
-    import numpy as np
-
-    dim, written = 0, 0
-    with path.open("wb") as file:
-        for block in blocks:
-            if not written:
-                dim = int(block.shape[1])
-                file.write(_header({"offsets": offsets.shape, "vectors": (rows, dim)}))
-                file.write(offsets.tobytes())
-            file.write(np.ascontiguousarray(block, np.float32).tobytes())
-            written += len(block)
-        _sync(file)
-    if written != rows:
-        raise DataError(f"{rows} texts want as many vectors, there are {written}")
-    return dim
-
-
-def _header(shapes: Mapping[str, tuple[int, ...]]) -> bytes:
-    """Return the header of a safetensors file with int64 offsets, then float32 vectors, aligned to 8 bytes."""
-    at, head = 0, {}
-    for name, shape in shapes.items():
-        kind, size = ("I64", 8) if name == "offsets" else ("F32", 4)
-        end = at + size * (shape[0] * shape[1] if len(shape) > 1 else shape[0])
-        head[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [at, end]}
-        at = end
-    text = json.dumps(head, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _write_head(index: TextIndex) -> None:
@@ -312,6 +309,7 @@ def _write_head(index: TextIndex) -> None:
         "sentences": dict(index.sentences),
         "parts": [asdict(p) for p in index.parts],
         "removed": sorted(index.removed),
+        **({"store": index.store} if index.store else {}),
     }
     write_json(index.folder / INDEX, values)
 
@@ -320,6 +318,8 @@ def _check_head(values: Mapping[str, Any], parts: Sequence[IndexPart]) -> None:
     rows = sum(p.rows for p in parts)
     if values["kind"] not in KINDS or not isinstance(values["dim"], int) or not isinstance(values["model"], str):
         raise ValueError(f"kind {values['kind']!r}, dim {values['dim']!r}")
+    if not isinstance(values.get("store", ""), str):
+        raise ValueError(f"store {values['store']!r}")
     if not isinstance(values["sentences"], dict) or not all(
         type(r) is int and 0 <= r < rows for r in values["removed"]
     ):
@@ -330,35 +330,11 @@ def _check_head(values: Mapping[str, Any], parts: Sequence[IndexPart]) -> None:
             raise ValueError(f"part {number} is {part.vectors!r}, {part.texts!r}, {part.rows!r}")
 
 
-def _map(folder: Path, part: IndexPart, dim: int) -> tuple[Floats, Rows]:
-    """Return the vectors and offsets of a part, mapped into memory. Raises CheckpointError for files of other sizes."""
-    import numpy as np
-
-    path = folder / part.vectors
-    expected = _header({"offsets": (part.rows + 1,), "vectors": (part.rows, dim)})
-    size = len(expected) + 8 * (part.rows + 1) + 4 * part.rows * dim
-    try:
-        with path.open("rb") as file:
-            head = file.read(min(len(expected), _MAX_HEADER))
-        actual = path.stat().st_size
-        end = (folder / part.texts).stat().st_size
-    except OSError as e:
-        raise CheckpointError(f"cannot read {path}: {e.strerror}; build the index again") from e
-    if head != expected or actual != size:
-        raise CheckpointError(
-            f"{path} has {actual} bytes, and {part.rows} vectors of {dim} want {size}; build it again"
-        )
-    offsets: Rows = np.memmap(path, np.int64, "r", len(expected), (part.rows + 1,))
-    vectors: Floats = np.memmap(path, np.float32, "r", len(expected) + offsets.nbytes, (part.rows, dim))
-    if int(offsets[-1]) != end:
-        raise CheckpointError(f"{folder / part.texts} has {end} bytes, its index says {int(offsets[-1])}")
-    return vectors, offsets
-
-
 def _row(line: bytes, path: Path, number: int) -> TextRow:
     try:
         value = json.loads(line)
-        return TextRow(str(value["id"]), str(value["text"]), tuple(map(str, value["members"])))
+        more = tuple(map(str, value.get("labels", ()))), str(value.get("dataset", ""))
+        return TextRow(str(value["id"]), str(value["text"]), tuple(map(str, value["members"])), *more)
     except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise CheckpointError(f"{path}: row {number} is no text of an index: {e}") from e
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..data.batches import read_batches
-from ..errors import CheckpointError, CompositionError, DataError, OptionError
+from ..errors import CheckpointError, CompositionError, DataError, OptionError, ReportgenError
 from ..models.format import digest
 from ..models.model import Model
 from ..models.precision import autocast_for
@@ -18,7 +18,9 @@ from ..scoring.ranking_metrics import median_rank_line, ranking_lines
 from ..text.spec import recipe_sentences
 from ..types import Features, Hit, ScoreLine, Study
 from .abilities import KeepsTexts, ScoresPairs
-from .index import FOLDER, TextIndex, TextRow, add_texts, check_model, open_index, remove_texts, write_index
+from .filters import TextFilter
+from .index import FOLDER, TextIndex, TextRow, add_texts, check_model, open_index, remove_texts, set_store, write_index
+from .stores import allow_store, check_store, open_store
 
 BLOCK = 4096  # texts that are embedded at a time
 RECALLS = (1, 3, 5, 10)
@@ -34,13 +36,44 @@ class SearchResult:
     problem: str = ""
 
 
-def build_index(model: Model, folder: Path, rows: Sequence[TextRow], out: Path | None, kind: str) -> TextIndex:
-    """Embed texts with the model of `folder` and write them to `out`, or into the model's own folder if it is None."""
-    head = _text_keeper(model)
-    return write_index(
+def build_index(
+    model: Model, folder: Path, rows: Sequence[TextRow], out: Path | None, kind: str, store: str = ""
+) -> TextIndex:
+    """Embed texts with the model of `folder` and write them to `out`, or into the model's own folder if it is None.
+
+    Then the store ("NAME" or "NAME:ADDRESS", "": FAISS) is filled from the folder. The address is checked first.
+    """
+    head, store = _text_keeper(model), check_store(store, kind)
+    allow_store(store)
+    index = write_index(
         out or folder / FOLDER, rows, (v.numpy() for v in _embedded(head, rows)),
-        kind=kind, model=digest(folder), sentences=head.text_encoder(),
+        kind=kind, model=digest(folder), sentences=head.text_encoder(), store=store,
     )  # fmt: skip
+    return _fill(index)
+
+
+def rebuild_store(index: Path, store: str | None = None) -> TextIndex:
+    """Fill the store of an index from its folder, or with `store` another one, which it names from then on.
+
+    A store that was filled in part is filled on from there.
+    """
+    opened = open_index(index)
+    wanted = opened.store if store is None else check_store(store, opened.kind)
+    if store is not None:
+        allow_store(wanted)
+    if opened.kind != "exact":
+        open_store(replace(opened, store=wanted)).fill()
+    return opened if wanted == opened.store else set_store(opened, wanted)
+
+
+def _fill(index: TextIndex) -> TextIndex:
+    """Bring the store of an index up to its folder. An error says that the folder is written and the store is not."""
+    if index.store:
+        try:
+            open_store(index).fill()
+        except ReportgenError as e:
+            raise CheckpointError(f"{e}; {index.folder} is written, rg index rebuild MODEL fills the store") from e
+    return index
 
 
 def _embedded(head: KeepsTexts, rows: Sequence[TextRow]) -> Iterator[Tensor]:
@@ -49,14 +82,17 @@ def _embedded(head: KeepsTexts, rows: Sequence[TextRow]) -> Iterator[Tensor]:
         yield head.embed([r.text for r in rows[at : at + BLOCK]]).float().cpu()
 
 
-def use_index(model: Model, folder: Path, index: Path | None) -> TextIndex:
+def use_index(model: Model, folder: Path, index: Path | None, where: TextFilter | None = None) -> TextIndex:
     """Give the model of `folder` an index to search; None is the index in its folder. Return the open index.
+
+    With `where` only the texts that pass it are found.
 
     Raises CheckpointError for the index of another model.
     """
     head = _text_keeper(model)
     opened = open_index(index or folder / FOLDER)
     check_model(opened, digest(folder), head.text_encoder())
+    opened = opened.filtered(where) if where else opened
     head.use_index(opened)
     return opened
 
@@ -65,12 +101,12 @@ def extend_index(model: Model, folder: Path, index: Path | None, rows: Sequence[
     """Embed texts and add them to an index; the files of its other texts stay the same."""
     opened = use_index(model, folder, index)
     vectors = torch.cat(list(_embedded(_text_keeper(model), rows))) if rows else torch.empty(0, opened.dim)
-    return add_texts(opened, rows, vectors.numpy())
+    return _fill(add_texts(opened, rows, vectors.numpy()))
 
 
 def shrink_index(index: Path, ids: Sequence[str]) -> TextIndex:
     """Remove texts from an index by id."""
-    return remove_texts(open_index(index), ids)
+    return _fill(remove_texts(open_index(index), ids))
 
 
 def _text_keeper(model: Model) -> KeepsTexts:
@@ -91,13 +127,15 @@ def _pair_scorer(model: Model) -> ScoresPairs:
 
 
 def texts_for_images(model: Model, studies: Sequence[Study], k: int, batch_size: int = 32) -> Iterator[SearchResult]:
-    """Yield the k texts nearest to each study. Raises OptionError if the index has fewer than k."""
+    """Yield the k texts nearest to each study; fewer if fewer pass the filter. Raises OptionError for too large a k."""
     assert model.retriever is not None
     size = _size(model)
-    if k > size:
+    if size is not None and k > size:
         raise OptionError(f"--k {k} asks for more texts than the index holds; it has {size}")
     for ids, features, problems in _features(model, studies, batch_size):
         hits_of = dict(zip(ids, model.retriever.search(features, k) if ids else [], strict=True))
+        if ids and not any(hits_of.values()):
+            raise DataError(f"no text that passes {_filter(model)} is found")
         for id in dict.fromkeys((*ids, *problems)):
             yield SearchResult(id, tuple(hits_of.get(id, ())), problems.get(id, ""))
 
@@ -169,12 +207,20 @@ def _relevant_rows(
     return {id: {owners[s] for s in sentences} for id, sentences in sentences_of.items()}
 
 
-def _size(model: Model) -> int:
-    """Return the number of texts that a model stores. Raises CheckpointError if it has none."""
+def _filter(model: Model) -> object:
+    """Return the filter of the index that a model searches."""
+    texts = _text_keeper(model).texts_to_save()
+    return texts.where if isinstance(texts, TextIndex) else None
+
+
+def _size(model: Model) -> int | None:
+    """Return the number of texts that a model stores, None if they are filtered. Raises CheckpointError for no text."""
     texts = _text_keeper(model).texts_to_save()
     if texts is None:
         raise CheckpointError("this model holds no texts; rg index build MODEL --texts FILE gives it some")
-    return len(texts) if isinstance(texts, TextIndex) else len(texts[0])
+    if isinstance(texts, TextIndex):
+        return len(texts) if texts.where is None else None
+    return len(texts[0])
 
 
 def _features(

@@ -105,6 +105,23 @@ def test_both_directions_are_scored(made: Path, rg: Callable) -> None:
             "--k 2 asks for more images than there are",
         ),
         (("index", "build", "{m}", "--texts", "{m}/../latin.txt"), "latin.txt: line 1: not UTF-8"),
+        (
+            ("index", "search", "{m}", "{m}/../0.png", "--k", "2", "--finding", "Edema", "--state", "absent"),
+            "no text that passes --finding 'edema' --state absent is found",
+        ),
+        (
+            ("index", "search", "{m}", "{m}/../0.png", "--k", "1", "--text", "x", "--dataset", "iu"),
+            "--dataset 'iu' chooses among texts, and --text is one; leave one of them out",
+        ),
+        (
+            ("index", "build", "{m}", "--texts", "{m}/../texts.txt", "--store", "annoy"),
+            "no text store named 'annoy'; there are: faiss, milvus",
+        ),
+        (
+            ("index", "build", "{m}", "--texts", "{m}/../texts.txt", "--store", "milvus:http://me:pw@h:1"),
+            "the address of h has a password in it; write it into MILVUS_TOKEN instead",
+        ),
+        (("index", "rebuild", "{m}", "--store", "faiss:here"), "this store has no address, got 'here'"),
         (("index", "remove", "{m}", "nobody"), "holds no text with id 'nobody'"),
         (("index", "search", "{m}", "{m}/../0.png", "--index", "{m}/.."), "is no index"),
         (("index", "build", "{m}", "--texts", "{m}/../few.txt", "--kind", "pq"), ""),
@@ -121,6 +138,21 @@ def test_bad_input_is_one_line(made: Path, rg: Callable, args: tuple[str, ...], 
         assert done.code == 0, "the codes are learned when it is searched"
         done = rg("index", "search", made / "model", made / "0.png", "--k", "1")
         assert done.code == 1 and re.search("pq learns 256 codes", done.err)
+
+
+def test_a_search_finds_only_the_texts_that_pass_its_filter(made: Path, rg: Callable, tmp_path: Path) -> None:
+    lines = [
+        {"id": f"t{n}", "text": text, "labels": {"Effusion": n % 2}, "dataset": "iu" if n < 20 else "mimic"}
+        for n, text in enumerate((made / "texts.txt").read_text().splitlines())
+    ]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    rg("index", "build", made / "model", "--texts", tmp_path / "texts.jsonl")
+    args = ("index", "search", made / "model", made / "0.png", "--k", "20", "--json", "--finding", "effusion")
+    done = rg(*args, "--state", "present", "--dataset", "MIMIC")
+    ids = [hit["id"] for hit in json.loads(done.out)["texts"]]
+    assert sorted(ids) == sorted(f"t{n}" for n in range(21, 36, 2))
+    assert "recall@20 of two stages against exact search: 1.000" in done.err
+    assert rg("index", "rebuild", made / "model").code == 0
 
 
 def test_a_generator_keeps_no_index(rg: Callable, made: Path, tmp_path: Path) -> None:

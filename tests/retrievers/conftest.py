@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from reportgen_plugins.retrievers.conditional import Conditional, Regions
+
+from reportgen_core import Features
 
 WORDS = [
     "heart",
@@ -51,3 +55,14 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "sentence_encoder": "word-vectors",
         "sentence_options": {"file": str(path)},
     }
+
+
+@pytest.fixture
+def query() -> tuple[Conditional, Regions]:
+    """A conditional score in a space of 16, and the regions of three studies, one of which has one view."""
+    torch.manual_seed(0)
+    module = Conditional(8, 5, joint=16, units=4, form="tanh", views=2)
+    mask = torch.ones(3, 18, dtype=torch.bool)
+    mask[1, 9:] = False
+    with torch.no_grad():
+        return module, module.regions(Features(torch.randn(3, 18, 8), torch.zeros(3, 8), mask))

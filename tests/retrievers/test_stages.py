@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 from reportgen_plugins.retrievers import proposals
-from reportgen_plugins.retrievers.conditional import Conditional
 from reportgen_plugins.retrievers.exact_search import merge, search_exactly
 from reportgen_plugins.retrievers.proposals import Proposer, key_of
 from reportgen_plugins.retrievers.stages import Stages, recall_of, search_proposed
 
-from reportgen_core import CheckpointError, DataError, Features
+from reportgen_core import CheckpointError, DataError
 from reportgen_core.retrieval.index import KINDS, TextIndex, TextRow, add_texts, remove_texts, write_index
 
 STAGED = [k for k in KINDS if k != "exact"]
@@ -27,16 +26,6 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
 def build(folder: Path, kind: str, count: int = 600) -> TextIndex:
     rows = [TextRow(f"t{n}", f"text {n}") for n in range(count)]
     return write_index(folder / kind, rows, vectors(count), kind=kind, model="m", sentences={})
-
-
-@pytest.fixture
-def query() -> tuple[Conditional, object]:
-    torch.manual_seed(0)
-    module = Conditional(8, 5, joint=16, units=4, form="tanh", views=2)
-    mask = torch.ones(3, 18, dtype=torch.bool)
-    mask[1, 9:] = False
-    with torch.no_grad():
-        return module, module.regions(Features(torch.randn(3, 18, 8), torch.zeros(3, 8), mask))
 
 
 @pytest.mark.parametrize("kind", STAGED)

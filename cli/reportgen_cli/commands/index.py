@@ -10,6 +10,8 @@ import click
 
 from reportgen_cli.option_values import parse_options
 from reportgen_core import OptionError, Study
+from reportgen_core.retrieval.filters import STATES as STATE_WORDS
+from reportgen_core.retrieval.filters import TextFilter
 from reportgen_core.retrieval.index import KINDS
 from reportgen_core.retrieval.index_texts import read_index_texts
 
@@ -20,8 +22,11 @@ from ..terminal.echo import say, say_json
 
 if TYPE_CHECKING:
     from reportgen_core import Model
+    from reportgen_core.retrieval.index import TextIndex
 
 TEXTS = click.Path(exists=True, path_type=Path)
+STORE = "Where vectors are searched: faiss, milvus, milvus:FILE.db, milvus:http://HOST:PORT."
+STATES = tuple(STATE_WORDS.values())
 MAX_IMAGES_CHECKED = 8  # the recall of the two stages is measured on so many images
 MAX_PAIRS_SCORED = 2_000_000  # texts × images that are scored exactly without --check
 
@@ -33,6 +38,11 @@ def index() -> None:
     \b
     Example: rg index build cvse-run --texts sentences.txt --kind ivf
     """
+
+
+def _in_store(index: TextIndex) -> str:
+    """Return the words for the store of an index; "" for FAISS, which has no other place."""
+    return f", in {index.store}" if index.store else ""
 
 
 def _model(name: str, device: str) -> tuple[Model, Path]:
@@ -52,21 +62,22 @@ def _model(name: str, device: str) -> tuple[Model, Path]:
 )
 @click.option("--out", type=FOLDER, help="Without it, into the model's folder, where rg report finds it.")
 @click.option("--kind", type=click.Choice(KINDS), default="flat", show_default=True, help="The first stage.")
+@click.option("--store", default="faiss", show_default=True, metavar="NAME[:ADDRESS]", help=STORE)
 @device_option()
-def build(model: str, texts: Path, out: Path | None, kind: str, device: str) -> None:
+def build(model: str, texts: Path, out: Path | None, kind: str, store: str, device: str) -> None:
     """Read texts with MODEL's sentence encoder and write them as an index.
 
     \b
     Example: rg index build cvse-run --texts sentences.txt --kind ivf
 
-    With --kind exact every text is scored; with the others FAISS proposes and the model's own score ranks.
+    With --kind exact every text is scored; with the others the store proposes and the model's own score ranks.
     """
     from reportgen_core.retrieval.search import build_index
 
     rows = read_index_texts(texts, print_note)
     made, folder = _model(model, device)
-    written = build_index(made, folder, rows, out, kind)
-    say(f"{len(written)} texts of {written.dim} numbers, kind {kind}: {written.folder}", err=True)
+    written = build_index(made, folder, rows, out, kind, store)
+    say(f"{len(written)} texts of {written.dim} numbers, kind {kind}: {written.folder}{_in_store(written)}", err=True)
 
 
 @index.command()
@@ -108,10 +119,33 @@ def remove(model: str, ids: tuple[str, ...], place: Path | None) -> None:
 
 @index.command()
 @click.argument("model")
+@click.option("--store", metavar="NAME[:ADDRESS]", help="Search there from now on; without it, in the store as it is.")
+@click.option("--index", "place", type=FOLDER, help="Its folder; without it, the one in the model.")
+def rebuild(model: str, store: str | None, place: Path | None) -> None:
+    """Fill the store of an index from its folder, or move the index to another store.
+
+    \b
+    Example: rg index rebuild cvse-run --store milvus:http://localhost:19530
+
+    A store that was filled in part is filled on from there. The folder is not changed but for the name of its store.
+    """
+    from reportgen_core.models.loading import find_model_folder
+    from reportgen_core.retrieval.index import FOLDER as INSIDE
+    from reportgen_core.retrieval.search import rebuild_store
+
+    written = rebuild_store(place or find_model_folder(model) / INSIDE, store)
+    say(f"{len(written)} texts, kind {written.kind}: {written.folder}{_in_store(written)}", err=True)
+
+
+@index.command()
+@click.argument("model")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE...")
 @click.option("--text", help="Find images for this text; without it, texts for each image.")
 @click.option("--k", default=10, show_default=True, type=click.IntRange(1), help="So many.")
 @click.option("--index", "place", type=FOLDER, help="Its folder; without it, the one in the model.")
+@click.option("--finding", "findings", multiple=True, metavar="NAME", help="Only texts that name it; may be repeated.")
+@click.option("--state", type=click.Choice(STATES), help="Only texts that name a finding, or --finding, in this state.")
+@click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only texts from it; may be repeated.")
 @click.option("--check/--no-check", default=None, help="Measure the two stages against exact search.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @device_option()
@@ -121,6 +155,9 @@ def search(
     text: str | None,
     k: int,
     place: Path | None,
+    findings: tuple[str, ...],
+    state: str | None,
+    datasets: tuple[str, ...],
     check: bool | None,
     as_json: bool,
     device: str,
@@ -130,18 +167,22 @@ def search(
     \b
     Example: rg index search cvse-run chest.png --k 5
     Example: rg index search cvse-run folder/ --text "small left pleural effusion"
+    Example: rg index search cvse-run chest.png --finding edema --state present
 
     Recall@k of the two stages against exact search goes to stderr; --check measures it where that takes long, too.
     """
     from reportgen_core.data.study_files import group_files
     from reportgen_core.retrieval.search import use_index
 
+    where = TextFilter(findings, state or "", datasets)
+    if where and text is not None:
+        raise OptionError(f"{where} chooses among texts, and --text is one; leave one of them out")
     made, folder = _model(model, device)
     studies = group_files(images)
     if text is not None:
         _images_for_text(made, studies, text, k, as_json)
         return
-    texts = len(use_index(made, folder, place))
+    texts = use_index(made, folder, place, where).rows
     good = _texts_for_images(made, studies, k, as_json)
     if check or (check is None and texts * min(len(studies), MAX_IMAGES_CHECKED) <= MAX_PAIRS_SCORED):
         _measure(made, studies[:MAX_IMAGES_CHECKED], min(k, texts))

@@ -248,7 +248,7 @@ class CVSE(Retriever):
         return [
             [
                 Hit(row.id, row.text, score, Attention("sentence", of_text[None]))
-                for row, score, of_text in zip(rows, scores, of_study, strict=True)
+                for row, score, of_text in zip(rows, scores, of_study, strict=False)  # fewer may be found than k
             ]
             for rows, scores, of_study in zip(nearest.rows, nearest.scores.tolist(), weights, strict=True)
         ]

@@ -45,11 +45,11 @@ def merge(best: tuple[Tensor, Tensor], scores: Tensor, numbers: Tensor, k: int) 
 
 
 def live_blocks(index: TextIndex, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield row numbers (n,) and vectors (n, d) of an index, block by block, without the removed rows."""
-    removed = torch.tensor(sorted(index.removed), dtype=torch.long)
+    """Yield row numbers (n,) and vectors (n, d) of an index, block by block, without the hidden rows."""
+    hidden = torch.tensor(sorted(index.hidden), dtype=torch.long)
     for first, block in index.blocks():
         numbers = torch.arange(first, first + len(block))
-        live = ~torch.isin(numbers, removed)
+        live = ~torch.isin(numbers, hidden)
         vectors = torch.tensor(block)  # a copy: the file is mapped for reading
         yield numbers[live].to(device), vectors[live].to(device)
 

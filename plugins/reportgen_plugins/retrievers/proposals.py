@@ -14,6 +14,7 @@ from the folder of an index.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import math
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from reportgen_core.data.images import default_cache
 from reportgen_core.files.atomic import atomic_file, atomic_write
 from reportgen_core.files.digests import sha256_file
 from reportgen_core.retrieval.index import IndexPart, TextIndex, check_vectors
+from reportgen_core.retrieval.stores import TextStore
 
 TRAIN_EACH = 64  # vectors from which each list is learned; faiss warns below 39
 CODES, BITS = 64, 8  # of a product-quantised vector
@@ -41,15 +43,16 @@ SETTINGS = {  # by kind: the settings that change the file
 PROBES, NODES = 8, 32  # lists, or nodes of the graph, that are searched for the query of a region
 
 
-class Proposer:
+class Proposer(TextStore):
     """A FAISS index over the vectors of a TextIndex, read from the cache or built."""
 
     def __init__(self, index: TextIndex, *, kind: str | None = None, cache: Path | None = None) -> None:
         self.kind = kind or index.kind
         self.faiss = _open(index, self.kind, cache or default_cache().parent / "faiss")
         self.removed = np.array(sorted(index.removed), np.int64)
+        self._shown = None if index.where is None else np.setdiff1d(np.arange(index.rows), sorted(index.hidden))
 
-        if self.kind != "hnsw":
+        if self.kind != "hnsw" and self._shown is None:  # faiss filters on the processor alone
             self._move()
 
     def _move(self) -> None:
@@ -66,6 +69,8 @@ class Proposer:
         `breadth` multiplies the number of lists, or of nodes of the graph, that are searched.
         """
         count = min(count, self.faiss.ntotal)
+        if self._shown is not None:
+            return self._filtered(queries, count, breadth)
         if self.kind in ("ivf", "pq"):
             self.faiss.nprobe = min(PROBES * breadth, self.faiss.nlist)
         elif self.kind == "hnsw":
@@ -73,6 +78,19 @@ class Proposer:
         _, nearest = self.faiss.search(np.ascontiguousarray(queries, np.float32), count)
         numbers: NDArray[np.int64] = np.asarray(nearest, np.int64)
         return np.where(np.isin(numbers, self.removed), -1, numbers)
+
+    def _filtered(self, queries: NDArray[np.float32], count: int, breadth: int) -> NDArray[np.int64]:
+        """Return the row numbers as `propose` does, among the rows that the filter of the index shows."""
+        faiss: Any = importlib.import_module("faiss")  # its type hints lack these settings
+        selector = faiss.IDSelectorBatch(self._shown)
+        if self.kind in ("ivf", "pq"):
+            settings = faiss.SearchParametersIVF(sel=selector, nprobe=min(PROBES * breadth, self.faiss.nlist))
+        elif self.kind == "hnsw":
+            settings = faiss.SearchParametersHNSW(sel=selector, efSearch=max(NODES * breadth, count))
+        else:
+            settings = faiss.SearchParameters(sel=selector)
+        _, nearest = self.faiss.search(np.ascontiguousarray(queries, np.float32), count, params=settings)
+        return np.asarray(nearest, np.int64)
 
 
 def key_of(kind: str, parts: Sequence[IndexPart], dim: int) -> str:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reportgen_core.retrieval.index import TextIndex
+from reportgen_core.retrieval.stores import TextStore, searchable_store
 
 from .conditional import Conditional, Regions
 from .exact_search import NearestTexts, merge, search_exactly
-from .proposals import Proposer
 
 Numbers = NDArray[np.int64]
 MEAN_OF = 4096  # texts of which the mean is computed
@@ -33,14 +33,14 @@ MAX_PAIRS = 2**16  # candidate vectors at a time
 class Stages:
     """An open index and its first stage, which is built at its first use."""
 
-    def __init__(self, index: TextIndex, first: Proposer | None = None) -> None:
+    def __init__(self, index: TextIndex, first: TextStore | None = None) -> None:
         self.index, self._first = index, first
         self._mean: Tensor | None = None
 
     @property
-    def first(self) -> Proposer:
-        """Return the first stage, which proposes texts."""
-        self._first = self._first or Proposer(self.index)
+    def first(self) -> TextStore:
+        """Return the first stage, which proposes texts: the store of the index. Raises CheckpointError without it."""
+        self._first = self._first or searchable_store(self.index)
         return self._first
 
     @property
@@ -57,7 +57,8 @@ class Stages:
 
         `each` is the number of texts that are proposed for each region.
         """
-        k, index = min(k, len(self.index)), self.index
+        index = self.index
+        k = min(k, index.rows if index.where else len(index))
         if index.kind == "exact":
             scores, numbers = search_exactly(conditional, regions, index, k)
         else:
@@ -102,7 +103,8 @@ def _propose(queries: Tensor, real: Tensor | None, stages: Stages, count: int, b
     """
     B, Q = queries.shape[:2]
     mask = np.ones((B, Q), bool) if real is None else real.cpu().numpy()
-    numbers = np.full((B, Q, min(count, stages.index.rows)), -1, np.int64)
+    count = min(count, stages.index.rows)
+    numbers = np.full((B, Q, count), -1, np.int64)
     numbers[mask] = stages.first.propose(queries.float().cpu().numpy()[mask], count, breadth)
     rows = [np.unique(of_study) for of_study in numbers]
     return [row[row >= 0] for row in rows]

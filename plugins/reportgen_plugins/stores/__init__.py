@@ -1,0 +1,1 @@
+"""Stores of vectors outside the folder of an index."""

@@ -1,0 +1,114 @@
+"""Connect to Milvus: a server by its address, or milvus-lite, which serves a file of this machine inside the process.
+
+A password or token is read from MILVUS_TOKEN ("user:password", or an API key). It is no part of an address, so that it
+comes neither into the folder of an index nor into the history of a shell.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from reportgen_core import CheckpointError, OptionError, PluginError
+
+SCHEMES = ("http", "https", "tcp")
+LOGGERS = ("milvus_lite", "grpc._server")  # they print tracebacks of what a client is told as well
+CONNECT = 10.0  # seconds to wait for a server
+
+
+def check_address(address: str) -> str:
+    """Return an address as it is saved: "" for the file in the cache, an absolute path, or a URI.
+
+    Raises OptionError for anything else and for a URI with a password.
+    """
+    if not address:
+        return ""
+    if "://" not in address:
+        if not address.endswith(".db"):
+            raise OptionError(f"milvus takes a file that ends with .db or http://HOST:PORT, got {address!r}")
+        return str(Path(address).absolute())
+    try:
+        uri = urlsplit(address)
+        good = uri.scheme in SCHEMES and bool(uri.hostname) and uri.port != 0
+    except ValueError:
+        good = False
+    if not good or uri.query or uri.fragment or not address.isprintable():
+        raise OptionError(f"milvus takes {', '.join(f'{s}://HOST:PORT' for s in SCHEMES)}, got {address[:80]!r}")
+    if uri.username is not None or uri.password is not None:
+        raise OptionError(f"the address of {uri.hostname} has a password in it; write it into MILVUS_TOKEN instead")
+    return address
+
+
+def is_file(address: str) -> bool:
+    """Return whether an address is a file, which milvus-lite serves."""
+    return "://" not in address
+
+
+def need_packages(address: str) -> None:
+    """Raise PluginError if a package is missing that this address needs."""
+    if importlib.util.find_spec("pymilvus") is None:
+        raise PluginError("the store milvus needs pymilvus: pip install 'reportgen[milvus]'")
+    if is_file(address) and importlib.util.find_spec("milvus_lite") is None:
+        raise PluginError(
+            "a file of milvus needs milvus-lite: pip install --no-deps milvus-lite (without --no-deps it brings "
+            "faiss-cpu, which overwrites faiss-gpu)"
+        )
+
+
+def connect(address: str, create: bool = False) -> Any:
+    """Return a client; a file that is missing is made if `create` is true.
+
+    Raises PluginError for a missing package and CheckpointError if nothing answers or the file is gone.
+    """
+    need_packages(address)
+    if is_file(address) and not create and not Path(address).exists():
+        raise CheckpointError(f"the store milvus at {address} is gone; rg index rebuild MODEL fills it from the folder")
+    from pymilvus import MilvusClient
+
+    token = "" if is_file(address) else os.environ.get("MILVUS_TOKEN", "")
+    with one_line(address):
+        if is_file(address):
+            Path(address).parent.mkdir(parents=True, exist_ok=True)
+        return MilvusClient(address, token=token, timeout=CONNECT)
+
+
+@contextmanager
+def one_line(address: str) -> Iterator[None]:
+    """Turn the errors of pymilvus into a CheckpointError of one line, with what milvus-lite logs instead of raising."""
+    import grpc
+    from pymilvus.exceptions import MilvusException
+
+    log = _Collected()
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    propagates = [logger.propagate for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(log)
+        logger.propagate = False
+    try:
+        yield
+    except (MilvusException, grpc.RpcError, OSError) as e:
+        said = " ".join(str(log.errors[-1] if log.errors else getattr(e, "message", "") or e).split())
+        cause = "another process has it open" if "lock" in said.lower() and is_file(address) else said[:200]
+        raise CheckpointError(f"the store milvus at {address} does not answer: {cause}") from e
+    finally:
+        for logger, propagate in zip(loggers, propagates, strict=True):
+            logger.removeHandler(log)
+            logger.propagate = propagate
+
+
+class _Collected(logging.Handler):
+    """Holds the exceptions that a library logs with their tracebacks."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.errors: list[object] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hold the exception of a record, or its text."""
+        self.errors.append(record.exc_info[1] if record.exc_info else record.getMessage())
