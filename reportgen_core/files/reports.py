@@ -26,6 +26,7 @@ from .tables import (
     COLUMNS,
     DELIMITERS,
     SUFFIXES,
+    TABLES,
     BadRow,
     OnNote,
     cell_rows,
@@ -154,6 +155,37 @@ def read_texts(path: Path, *, lines: bool = False, on_note: OnNote | None = None
     if kind_of(path, SUFFIXES.values()) == "txt" and not lines:
         return {PurePath(path.name.removesuffix(".gz")).stem: read_text(path)}
     return {id: texts[0] for id, texts in read_text_file(path, "text", on_note=on_note).texts.items()}
+
+
+def iter_texts(path: Path, on_note: OnNote | None = None) -> Iterator[tuple[str, str] | BadRow]:
+    """Yield (id, text) of each row of a table, or of each line of a text file, in order; for tables of any size.
+
+    Texts and ids are those of `read_texts`, but a row that cannot be read is a BadRow, and an id may occur twice.
+    Raises DataError for the table as a whole.
+    """
+    query = _TextQuery(path, "text", (), "", on_note, {}, True)
+    if kind_of(path, (*TABLES, "txt")) == "txt":
+        empty = 0  # lines that wait for one with text: an empty last line is none
+        for number, line in text_rows(path):
+            if not line.strip():
+                empty += 1
+                continue
+            yield from ((str(n), "") for n in range(number - empty, number))
+            empty = 0
+            yield str(number), line
+        yield from ((str(n), "") for n in range(number - empty + 1, number) if empty)
+        return
+    for row in scan_rows(path, on_note=on_note):
+        if isinstance(row, BadRow):
+            yield row
+            continue
+        place = f"line {row.line}"
+        try:
+            _, id, texts, _, _ = next(_rows(query, [(place, row.cells)]))
+        except DataError as e:
+            yield BadRow(row.line, str(e).removeprefix(f"{path}: {place}: "))
+        else:
+            yield id, texts[0]
 
 
 def _entries(query: _TextQuery) -> Iterator[Entry]:

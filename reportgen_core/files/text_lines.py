@@ -11,8 +11,11 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, BinaryIO, cast
 
 from ..errors import DataError
 
@@ -28,6 +31,50 @@ MARKS = (
 UNDECODED = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8, as "surrogateescape" keeps them
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Whole rows of a table, to be read as if the lines between its header and them were not there.
+
+    `source` has the bytes; it is the table, or a copy of its text as UTF-8.
+    """
+
+    table: Path
+    source: Path
+    head: int  # bytes of the header, and of what comes before it
+    head_lines: int
+    begin: int  # bytes of the rows: from here
+    end: int  # and up to here
+    line: int  # the number of the first of their lines in the table
+
+    def open(self) -> BinaryIO:
+        """Open the header and the rows as one file."""
+        with self.source.open("rb") as file:
+            head = file.read(self.head)
+            file.seek(self.begin)
+            rows = file.read(self.end - self.begin)
+        if len(head) != self.head or len(rows) != self.end - self.begin:
+            raise DataError(f"{self.source}: shorter than it was; its rows end at byte {self.end}")
+        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, io.BytesIO(head + rows))))
+
+
+_PIECE: ContextVar[Piece | None] = ContextVar("piece", default=None)
+
+
+@contextmanager
+def only_piece(piece: Piece) -> Iterator[None]:
+    """Let every reader of `piece.table` in this block read the piece alone. Rows keep the numbers of their lines."""
+    token = _PIECE.set(piece)
+    try:
+        yield
+    finally:
+        _PIECE.reset(token)
+
+
+def _open(path: Path) -> BinaryIO:
+    piece = _PIECE.get()
+    return path.open("rb") if piece is None or piece.table != path else piece.open()
+
+
 @contextmanager
 def open_text(path: Path, newline: str | None = "") -> Iterator[IO[str]]:
     """Open the text of a file. Its content, not its name, says whether it is gzipped.
@@ -36,7 +83,7 @@ def open_text(path: Path, newline: str | None = "") -> Iterator[IO[str]]:
     Raises DataError if the file cannot be opened, unzipped, or read as its byte-order mark says.
     """
     try:
-        with path.open("rb") as raw:
+        with cast(io.BufferedReader, _open(path)) as raw:
             zipped = raw.peek(2)[:2] == GZIP
             data = io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw))) if zipped else raw
             head = data.peek(4)[:4]
@@ -66,6 +113,20 @@ class Lines:
         self._problem = (0, "")
 
     def __iter__(self) -> Iterator[str]:
+        piece = _PIECE.get()
+        return self._read() if piece is None else self._read_piece(piece)
+
+    def _read_piece(self, piece: Piece) -> Iterator[str]:
+        """Yield the lines of the header, then those of the rows with the numbers that they have in the table."""
+        skipped = piece.line - 1 - piece.head_lines
+        for line in islice(self._read(), piece.head_lines):
+            if self.number == piece.head_lines:
+                self.number += skipped
+            yield line
+        self.number = piece.line - 1
+        yield from self._read()
+
+    def _read(self) -> Iterator[str]:
         readline = self.file.readline
         while line := readline(MAX_LINE):
             self.number += 1

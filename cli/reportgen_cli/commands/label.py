@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Protocol, runtime_checkable
 
 import click
 
-from reportgen_core import DataError, MetricError, ReportgenError
+from reportgen_core import DataError, MetricError, OptionError, ReportgenError
 from reportgen_core.files.reports import read_texts
 from reportgen_core.files.table_writer import CellWriter
 from reportgen_core.files.tables import SUFFIXES
 
+from ..engines.options import EngineOptions, engine_options, workers_option
 from ..labelers import NotesTexts, TextLabeler, label_values, labeler_of
-from ..options import print_note, raw_cells_option
+from ..options import FOLDER, print_note, raw_cells_option
 from ..render import table
 from ..terminal.echo import data_stream, say, say_json
 
@@ -42,9 +44,20 @@ class ChecksSentences(Protocol):
 @click.option("--phrases", metavar="TABLE", help="Phrases of your own, a .toml file, added to the shipped ones.")
 @click.option("--check", metavar="TABLE", help="Compare the rules with a table of text, label and answer.")
 @click.option("--metric", default="chexpert-rules", show_default=True, help="The metric whose labeler reads.")
+@click.option("--out", type=FOLDER, help="With --engine ray: the folder of the parts; DIR.parquet for Parquet.")
+@click.option(
+    "--batch-size",
+    default=4096,
+    show_default=True,
+    type=click.IntRange(1, 10**6),
+    help="With --engine ray: the rows of a part.",
+)
+@workers_option()
+@engine_options
 @click.pass_context
 def label(
     ctx: click.Context,
+    /,
     source: str | None,
     scheme: str,
     explain: bool,
@@ -55,12 +68,18 @@ def label(
     phrases: str | None,
     check: str | None,
     metric: str,
+    out: Path | None,
+    batch_size: int,
+    workers: int,
+    **engine: Any,
 ) -> None:
     """Find the findings that reports state.
 
     FILE is JSON, JSON lines, CSV or TSV of id and text, or a text file (.txt) with one report; - is standard input.
 
+    \b
     Example: rg label "Heart size is normal. Small left effusion, no pneumothorax." --explain
+    Example: rg label reports.csv --engine ray --out labels
 
     --check prints each answer that is wrong. Its exit code is 0 where all are right, 1 where some are wrong, and 2
     where the table cannot be used.
@@ -72,6 +91,13 @@ def label(
         ctx.exit(_check(check, metric, scheme, phrases))
     if source is None:
         raise click.UsageError("Missing argument 'FILE|TEXT'.", ctx)
+    request = LabelRequest(Path(source), lines, metric, scheme, phrases, explain, out, batch_size, workers)
+    if (options := EngineOptions.take(engine)).distributed:
+        if as_csv:
+            raise OptionError("--csv: --engine ray writes JSON lines, or Parquet with --out DIR.parquet")
+        ctx.exit(0 if label_by_engine(request, options) else 1)
+    if out is not None:
+        raise OptionError("--out belongs to --engine ray; without it the labels are printed")
     labeler = labeler_of(metric, scheme, phrases)
     texts = _texts(source, lines)
     reports = {name: labeler.explain(text) for name, text in texts.items()}
@@ -86,6 +112,55 @@ def label(
             cells.write((name, *(mentions[k][0].value if k in mentions else "" for k in labeler.labels_of_scheme)))
     else:
         _draw(reports, explain)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRequest:
+    """What `rg label` is to label by an engine."""
+
+    table: Path
+    lines: bool
+    metric: str
+    scheme: str
+    phrases: str | None
+    explain: bool
+    out: Path | None
+    batch_size: int
+    workers: int
+
+
+def label_by_engine(given: LabelRequest, options: EngineOptions) -> bool:
+    """Label a table by an engine. Return False if a row could not be read or a part is missing."""
+    from reportgen_core.files.digests import sha256_file
+    from reportgen_core.files.tables import kind_of
+
+    from ..engines.jobs.label import EXPLAINED, SCHEMA, LabelJob
+    from ..engines.ray_engine import RayEngine
+    from ..engines.run import Run, print_totals, run_blocks
+
+    if given.out is None:
+        raise OptionError("--engine ray writes parts into a folder; name it with --out DIR")
+    if not given.table.is_file():
+        raise DataError(f"{given.table}: no such file; --engine ray labels a table")
+    if kind_of(given.table, SUFFIXES.values()) == "txt" and not given.lines:
+        raise OptionError(f"{given.table}: a text file is one report; --lines makes each line one")
+    labeler_of(given.metric, given.scheme, given.phrases)  # what is wrong is said before workers start
+    phrases = str(Path(given.phrases).resolve()) if given.phrases else None
+    about = {"metric": given.metric, "scheme": given.scheme, "explain": given.explain}
+    about["phrases"] = sha256_file(Path(phrases)) if phrases else ""
+    run = Run(
+        command="label", table=given.table, out=given.out, rows=given.batch_size, options=about, escaped=True,
+        resume=options.resume, disk_limit=options.disk_limit, empty=True, schema=EXPLAINED if given.explain else SCHEMA,
+    )  # fmt: skip
+    totals = run_blocks(
+        run,
+        lambda source: LabelJob(source, given.metric, given.scheme, phrases, given.explain),
+        RayEngine(options, given.workers, given.out),
+    )
+    if unlabeled := totals.counts["unlabeled"]:
+        print_note(f"{unlabeled:,} of {totals.rows:,} texts have no labels")
+    print_totals(run, totals)
+    return totals.good
 
 
 def _check(table: str, metric: str, scheme: str, phrases: str | None) -> int:

@@ -1,0 +1,132 @@
+"""`--engine ray` on a real cluster of two nodes: the rows are those of the local run, whoever is killed in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import TwoNodes
+
+pytestmark = pytest.mark.services
+
+WORDS = ["effusion", "pneumothorax", "edema", "consolidation", "atelectasis", "cardiomegaly"]
+BAD = 137  # the row that cannot be read
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 1,500 reports."""
+    draw = random.Random(7)
+    path = tmp_path_factory.mktemp("tables") / "reports.jsonl"
+    with path.open("w") as file:
+        for n in range(1500):
+            text = " ".join(f"{draw.choice(['Small', 'No', 'Possible'])} {draw.choice(WORDS)}." for _ in range(4))
+            file.write(json.dumps({"id": f"s{n}", "text": text}) + "\n")
+    return path
+
+
+def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """Start `rg` in a process of its own."""
+    command = [sys.executable, "-m", "reportgen_cli", *map(str, arguments)]
+    variables = {**os.environ, "RAY_BACKEND_LOG_LEVEL": "error", **environment}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
+
+
+def finish(running: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Wait for a process; return its code, stdout and stderr."""
+    out, err = running.communicate(timeout=240)
+    return running.returncode, out, err
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    return finish(start(*arguments))
+
+
+def lines(folder: Path) -> list[str]:
+    return sorted(line for p in folder.glob("part-*.jsonl") for line in p.read_text().splitlines())
+
+
+def printed(*arguments: object) -> list[str]:
+    """Return the sorted lines that a local run prints."""
+    code, out, err = run(*arguments)
+    assert code == 0, err
+    return sorted(out.splitlines())
+
+
+def parts_there(folder: Path, count: int) -> Iterator[None]:
+    """Wait until so many parts are in the manifest."""
+    for _ in range(600):
+        done = folder / "_done.jsonl"
+        if done.is_file() and done.read_text().count("\n") >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{folder} has no {count} parts after a minute")
+
+
+def worker_processes() -> list[int]:
+    """Return the processes of Ray's that do blocks."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            name = path.read_bytes()
+        except OSError:
+            continue  # it has ended
+        if name.startswith(b"ray::") and b"MapWorker" in name:
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_labels_are_those_of_a_local_run_with_one_worker_and_with_three(workers, cluster, reports, tmp_path) -> None:
+    code, _, err = run(
+        "label", reports, "--engine", "ray", "--address", cluster.address, "--workers", workers,
+        "--out", tmp_path / "out", "--batch-size", 100,
+    )  # fmt: skip
+    assert code == 0, err
+    assert lines(tmp_path / "out") == printed("label", reports, "--json")
+
+
+def test_a_worker_a_driver_and_a_node_are_killed_and_nothing_is_lost_or_doubled(
+    cluster: TwoNodes, reports, tmp_path
+) -> None:
+    out = tmp_path / "out"
+    command = ["label", reports, "--engine", "ray", "--address", cluster.address, "--out", out, "--batch-size", 5]
+    driver = start(*command)
+    parts_there(out, 20)
+    os.kill(worker_processes()[0], signal.SIGKILL)
+    parts_there(out, 60)
+    driver.kill()
+    driver.communicate()
+    kept = (out / "_done.jsonl").read_text().count("\n")
+    assert kept < 300
+    cluster.add()  # for the one that is killed next
+    driver = start(*command, "--resume")
+    parts_there(out, kept + 20)
+    cluster.kill()
+    code, _, err = finish(driver)
+    assert code == 0, err
+    assert f"{kept} of 300 parts are there" in err
+    assert lines(out) == printed("label", reports, "--json")
+
+
+def test_a_cluster_of_its_own_is_started_without_an_address_and_ends_with_the_command(reports, tmp_path) -> None:
+    code, out, err = run("label", reports, "--engine", "ray", "--workers", 2, "--out", tmp_path / "out")
+    assert code == 0, err
+    assert out == f"{tmp_path / 'out'}\n"
+    assert lines(tmp_path / "out") == printed("label", reports, "--json")
+
+
+def test_an_address_where_no_cluster_answers_is_one_line(reports, tmp_path) -> None:
+    code, _, err = run(
+        "label", reports, "--engine", "ray", "--address", "127.0.0.1:1", "--out", tmp_path / "out", "--workers", 1
+    )
+    assert code == 1
+    assert err.splitlines()[-1].startswith("rg: --address 127.0.0.1:1: no Ray cluster answers there")
