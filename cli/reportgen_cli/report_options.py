@@ -12,7 +12,7 @@ import click
 from reportgen_core import GenerationSettings, OptionError
 
 from .option_values import parse_options
-from .options import FOLDER, all_pictures_option, device_option, images_and_model, names_a_file, picture_options
+from .options import FOLDER, all_pictures_option, devices_option, images_and_model, names_a_file, picture_options
 from .options import values as value_option
 
 
@@ -125,8 +125,8 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
                          help="Where the model looked, into DIR or --out: the page STUDY.html and the picture "
                               "STUDY.png."),
             click.option("--format", type=click.Choice(["text", "json", "sr", "fhir", "fhir-r5"]),
-                         help="Print reports as this; with --out also files: DICOM SR or FHIR (R4B, R5) by the extra "
-                              "clinical."),
+                         help="Print reports as this, or with --out write them as files: DICOM SR or FHIR (R4B, R5) by "
+                              "the extra clinical."),
             click.option("--deidentify", is_flag=True,
                          help="With --format sr or fhir: nothing that ties it to a patient or a study."),
             click.option("--store", is_flag=True,
@@ -136,10 +136,10 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--strict", is_flag=True,
                          help="Refuse what is no chest radiograph, by its header or its picture."),
             click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1, 4096)),
-            click.option("--workers", type=click.IntRange(0, 256),
-                         help="Processes that read images; without it, as many as help."),
+            click.option("--workers", type=click.IntRange(0, 4096),
+                         help="Processes that read images; without it, as many as help. With ray: workers."),
             click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True),
-            device_option(),
+            devices_option(),
             click.option("--cache/--no-cache", default=False, show_default=True, help="Keep resized images on disk."),
         )
     ):  # fmt: skip

@@ -16,6 +16,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from radiographs import HEADER, OTHERS, radiograph
+from reportgen_cli.commands import report as commands
 from reportgen_cli.formats import wanted as packages
 from reportgen_cli.formats.codes import finding_code
 from reportgen_cli.formats.report import report_bytes
@@ -233,3 +234,54 @@ def test_rg_report_says_in_one_line_that_sr_wants_dicom(rg, model: Path, chest: 
     done = rg("report", chest, "--model", model, "--format", "sr", "--out", tmp_path / "out")
     assert done.code == 1 and "format sr wants DICOM files, and chest.png is none" in done.err
     assert not list((tmp_path / "out").glob("*.dcm"))
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "says"),
+    [
+        (["a.png"], ["--format", "sr", "--out", "o"], "format sr wants DICOM files, and a.png is none"),
+        (["a.png", "b.png"], ["--format", "sr", "--out", "o"], "none of the 2 studies can have this format"),
+        (["a.dcm", "b.dcm"], ["--format", "fhir", "--study"], "the images of a are of 2 examinations; it wants one"),
+        (["ct.dcm"], ["--strict"], "is refused: its header says modality"),
+        (["ct.dcm", "hand.dcm"], ["--strict"], "its header says body part"),
+    ],
+)
+def test_what_headers_rule_out_is_said_before_a_model_is_read(
+    rg, tmp_path: Path, chest: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], arguments: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "load_model", lambda *_: pytest.fail("a model is read"))
+    for name in ("a.png", "b.png"):
+        shutil.copy(chest, name)
+    for name, uid, more in (("a", "1.2.1", {}), ("b", "1.2.2", {}), ("hand", "1.2.3", {"BodyPartExamined": "HAND"})):
+        radiograph(tmp_path / f"{name}.dcm", uid, **more)
+    radiograph(tmp_path / "ct.dcm", "1.2.9", modality="CT")
+    done = rg("report", *files, *arguments)
+    assert done.code == 1 and says in done.err and "Traceback" not in done.err and not done.out
+
+
+def test_one_study_that_can_have_the_format_lets_the_others_be_named(
+    rg, tmp_path: Path, chest: Path, model: Path
+) -> None:
+    file = radiograph(tmp_path / "a.dcm")
+    done = rg("report", chest, file, "--model", model, "--format", "sr", "--out", tmp_path / "o")
+    assert done.code == 1 and "format sr wants DICOM files, and chest.png is none" in done.err
+    assert (tmp_path / "o" / "a.dcm").exists()
+
+
+def test_with_a_folder_the_terminal_has_the_text_and_the_folder_the_format(
+    rg, tmp_path: Path, chest: Path, model: Path
+) -> None:
+    done = rg("report", chest, "--model", model, "--format", "fhir", "--out", tmp_path / "o")
+    values = json.loads((tmp_path / "o" / "chest.fhir.json").read_text())
+    assert (
+        done.out.splitlines()[0] == load(model).report(chest)[0].text and values["resourceType"] == "DiagnosticReport"
+    )
+
+
+def test_a_finding_that_a_model_never_names_has_no_threshold_above_one(report: Report, study: Study) -> None:
+    wanted = Wanted(thresholds={"Pneumothorax": 2.0})
+    rows = json.loads(report_bytes(report, "fhir", study, ORIGIN, wanted))["contained"]
+    says = {row["code"]["text"]: row["interpretation"][0]["text"] for row in rows if "interpretation" in row}
+    assert says["Pneumothorax"] == "never named by this model" and "threshold of" not in says["Pleural Effusion"]
+    assert b"Pneumothorax 0.30 (never named by this model)" in report_bytes(report, "sr", study, ORIGIN, wanted)

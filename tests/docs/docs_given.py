@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -43,12 +44,16 @@ def write_lines(path: Path, rows: list[dict[str, object]]) -> None:
 
 
 def image_files(folder: Path) -> None:
-    """Write chest.png, two folders of images, and a copy of covid-chestxray."""
+    """Write chest.png, two folders of images, a DICOM study, and a copy of covid-chestxray."""
     chest = Path(str(resources.files("reportgen_zoo") / "images" / "chest.jpg"))
     shutil.copy(chest, folder / "chest.png")  # content decides
     for name in ("images", "folder", "covid-chestxray/images"):
         (folder / name).mkdir(parents=True)
     shutil.copy(chest, folder / "images" / "a.jpg")
+    sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
+    from radiographs import radiograph
+
+    radiograph(folder / "study" / "chest.dcm")
     for name in ("b", "c", "d"):
         shutil.copy(chest, folder / "folder" / f"{name}.jpg")
     head = ["patientid", "finding", "view", "modality", "folder", "filename", "clinical_notes", "license"]

@@ -20,10 +20,11 @@ from reportgen_core.files.atomic import atomic_write
 from reportgen_core.text.printable import printable, printable_json
 
 from ..batch_files import LeftOut, counted, left_out, one_study, output_names, short_ids
+from ..engines.options import EngineOptions, engine_options
 from ..formats.report import format_named
 from ..formats.values import as_text, as_values, named_by_file
 from ..formats.wanted import Wanted
-from ..options import pick_device
+from ..options import cuda_devices, pick_device
 from ..registry_names import meant_model
 from ..report_options import ReportOptions, report_options
 from ..terminal.echo import say, say_json, say_json_text, say_text
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from ..pages.shared.drawing import PictureForm
     from ..pages.shared.origin import Origin
 
-PRINTED = (None, "text", "sr")  # formats with which stdout has the text of a report
+PRINTED = (None, "text", "sr")  # formats with which stdout has the text of a report, as it has with all of --out
 Grid = tuple[int, int, int]  # views, rows, columns of an encoder's tokens
 # Faults of one study's files: its name, or something else that lies in their place. A full disk is none of them.
 FAULTS_OF_A_NAME = {
@@ -47,6 +48,7 @@ FAULTS_OF_A_NAME = {
 
 @click.command()
 @report_options
+@engine_options
 def report(**options: Any) -> None:
     """Write reports for radiographs: image files (PNG, JPEG, DICOM and more) and folders of them.
 
@@ -56,17 +58,25 @@ def report(**options: Any) -> None:
     Example: rg report study/ --format sr --out reports
     Example: rg report dicomweb:http://127.0.0.1:8042/dicom-web --store
     Example: rg report chest.png --indication "cough and fever" --prior earlier/ --model runs/best
+    Example: rg report archive/ --engine ray --workers 4 --out reports
 
     DICOM files of one examination are one study. An image that cannot be read is named on stderr and the rest go on;
     the exit code is then 1. The last line on stderr counts reports, notes, failures and images.
     """
+    engine = EngineOptions.take(options)
     given = ReportOptions(**options)
     from ..dicomweb.archive import addresses
 
     if given.format:
         format_named(given.format).check(given.format)
     places = addresses(given.images)
-    if given.store:
+    if engine.distributed or cuda_devices(given.device):
+        from ..engines.reports import report_by_engine
+
+        if places:
+            raise OptionError(f"{places[0]}: workers read files; leave --engine ray for an archive")
+        good = report_by_engine(given, engine, meant_model(given.model) if given.model else default_model())
+    elif given.store:
         good = store_reports(places, given)
     elif places:
         good = report_archive(places, given)
@@ -269,7 +279,7 @@ class ReportWriter:
                 say(f"note: {report.study}: {report.note}", err=True)
             if self.options.as_json:
                 say_json(values)
-            elif not failed and self.options.format in PRINTED:
+            elif not failed and (self.options.format in PRINTED or self.options.out is not None):
                 say_text(as_text(report, len(self.studies) > 1, first=i == 0))
             if lines is not None:
                 lines.write(printable_json(values) + "\n")
@@ -299,13 +309,13 @@ class ReportWriter:
             say(f"rg: {report.study}: its files could not be written: {why}", err=True)
 
     def _write_format(self, report: Report, name: str) -> None:
-        """Write a report in a format: a file into the folder of --out, and a line or a text on stdout if it is none."""
+        """Write a report in a format: as a file into the folder of --out, else as a line on stdout."""
         form, study, origin = format_named(name), self.by_id[report.study], self.origin
         assert origin is not None
         content = form.write(report, study, origin, self.wanted)
-        if name not in PRINTED:
+        if self.options.out is None and name not in PRINTED:
             say_json_text(content.decode())
-        if self.options.out is not None and name != "text":
+        elif self.options.out is not None and name != "text":
             atomic_write(self.options.out / f"{self.names[report.study]}{form.suffix}", content)
 
     def _explain(self, report: Report, out: Path) -> None:

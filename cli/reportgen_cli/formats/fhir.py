@@ -102,7 +102,7 @@ def _observation(number: int, row: Finding, common: dict[str, Any]) -> dict[str,
             "system": "http://unitsofmeasure.org",
             "code": "1",
         },
-        "interpretation": [{"text": f"{place} the model's threshold of {row.threshold:.2f}"}],
+        "interpretation": [{"text": row.bound if row.threshold > 1 else f"{place} the model's {row.bound}"}],
     }
 
 

@@ -119,9 +119,7 @@ def _findings(report: Report, examination: Examination, wanted: Wanted) -> Any:
         boxes = report.boxes[number] if number < len(report.boxes) else ()
         items.append(_sentence(sentence, boxes, used, sources))
     items += [_finding(row) for row in rows if row.present]
-    if absent := [
-        f"{row.name} {row.probability:.2f} (threshold {row.threshold:.2f})" for row in rows if not row.present
-    ]:
+    if absent := [f"{row.name} {row.probability:.2f} ({row.bound})" for row in rows if not row.present]:
         items.append(
             sr.TextContentItem(codes.DCM.Comment, "Probabilities below threshold: " + "; ".join(absent), "CONTAINS")
         )

@@ -27,6 +27,11 @@ class Finding(NamedTuple):
     threshold: float
     present: bool
 
+    @property
+    def bound(self) -> str:
+        """Return the threshold in words: a model never names a finding whose threshold is above 1."""
+        return f"threshold {self.threshold:.2f}" if self.threshold <= 1 else "never named by this model"
+
 
 def findings_of(report: Report, wanted: Wanted) -> list[Finding]:
     """Return the findings of a report with their thresholds, the likeliest first."""
