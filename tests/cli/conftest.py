@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +8,9 @@ import pytest
 from PIL import Image
 from reportgen_cli.main import commands, main
 from reportgen_zoo.pull import catalogue as manifests
+from running import Done, Rg
 
 from reportgen_core.testing.parts import tiny_model
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a run of `rg` ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Rg = Callable[..., Done]
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Done, Rg
 from PIL import Image
+from running import Done, Rg
 
 REFERENCES = {"a": "The lungs are clear.", "b": "The heart is enlarged.", "c": "There is a small left effusion."}
 GOOD = {"a": "The lungs are clear.", "b": "The heart is big.", "c": "Small left effusion."}

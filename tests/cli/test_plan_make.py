@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Rg
 from PIL import Image
 from reportgen_cli.plan.making import refuse
 from reportgen_cli.plan.making.judge import judge_presets
@@ -36,6 +35,7 @@ from reportgen_cli.plan.settled.schedule import make_schedule
 from reportgen_cli.plan.training.stopwatch import Overtime, Stopwatch
 from reportgen_zoo.reproduce.preset import load_preset
 from reportgen_zoo.reproduce.scales import SCALES
+from running import Rg
 
 from reportgen_core import OptionError, ReportgenError
 from reportgen_core.text.spec import TextSpec, count_cut_words, report_words

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Rg
 from reportgen_cli.pages.shared.origin import Origin
 from reportgen_cli.plan.running.card import model_card
 from reportgen_cli.plan.running.choose import choose
@@ -18,6 +17,7 @@ from reportgen_cli.plan.running.result import BASELINE, CHOSEN, FAILED, Row, Run
 from reportgen_cli.plan.settled.digests import study_digests
 from reportgen_cli.plan.settled.plan_file import write_plan
 from reportgen_cli.plan.settled.studies import usable_studies
+from running import Rg
 from test_plan_make import a_plan, rows, written
 
 from reportgen_core import DataError, evaluate

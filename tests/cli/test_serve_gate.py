@@ -14,10 +14,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from conftest import Rg
 from reportgen_cli.serve.gate import Gate
 from reportgen_cli.serve.settings import ServeSettings
 from reportgen_cli.serve.state import State
+from running import Rg
 from serving import Served, Waits, answer_of, form, picture, served, serving
 
 PNG = [("images", "DOE_JANE.png", picture(1))]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Rg
 from PIL import Image
 from reportgen_cli.formats.values import as_values
 from reportgen_cli.serve.uploads import file_name
+from running import Rg
 from serving import Served, Waits, dicom, form, picture, served, serving
 
 from reportgen_core import Features, Study, View, load

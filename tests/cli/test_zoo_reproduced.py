@@ -7,13 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Rg
 from reportgen_zoo.manifest.cards import card
 from reportgen_zoo.manifest.records import ZooError
 from reportgen_zoo.publish import facts as reproduced
 from reportgen_zoo.pull.catalogue import read_manifest
 from reportgen_zoo.reproduce.preset import PaperRow
 from reportgen_zoo.reproduce.record import Reproduction, ReproductionRequest
+from running import Rg
 
 from reportgen_core.scoring.scorecard import ScoreCard, System
 from reportgen_core.testing.parts import tiny_model
