@@ -179,7 +179,7 @@ def test_weights_of_another_size_say_what_differs(tmp_path):
         OptionError, match=r"does not fit gpt2: transformer\.wpe\.weight is \(1024, 8\) and should be \(1024, 16\)"
     ):
         decoders.create("gpt2", FeatureSpec(4, 4), TargetSpec(WORDS), config=GPT2, pretrained=str(folder))
-    with pytest.raises(OptionError, match=r"give a local folder that holds model\.safetensors"):
+    with pytest.raises(OptionError, match=r"give a local folder with config\.json, model\.safetensors and"):
         decoders.create("gpt2", FeatureSpec(4, 4), TargetSpec(WORDS), config=GPT2, pretrained=str(tmp_path))
 
 

@@ -23,22 +23,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, EncoderDecoderCache
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.data import Context
 from reportgen_core.errors import OptionError
-from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL
+from reportgen_core.text.spec import BOS, EOS, PAD
 from reportgen_core.writing.report_words import StudyMemory, most_words, shift_targets, to_generated, word_loss
 from reportgen_core.writing.word_search import SEARCH_SETTINGS, State, search
+
+from .blocks.language_folder import start_from_folder
 
 
 class CausalDecoder(Decoder):
@@ -83,7 +82,9 @@ class CausalDecoder(Decoder):
             )
         self.takes_places = "position_ids" in inspect.signature(self.model.forward).parameters
         if pretrained is not False and torch.empty(0).device.type != "meta":
-            start_from(self.model, name, dict(config or {}), pretrained, targets.words)
+            with torch.device("meta"):
+                body = build_transformer(name, dict(config or {}), len(targets.words), cross=False).state_dict()
+            start_from_folder(self.model, pretrained, targets.words, name=name, body=body, needs_words=False)
         parameters = dict(self.model.named_parameters())
         for key in parameters:  # BERT and its relatives have a bias twice and read the decoder's
             if key.endswith(".bias") and f"{key.removesuffix('bias')}decoder.bias" in parameters:
@@ -308,50 +309,3 @@ def build_transformer(name: str, config: dict[str, Any], words: int, *, cross: b
             f"{name} has no cross-attention, so it cannot see an image; gpt2, bert, roberta and bart have it"
         )
     return model
-
-
-def start_from(model: Any, name: str, config: dict[str, Any], pretrained: bool | str, words: tuple[str, ...]) -> None:
-    """Copy the weights of a folder into the model, and each word's embeddings from the mean of its pieces'.
-
-    Raises OptionError if the folder has no weights that fit.
-    """
-    folder = Path(str(pretrained)).expanduser()
-    file = folder / "model.safetensors"
-    if pretrained is True or not file.is_file():
-        raise OptionError(f"pretrained={pretrained!r}: give a local folder that holds model.safetensors, or false")
-    try:
-        weights = load_file(file)
-    except (SafetensorError, OSError) as e:
-        raise OptionError(f"pretrained={pretrained!r}: {file} cannot be read: {e}") from e
-    prefix = f"{model.base_model_prefix}."
-    weights |= {prefix + key: value for key, value in weights.items() if not key.startswith(prefix)}
-    ends = {id(part.weight) for part in (model.get_input_embeddings(), model.get_output_embeddings())}
-    state = model.state_dict(keep_vars=True)
-    with torch.device("meta"):
-        body = build_transformer(name, config, len(words), cross=False).state_dict()
-    with torch.no_grad():
-        for key, value in state.items():
-            if id(value) in ends or key.endswith((".position_ids", "lm_head.bias", "predictions.bias")):
-                continue
-            if key in weights and weights[key].shape == value.shape:
-                value.copy_(weights[key])
-            elif key in body:
-                problem = f"is {tuple(weights[key].shape)}" if key in weights else "is missing"
-                raise OptionError(
-                    f"pretrained={pretrained!r} does not fit {name}: {key} {problem} and should be "
-                    f"{tuple(value.shape)}; say in config what its config.json says"
-                )
-        _start_words(model, folder, weights, words)
-
-
-def _start_words(model: Any, folder: Path, weights: Mapping[str, Tensor], words: tuple[str, ...]) -> None:
-    """Set each word's embeddings to the mean of its pieces', if the folder has the tokenizer."""
-    if not (folder / "tokenizer.json").is_file():
-        return
-    key = next(k for k, v in model.state_dict(keep_vars=True).items() if v is model.get_input_embeddings().weight)
-    tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    for i, word in enumerate(words[len(SPECIAL) :], len(SPECIAL)):
-        pieces = tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
-        if pieces and key in weights:
-            for part in (model.get_input_embeddings(), model.get_output_embeddings()):
-                part.weight[i] = weights[key][pieces].mean(0)

@@ -36,8 +36,8 @@ from reportgen_core.text.spec import PAD
 from reportgen_core.writing.report_words import most_words, shift_targets, to_generated, word_loss
 from reportgen_core.writing.word_search import SEARCH_SETTINGS, State, search
 
+from ..blocks.language_folder import settled, start_from_folder
 from ..causal import GrowingLayer, build_transformer
-from .llm_folder import settled, start_from_folder
 
 LEARN = ("all", "mapper")
 SMALLEST = 1e-12
@@ -86,7 +86,7 @@ class LanguageModel(Decoder):
                 "config with more positions, an encoder with fewer tokens or a text with a lower max_length"
             )
         if pretrained is not False and torch.empty(0).device.type != "meta":
-            start_from_folder(self.model, pretrained, targets.words)
+            start_from_folder(self.model, pretrained, targets.words, name=architecture)
         if lora:
             add_adapters(self.model, architecture, lora, lora_alpha, lora_targets)
         elif learn == "mapper":
