@@ -304,3 +304,18 @@ def test_a_wrong_option_is_one_line(name: str, options: dict[str, Any], says: st
     with pytest.raises(OptionError, match=says) as problem:
         encoders.create(name, **options)
     assert "\n" not in str(problem.value)
+
+
+def test_a_network_that_gives_channels_last_gives_the_same_tokens_as_timm() -> None:
+    """Swin's maps are (n, h, w, D): each place is a token of width D."""
+    encoder = encoders.create("timm/swin_tiny_patch4_window7_224", model_args={"depths": (1, 1, 1, 1), "embed_dim": 24})
+    assert encoder.features.grid == (1, 7, 7)
+    assert encoder.features.dim == 192
+    net = timm.create_model("swin_tiny_patch4_window7_224", depths=(1, 1, 1, 1), embed_dim=24, features_only=True)
+    net.load_state_dict(encoder.net.state_dict())
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        theirs = net.eval()(images)[-1]  # (n, h, w, D)
+        ours = encoder.eval().encode(images)
+    assert torch.allclose(ours.tokens, theirs.flatten(1, 2), atol=1e-5)
+    assert torch.allclose(ours.pooled, theirs.mean((1, 2)), atol=1e-5)

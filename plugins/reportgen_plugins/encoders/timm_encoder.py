@@ -21,6 +21,7 @@ from typing import Any, cast
 import timm
 import torch
 from timm.data.config import resolve_data_config
+from timm.layers import Format
 from timm.models._features import FeatureGetterNet, FeatureInfo  # the first has no public name
 from torch import Tensor, nn
 
@@ -126,6 +127,11 @@ class _Normed(FeatureGetterNet):
         super().__init__(*args, **{**kwargs, "norm": True, "output_fmt": "NCHW"})
 
 
+def _channels_before_places(_model: nn.Module, _images: object, maps: Sequence[Tensor]) -> list[Tensor]:
+    """Return maps (n, h, w, D) as (n, D, h, w)."""
+    return [m.permute(0, 3, 1, 2) for m in maps]
+
+
 class _Plan:
     """Build one timm model, after trying it on the meta device, which needs no memory."""
 
@@ -147,6 +153,8 @@ class _Plan:
         except (TypeError, RuntimeError, AttributeError, AssertionError, ValueError, IndexError, KeyError) as e:
             why = (str(e) or type(e).__name__).splitlines()[0]
             raise OptionError(f"timm's {self.name!r} cannot be built for feature maps: {why}") from e
+        if getattr(model, "output_fmt", Format.NCHW) == Format.NHWC and not isinstance(model, FeatureGetterNet):
+            model.register_forward_hook(_channels_before_places)  # Swin and its relatives
         return model
 
     def level(self, option: str, number: int) -> int:
