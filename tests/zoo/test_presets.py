@@ -40,7 +40,7 @@ def test_a_preset_names_settings_data_and_figures_that_there_are(name: str) -> N
     found = load_preset(name)
     TrainSettings.of(found.train)
     assert set(found.data.options) <= set(datasets.options(found.data.dataset))
-    assert found.numbers
+    assert found.numbers or any("could not be checked" in note for note in found.notes)
     assert found.summary == presets[name].summary
 
 

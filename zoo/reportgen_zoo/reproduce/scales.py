@@ -44,6 +44,7 @@ class Scale:
 
 WIDTHS = {
     "hidden": 128, "embedding": 128, "transition": 128, "width": 128, "joint": 128, "grouper_options": {"k": 50},
+    "architecture": "gpt2", "config": {"n_layer": 2, "n_head": 4, "n_embd": 128}, "learn": "all",
 }  # fmt: skip
 QUICK = ("bleu", "rouge-l", "cider", "chexpert-rules")  # METEOR takes longer than all of these
 SYSTEM = {"epochs": 12, "schedule": "cosine", "optimizer": "adam", "clip": 5.0, "keep_features": True}
