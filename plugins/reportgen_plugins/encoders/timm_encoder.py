@@ -21,7 +21,7 @@ from typing import Any, cast
 import timm
 import torch
 from timm.data.config import resolve_data_config
-from timm.layers import Format
+from timm.layers.format import Format
 from timm.models._features import FeatureGetterNet, FeatureInfo  # the first has no public name
 from torch import Tensor, nn
 
