@@ -27,7 +27,7 @@ class Metric(ABC):
     higher_is_better: bool = True
     neutral_suffixes: ClassVar[tuple[str, ...]] = ()  # a part whose name ends with one of them has no better direction
     per_study: ClassVar[bool] = True  # the statistics of a study do not depend on the other studies
-    expensive: ClassVar[bool] = False  # costs money or hours: it is not run on the baselines unless that is asked for
+    expensive: ClassVar[bool] = False  # costs money or hours: it runs on the baselines only on request
     own_process: ClassVar[bool] = False  # computes in a process of its own, so it may run at the same time as others
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Read studies from what programs have at hand: tables of pandas, datasets of torch, pairs of image and text, files.
+"""Read studies from the data of a program: tables of pandas, datasets of torch, pairs of image and text, files.
 
 Every source becomes rows of a table and is read by the dataset `table`, so that the same names of columns, the same
 checks and the same audit hold as for a file.

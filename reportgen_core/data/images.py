@@ -95,7 +95,7 @@ def check_spec(spec: ImageSpec) -> None:
     check_fit(spec)
     if min(spec.height, spec.width) < 1 or spec.height * spec.width > MAX_PIXELS:
         raise OptionError(
-            f"images of {spec.height} x {spec.width} are asked for; a side is at least 1, all {MAX_PIXELS:,}"
+            f"images of {spec.height} x {spec.width} are requested; a side is at least 1, all {MAX_PIXELS:,}"
         )
 
 

@@ -210,7 +210,7 @@ def _broken(error: str, begin: int, end: int) -> str:
         return f"a cell{where} is longer than {MAX_LINE} characters; perhaps its quote is not closed"
     if "unexpected end" in error:
         return f"the quote of a cell is not closed before the end of the file, line {end}"
-    return f"a quote{where} is not closed, or stands in a quoted cell without being doubled"
+    return f"a quote{where} is not closed, or occurs in a quoted cell without being doubled"
 
 
 def named_rows(

@@ -164,9 +164,9 @@ def build_baselines(
     if all(i in background.features for i in ids) and any(i in background.features for i in background.training):
         baselines.append(by_image(background, ids))
     else:
-        missing.append("no nearest-image baseline: image features are not at hand (--features FILE)")
+        missing.append("no nearest-image baseline: there are no image features (--features FILE)")
     if all(i in background.tags for i in ids) and any(i in background.tags for i in background.training):
         baselines.append(by_gold_tags(background, ids, seeds))
     else:
-        missing.append("no gold-tag oracle: gold tags are not at hand")
+        missing.append("no gold-tag oracle: the studies have no gold tags")
     return baselines, missing

@@ -81,7 +81,7 @@ def test_what_cannot_be_built_is_named() -> None:
     assert (made, missing) == ([], ["no baselines: they need the training reports (--training FILE, or --data NAME)"])
     made, missing = build_baselines(BaselineData(TRAINING, {"v": "x"}, {"t1": ["a"], "q": ["a"]}), ["q"], range(2), len)
     assert [b.name for b in made] == ["constant (validation)", "most frequent", "random", "gold tags (oracle)"]
-    assert missing == ["no nearest-image baseline: image features are not at hand (--features FILE)"]
+    assert missing == ["no nearest-image baseline: there are no image features (--features FILE)"]
 
 
 @pytest.mark.parametrize("empty", [{}, {"q": []}])

@@ -260,7 +260,7 @@ def test_what_is_no_grey_image_is_not_prepared(image: np.ndarray) -> None:
     "spec", [replace(SPEC, interpolation="bilinaer"), replace(SPEC, height=0), replace(SPEC, width=10**9)]
 )
 def test_a_spec_nobody_can_follow_is_refused(spec: ImageSpec) -> None:
-    with pytest.raises(OptionError, match=r"did you mean 'bilinear'|are asked for"):
+    with pytest.raises(OptionError, match=r"did you mean 'bilinear'|are requested"):
         prepare(GREY, spec)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @part("--decoder", "decoders", "What writes: see rg list decoders.")
 @part("--retriever", "retrievers", "What finds texts, in place of a decoder.")
 @part("--reporter", "reporters", "A whole system, in place of parts: see rg list reporters.")
-@part("--preset", "presets", "A published system; the options beside it replace its own.")
+@part("--preset", "presets", "A published system; other options replace its own.")
 @values("--encoder-option", "encoder_options", "Of the encoder; rg info NAME lists them.")
 @values("--decoder-option", "decoder_options", "Of the decoder or retriever.")
 @values("--reporter-option", "reporter_options", "Of the reporter.")

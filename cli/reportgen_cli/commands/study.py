@@ -53,7 +53,7 @@ def study() -> None:
 @click.option("--whole", is_flag=True, help="Leave out human reports with de-identification gaps, XXXX or ___.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--out", required=True, type=PATH, help="The folder for the readers.")
-@click.option("--key", type=PATH, help="Where to keep who wrote what; without it, OUT.key.json beside OUT.")
+@click.option("--key", type=PATH, help="Where to keep who wrote what; without it, OUT.key.json next to OUT.")
 @device_option()
 @send_images_option()
 def make(
@@ -180,7 +180,7 @@ def serve(folder: Path, port: int, opens: bool) -> None:
 
 @study.command("score")
 @click.argument("folder", type=PATH)
-@click.option("--key", type=PATH, help="Without it, FOLDER.key.json beside FOLDER.")
+@click.option("--key", type=PATH, help="Without it, FOLDER.key.json next to FOLDER.")
 @click.option("--picture", type=PATH, help="Also draw the distributions: PNG, PDF or SVG.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--resamples", default=2000, show_default=True, type=click.IntRange(100), help="Of the bootstrap.")

@@ -75,7 +75,7 @@ def train(
     label_options: tuple[str, ...], train_split: str, val_split: str, limit: int | None, settings: tuple[str, ...],
     epochs: int | None, out: Path | None, resume: bool, cache: bool,
 ) -> None:  # fmt: skip
-    """Train MODEL (a folder or a name of the zoo) on a dataset. The best epoch is in OUT/best, the log beside it.
+    """Train MODEL (a folder or a name of the zoo) on a dataset. The best epoch is in OUT/best, the log in OUT.
 
     \b
     Example: rg train densenet121-hier-lstm --data covid-chestxray --data-root covid-chestxray --epochs 20

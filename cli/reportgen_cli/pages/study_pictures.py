@@ -166,7 +166,7 @@ def _caption(text: str) -> tuple[str, tuple[str, ...]]:
         except ValueError:  # no such font here
             continue
         return text, (*SANS, name)
-    return "the page beside this folder has the words", SANS
+    return "the page next to this folder has the words", SANS
 
 
 def _wrapped(text: str, font: Any, width: int) -> list[str]:

@@ -23,7 +23,7 @@ from ..web.guards import HEADERS, is_local, local_hosts, own_origin, same_token
 from .state import State, failure
 
 OPEN = ("/", "/docs", "/openapi.json")  # they hold nothing but the program's own pages, and need no token
-ALIVE = "/healthz"  # answered whoever asks, and whatever else is going on
+ALIVE = "/healthz"  # answered to everybody, also while the server is busy
 DRAIN = 2.0  # seconds for which the rest of a refused body is read and dropped, so that the client reads the answer
 MORE = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

@@ -85,7 +85,7 @@ def guarded_streams() -> Iterator[None]:
 def _open_closed_streams() -> None:
     """Open the standard streams that the caller closed on the null device.
 
-    Otherwise the next file would take the number of the stream, and be written into by whoever writes to the stream.
+    Otherwise the next file would take the number of the stream, and everything written to the stream would go into it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:

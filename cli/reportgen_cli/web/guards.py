@@ -17,7 +17,7 @@ LOCAL = ("127.0.0.1", "localhost", "[::1]")  # this machine, as a Host header na
 
 
 def new_token() -> str:
-    """Return a random token of 128 bits, in letters that stand in an address."""
+    """Return a random token of 128 bits, in letters that an address may have."""
     return secrets.token_urlsafe(16)
 
 

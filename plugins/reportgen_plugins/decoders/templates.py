@@ -8,9 +8,9 @@ detects findings, and a template words each. Detection is that of Wang et al., C
   that the part of each token in z_l is known: a_nl = exp(r s_nl) / Σ_m exp(r s_ml) = ∂z_l / ∂s_nl, which sums to 1.
   a is the attention of the sentence about finding l, a class activation map.
 - The probability is sigmoid(scale_l z_l + shift_l) (Platt scaling). `speak_by` sets scale and shift, and two thresholds
-  for each finding. From `stated` on the finding is stated, from `possible` on it is said to be uncertain, and below
-  nothing is said: the templates deny nothing. A threshold above 1 keeps silent about a finding. A model that nobody
-  calibrated states what reaches one half.
+  for each finding. From `stated` on the finding is stated, from `possible` on it is called uncertain, and below
+  the report is silent: the templates deny nothing. A threshold above 1 keeps silent about a finding. A model without
+  calibration states what reaches one half.
 - Pino et al. have a sentence for absent findings, too. Here silence takes its place: labels that were mined from
   reports do not say that a finding was looked for.
 

@@ -2,7 +2,7 @@
 
 sections   finds FINDINGS, IMPRESSION and other headings, takes the sections that are wanted, and drops markdown,
            text before the first heading, and reasoning between <think> and </think>. Without headings, all of the text.
-json       takes the sections from a JSON object, which may stand in a fenced block.
+json       takes the sections from a JSON object, which may be in a fenced block.
 none       takes the answer as it is.
 
 A rule is named with its version in every score. The answer itself is kept in `Report.answer`.

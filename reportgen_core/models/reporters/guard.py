@@ -114,7 +114,7 @@ def _check_report(report: object, studies: Sequence[Study], number: int) -> None
     if not isinstance(report, Report):
         raise PluginError(f"iter_reports gave {report!r:.60}, which is no Report")
     if number >= len(studies):
-        raise PluginError(f"iter_reports gave more than the {len(studies)} reports that were asked for")
+        raise PluginError(f"iter_reports gave more than the {len(studies)} reports that were requested")
     if report.study != studies[number].id:
         raise PluginError(
             f"iter_reports gave the report of {report.study!r:.60}, and {studies[number].id!r:.60} was next"

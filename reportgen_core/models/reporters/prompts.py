@@ -4,7 +4,7 @@
     {indication|none}   the indication, or the text "none"
     {{ and }}           a brace
 
-`FIELDS` has all names. `{images}` is the place of the study's images; without it they stand in front of the text. Text
+`FIELDS` has all names. `{images}` is the place of the study's images; without it the images come before the text. Text
 above a line `---` is the message to the system.
 """
 

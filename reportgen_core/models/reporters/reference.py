@@ -35,7 +35,7 @@ class Reference:
         """Return what the reference cannot promise, for its record and for the foot of every score."""
         if self.kind == "endpoint":
             return (
-                f"REFERENCE: model {self.model!r} at {self.source} is named, not pinned: whoever serves it may change "
+                f"REFERENCE: model {self.model!r} at {self.source} is named, not pinned: its server may change "
                 "its weights, and the same request may then get another answer",
             )
         return (f"REFERENCE: the weights are those of {self.source}, pinned by sha256 and not part of this folder",)

@@ -39,7 +39,7 @@ class GuessedNames(ABCMeta):
 
 
 class Reporter(metaclass=GuessedNames):
-    """Writes reports of studies. An author writes `iter_reports` and sets what is said of the reporter.
+    """Writes reports of studies. An author writes `iter_reports` and sets the attributes that describe the reporter.
 
     Constructor options are keyword-only JSON values, saved in config.json. Everybody else calls `report`,
     `report_studies` or `stream_reports`, which read the studies first, so that one bad study stops nobody.
@@ -65,7 +65,7 @@ class Reporter(metaclass=GuessedNames):
     def iter_reports(self, studies: Sequence[Study], settings: GenerationSettings) -> Iterator[Report]:
         """Yield a report for each study, in order. The images of the studies can be read, and are at most `most_views`.
 
-        Raise ImageError or DataError for a study that has no report; the others are then asked for again.
+        Raise ImageError or DataError for a study that has no report; the others are then requested again.
         """
 
     def write_files(self, folder: Path) -> None:
@@ -99,7 +99,7 @@ class Reporter(metaclass=GuessedNames):
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """Return lines on what it cannot promise. They stand in its card, its record, and under every score."""
+        """Return lines on what the reporter cannot promise, for its card, its record and its scores."""
         return self.reference.limits if self.reference is not None else ()
 
     def move_to(self, device: str) -> Self:

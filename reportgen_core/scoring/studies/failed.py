@@ -113,7 +113,7 @@ def _finite(value: Any) -> bool:
 
 
 def _placed(result: MetricResult, kept: Sequence[int], failed: Mapping[int, str], n: int) -> MetricResult:
-    """Return the result of the studies `kept` as that of all `n`: zeros and NaN stand in the place of the others."""
+    """Return the result of the studies `kept` as that of all `n`: the others are zero and NaN."""
     import numpy as np
 
     failed = {**failed, **{kept[i]: why for i, why in result.failed.items()}}

@@ -11,7 +11,9 @@ from ...models.model import Model
 from ...text.spec import TextSpec, report_words
 from ...types import Study
 
-BACKGROUND = 256  # training references that stand beside a batch, for metrics that weigh words by their frequency
+BACKGROUND = (
+    256  # training references that are scored together with a batch, for metrics that weigh words by their frequency
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Reward:
     def of(self, ids: Sequence[str], texts: Sequence[str]) -> list[float]:
         """Return the reward of each text. `ids` are the studies of the texts; a higher reward is better.
 
-        Metrics whose score of a report depends on the whole set, as CIDEr's word weights do, see `background` beside
+        Metrics whose score of a report depends on the whole set, as CIDEr's word weights do, see `background` next to
         the texts, so that a weight does not depend on which studies are in the batch. Raises OptionError for a metric
         that gives no score for single reports.
         """

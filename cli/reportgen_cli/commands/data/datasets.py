@@ -79,7 +79,7 @@ def audit(name: str, root: Path | None, options: tuple[str, ...], as_json: bool)
 @click.option("--out", required=True, type=FOLDER, help="The folder to write into.")
 @click.option("--force", is_flag=True, help="Replace a table that is there.")
 def build(name: str, root: Path | None, options: tuple[str, ...], out: Path, force: bool) -> None:
-    """Write the dataset as studies.jsonl, one study a line, with audit.json beside it. Images stay where they are.
+    """Write the dataset as studies.jsonl, one study a line, with audit.json next to it. Images stay where they are.
 
     \b
     Example: rg data build iu-xray --data-root NLMCXR --data-option protocol=r2gen --out NLMCXR/r2gen

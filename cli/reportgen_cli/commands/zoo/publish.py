@@ -113,7 +113,7 @@ def _print_public_key(key: Path | None) -> None:
     if key is not None:
         from reportgen_zoo.manifest.signing import public_key
 
-        say(f"signed; whoever pins {public_key(key)} for this manifest takes no other", err=True)
+        say(f"signed; a reader who pins {public_key(key)} accepts no other signature of this manifest", err=True)
 
 
 @click.command()

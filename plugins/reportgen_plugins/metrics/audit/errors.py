@@ -1,7 +1,7 @@
 """`errors`: the weighted number of errors of a report against its reference, named by kind. Lower is better.
 
 Statements of both texts are found by the rules of the labeler and compared one by one (`match`). Each difference is
-clinically significant or minor (`kinds`), and the two weights stand in the name of the score. Of several references the
+clinically significant or minor (`kinds`), and the two weights are part of the score's name. Of several references the
 one with the fewest errors counts. A text in another language is not audited, and the study is left out of the means.
 """
 

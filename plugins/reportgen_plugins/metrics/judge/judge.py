@@ -1,7 +1,7 @@
 """`judge`: a language model behind an endpoint of the chat completions protocol scores each report by a prompt.
 
 The score depends on the model and on the prompt, so both are in its version, and other judges are not compared. An
-answer is asked for at temperature 0 and is kept: the same command asks nothing twice. A pair without a usable answer
+answer is requested at temperature 0 and saved: the same command asks nothing twice. A pair without a usable answer
 is named, and the others stand. Texts go to the address that was named; one that is not this machine needs the user's
 word. A report that holds instructions reaches the model as it is: a judge can be talked to.
 """
@@ -94,7 +94,7 @@ class Judge(Metric):
             url: the address up to /v1, as http://localhost:8000/v1.
             model: name of the model at that address.
             prompt: a file with the fields {reference} and {report}; without it, a prompt that asks for 0 to 10.
-            field: where the score stands in the JSON object of an answer, which may also be the number alone.
+            field: the key of the score in the JSON object of an answer, which may also be the number alone.
             lowest, highest: the least and the greatest score; an answer outside counts as failed.
             higher_is_better: false for a prompt that counts errors.
             parameters: sent as they are: max_tokens, seed, response_format ...; temperature is 0.

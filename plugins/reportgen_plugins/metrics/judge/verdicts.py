@@ -27,7 +27,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where the score stands in an answer, and which numbers it may be."""
+    """The place of the score in an answer, and the numbers that it may be."""
 
     field: str
     lowest: float

@@ -92,7 +92,7 @@ def _sources(r: Results) -> str:
 
 def _pointing(row: Mapping[str, Any]) -> str:
     if not row.get("boxes"):
-        return "No box of a finding that it can name was at hand."
+        return "The data have no box of a finding that it can name."
     low, high = row["above chance"]
     apart = "more often than chance" if low > 0 else "not certainly more often than chance: its picture proves nothing"
     return (

@@ -64,7 +64,7 @@ def _drawn(text: str) -> Tensor:
     return torch.from_numpy(np.array(picture)).float() / 255
 
 
-# Each with a fixed strength, for images of any size; the name stands in the card.
+# Each with a fixed strength, for images of any size; the card has its name.
 TESTED: dict[str, Callable[[Tensor], Tensor]] = {
     "half the size": lambda x: resize(x, max(32, x.shape[1] // 2)),
     "twice the size": lambda x: resize(x, 2 * x.shape[1]),

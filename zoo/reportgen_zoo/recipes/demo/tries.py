@@ -14,7 +14,7 @@ agree     the same as plain, after two changed copies of an image were made to a
 
 Two more go on from the model that ships: `at 192` and `at 224` see the same radiographs at these sizes. OUT gets
 tries.json, with the mean AUC of 12 findings on validation and on the images kept back, each with an interval of 1,000
-draws of patients. A way that stands in tries.json is not taught again.
+draws of patients. A way that tries.json already has is not taught again.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def learn_phantom(model: Classifier, data: Data, n: int = 12_000) -> None:
 
 
 class _Read:
-    """Read an image when it is asked for: those of the phantom are seen once."""
+    """Reads the image of a study when it is needed: those of the phantom are seen once."""
 
     def __init__(self, studies: Sequence[Study]) -> None:
         self.studies = studies
