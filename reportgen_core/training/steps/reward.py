@@ -11,9 +11,7 @@ from ...models.model import Model
 from ...text.spec import TextSpec, report_words
 from ...types import Study
 
-BACKGROUND = (
-    256  # training references that are scored together with a batch, for metrics that weigh words by their frequency
-)
+BACKGROUND = 256  # training references scored together with a batch, for metrics that weigh words by frequency
 
 
 @dataclass(frozen=True, slots=True)
