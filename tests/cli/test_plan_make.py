@@ -213,6 +213,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
         ("tried.presets", ["cvse"], "cvse has no entry under presets: it writes less"),
         ("tried.presets", [], "names no preset; there are: soft-att, r2gen, lrcn"),
         ("presets.soft-att.text.recipe", "plane", "plane"),
+        ("presets.soft-att.text.max_words", 0, "a limit is below 1, which leaves no report"),
         ("presets.soft-att.cost.step", None, "wants a number"),
         ("counts.train", 0, "each 1 or more"),
         ("format", 2, "is a plan of format 2; this reportgen reads 1: rg plan make DATA"),

@@ -181,7 +181,9 @@ def pictures(folder: Path, n: int = 60) -> Path:
 
 
 @pytest.mark.services
-def test_a_plan_is_made_run_killed_and_goes_on(rg: Rg, tmp_path: Path) -> None:
+def test_a_plan_is_made_and_run_one_failure_stands_alone_and_a_second_run_trains_nothing(
+    rg: Rg, tmp_path: Path
+) -> None:
     table, file = pictures(tmp_path), tmp_path / "plan.json"
     made = rg(
         "plan", "make", table, "--out", file, "--encoder", "timm/test_resnet", "--labels", "none", "--size", "64",
@@ -192,9 +194,10 @@ def test_a_plan_is_made_run_killed_and_goes_on(rg: Rg, tmp_path: Path) -> None:
     assert plan["tried"]["presets"] == ["lrcn", "soft-att"]
     assert all(c["cost"]["memory"] > 100 and c["cost"]["step"] > 0 for c in plan["presets"].values())
     plan["rules"] |= {"epochs": 2, "least_epochs": 1}
-    plan["presets"]["soft-att"]["text"]["max_words"] = 0  # fails, and the other one stands
+    plan["presets"]["soft-att"]["text"]["sections"] = ["other"]  # fails, and the other one stands
     file.write_text(json.dumps(plan))
     done = rg("plan", "run", file, "--hours", "1", "--json")
+    assert done.code == 1
     result = json.loads(done.out)
     states = {row["name"]: row["state"] for row in result["rows"]}
     assert states == {"lrcn": "chosen", "soft-att": "failed", "constant": "baseline", "nearest": "baseline"}

@@ -73,13 +73,13 @@ def _settings(plan: Plan) -> PrintedTable:
 
 def setting_rows(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
     """Yield the settings of a plan: kind, name, value and reason."""
-    text = next(iter(plan.presets.values())).text if plan.presets else {}
+    text = next(iter(plan.presets.values())).text if plan.presets and plan.data.sections else {}
     limits = {k: v for k, v in text.items() if k in ("max_sentences", "max_words", "max_length", "min_count")}
     batches = {name: candidate.batch_size for name, candidate in plan.presets.items()}
     data = {"sections": list(plan.data.sections), "labels": plan.data.labels or "none", "splits": dict(plan.counts)}
     groups: tuple[tuple[str, Mapping[str, Any]], ...] = (
         ("fixed", asdict(plan.fixed)),
-        ("rule", {**data, **asdict(plan.rules), "text": limits, "batch_size": batches}),
+        ("rule", {**data, **asdict(plan.rules), **({"text": limits} if limits else {}), "batch_size": batches}),
         ("tried", asdict(plan.tried)),
     )
     for kind, values in groups:

@@ -60,7 +60,7 @@ def _scores(result: RunResult) -> str:
         ]
         figures.append(_figure(_title(name), interval_rows(points)))
     table = _table(
-        ("", *(f"{short_name(n)}, validation" for n in names), "p", *(f"{short_name(n)}, test" for n in names), ""),
+        ("", "", *(f"{short_name(n)}, validation" for n in names), "p", *(f"{short_name(n)}, test" for n in names)),
         [_score_row(row, names) for row in result.rows],
     )
     words = (
@@ -68,18 +68,18 @@ def _scores(result: RunResult) -> str:
         "p is that of a paired test against the best preset on validation."
     )
     key = '<ul class="key"><li><i class="onval"></i>validation</li><li><i class="ontest"></i>test</li></ul>'
-    return _section("Scores", words, [*figures, f'<div class="wide">{key}{table}</div>'])
+    return _section("Scores", words, [f'<div class="wide">{key}</div>', *figures, f'<div class="wide">{table}</div>'])
 
 
 def _title(name: str) -> str:
-    short = short_name(name)
+    short = {"cider": "CIDEr"}.get(name, short_name(name))
     return short[0].upper() + short[1:] + " with intervals of 95 %"
 
 
 def _score_row(row: Row, names: Sequence[str]) -> tuple[str, ...]:
     val = [_interval(row.validation.get(n)) for n in names]
     test = [_interval(row.test.get(n)) for n in names]
-    return (row.name, *val, "–" if row.p is None else p_value(row.p), *test, row.state)
+    return (row.name, row.state, *val, "–" if row.p is None else p_value(row.p), *test)
 
 
 def _interval(value: Interval | None) -> str:

@@ -57,7 +57,9 @@ def _check(plan: Plan, path: Path) -> None:
         raise OptionError(f"{path}.counts: give the studies of train, val and test, each 1 or more")
     encoders.find(rules.encoder)
     for name, candidate in plan.presets.items():
-        TextSpec.from_json(candidate.text, what=f"{path}.presets.{name}.text", error=OptionError)
+        spec = TextSpec.from_json(candidate.text, what=f"{path}.presets.{name}.text", error=OptionError)
+        if min(spec.max_sentences, spec.max_words, spec.length) < 1:
+            raise OptionError(f"{path}.presets.{name}.text: a limit is below 1, which leaves no report")
         if candidate.batch_size < 1:
             raise OptionError(f"{path}.presets.{name}.batch_size: {candidate.batch_size}; give 1 or more")
     _check_training(plan, path)
