@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,10 +161,42 @@ def device_option() -> Callable[[Any], Any]:
     )
 
 
+class Devices(click.Choice[str]):
+    """A device, or GPUs by their numbers, as cuda:0,cuda:1."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if isinstance(value, str) and re.fullmatch(r"cuda:\d+(,cuda:\d+)*", value):
+            return value
+        return super().convert(value, param, ctx)
+
+
+def devices_option() -> Callable[[Any], Any]:
+    """Return the option `--device` of commands that may use several GPUs."""
+    return click.option(
+        "--device",
+        type=Devices(["auto", "cpu", "cuda", "mps"]),
+        default="auto",
+        show_default=True,
+        help="Where to run; cuda:0,cuda:1 is a worker of Ray for each GPU.",
+    )
+
+
+def cuda_devices(name: str) -> tuple[int, ...]:
+    """Return the numbers of several GPUs; () for one device. Raises OptionError for a GPU that is not there."""
+    names = name.split(",")
+    if len(names) < 2:
+        return ()
+    return tuple(int(pick_device(device).removeprefix("cuda:")) for device in dict.fromkeys(names))
+
+
 def pick_device(name: str) -> str:
     """Return the name of the device, for `auto` the best of this machine. Raises OptionError for one that it lacks."""
     import torch
 
+    if name.startswith("cuda:"):
+        if int(name[5:]) >= torch.cuda.device_count():
+            raise OptionError(f"--device {name}: torch finds no such device here; rg doctor says what there is")
+        return name
     usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return next(device for device, present in usable.items() if present)

@@ -12,7 +12,7 @@ import click
 from reportgen_core import GenerationSettings, OptionError
 
 from .option_values import parse_options
-from .options import FOLDER, all_pictures_option, device_option, images_and_model, names_a_file, picture_options
+from .options import FOLDER, all_pictures_option, devices_option, images_and_model, names_a_file, picture_options
 from .options import values as value_option
 
 
@@ -136,10 +136,10 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--strict", is_flag=True,
                          help="Refuse what is no chest radiograph, by its header or its picture."),
             click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1, 4096)),
-            click.option("--workers", type=click.IntRange(0, 256),
-                         help="Processes that read images; without it, as many as help."),
+            click.option("--workers", type=click.IntRange(0, 4096),
+                         help="Processes that read images; without it, as many as help. With ray: workers."),
             click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True),
-            device_option(),
+            devices_option(),
             click.option("--cache/--no-cache", default=False, show_default=True, help="Keep resized images on disk."),
         )
     ):  # fmt: skip

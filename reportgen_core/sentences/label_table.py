@@ -94,7 +94,7 @@ def label_table(
     labels = [CachedLabels(c) for c in classifiers.values()]
     with write_table(out, raw_cells=raw_cells) as writer:
         rows = table_rows(source, kinds=(*TABLES, "txt"), on_note=on_note)
-        for row, abnormal in _labelled(source, rows, labels, summary, sections, column):
+        for row, abnormal in label_rows(source, rows, labels, summary, sections, column):
             if abnormal or not only_abnormal:
                 writer.write(row)
     if not summary.reports:
@@ -102,7 +102,7 @@ def label_table(
     return summary
 
 
-def _labelled(
+def label_rows(
     source: Path,
     rows: Iterable[tuple[str, Row]],
     labels: Sequence[CachedLabels],
@@ -110,7 +110,10 @@ def _labelled(
     sections: Sequence[str],
     column: str,
 ) -> Iterator[tuple[Row, bool]]:
-    """Yield each row with its new columns, and whether one of its sentences is abnormal; add to the counts."""
+    """Yield each row with its new columns, and whether one of its sentences is abnormal; add to the counts.
+
+    `rows` are (place, row); the first of `labels` gives the columns. Raises DataError for a row without a text.
+    """
     for chunk in _chunks(rows, AT_ONCE):
         reports = [split_report(_text(source, place, row, sections, column)) for place, row in chunk]
         all_sentences = [s for sentences in reports for s in sentences]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from reportgen_core.files.atomic import atomic_file, atomic_write
 from reportgen_core.files.json_files import write_json
 from reportgen_core.files.table_writer import CellWriter
 
+from ..engines.options import EngineOptions, engine_options
+from ..formats.values import annotation_values
 from ..options import FOLDER, device_option, pick_device, print_note, raw_cells_option
 from ..render import table as draw
 from ..terminal.echo import data_stream, say
@@ -54,14 +56,25 @@ class AnnotationRequest:
     workers: int
     precision: str
     device: str
+    engine: EngineOptions
 
     def __post_init__(self) -> None:
-        if self.out is not None and self.out.suffix not in (".csv", ".jsonl"):
-            raise OptionError(f"--out {self.out}: labels are written as .csv or .jsonl")
-        if self.explain and not self.json_lines:
+        self._check_out()
+        if self.explain and not self.json_lines and not self.engine.distributed:
             raise OptionError("--explain needs JSON lines: --json, or --out FILE.jsonl")
         if self.labels and not self.compares:
             raise OptionError("--labels says what --tune learns from or --evaluate compares with; neither is asked for")
+
+    def _check_out(self) -> None:
+        if self.engine.distributed:
+            if self.compares:
+                raise OptionError("--tune and --evaluate need all rows in one place; leave --engine ray")
+            if self.out is None or self.out.suffix == ".csv":
+                raise OptionError("--engine ray writes parts, as JSON lines or Parquet: --out DIR or --out DIR.parquet")
+        elif self.out is not None and self.out.suffix not in (".csv", ".jsonl"):
+            raise OptionError(f"--out {self.out}: labels are written as .csv or .jsonl")
+        elif self.out is not None and self.out.is_dir():
+            raise OptionError(f"--out {self.out} is a folder; name a file, or --engine ray for a folder of parts")
 
     @property
     def json_lines(self) -> bool:
@@ -91,7 +104,7 @@ class AnnotationRequest:
 @click.command()
 @click.argument("table", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--model", required=True, metavar="NAME|DIR", help="A model of the zoo or a folder, as tienet.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help=".csv or .jsonl; without it, stdout.")
+@click.option("--out", type=click.Path(path_type=Path), help=".csv or .jsonl; without it, stdout. With ray DIR.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of CSV on stdout.")
 @raw_cells_option()
 @click.option("--text", default="", metavar="COLUMN", help="The reports; else the model's sections, text or report.")
@@ -106,10 +119,15 @@ class AnnotationRequest:
 @click.option("--resamples", default=1000, show_default=True, type=click.IntRange(0, 10**6), help="Of --evaluate.")
 @click.option("--batch-size", default=128, show_default=True, type=click.IntRange(1, 65536))
 @click.option(
-    "--workers", default=0, show_default=True, type=click.IntRange(0, 256), help="Processes that read images."
+    "--workers",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 4096),
+    help="Processes that read images. With ray: workers; 0 is one a CPU, or a GPU.",
 )
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
 @device_option()
+@engine_options
 def annotate(**options: Any) -> None:
     """Label a table of reports, or of images with their reports: the probability of every finding, and the labels.
 
@@ -120,12 +138,20 @@ def annotate(**options: Any) -> None:
     Example: rg annotate reports.csv --model runs/tienet-r/best --out labels.csv
     Example: rg annotate val.csv --model runs/tienet-r/best --tune
     Example: rg annotate test.csv --model runs/tienet-r/best --evaluate scores
+    Example: rg annotate archive.jsonl --model runs/tienet-r/best --engine ray --out labels
     """
-    request = AnnotationRequest(**options)
+    engine = EngineOptions.take(options)
+    request = AnnotationRequest(**options, engine=engine)
     from reportgen_core.annotation.findings import annotator
     from reportgen_core.models.loading import find_model_folder, load_model
 
     folder = find_model_folder(request.model)
+    if engine.distributed:
+        model = load_model(folder)
+        annotator(model)
+        if not annotate_by_engine(request, model, folder):
+            click.get_current_context().exit(1)
+        return
     model = load_model(folder).to(pick_device(request.device))
     annotator(model)
     bad_rows = BadRows()
@@ -165,6 +191,42 @@ def label(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadR
         counted = heartbeat.count(annotations, "rows")
         count = write_annotations(counted, file, model.findings, request, bad_rows)
     say(f"{count} rows annotated", err=True)
+
+
+def annotate_by_engine(request: AnnotationRequest, model: Model, folder: Path) -> bool:
+    """Write the findings of every row by an engine. Return False if a row could not be read or a part is missing."""
+    from reportgen_core.annotation.findings import WINDOW
+    from reportgen_core.annotation.thresholds import load_thresholds
+    from reportgen_core.files.cells import split_name
+    from reportgen_core.files.digests import sha256_folder
+    from reportgen_core.files.tables import row_split
+
+    from ..engines.jobs.annotate import EXPLAINED, SCHEMA, AnnotateJob
+    from ..engines.ray_engine import RayEngine
+    from ..engines.run import Run, print_totals, run_blocks
+
+    assert request.out is not None
+    columns = request.columns(model)
+    next(iter(read_report_rows(request.table, columns, print_note)), None)  # what is wrong with its header is said now
+    columns = replace(columns, images=(request.images or request.table.parent).resolve())
+    say(_threshold_note(load_thresholds(folder, model.findings), folder), err=True)
+    settings = {"batch_size": request.batch_size, "precision": request.precision, "explain": request.explain}
+    run = Run(
+        command="annotate", table=request.table, out=request.out, rows=WINDOW, model=sha256_folder(folder),
+        options={**asdict(columns), "images": str(columns.images), **settings},
+        keep=(lambda cells: row_split(cells) == split_name(request.split)) if request.split else None,
+        resume=request.engine.resume, disk_limit=request.engine.disk_limit,
+        schema=EXPLAINED if request.explain else SCHEMA,
+    )  # fmt: skip
+    totals = run_blocks(
+        run,
+        lambda source: AnnotateJob(
+            source, folder.resolve(), columns, request.batch_size, request.precision, request.device, request.explain
+        ),
+        RayEngine(request.engine, request.workers, request.out),
+    )
+    print_totals(run, totals)
+    return totals.good
 
 
 def choose(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadRows) -> None:
@@ -262,15 +324,7 @@ def write_annotations(
             continue
         count += 1
         if request.json_lines:
-            file.write(json.dumps(_values(row), ensure_ascii=False) + "\n")
+            file.write(json.dumps(annotation_values(row), ensure_ascii=False) + "\n")
         else:
             cells.write((row.id, *(f"{p:.6f}" for p in row.findings.values()), "|".join(row.labels), row.note))
     return count
-
-
-def _values(row: Annotated) -> dict[str, Any]:
-    findings = {name: round(p, 6) for name, p in row.findings.items()}
-    values: dict[str, Any] = {"id": row.id, "findings": findings, "labels": row.labels, "note": row.note}
-    if row.words:
-        values["words"] = [[word, round(weight, 5)] for word, weight in row.words]
-    return values

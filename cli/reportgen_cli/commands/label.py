@@ -92,12 +92,8 @@ def label(
     if source is None:
         raise click.UsageError("Missing argument 'FILE|TEXT'.", ctx)
     request = LabelRequest(Path(source), lines, metric, scheme, phrases, explain, out, batch_size, workers)
-    if (options := EngineOptions.take(engine)).distributed:
-        if as_csv:
-            raise OptionError("--csv: --engine ray writes JSON lines, or Parquet with --out DIR.parquet")
-        ctx.exit(0 if label_by_engine(request, options) else 1)
-    if out is not None:
-        raise OptionError("--out belongs to --engine ray; without it the labels are printed")
+    if (options := EngineOptions.take(engine)).distributed or out is not None:
+        ctx.exit(0 if label_by_engine(request, options, as_csv) else 1)
     labeler = labeler_of(metric, scheme, phrases)
     texts = _texts(source, lines)
     reports = {name: labeler.explain(text) for name, text in texts.items()}
@@ -106,12 +102,17 @@ def label(
         for name, mentions in reports.items():
             say_json(label_values(name, mentions, explain))
     elif as_csv:
-        cells = CellWriter(data_stream(), raw_cells=raw_cells)
-        cells.write(("id", *labeler.labels_of_scheme))
-        for name, mentions in reports.items():
-            cells.write((name, *(mentions[k][0].value if k in mentions else "" for k in labeler.labels_of_scheme)))
+        _write_cells(reports, labeler.labels_of_scheme, raw_cells)
     else:
         _draw(reports, explain)
+
+
+def _write_cells(reports: Mapping[str, Mapping[str, Sequence[Any]]], labels: Sequence[str], raw_cells: bool) -> None:
+    """Write a row for each report and a column for each label as CSV on stdout."""
+    cells = CellWriter(data_stream(), raw_cells=raw_cells)
+    cells.write(("id", *labels))
+    for name, mentions in reports.items():
+        cells.write((name, *(mentions[k][0].value if k in mentions else "" for k in labels)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class LabelRequest:
     workers: int
 
 
-def label_by_engine(given: LabelRequest, options: EngineOptions) -> bool:
+def label_by_engine(given: LabelRequest, options: EngineOptions, as_csv: bool) -> bool:
     """Label a table by an engine. Return False if a row could not be read or a part is missing."""
     from reportgen_core.files.digests import sha256_file
     from reportgen_core.files.tables import kind_of
@@ -138,6 +139,10 @@ def label_by_engine(given: LabelRequest, options: EngineOptions) -> bool:
     from ..engines.ray_engine import RayEngine
     from ..engines.run import Run, print_totals, run_blocks
 
+    if not options.distributed:
+        raise OptionError("--out belongs to --engine ray; without it the labels are printed")
+    if as_csv:
+        raise OptionError("--csv: --engine ray writes JSON lines, or Parquet with --out DIR.parquet")
     if given.out is None:
         raise OptionError("--engine ray writes parts into a folder; name it with --out DIR")
     if not given.table.is_file():

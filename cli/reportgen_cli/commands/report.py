@@ -20,10 +20,11 @@ from reportgen_core.files.atomic import atomic_write
 from reportgen_core.text.printable import printable, printable_json
 
 from ..batch_files import LeftOut, counted, left_out, one_study, output_names, short_ids
+from ..engines.options import EngineOptions, engine_options
 from ..formats.report import format_named
 from ..formats.values import as_text, as_values, named_by_file
 from ..formats.wanted import Wanted
-from ..options import pick_device
+from ..options import cuda_devices, pick_device
 from ..registry_names import meant_model
 from ..report_options import ReportOptions, report_options
 from ..terminal.echo import say, say_json, say_json_text, say_text
@@ -47,6 +48,7 @@ FAULTS_OF_A_NAME = {
 
 @click.command()
 @report_options
+@engine_options
 def report(**options: Any) -> None:
     """Write reports for radiographs: image files (PNG, JPEG, DICOM and more) and folders of them.
 
@@ -56,17 +58,25 @@ def report(**options: Any) -> None:
     Example: rg report study/ --format sr --out reports
     Example: rg report dicomweb:http://127.0.0.1:8042/dicom-web --store
     Example: rg report chest.png --indication "cough and fever" --prior earlier/ --model runs/best
+    Example: rg report archive/ --engine ray --workers 4 --out reports
 
     DICOM files of one examination are one study. An image that cannot be read is named on stderr and the rest go on;
     the exit code is then 1. The last line on stderr counts reports, notes, failures and images.
     """
+    engine = EngineOptions.take(options)
     given = ReportOptions(**options)
     from ..dicomweb.archive import addresses
 
     if given.format:
         format_named(given.format).check(given.format)
     places = addresses(given.images)
-    if given.store:
+    if engine.distributed or cuda_devices(given.device):
+        from ..engines.jobs.reporting import report_by_engine
+
+        if places:
+            raise OptionError(f"{places[0]}: workers read files; leave --engine ray for an archive")
+        good = report_by_engine(given, engine, meant_model(given.model) if given.model else default_model())
+    elif given.store:
         good = store_reports(places, given)
     elif places:
         good = report_archive(places, given)

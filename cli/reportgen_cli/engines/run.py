@@ -19,6 +19,7 @@ from .parts import PartWriter, Schema, check_parquet
 from .seam import Block, Done, Engine, Job
 from .tables import Keep, TablePlan, TableSource, plan_table
 
+LISTING = "_input.jsonl"
 MAX_NAMED = 20  # bad rows that are named; the rest are counted
 
 
@@ -27,13 +28,14 @@ class Run:
     """A command whose rows an engine runs."""
 
     command: str
-    table: Path
+    table: Path | None  # None: `listing` writes it
     out: Path
     rows: int  # of a block
     options: dict[str, Any]  # that the rows depend on
     model: str = ""  # the digest of what labels the rows
     resume: bool = False
     disk_limit: int | None = None
+    listing: Callable[[Path], None] | None = None  # writes the input into the folder of the run
     keep: Keep | None = None
     empty: bool = False  # whether the empty lines of a text file are rows
     escaped: bool = False
@@ -110,13 +112,19 @@ def run_blocks(run: Run, make: Callable[[TableSource], Job], engine: Engine) -> 
 
 def _plan(run: Run, folder: RunFolder) -> TablePlan:
     """Return the blocks of a run: of the run that was begun if it is continued, else of the table."""
+    if not run.resume or not folder.begun():
+        folder.check_new()
+    table = run.table or run.out / "_listed.jsonl"
+    if run.listing is not None:
+        run.listing(table)
     if run.resume and folder.begun():
-        plan = folder.read_plan(run.identity(sha256_file(run.table)))
+        plan = folder.read_plan(run.identity(sha256_file(table)))
         folder.read_done(plan.blocks)
         return plan
-    folder.check_new()
-    copy = run.out / f"_input{run.table.with_suffix('').suffix if run.table.suffix == '.gz' else run.table.suffix}"
-    plan = plan_table(run.table, copy, run.rows, run.keep, empty=run.empty)
+    if run.listing is not None:
+        table = table.replace(run.out / LISTING)
+    copy = run.out / f"_input{table.with_suffix('').suffix if table.suffix == '.gz' else table.suffix}"
+    plan = plan_table(table, copy, run.rows, run.keep, empty=run.empty)
     folder.save_plan(plan, run.identity(plan.sha256))
     return plan
 
@@ -186,10 +194,11 @@ def _say_missing(blocks: Sequence[Block], folder: RunFolder, totals: Totals) -> 
         say(f"{totals.missing} of {len(blocks)} parts are missing; --resume does them", err=True)
 
 
-def print_totals(run: Run, totals: Totals) -> None:
+def print_totals(run: Run, totals: Totals, on_stdout: bool = True) -> None:
     """Print what became of a run, and on stdout its folder."""
     speed = f", {totals.now / totals.seconds:,.0f} rows/s once at work" if totals.seconds > 0 else ""
     say(f"{totals.rows:,} rows in {totals.parts:,} parts, {totals.bytes:,} bytes{speed}", err=True)
     if totals.bad:
         say(f"{totals.bad:,} rows could not be read; {run.out}/_bad-*.jsonl has them", err=True)
-    say(run.out)
+    if on_stdout:
+        say(run.out)

@@ -6,10 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reportgen_core import Report
 from reportgen_core.text.printable import printable
+
+if TYPE_CHECKING:
+    from reportgen_core.annotation.findings import Annotated
 
 MAX_REPORT = 20_000  # characters of a report that are printed; files have all
 
@@ -64,3 +67,12 @@ def named_by_file(values: dict[str, Any], paths: Sequence[str]) -> dict[str, Any
     for path in paths:
         problem = problem.replace(path, Path(path).name)
     return {**values, "problem": problem, "views": [Path(view).name for view in values["views"]]}
+
+
+def annotation_values(row: Annotated) -> dict[str, Any]:
+    """Return the findings of a row as JSON values; an explained row has its words."""
+    findings = {name: round(p, 6) for name, p in row.findings.items()}
+    values: dict[str, Any] = {"id": row.id, "findings": findings, "labels": row.labels, "note": row.note}
+    if row.words:
+        values["words"] = [[word, round(weight, 5)] for word, weight in row.words]
+    return values

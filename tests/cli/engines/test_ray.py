@@ -13,12 +13,35 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import TwoNodes
+from PIL import Image
+from two_nodes import TwoNodes
+
+from reportgen_core.registries import sentence_classifiers
+from reportgen_core.sentences.parts import LabelledSentence
+from reportgen_core.testing.parts import tiny_model
 
 pytestmark = pytest.mark.services
 
 WORDS = ["effusion", "pneumothorax", "edema", "consolidation", "atelectasis", "cardiomegaly"]
-BAD = 137  # the row that cannot be read
+
+
+@pytest.fixture(scope="module")
+def tienet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(tiny_model("none", "tienet").save(tmp_path_factory.mktemp("models") / "tienet-r"))
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sentences = [
+        LabelledSentence(f"{cue} {word}", cue == "No", f"s{n}")
+        for n, word in enumerate(WORDS)
+        for cue in ("No", "Small")
+    ]
+    made = sentence_classifiers.create("tfidf")
+    made.fit(sentences, sentences)
+    folder = tmp_path_factory.mktemp("models") / "tfidf"
+    made.save(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +71,11 @@ def finish(running: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 def run(*arguments: object) -> tuple[int, str, str]:
     return finish(start(*arguments))
+
+
+def ray(cluster: TwoNodes, folder: Path, workers: int) -> list[object]:
+    """Return the options that run a command on the cluster, into folder/out."""
+    return ["--engine", "ray", "--address", cluster.address, "--workers", workers, "--out", folder / "out"]
 
 
 def lines(folder: Path) -> list[str]:
@@ -86,12 +114,51 @@ def worker_processes() -> list[int]:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_labels_are_those_of_a_local_run_with_one_worker_and_with_three(workers, cluster, reports, tmp_path) -> None:
-    code, _, err = run(
-        "label", reports, "--engine", "ray", "--address", cluster.address, "--workers", workers,
-        "--out", tmp_path / "out", "--batch-size", 100,
-    )  # fmt: skip
+    code, _, err = run("label", reports, "--batch-size", 100, *ray(cluster, tmp_path, workers))
     assert code == 0, err
     assert lines(tmp_path / "out") == printed("label", reports, "--json")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_annotations_are_those_of_a_local_run_a_bad_row_among_them(workers, cluster, tienet, tmp_path) -> None:
+    table = tmp_path / "t.csv"
+    draw = random.Random(3)
+    with table.open("w") as file:
+        file.write("id,text\n")
+        for n in range(9000):
+            text = " ".join(f"word{draw.randint(1, 20)}" for _ in range(draw.randint(0, 12)))
+            file.write(f"s{n},{text}\n" if n != 5000 else f"s{n},{text},more\n")
+    command = ["annotate", table, "--model", tienet, "--device", "cpu"]
+    code, _, err = run(*command, *ray(cluster, tmp_path, workers))
+    local_code, local, local_err = run(*command, "--json")
+    assert code == local_code == 1
+    assert lines(tmp_path / "out") == sorted(local.splitlines()) and len(lines(tmp_path / "out")) == 8999
+    assert "rg: line 5002: 3 cells, the header has 2" in err and "rg: line 5002: 3 cells" in local_err
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_abnormal_sentences_are_those_of_a_local_run(workers, cluster, reports, classifier, tmp_path) -> None:
+    command = ["data", "abnormal", reports, "--model", classifier, "--json"]
+    code, counts, err = run(*command, "--batch-size", 200, *ray(cluster, tmp_path, workers))
+    assert code == 0, err
+    local_code, local_counts, _ = run(*command, "--out", tmp_path / "local.jsonl")
+    assert local_code == 0 and json.loads(counts) == json.loads(local_counts)
+    assert lines(tmp_path / "out") == sorted((tmp_path / "local.jsonl").read_text().splitlines())
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_reports_are_those_of_a_local_run_an_unreadable_image_among_them(workers, cluster, model, tmp_path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for n in range(24):
+        Image.linear_gradient("L").rotate(15 * n).resize((48, 40 + n)).save(images / f"x{n:02}.png")
+    (images / "bad.png").write_bytes(b"no image")
+    command = ["report", images, "--model", model, "--device", "cpu", "--batch-size", 4]
+    code, _, err = run(*command, *ray(cluster, tmp_path, workers))
+    local_code, _, local_err = run(*command, "--out", tmp_path / "local")
+    assert code == local_code == 1
+    assert lines(tmp_path / "out") == sorted((tmp_path / "local" / "reports.jsonl").read_text().splitlines())
+    assert local_err.splitlines()[-1] in err
 
 
 def test_a_worker_a_driver_and_a_node_are_killed_and_nothing_is_lost_or_doubled(

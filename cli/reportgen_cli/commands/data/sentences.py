@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import DataError, OptionError
 from reportgen_core.registries import sentence_classifiers, sentence_encoders, sentence_groupers
 
+from ...engines.options import EngineOptions, engine_options, workers_option
 from ...options import FOLDER, part, print_note, raw_cells_option, values
 from ...render import table as draw
 from ...terminal.echo import say, say_json
@@ -42,6 +43,15 @@ SECTIONS = ("findings",)
 @click.option("--only-abnormal", is_flag=True, help="Leave reports without an abnormal sentence out.")
 @raw_cells_option()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--batch-size",
+    default=4096,
+    show_default=True,
+    type=click.IntRange(1, 10**6),
+    help="With --engine ray: the rows of a part.",
+)
+@workers_option()
+@engine_options
 def abnormal(
     table: Path,
     train: bool,
@@ -55,12 +65,16 @@ def abnormal(
     only_abnormal: bool,
     raw_cells: bool,
     as_json: bool,
+    batch_size: int,
+    workers: int,
+    **engine: Any,
 ) -> None:
     """Find abnormal sentences: train a classifier, or label a table of reports with one.
 
     \b
     Example: rg data abnormal labelled.jsonl --train --out runs/abnormal
     Example: rg data abnormal studies.jsonl --model runs/abnormal --out abnormal.jsonl
+    Example: rg data abnormal studies.jsonl --model runs/abnormal --engine ray --out abnormal
 
     TABLE is CSV, TSV or JSON lines. Labels are a column of {"sents": [...], "abnormal": [true, ...], "split": "train"},
     or a row a sentence with columns sentence, abnormal and split. A labelled table has a section abnormal, the abnormal
@@ -68,12 +82,20 @@ def abnormal(
     """
     if train == (model is not None):
         raise OptionError("rg data abnormal wants --train, to learn from labels, or --model DIR, to label; not both")
+    by = EngineOptions.take(engine)
+    if train and by.distributed:
+        raise OptionError("--train needs all sentences in one place; leave --engine ray")
     if train:
         _learn(table, out, classifier or "vote", parse_options(options), field, sections or SECTIONS, as_json)
         return
     if classifier or options:
         raise OptionError("--classifier and --classifier-option belong to --train; --model says what labels")
     assert model is not None
+    if by.distributed:
+        asked = Labelling(table, out, model, sections or SECTIONS, text, only_abnormal, as_json)
+        if not _label_by_engine(asked, by, batch_size, workers):
+            click.get_current_context().exit(1)
+        return
     _label(table, out, model, sections or SECTIONS, text, only_abnormal, raw_cells, as_json)
 
 
@@ -157,11 +179,55 @@ def _label(
         raw_cells=raw_cells,
         on_note=print_note,
     )
+    _print_summary(summary, as_json)
+    if not as_json:
+        say(out)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """What an engine is to label."""
+
+    table: Path
+    out: Path
+    model: Path
+    sections: tuple[str, ...]
+    text: str
+    only_abnormal: bool
+    as_json: bool
+
+
+def _label_by_engine(given: Labelling, engine: EngineOptions, rows: int, workers: int) -> bool:
+    """Label a table by an engine. Return False if a row could not be read or a part is missing."""
+    from reportgen_core.files.digests import sha256_folder
+    from reportgen_core.sentences.classifiers import load_classifier
+
+    from ...engines.jobs.abnormal import AbnormalJob, summary_of
+    from ...engines.ray_engine import RayEngine
+    from ...engines.run import Run, print_totals, run_blocks
+
+    load_classifier(given.model)  # what is wrong is said before workers start
+    about = {"sections": given.sections, "text": given.text, "only_abnormal": given.only_abnormal}
+    run = Run(
+        command="data abnormal", table=given.table, out=given.out, rows=rows, options=about, resume=engine.resume,
+        model=sha256_folder(given.model), disk_limit=engine.disk_limit,
+    )  # fmt: skip
+    model = given.model.resolve()
+    totals = run_blocks(
+        run,
+        lambda source: AbnormalJob(source, model, given.sections, given.text, given.only_abnormal),
+        RayEngine(engine, workers, given.out),
+    )
+    _print_summary(summary_of(totals.counts, str(given.model)), given.as_json)
+    print_totals(run, totals, on_stdout=not given.as_json)
+    return totals.good
+
+
+def _print_summary(summary: LabelSummary, as_json: bool) -> None:
     if as_json:
         say_json(asdict(summary) | {"shares": {r.name: r.share for r in summary.ratios}})
     else:
         _ratios(summary)
-        say(out)
 
 
 def _ratios(summary: LabelSummary) -> None:

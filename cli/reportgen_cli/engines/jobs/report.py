@@ -1,0 +1,100 @@
+"""Write the reports of a block of studies, as `rg report` writes them into reports.jsonl."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reportgen_core import GenerationSettings, Report, Study, View
+
+from ...formats.values import as_values, named_by_file
+from ...options import pick_device
+from ..seam import Block, Outcome, Work
+from ..tables import TableSource
+
+SCHEMA = {
+    "study": "text", "text": "text", "sentences": "texts", "score": "number", "tags": "numbers", "findings": "numbers",
+    "alternatives": "texts", "views": "texts", "note": "text", "problem": "text", "boxes": "json", "windows": "json",
+    "answer": "text", "attention": "json",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportJob:
+    """Reports studies by a model. `source` lists them, as `list_studies` does."""
+
+    source: TableSource
+    folder: Path  # of the model
+    here: Path  # the folder that relative paths of images begin in
+    settings: GenerationSettings
+    batch_size: int
+    precision: str
+    device: str
+    attention: bool
+    paths: bool  # whole paths of images instead of file names
+    strict: bool
+    cache: Path | None
+    may_send: bool
+
+    def start(self) -> Work:
+        """Load the model, and return the function that reports a block. Raises ReportgenError."""
+        from reportgen_core import load
+
+        if Path.cwd() != self.here:
+            os.chdir(self.here)  # the worker is a process of its own
+        model = load(str(self.folder)).move_to(pick_device(self.device))
+        model.may_send = self.may_send
+
+        def report(block: Block) -> Outcome:
+            with self.source.piece(block).open() as file:
+                studies = [_study(json.loads(line)) for line in file]
+            reports = model.stream_reports(
+                studies, self.settings, batch_size=self.batch_size, precision=self.precision, workers=0,
+                cache=self.cache, strict=self.strict,
+            )  # fmt: skip
+            rows, counts = [], Counter[str]()
+            for study, made in zip(studies, reports, strict=True):
+                rows.append(self._row(study, made))
+                counts.update(_counts(made))
+            return Outcome(rows, counts=counts)
+
+        return report
+
+    def _row(self, study: Study, report: Report) -> dict[str, Any]:
+        values = as_values(report, self.attention)
+        return values if self.paths else named_by_file(values, [str(view.path) for view in study.views])
+
+
+def _counts(report: Report) -> Iterator[str]:
+    """Yield what a report is counted as."""
+    failed = bool(report.problem) and not report.text
+    yield "reports" if not failed else "refused" if report.views else "unread"
+    if not failed:
+        yield from ["noted"] * bool(report.note or report.problem)
+        yield from ["images"] * len(report.views)
+
+
+def list_studies(studies: Sequence[Study], path: Path) -> None:
+    """Write studies as lines: the id, and the path, projection, size and time of each image. They hold no pixels."""
+    with path.open("w", encoding="utf-8") as file:
+        for study in studies:
+            views = [[str(view.path), view.projection, *_state(view.path)] for view in study.views]
+            file.write(json.dumps({"id": study.id, "views": views}) + "\n")
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Return the size and the time of an image, which differ if it is replaced; zeros if it is not there."""
+    try:
+        about = path.stat()
+    except OSError:
+        return 0, 0
+    return about.st_size, about.st_mtime_ns
+
+
+def _study(values: dict[str, Any]) -> Study:
+    return Study(values["id"], tuple(View(Path(path), projection) for path, projection, *_ in values["views"]))

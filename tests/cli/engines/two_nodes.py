@@ -1,0 +1,28 @@
+"""A cluster of Ray of two nodes on one machine."""
+
+from __future__ import annotations
+
+import os
+
+
+class TwoNodes:
+    """A cluster of Ray on this machine: a head without a CPU for work, and two nodes of one CPU each."""
+
+    def __init__(self) -> None:
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ["RAY_BACKEND_LOG_LEVEL"] = "error"
+        os.environ.update(RAY_worker_niceness="0")  # as the tests themselves: on a busy machine others would starve
+        from ray.cluster_utils import Cluster
+
+        self.cluster = Cluster()
+        self.cluster.add_node(num_cpus=0, object_store_memory=80 * 2**20, include_dashboard=False)
+        self.nodes = [self.add() for _ in range(2)]
+        self.address = self.cluster.address
+
+    def add(self):
+        """Add a node of one CPU and return it."""
+        return self.cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+
+    def kill(self) -> None:
+        """Kill a node with all that runs on it."""
+        self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
