@@ -9,8 +9,17 @@ from typing import Any
 import reportgen_core
 from reportgen_core import Entry, Registry
 from reportgen_core.discovery import names
-from reportgen_core.registries import text_stores
+from reportgen_core.registries import text_recipes, text_stores
 from reportgen_core.registry import match_name
+from reportgen_core.text.recipes import RECIPES, SUMMARIES
+
+
+def _recipes() -> Iterator[tuple[str, Entry]]:
+    """Yield the text recipes of the core and those of plugins, each with its owner."""
+    for name in RECIPES:
+        yield "reportgen:builtin", Entry(name, "reportgen_core.text.recipes:RECIPES", *SUMMARIES[name])
+    yield from ((text_recipes.owner(name), entry) for name, entry in text_recipes.items())
+
 
 KINDS: dict[str, Registry[Any]] = {
     "encoders": reportgen_core.encoders,
@@ -24,6 +33,7 @@ KINDS: dict[str, Registry[Any]] = {
     "sentence-classifiers": reportgen_core.sentence_classifiers,
     "sentence-groupers": reportgen_core.sentence_groupers,
     "text-stores": text_stores,
+    "recipes": Registry("text recipe", "builtins:object", _recipes),
     "presets": reportgen_core.presets,
 }
 
@@ -35,6 +45,15 @@ def meant_model(name: str) -> str:
         return name
     match = match_name(base, names("known_models"))
     return name if match is None else match + at + digest
+
+
+def check_model_name(name: str) -> None:
+    """Raise an error for a name that no model has and a folder that is no model. Nothing is fetched and loaded."""
+    from reportgen_core.models.loading import find_model_folder
+
+    chosen = meant_model(name)
+    if Path(chosen).exists() or chosen.partition("@")[0] not in set(names("known_models")):
+        find_model_folder(chosen)
 
 
 def entries_named(name: str) -> Iterator[tuple[Registry[Any], Entry]]:

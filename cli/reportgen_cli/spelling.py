@@ -21,8 +21,8 @@ COMMANDS: Mapping[str, str] = {  # what newcomers type, and the words that they 
     "inference": "report", "leaderboard": "board", "list models": "zoo list", "list plugins": "plugins", "ls": "list",
     "metrics": "list metrics", "models": "zoo list", "new": "compose", "plugin": "plugins", "plugin list": "plugins",
     "predict": "report", "presets": "list presets", "protocols": "list protocols", "pull": "zoo pull",
-    "push": "zoo push", "rank": "board", "retrievers": "list retrievers", "score": "eval", "server": "serve",
-    "show": "info", "test": "eval", "test-model": "eval", "validate": "eval", "version": "--version",
+    "push": "zoo push", "rank": "board", "recipes": "list recipes", "retrievers": "list retrievers", "score": "eval",
+    "server": "serve", "show": "info", "test": "eval", "test-model": "eval", "validate": "eval", "version": "--version",
     "visualize": "explain", "write": "report",
 }  # fmt: skip
 

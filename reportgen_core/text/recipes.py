@@ -200,3 +200,11 @@ RECIPES = {
     "r2gen-iu": Recipe(_r2gen_iu, _write_r2gen, alphabetical=True, flat=True),
     "r2gen-mimic": Recipe(_r2gen_mimic, _write_r2gen, alphabetical=True, flat=True),
 }
+SUMMARIES = {  # of each recipe: what it does, and its paper
+    "plain": ("lower case; words, numbers and punctuation signs; list numbers left out", ""),
+    "jing": ("lower case, words of letters", "arXiv:1711.08195"),
+    "ditag": ("words, and <num> for each number", ""),
+    "chinese": ("the words that jieba finds; a rare word is <nou>", ""),
+    "r2gen-iu": ("the text of R2Gen's scores on IU X-Ray, with its peculiarities", "arXiv:2010.16056"),
+    "r2gen-mimic": ("the text of R2Gen's scores on MIMIC-CXR, with its peculiarities", "arXiv:2010.16056"),
+}

@@ -317,3 +317,13 @@ def test_compare_prints_json_with_runs_scores_and_tests(rg: Rg, cohort: list[obj
     assert values["differences"]["predictions #2"]["rouge-l"]["p"] == 1
     assert any("both draw 20 patients" in line for line in values["foot"])
     assert done.out == rg("compare", tmp_path / "one", tmp_path / "two", "--rounds", 50, "--format", "json").out
+
+
+def test_the_name_of_a_model_is_checked_before_the_dataset_is_read(rg: Rg, tmp_path: Path, model: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    data = ["--data", "iu-xray", "--data-root", empty]
+    for name, says in (("nonsense", "no model or model folder 'nonsense'"), (tmp_path, "is no model")):
+        done = rg("eval", "--model", model, "--model", name, *data)
+        assert done.code == 1 and says in done.err and str(empty) not in done.err
+    assert str(empty) in rg("eval", "--model", model, *data).err

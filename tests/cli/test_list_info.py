@@ -12,6 +12,7 @@ from reportgen_cli.registry_names import KINDS
 
 import reportgen_core
 from reportgen_core import PluginError
+from reportgen_core.text.recipes import RECIPES, SUMMARIES
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -139,3 +140,17 @@ def test_the_doctor_says_what_to_do_next_in_this_folder(rg, tmp_path, monkeypatc
     (tmp_path / "run/best").mkdir(parents=True)
     (tmp_path / "run/best/config.json").touch()
     assert ("next", "ok", "a model is here: rg report IMAGE --model run") in next_step.folder()
+
+
+def test_info_of_a_text_recipe_says_how_it_cuts_a_report(rg) -> None:
+    told = rg("info", "plain")
+    assert told.code == 0 and "is cut as  the heart is normal / no 2.5 cm nodule" in told.out
+    assert "--text recipe=plain" in told.out and "text/recipes.py" in told.out
+    learned = rg("info", "subwords").out
+    assert "size: int = 2000" in learned and "arXiv:1508.07909" in learned
+    both = rg("info", "jing").out  # a protocol has that name, too
+    assert "protocol" in both and "--text recipe=jing" in both
+
+
+def test_every_text_recipe_of_the_core_has_a_summary() -> None:
+    assert list(SUMMARIES) == list(RECIPES)

@@ -250,3 +250,22 @@ def test_push_refuses_a_file_that_no_model_has(rg, model: Path, tmp_path: Path, 
     assert done.code == 1
     assert f"{name!r}, which is no file of a model; a model has files with the suffixes json, jsonl, md" in done.err
     assert not (tmp_path / "zoo" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "says"),
+    [
+        ("download", "iu-xray", "is a dataset, and datasets are not downloaded"),
+        (
+            "pull",
+            "mimic-cxr@sha256:ab",
+            "rg info mimic-cxr says which copies are read, docs/tutorials/your-data.md how",
+        ),
+        ("download", "phantom", "is a dataset that makes its own files: --data phantom is enough"),
+        ("download", "resnet18", "is no trained model but of the kind encoder"),
+        ("download", "jing-coattention", "is no trained model but of the kind preset"),
+    ],
+)
+def test_what_is_no_model_is_not_downloaded_and_says_so(rg, command: str, name: str, says: str) -> None:
+    done = rg(command, name)
+    assert done.code == 1 and says in done.err and len(done.err.splitlines()) == 2  # a note on the command, and this

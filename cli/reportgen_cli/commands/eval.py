@@ -14,7 +14,7 @@ from reportgen_core import Collection, GenerationSettings, OptionError, Report, 
 from reportgen_core.files.reports import read_text_file
 
 from ..audits.option import audit_option, with_audit, write_audit
-from ..dataset_input import ROOT_HELP, read_dataset
+from ..dataset_input import ROOT_HELP, dataset_root, meant_dataset, read_dataset
 from ..options import (
     FOLDER,
     completes,
@@ -27,6 +27,7 @@ from ..options import (
     values,
 )
 from ..pages.shared.origin import Origin, model_origin, today
+from ..registry_names import check_model_name
 from ..render import print_tables
 from ..terminal.echo import say
 from ..terminal.progress import Heartbeat
@@ -236,6 +237,9 @@ def evaluate_given(given: EvalOptions, heartbeat: Heartbeat) -> Evaluation:
         return evaluate_files(given, request, heartbeat)
     from reportgen_core.scoring.subgroups.values import column_names
 
+    dataset_root(*meant_dataset(given.data, given.data_root))
+    for name in given.models:  # before the dataset is read, whose files may be many
+        check_model_name(name)
     columns = [column for name in given.by for column in column_names(name)]
     collection = read_dataset(given.data, given.data_root, parse_options(given.data_options), columns=columns)
     if given.model:

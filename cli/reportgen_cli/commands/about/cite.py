@@ -37,7 +37,8 @@ def citations(name: str) -> list[str]:
 
 def parts_of(name: str) -> Iterator[tuple[Registry[Any], str]]:
     """Yield the parts behind a name, each with its registry: itself, or those of a preset or of a model's folder."""
-    own = [(r, r.find(name)) for kind, r in KINDS.items() if kind != "presets" and name in r]
+    alike = {kind: (r, r.find(name)) for kind, r in KINDS.items() if kind != "presets" and name in r}
+    own = [part for kind, part in alike.items() if kind != "recipes"] or list(alike.values())
     if own:
         yield from own
         return

@@ -6,10 +6,31 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reportgen_core import Entry, Registry
+from reportgen_core.registry import resolve
+from reportgen_core.text.recipes import Recipe
+
+EXAMPLE = "The heart is normal. No 2.5 cm nodule."
+
+
+def recipe(registry: Registry[Any], name: str, entry: Entry) -> Iterator[tuple[str, str]]:
+    """Yield the lines about a text recipe that learns nothing, as pairs (word, value). Raises PluginError."""
+    value = resolve(entry.target)
+    rules: Recipe = value[name] if isinstance(value, Mapping) else value
+    yield registry.kind, name
+    yield "summary", entry.summary
+    if entry.paper:
+        yield "paper", entry.paper
+    yield "from", registry.owner(name)
+    yield "file", sys.modules[entry.target.partition(":")[0]].__file__ or "?"
+    yield "use", f"--text recipe={name}"
+    yield "between sentences", rules.mark
+    yield "unknown word", rules.unknown
+    yield "vocabulary", "in the order of the alphabet" if rules.alphabetical else "the commonest word first"
+    yield "example", f"{EXAMPLE}  is cut as  " + " / ".join(" ".join(words) for words in rules.split(EXAMPLE))
 
 
 def part(registry: Registry[Any], name: str, entry: Entry) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from reportgen_zoo.reproduce.preset import Preset, load_preset
 
 from reportgen_core import Entry, UnknownName
 from reportgen_core.discovery import names
-from reportgen_core.registry import did_you_mean
+from reportgen_core.registry import did_you_mean, resolve
 
 from ...registry_names import KINDS, entries_named
 from ...render import pairs, say_prose
@@ -57,6 +57,8 @@ def _things(name: str) -> Iterator[tuple[list[tuple[str, str]], str]]:
     for registry, entry in entries:
         if registry.kind == "preset":
             yield list(preset(entry, load_preset(entry.name))), ""
+        elif registry.kind == "text recipe" and not isinstance(resolve(entry.target), type):
+            yield list(describe.recipe(registry, entry.name, entry)), ""
         else:
             own = entry.name if "*" not in entry.name else name
             yield list(describe.part(registry, own, entry)), describe.about(registry, own)

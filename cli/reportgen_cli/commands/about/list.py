@@ -16,7 +16,7 @@ from ...terminal.echo import say, say_json
 @click.argument("kind", type=Words([*KINDS, "all"]), default="all")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 def list_command(kind: str, as_json: bool) -> None:
-    """List what is registered: the parts of models, metrics, datasets, what works on sentences, presets.
+    """List what is registered: the parts of models, metrics, datasets, text recipes, presets.
 
     \b
     Example: rg list encoders

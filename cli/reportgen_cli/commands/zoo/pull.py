@@ -10,6 +10,9 @@ from reportgen_zoo.manifest.records import Record, ZooError
 from reportgen_zoo.manifest.schema import plain
 from reportgen_zoo.pull import catalogue as manifests
 
+from reportgen_core import OptionError
+
+from ...registry_names import entries_named
 from ...render import pairs, table
 from ...terminal.echo import say, say_json, say_text
 from ...terminal.progress import Heartbeat
@@ -114,7 +117,7 @@ def pull(names: tuple[str, ...], agree: bool) -> None:
     from reportgen_zoo.pull import fetch
     from reportgen_zoo.pull.progress import ProgressBar
 
-    for record in agreed([manifests.record(name) for name in names], agree):
+    for record in agreed([_record(name) for name in names], agree):
         with Heartbeat("zoo pull", live=False) as heartbeat:
             heartbeat.say(record.name)
             bar = ProgressBar(record)
@@ -126,6 +129,25 @@ def pull(names: tuple[str, ...], agree: bool) -> None:
 
             folder = fetch.pull(record, show)
         say(str(folder))
+
+
+def _record(name: str) -> Record:
+    """Return the record of a model. Raises OptionError for a part or a dataset, which no manifest has."""
+    base = name.partition("@")[0]
+    kinds = {} if manifests.find_record(base) is not None else {r.kind: (r, e) for r, e in entries_named(base)}
+    if "dataset" in kinds:
+        datasets, entry = kinds["dataset"]
+        if datasets.get_class(entry.name).makes_files:
+            raise OptionError(f"{base} is a dataset that makes its own files: --data {entry.name} is enough")
+        raise OptionError(
+            f"{base} is a dataset, and datasets are not downloaded: get it from its owners and name its folder with "
+            f"--data-root; rg info {entry.name} says which copies are read, docs/tutorials/your-data.md how"
+        )
+    for kind in kinds:
+        raise OptionError(
+            f"{base} is no trained model but of the kind {kind}, of which nothing is downloaded; rg zoo list"
+        )
+    return manifests.record(name)
 
 
 def agreed(records: Iterable[Record], without_asking: bool) -> Iterable[Record]:
