@@ -75,8 +75,9 @@ def make_plan(request: MakeRequest, progress: Heartbeat) -> Plan:
 def _read(request: MakeRequest) -> tuple[PlanData, Collection, str]:
     """Return the dataset; splits are drawn if it has none and can draw some."""
     registered, _ = meant_dataset(request.name, request.root)
-    root = str(request.root) if request.root is not None else None
-    data = PlanData(request.name, root, dict(request.options), (), "", request.allow_leaks)
+    root = str(request.root.absolute()) if request.root is not None else None
+    path = Path(request.name).absolute() if registered != request.name and Path(request.name).exists() else None
+    data = PlanData(str(path or request.name), root, dict(request.options), (), "", request.allow_leaks)
     collection = read_collection(data)
     options = datasets.options(registered)
     if any(s.split for s in collection.studies) or not set(DRAWN) <= set(options):

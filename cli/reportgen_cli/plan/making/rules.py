@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from reportgen_zoo.reproduce.scales import SCALES
@@ -154,7 +155,10 @@ def _encoder(wishes: Wishes, machine: Machine) -> tuple[str, dict[str, Any], str
         name = encoders.find(wishes.encoder)
         known = encoders.options(name)
         own = {k: v for k, v in options.items() if k in known} | dict(wishes.encoder_options)
-        return name, own, wishes.weights, "Asked for."
+        weights = wishes.weights
+        if weights and not weights.startswith(PACKAGE):
+            weights = str(Path(weights).absolute())
+        return name, own, weights, "Asked for."
     if wishes.weights and not wishes.weights.startswith(PACKAGE):
         raise OptionError(f"--weights {wishes.weights} needs --encoder NAME, the network that they are of")
     packages = [wishes.weights] if wishes.weights else installed_weights()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from reportgen_core import OptionError
@@ -79,7 +80,16 @@ def setting_rows(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
     data = {"sections": list(plan.data.sections), "labels": plan.data.labels or "none", "splits": dict(plan.counts)}
     groups: tuple[tuple[str, Mapping[str, Any]], ...] = (
         ("fixed", asdict(plan.fixed)),
-        ("rule", {**data, **asdict(plan.rules), **({"text": limits} if limits else {}), "batch_size": batches}),
+        (
+            "rule",
+            {
+                **data,
+                **asdict(plan.rules),
+                "weights": Path(plan.rules.weights).name,
+                **({"text": limits} if limits else {}),
+                "batch_size": batches,
+            },
+        ),
         ("tried", asdict(plan.tried)),
     )
     for kind, values in groups:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from reportgen_zoo.manifest.cards import LIMITS
 from reportgen_zoo.reproduce.preset import load_preset
@@ -19,18 +20,18 @@ def model_card(plan: Plan, result: RunResult) -> str:
 
 def _lines(plan: Plan, result: RunResult) -> Iterator[str]:
     preset, row = load_preset(result.chosen), result.row(result.chosen)
-    yield f"# {result.chosen}, trained on {plan.data.name}\n"
+    yield f"# {result.chosen}, trained on {plan.data.called}\n"
     yield f"{preset.summary}; chosen and trained by a plan of reportgen {plan.reportgen}.\n"
     yield "## What it is\n"
     yield f"- system: `{result.chosen}`, {preset.paper}"
     yield f"- encoder: `{plan.rules.encoder}`, {plan.rules.image_size} pixels, {plan.rules.views} view(s)"
-    yield f"- starts from: {plan.rules.weights or 'random weights'}"
+    yield f"- starts from: {Path(plan.rules.weights).name or 'random weights'}"
     if plan.data.sections:
         yield f"- writes: {' then '.join(plan.data.sections)}"
     yield f"\n## Intended use and limits\n\n{LIMITS}\n"
     yield "## Training\n"
     counts = ", ".join(f"{n} {split}" for split, n in plan.counts.items())
-    yield f"Data: {plan.data.name}; studies: {counts}. Labels: {plan.data.labels or 'none'}. {row.epochs} epochs.\n"
+    yield f"Data: {plan.data.called}; studies: {counts}. Labels: {plan.data.labels or 'none'}. {row.epochs} epochs.\n"
     yield f"{result.why}.\n"
     yield "## Scores\n"
     table = result_table(result)

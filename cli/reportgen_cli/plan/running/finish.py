@@ -132,7 +132,7 @@ def _result(run: PlanRun, trained: Trained, chosen: str, why: str, rows: list[Ro
         )  # fmt: skip
     plan = run.plan
     return RunResult(
-        plan=str(run.file), data=plan.data.name, hours=run.schedule.hours, decide=plan.rules.decide,
+        plan=run.file.name, data=plan.data.called, hours=run.schedule.hours, decide=plan.rules.decide,
         then=plan.rules.then, chosen=chosen, why=why, rows=tuple(rows), counts=plan.counts, encoder=encoder,
         notes=tuple(notes),
     )  # fmt: skip

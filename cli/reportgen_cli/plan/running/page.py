@@ -25,7 +25,7 @@ def result_page(plan: Plan, result: RunResult, run: Path, origin: Origin) -> str
     body += [_settings(plan), _left_out(plan), _foot(result)]
     return fill_page(
         "\n".join(body),
-        title=f"The best model for {plan.data.name}",
+        title=f"The best model for {plan.data.called}",
         origin=origin,
         style=SHARED.read_text("utf-8") + (HERE / "page.css").read_text("utf-8"),
         script="watchScroll();",

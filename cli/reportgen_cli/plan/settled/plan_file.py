@@ -30,6 +30,11 @@ class PlanData:
     labels: str  # "data", "mesh", a metric that labels reports, or "" for none
     allow_leaks: bool = False
 
+    @property
+    def called(self) -> str:
+        """Return the name of the dataset in words for people: of a table without its folder."""
+        return Path(self.name).name
+
 
 @dataclass(frozen=True, slots=True)
 class Fixed:

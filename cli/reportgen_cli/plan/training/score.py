@@ -40,7 +40,7 @@ def score_validation(
     if plan.rules.goal == "findings":
         return (), score_labels(model, studies.split("train"), studies.split("val"))
     request = _request(plan, studies, "val", job.preset, model)
-    evaluation = evaluate(model, collected(studies.studies, plan.data.name), replace(request, baselines=False))
+    evaluation = evaluate(model, collected(studies.studies, plan.data.called), replace(request, baselines=False))
     save_evaluation(evaluation, Path(job.out) / "validation")
     return _notes(evaluation), {}
 
@@ -68,7 +68,7 @@ def _save_baseline(plan: Plan, job: Job, studies: UsableStudies, row: Baseline) 
     ids = [s.id for s in studies.split("val")]
     request = replace(_request(plan, studies, "val", row.name), baselines=False)
     written = dict(zip(ids, row.reports[0], strict=True))
-    evaluation = evaluate(written, collected(studies.studies, plan.data.name), request)
+    evaluation = evaluate(written, collected(studies.studies, plan.data.called), request)
     save_evaluation(evaluation, Path(job.out) / BASELINE_FOLDERS[row.name])
 
 
@@ -89,7 +89,7 @@ def score_test(plan: Plan, job: Job, studies: UsableStudies, watch: Stopwatch) -
     train, test = studies.split("train"), studies.split("test")
     if plan.rules.goal == "findings":
         return Outcome(values=score_labels(model, train, test))
-    sections, collection = plan.data.sections, collected(studies.studies, plan.data.name)
+    sections, collection = plan.data.sections, collected(studies.studies, plan.data.called)
     features = model.pooled_features((*train, *test), cache=default_cache())
     background = replace(background_of(collection, test, sections), features=features)
     request = replace(_request(plan, studies, "test", job.preset, model), background=background)
@@ -108,7 +108,7 @@ def _request(
     texts = {s.id: s.text(plan.data.sections) for s in studies.split("train")}
     return EvaluationRequest(
         metrics=[name for name in plan.fixed.metrics if name in metrics], sections=plan.data.sections,
-        dataset=plan.data.name, split=split, background=BaselineData(texts), seed=plan.fixed.seed, name=name,
+        dataset=plan.data.called, split=split, background=BaselineData(texts), seed=plan.fixed.seed, name=name,
         settings=GenerationSettings(**generation), cache=default_cache(),
     )  # fmt: skip
 

@@ -52,10 +52,10 @@ def train_system(plan: Plan, job: Job, studies: UsableStudies, watch: Stopwatch)
     try:
         model, _ = zoo.train_system(
             preset, learn, held_out, run, start=Path(job.start) if job.start else None, seed=plan.fixed.seed,
-            epochs=job.epochs, cache=default_cache(), watch=watch, domain=plan.data.name,
+            epochs=job.epochs, cache=default_cache(), watch=watch, domain=plan.data.called,
         )  # fmt: skip
     except Overtime:
-        model, stopped = _best_so_far(run, learn, held_out, plan.data.name), True
+        model, stopped = _best_so_far(run, learn, held_out, plan.data.called), True
     images = watch.now() - watch.epochs[-1][1] if watch.epochs else 0.0
     began = time.perf_counter()
     notes, values = score.score_validation(plan, job, model, studies)
