@@ -20,8 +20,8 @@ from ...terminal.progress import Heartbeat
 
 @click.command()
 @click.argument("name", metavar="DATA", shell_complete=completes("datasets"))
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="PLAN",
-              help="The file of the plan.")  # fmt: skip
+@click.option("--out", default=Path("plan.json"), show_default=True, metavar="PLAN", help="The file of the plan.",
+              type=click.Path(path_type=Path, dir_okay=False))  # fmt: skip
 @click.option("--data-root", "root", type=click.Path(path_type=Path), help=ROOT_HELP)
 @values("--data-option", "options", "Of the dataset; rg info NAME lists them.")
 @click.option("--section", "sections", multiple=True, help="Of the report; may be given again.")
