@@ -43,6 +43,8 @@ _ATTRIBUTES = re.compile(  # "no abnormality suspicious for pneumonia"
 _BACK = re.compile(
     r"[.;,:]? ?(?:(?:and|but) )?(?:it|this|that|these|they|those|both|all|while|although|though|albeit) ?"
 )  # "effusion; it has resolved"
+_ACT = re.compile(r"\b(?:removal|extraction|explantation|withdrawal)$")  # a cue that is a noun, and no predicate
+_TIME = re.compile(r"\b(?:after|following|post|before|prior to|upon|with|despite|during|pending)\b")
 _COORDINATED = re.compile(r"\b(?:and|or|nor)\b")
 
 
@@ -114,6 +116,8 @@ class Scan:
             if kind == "negation" and forward and self.flat[m.end() : m.end() + 1] in _ENDS:
                 continue  # "effusion: no, edema: yes"
             low = 0 if forward or kind == "pseudo" else self._low(kind, m.start())
+            if not forward and _ACT.search(m[0]):
+                low = max(low, self._phrase(m.start()))
             if any(m.start() <= s and e <= m.end() for s, e in self.mentions):
                 low = m.start()  # "effusion -": the cue is around its finding and reaches no other
             high = self._high(kind, m) if forward and kind != "pseudo" else 0
@@ -220,6 +224,16 @@ class Scan:
             if named and self._parts(m[0], m.start(), start):
                 low = max(low, m.start())
         return low
+
+    def _phrase(self, start: int) -> int:
+        """Return where the phrase of an act at `start` begins: "a pneumothorax after | chest tube removal"; else -1.
+
+        An act that names nothing of its own is said of what is before it: "the chest tube after removal".
+        """
+        named = [s for s, e in self.mentions if e <= start]
+        return max(
+            (m.start() for m in _TIME.finditer(self.flat, 0, start) if any(m.end() <= s for s in named)), default=-1
+        )
 
     def _parts(self, sign: str, place: int, start: int) -> bool:
         """Return whether a comma or an "and" before a mention ends the statement before it."""
