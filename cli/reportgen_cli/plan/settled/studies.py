@@ -58,8 +58,16 @@ def usable_studies(studies: Iterable[Study], sections: Sequence[str]) -> UsableS
     kept = tuple(s for s in seen if s.id in texts)
     lacks = f"report in {' or '.join(sections)}" if sections else "label"
     reasons = {"image that is there": len(chosen) - len(seen), lacks: len(seen) - len(kept)}
-    notes = tuple(f"{n} studies are left out, as they have no {what}" for what, n in reasons.items() if n)
+    notes = tuple(f"{_counted(n)} left out for want of {_article(what)}" for what, n in reasons.items() if n)
     return UsableStudies(kept, notes)
+
+
+def _counted(n: int) -> str:
+    return "1 study is" if n == 1 else f"{n} studies are"
+
+
+def _article(what: str) -> str:
+    return f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
 
 
 def labelled_studies(usable: UsableStudies, data: PlanData) -> UsableStudies:
