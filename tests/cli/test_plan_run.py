@@ -14,9 +14,13 @@ from reportgen_cli.plan.running.card import model_card
 from reportgen_cli.plan.running.choose import choose
 from reportgen_cli.plan.running.page import result_page
 from reportgen_cli.plan.running.result import BASELINE, CHOSEN, FAILED, Row, RunResult, result_table
+from reportgen_cli.plan.running.run import PlanRun, train_all
 from reportgen_cli.plan.settled.digests import study_digests
 from reportgen_cli.plan.settled.plan_file import write_plan
+from reportgen_cli.plan.settled.schedule import Schedule
 from reportgen_cli.plan.settled.studies import usable_studies
+from reportgen_cli.plan.training.job import Job, Outcome
+from reportgen_cli.plan.training.spawn import Ended
 from running import Rg
 from test_plan_make import a_plan, rows, written
 
@@ -165,6 +169,42 @@ def test_too_short_a_time_is_one_line_and_leaves_nothing(rg: Rg, tmp_path: Path)
     assert done.code == 1
     assert done.err.startswith("rg: --hours 0.001 is too short")
     assert not (tmp_path / "plan-run" / "asked.json").exists()
+
+
+def made_run(folder: Path, hours: float) -> PlanRun:
+    """A run of three presets, each of which is predicted to take 100 seconds."""
+    names = ("soft-att", "r2gen", "lrcn")
+    schedule = Schedule(hours, 0, dict.fromkeys(names, 4), dict.fromkeys(names, 100.0), 50.0)
+    return PlanRun(a_plan(), folder / "plan.json", folder, schedule, lambda line: None)
+
+
+def test_a_failure_stands_alone_and_what_is_finished_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def process(job: Job, say: Any, threads: int) -> Ended:
+        started.append((job.preset, job.epochs, job.seconds))
+        return Ended(None, "loss is nan") if job.preset == "r2gen" else Ended(Outcome(seconds=90.0, epochs=4))
+
+    monkeypatch.setattr("reportgen_cli.plan.running.run.run_process", process)
+    (tmp_path / "soft-att").mkdir()
+    Outcome(seconds=80.0, epochs=4).save(tmp_path / "soft-att" / "outcome.json")
+    trained = train_all(made_run(tmp_path, 1.0))
+    assert started == [("r2gen", 4, 150.0), ("lrcn", 4, 150.0)]
+    assert {name: o.seconds for name, o in trained.outcomes.items()} == {"soft-att": 80.0, "lrcn": 90.0}
+    assert trained.problems == {"r2gen": "loss is nan"}
+
+
+def test_no_preset_begins_when_the_time_is_nearly_over_and_earlier_sessions_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reportgen_cli.plan.running.run.run_process", lambda *_: pytest.fail("there is no time"))
+    (tmp_path / "soft-att").mkdir()
+    Outcome(seconds=80.0, epochs=4).save(tmp_path / "soft-att" / "outcome.json")
+    trained = train_all(made_run(tmp_path, (80 + 50 + 49) / 3600))
+    assert list(trained.outcomes) == ["soft-att"]
+    assert all(why.startswith("the time was over before it began") for why in trained.problems.values())
 
 
 def pictures(folder: Path, n: int = 60) -> Path:

@@ -119,14 +119,15 @@ def _refuse_full_disk(plan: Plan, usable: UsableStudies, out: Path) -> None:
 
 def train_all(run: PlanRun) -> Trained:
     """Teach the encoder and train every preset of the schedule. A preset that fails is that one's matter."""
-    began = time.monotonic()
+    earlier = [run.outcome(name) for name in ("encoder", *run.schedule.epochs)]
+    began = time.monotonic() - sum(outcome.seconds for outcome in earlier if outcome is not None)
     encoder = _school(run)
     start = str(run.out / "encoder" / "run" / "best") if encoder else ""
     outcomes: dict[str, Outcome] = {}
     problems: dict[str, str] = {}
     for number, (name, epochs) in enumerate(run.schedule.epochs.items(), 1):
-        if (earlier := run.outcome(name)) is not None:
-            outcomes[name] = earlier
+        if (finished := run.outcome(name)) is not None:
+            outcomes[name] = finished
             continue
         left = run.schedule.hours * 3600 - run.schedule.scoring - (time.monotonic() - began)
         if outcomes and left < run.schedule.seconds[name] / 2:
