@@ -25,7 +25,7 @@ def result_page(plan: Plan, result: RunResult, run: Path, origin: Origin) -> str
     body += [_settings(plan), _left_out(plan), _foot(result)]
     return fill_page(
         "\n".join(body),
-        title=f"The best model for {plan.data.called}",
+        title=f"What the plan for {plan.data.called} found",
         origin=origin,
         style=SHARED.read_text("utf-8") + (HERE / "page.css").read_text("utf-8"),
         script="watchScroll();",
@@ -42,7 +42,7 @@ def _chips(plan: Plan, result: RunResult) -> str:
 
 
 def _choice(result: RunResult) -> str:
-    fine = f'<p class="fine">{escape_text(result.why[0].upper() + result.why[1:])}.</p>'
+    fine = f'<p class="fine">{escape_text(result.why)}.</p>'
     if not result.notes:
         return fine
     items = "".join(f"<li>{escape_text(n[0].upper() + n[1:])}.</li>" for n in result.notes)
