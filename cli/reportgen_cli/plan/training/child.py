@@ -5,6 +5,8 @@ The calibration and the training of a plan are the same code; a calibration has 
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -25,6 +27,7 @@ from .memory import own_gpu_peak, own_peak
 from .stopwatch import Orphaned, Stopwatch
 
 OUTCOME = "outcome.json"
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def main(path: Path) -> int:
@@ -32,6 +35,7 @@ def main(path: Path) -> int:
     with guarded_streams():
         try:
             job = read_job(path)
+            _end_with_parent()
             with TrainingProgress(command=f"plan {job.preset or job.kind}") as progress:
                 outcome = run_job(job, progress)
             Path(job.out).mkdir(parents=True, exist_ok=True)
@@ -42,6 +46,12 @@ def main(path: Path) -> int:
         except (KeyboardInterrupt, click.Abort, Orphaned):
             return 143
     return 0
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when the one that started it has gone; elsewhere the next step notices that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def run_job(job: Job, progress: Callable[[Mapping[str, Any]], None]) -> Outcome:
