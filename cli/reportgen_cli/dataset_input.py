@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reportgen_core import Collection, DataError, OptionError
+from reportgen_core import Collection, DataError, OptionError, Study
 from reportgen_core.registries import datasets
 
 from .options import meant_part
@@ -55,3 +55,21 @@ def dataset_root(name: str, root: Path | None, flag: str = "--data-root") -> Pat
     if not makes_files and not root.exists():
         raise DataError(f"{flag} {root}: there is no such file or folder; it is where the files of {name} are")
     return root
+
+
+def studies_of_split(collection: Collection, split: str, data: str) -> tuple[Study, ...]:
+    """Return the studies of a split of a dataset. Raises DataError, which says what would work, if there are none."""
+    if studies := collection.split(split):
+        return studies
+    splits = sorted({study.split for study in collection.studies})
+    lack = f"{data} has no studies in split {split!r}"
+    if not splits:
+        raise DataError(f"{lack}, and no studies at all; rg data audit says what was left out")
+    if splits == [""]:
+        options = set(datasets.options(data)) if data in datasets else set()
+        draw = "; --data-option val=0.1 --data-option test=0.2 draws them by patient" if "val" in options else ""
+        raise DataError(f"{lack}: its {len(collection.studies)} studies have no split{draw}")
+    raise DataError(
+        f"{lack}; there are: {', '.join(map(repr, splits))} (--train-split, --val-split; rg data audit says what was "
+        "left out)"
+    )

@@ -6,6 +6,7 @@ are found before anything is allocated, downloaded or read.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -156,7 +157,9 @@ def plan(model: Model, *, starts_random: bool) -> CompositionPlan:
     if len(model.vocabulary) == len(Vocabulary()):
         notes.append("no words, tags or findings yet: training takes them from its data, and the decoder grows by them")
     if starts_random and rows[0].parameters:
-        notes.append("the encoder's weights are random: --encoder-option pretrained=true takes published ones")
+        known = "pretrained" in inspect.signature(type(model.encoder).__init__).parameters
+        remedy = "--encoder-option pretrained=true takes published ones" if known else "training sets them"
+        notes.append(f"the encoder's weights are random: {remedy}")
     return CompositionPlan(rows, tuple(notes))
 
 

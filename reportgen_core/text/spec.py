@@ -235,7 +235,8 @@ def cut_note(texts: Sequence[str], spec: TextSpec) -> str:
     cut = sum(count_cut_words(text, report_words(text, spec), spec) > 0 for text in texts)
     whole = "" if spec.max_length is None else f" or {spec.max_length} words in all"
     limits = f"{spec.max_sentences} sentences of {spec.max_words} words{whole}"
-    return f"{cut} of {len(texts)} reports to learn from are longer than {limits}, and are cut" if cut else ""
+    verb = "is" if cut == 1 else "are"
+    return f"{cut} of {len(texts)} reports to learn from {verb} longer than {limits}, and {verb} cut" if cut else ""
 
 
 def spans(words: Sequence[str], spec: TextSpec) -> list[tuple[int, int]]:

@@ -121,3 +121,53 @@ def test_a_reader_that_goes_away_leaves_no_noise() -> None:
         assert running.stderr is not None
         running.stdout.close()  # before anything is written
         assert running.stderr.read() == b""
+
+
+def missing_arguments() -> list[tuple[str, ...]]:
+    """Return every command, and every command of a group, that needs an argument."""
+    needed: list[tuple[str, ...]] = []
+    for name, entry in commands().items():
+        command = frame.resolve(entry.target)
+        inner = command.commands if isinstance(command, click.Group) else {"": command}
+        for word, one in inner.items():
+            if any(p.required and isinstance(p, click.Argument) for p in one.params):
+                needed.append((name, word) if word else (name,))
+    return needed
+
+
+@pytest.mark.parametrize("words", missing_arguments(), ids=" ".join)
+def test_a_command_without_its_argument_says_what_is_missing(rg, words: tuple[str, ...]) -> None:
+    done = rg(*words)
+    assert done.code == 2
+    assert "Missing argument '" in done.err
+
+
+@pytest.mark.parametrize("group", ["data", "index", "plan", "study", "zoo"])
+def test_the_help_of_a_group_cuts_no_sentence(rg, group: str) -> None:
+    from reportgen_cli.terminal.groups import first_sentence
+
+    done = rg(group, "--help")
+    words = " ".join(done.out.split())
+    assert "..." not in words.replace("[ARGS]...", "")
+    for command in frame.resolve(commands()[group].target).commands.values():
+        assert first_sentence(command.help) in words
+
+
+def test_a_name_that_is_missing_may_be_of_a_plugin_that_was_left_out(rg, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reportgen_core import discovery
+
+    broken = discovery.Plugin("hello", "hello-pack", "1", problem="unknown hook 'register_encoder'")
+    manager, plugins = discovery.load_plugins()
+    monkeypatch.setattr(frame, "load_plugins", lambda: (manager, {**plugins, broken.id: broken}))
+    done = rg("info", "hello")
+    assert done.code == 1
+    assert done.err.rstrip().endswith("Left out with a problem: plugin hello; rg plugins says why")
+    monkeypatch.setattr(frame, "load_plugins", lambda: (manager, plugins))
+    assert "Left out" not in rg("info", "hello").err
+
+
+def test_studies_without_a_split_name_the_options_that_draw_one(rg, tmp_path, chest, model) -> None:
+    (tmp_path / "reports.csv").write_text("image,report\nchest.png,The lungs are clear.\n")
+    done = rg("train", model, "--data", tmp_path / "reports.csv", "--epochs", 1, "--out", tmp_path / "run")
+    assert done.code == 1
+    assert "its 1 studies have no split; --data-option val=0.1 --data-option test=0.2 draws them by patient" in done.err

@@ -16,6 +16,7 @@ from reportgen_core.registries import datasets
 from ..options import completes, device_option, pick_device, print_note, send_images_option, values
 from ..render import say_prose, table
 from ..terminal.echo import say, say_json
+from ..terminal.groups import Commands
 
 if TYPE_CHECKING:
     from ..study.make import Writer
@@ -25,7 +26,7 @@ PATH = click.Path(path_type=Path)
 SECTIONS = {"findings": ("findings",), "impression": ("impression",), "both": ("findings", "impression")}
 
 
-@click.group()
+@click.group(cls=Commands)
 def study() -> None:
     """Have people judge reports, blinded.
 

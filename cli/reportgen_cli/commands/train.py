@@ -18,7 +18,7 @@ from reportgen_core.text.spec import cut_note
 from reportgen_core.training.lock import is_main_process, lock_run
 from reportgen_core.training.settings import TrainSettings
 
-from ..dataset_input import ROOT_HELP, meant_dataset, read_dataset
+from ..dataset_input import ROOT_HELP, meant_dataset, read_dataset, studies_of_split
 from ..options import FOLDER, completes, part, values
 from ..render import TrainingProgress
 from ..terminal.echo import say
@@ -138,7 +138,7 @@ class DataRequest:
         if model.encoder.image.views == 0 and "require_images" in datasets.options(self.name):
             collection = read_dataset(self.name, self.root, {"require_images": False, **self.options})
         collection = read_dataset(self.name, self.root, self.options) if collection is None else collection
-        learn, held_out = split(collection, train_split, self.name), collection.split(val_split)
+        learn, held_out = studies_of_split(collection, train_split, self.name), collection.split(val_split)
         learn, held_out = learn[: self.limit], held_out[: self.limit]
         sections = model.text.sections
         return (
@@ -224,15 +224,3 @@ def settings_of(preset: str | None, options: dict[str, Any], epochs: int | None)
 
         defaults = dict(load_preset(preset).train)
     return TrainSettings.of({**defaults, **options, **({"epochs": epochs} if epochs is not None else {})})
-
-
-def split(collection: Collection, name: str, data: str) -> tuple[Study, ...]:
-    """Return the studies of a split. Raises DataError, which lists the splits, if there are none."""
-    studies = collection.split(name)
-    if not studies:
-        splits = sorted({s.split for s in collection.studies})
-        raise DataError(
-            f"{data} has no studies in split {name!r}; there are: {', '.join(map(repr, splits)) or 'no studies at all'}"
-            f" (--train-split, --val-split; rg data audit says what was left out)"
-        )
-    return studies

@@ -13,13 +13,14 @@ from reportgen_core import OptionError
 from reportgen_core.files.atomic import atomic_write
 
 from ...terminal.echo import say, say_text
+from ...terminal.groups import Commands
 
 SHELLS = ("bash", "zsh", "fish")
 BEGIN, END = "# >>> reportgen completion >>>", "# <<< reportgen completion <<<"
 _BLOCK = re.compile(rf"\n?{re.escape(BEGIN)}.*?{re.escape(END)}\n", re.DOTALL)
 
 
-@click.group()
+@click.group(cls=Commands)
 def completion() -> None:
     """Let the shell complete rg with the tab key: commands, options, names of parts.
 

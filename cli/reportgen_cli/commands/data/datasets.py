@@ -19,13 +19,14 @@ from reportgen_core.files.study_json import study_to_json
 from ...dataset_input import ROOT_HELP, dataset_root, meant_dataset, read_dataset
 from ...options import FOLDER, completes, values
 from ...terminal.echo import say, say_json
+from ...terminal.groups import Commands
 from .domain import domain
 from .sentences import abnormal, groups
 
 MAX_IDS_SHOWN = 5  # of each reason; --json has all
 
 
-@click.group()
+@click.group(cls=Commands)
 def data() -> None:
     """Read, check and build datasets.
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from reportgen_cli.option_values import parse_options
-from reportgen_core import CheckpointError, DataError
+from reportgen_core import CheckpointError
 
-from ...dataset_input import ROOT_HELP, read_dataset
+from ...dataset_input import ROOT_HELP, read_dataset, studies_of_split
 from ...options import FOLDER, completes, values
 from ...terminal.echo import say
 
@@ -49,10 +49,7 @@ def domain(
 
     folder = find_model_folder(model)
     collection = read_dataset(name, root, parse_options(options))
-    learned, held_out = collection.split(train_split), collection.split(val_split)
-    if not learned:
-        splits = sorted({s.split for s in collection.studies})
-        raise DataError(f"{name} has no studies in split {train_split!r}; there are: {', '.join(map(repr, splits))}")
+    learned, held_out = studies_of_split(collection, train_split, name), collection.split(val_split)
     write_domain(folder, learned, held_out, name=word or name, cache=default_cache() if cache else None)
     described = load_model(folder).domain
     if described is None:

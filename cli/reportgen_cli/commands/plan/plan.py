@@ -13,6 +13,7 @@ from reportgen_core.registries import datasets
 from ...dataset_input import ROOT_HELP, meant_dataset, read_dataset
 from ...options import FOLDER, completes, values
 from ...terminal.echo import say, say_json
+from ...terminal.groups import Commands
 from ...terminal.progress import Heartbeat
 from .make import make
 from .run import run
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 LABELER, NONE = "chexpert-rules", "none"
 
 
-@click.group()
+@click.group(cls=Commands)
 def plan() -> None:
     """From a dataset to the best model that this machine can make: look, make a plan, run it.
 
