@@ -56,7 +56,7 @@ def archive(tmp_path: Path) -> Iterator[FakeArchive]:
 
 @pytest.fixture
 def server(archive: FakeArchive) -> Iterator[Served]:
-    with serving(served(Counts()), archive=archive.url, seconds=5) as found:
+    with serving(served(Counts()), archive=archive.url) as found:
         yield found
 
 

@@ -32,7 +32,7 @@ def url(archive: Orthanc) -> str:
     return archive.address.removeprefix("dicomweb:")
 
 
-def until(condition: Callable[[], bool], seconds: float = 90) -> None:
+def until(condition: Callable[[], bool], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -41,7 +41,7 @@ def archive(tmp_path: Path) -> Iterator[FakeArchive]:
 
 @pytest.fixture
 def server(archive: FakeArchive, model: Path) -> Iterator[Served]:
-    with serving(served(load(model), folder=model), archive=archive.url, seconds=5) as found:
+    with serving(served(load(model), folder=model), archive=archive.url, seconds=60) as found:
         yield found
 
 
@@ -52,7 +52,7 @@ def pressed(browser: Browser, label: str, card: int = 0) -> tuple[str, bytes]:
         URL.createObjectURL = (blob) => {{ kept = blob; return made.call(URL, blob); }};
         HTMLAnchorElement.prototype.click = function () {{ name = this.download; }};
         document.querySelectorAll('.card')[{card}].querySelector('[aria-label="Download {label}"]').click();
-        for (let i = 0; i < 200 && !name; i++) await new Promise(done => setTimeout(done, 20));
+        for (let i = 0; i < 1200 && !name; i++) await new Promise(done => setTimeout(done, 20));
         URL.createObjectURL = made; HTMLAnchorElement.prototype.click = clicked;
         const bytes = new Uint8Array(await kept.arrayBuffer());
         return [name, btoa(String.fromCharCode(...bytes))]; }})()"""
