@@ -21,7 +21,7 @@ def model_card(plan: Plan, result: RunResult) -> str:
 def _lines(plan: Plan, result: RunResult) -> Iterator[str]:
     preset, row = load_preset(result.chosen), result.row(result.chosen)
     yield f"# {result.chosen}, trained on {plan.data.called}\n"
-    yield f"{preset.summary}; chosen and trained by a plan of reportgen {plan.reportgen}.\n"
+    yield f"The preset `{result.chosen}` ({preset.summary}), with the encoder and the sizes of a plan.\n"
     yield "## What it is\n"
     yield f"- system: `{result.chosen}`, {preset.paper}"
     yield f"- encoder: `{plan.rules.encoder}`, {plan.rules.image_size} pixels, {plan.rules.views} view(s)"

@@ -111,8 +111,15 @@ def _findings(run: PlanRun, trained: Trained) -> RunResult:
     first = next(iter(trained.outcomes.values())).values
     for name in ("constant", "nearest image"):
         rows.append(Row(name=name, state=BASELINE, validation=_lines(first.get(name, {}))))
+    notes = [
+        f"no preset is above the baseline {row.name} on validation ({row.validation[decide][0]:.3f})"
+        for row in rows
+        if row.state == BASELINE and row.validation.get(decide, (0.0,))[0] >= scores[chosen].get(decide, (0.0,))[0]
+    ]
     why = f"{chosen} is chosen: it has the best mean AUC on validation"
-    return _result(run, trained, chosen, why if len(scores) > 1 else f"{chosen} is the one that was trained", rows, [])
+    return _result(
+        run, trained, chosen, why if len(scores) > 1 else f"{chosen} is the one that was trained", rows, notes
+    )
 
 
 def _lines(values: Mapping[str, list[float | None]]) -> dict[str, Interval]:
