@@ -9,7 +9,8 @@ random, with weights large enough that it differs from finding to finding; its e
 attention. Recall@10 is that of the whole search in both stages against the conditional score of every vector, over the
 first `--exact` images. Without options there are 10,000 vectors and 50 images. With `--folder` the vectors, the exact
 results and the FAISS files are saved there, so that the kinds can be run one after another, each with its own peak
-memory.
+memory. `--store milvus` searches in Milvus instead of FAISS, in a file of milvus-lite inside the folder;
+`--store milvus:http://HOST:PORT` in a server. A store that is there already is filled on from where it was.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,7 +34,9 @@ from reportgen_plugins.retrievers.exact_search import search_exactly
 from reportgen_plugins.retrievers.proposals import Proposer
 from reportgen_plugins.retrievers.stages import Stages, recall_of, search_proposed
 
+from reportgen_core.registries import text_stores
 from reportgen_core.retrieval.index import TextIndex, TextRow, open_index, write_index
+from reportgen_core.retrieval.stores import TextStore, split_store
 
 from .measure import Row, Spread, counted, emit, in_turns, peak_mib
 
@@ -119,11 +123,22 @@ def exact(folder: Path, conditional: Conditional, regions: Regions, index: TextI
     return torch.from_numpy(np.load(file))
 
 
-def rows_of(kind: str, folder: Path, index: TextIndex, regions: Regions, conditional: Conditional,
+def first_stage(kind: str, store: str, folder: Path, index: TextIndex) -> TextStore:
+    """Return the first stage of a kind, built or filled: FAISS, or the store "NAME[:ADDRESS]"."""
+    name, address = split_store(store)
+    if name == "faiss":
+        return Proposer(index, kind=kind, cache=folder / "faiss")
+    address = address or str((folder / f"{kind}-{index.rows}.db").absolute())
+    first: TextStore = text_stores.create(name, replace(index, kind=kind), address)
+    print(f"{first.fill():,} rows written to {address}", file=sys.stderr)
+    return first
+
+
+def rows_of(kind: str, store: str, folder: Path, index: TextIndex, regions: Regions, conditional: Conditional,
             answers: torch.Tensor, each: int) -> list[Row]:  # fmt: skip
     """Measure one kind of first stage. `answers` (images, K) are the row numbers by exact search."""
     start, start_processor = time.perf_counter(), time.process_time()
-    stages = Stages(index, Proposer(index, kind=kind, cache=folder / "faiss"))
+    stages = Stages(index, first_stage(kind, store, folder, index))
     build, build_processor = time.perf_counter() - start, time.process_time() - start_processor
     results, images = [], len(regions.half)
     start, start_processor = time.perf_counter(), time.process_time()
@@ -131,7 +146,7 @@ def rows_of(kind: str, folder: Path, index: TextIndex, regions: Regions, conditi
         results.append(search_proposed(conditional, regions.rows(slice(at, at + 50)), stages, K, each)[1])
     seconds, processor = time.perf_counter() - start, time.process_time() - start_processor
     recall = recall_of(torch.cat(results)[: len(answers)], answers)
-    name = f"{kind}, {index.rows:,} texts"
+    name = f"{'' if store == 'faiss' else store.partition(':')[0] + ' '}{kind}, {index.rows:,} texts"
     return [
         Row(f"{name}: build or open", counted(build), "s"),
         Row(f"{name}: build or open, processor time", counted(build_processor), "s"),
@@ -160,6 +175,7 @@ def main() -> None:
     parser.add_argument("--exact", type=int, default=10, help="images that are searched exactly as well")
     parser.add_argument("--each", type=int, default=32, help="texts that each region proposes")
     parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--store", default="faiss", help="faiss, milvus, or milvus:http://HOST:PORT")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -171,7 +187,7 @@ def main() -> None:
         answers = exact(folder, conditional, regions, index, min(options.exact, options.images))
         rows = scoring()
         for kind in options.kinds.split(","):
-            rows += rows_of(kind, folder, index, regions, conditional, answers, options.each)
+            rows += rows_of(kind, options.store, folder, index, regions, conditional, answers, options.each)
         for row in rows:
             print(f"{row.what:60} {row.figure.median:12,.2f} {row.unit}", file=sys.stderr)
         emit(rows)

@@ -165,3 +165,19 @@ class TakesContext(Protocol):
 
     def context_note(self, context: Context) -> str:
         """Return a line on what of a context is not read, for example because it is too long; "" if all is read."""
+
+
+@runtime_checkable
+class WritesStepwise(Protocol):
+    """A decoder whose step is a fixed computation on tensors, so that another runtime can execute it (`rg export`).
+
+    Both methods compute what `generate` computes, within rounding, without weights that are rearranged beforehand.
+    """
+
+    def first_state(self, features: Features) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Return the state before the start mark is read, and the tensors that stay the same; B rows each."""
+
+    def next_word(
+        self, words: Tensor, state: tuple[Tensor, ...], memory: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Read a word of each row (B,), and return the logits (B, V) of the next words and the new state."""

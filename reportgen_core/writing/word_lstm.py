@@ -51,6 +51,17 @@ class WordLSTM(nn.Module):
         out: Tensor = padded[real]
         return out
 
+    def zeros(self, like: Tensor) -> State:
+        """Return the hidden and cell states (B, layers, H) before anything is read, for the rows of a tensor (B, ·)."""
+        shape = (len(like), self.layers, self.hidden)
+        return like.new_zeros(shape), like.new_zeros(shape)
+
+    def advance(self, vectors: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read vectors (B, ·) as torch's LSTM does; return the logits (B, V), and the states (B, layers, H)."""
+        hidden, cell = (s.transpose(0, 1).contiguous() for s in state)
+        top, (hidden, cell) = self.lstm(vectors[:, None], (hidden, cell))
+        return self.out(top[:, 0]), (hidden.transpose(0, 1), cell.transpose(0, 1))
+
     def start(self, rows: int, first: Tensor | None = None, extra: Tensor | None = None) -> State:
         """Return the state before BOS: zeros, or the state after reading `first` (R, embedding) if it is given.
 

@@ -23,6 +23,8 @@ VISION = "needs a vision-language model of some GB, or an endpoint; tests run sm
 CHECK = "shows a check that fails, and so ends with an error; tests/cli/test_label.py runs one"
 SERVES = "serves until it is stopped; the blocks that ask it are run with a server of the test"
 ARCHIVE = "needs an archive; tests/cli/test_serve_archive.py has one"
+EXPORT = "needs the extra export; tests/cli/test_export.py writes and runs such folders"
+MILVUS = "needs Milvus; tests/retrievers/test_milvus.py has a file and a server of it"
 NOT_RUN = {
     "README.md": {"make test": "runs all tests"},
     "docs/index.md": {"pip install reportgen": NETWORK},
@@ -40,6 +42,12 @@ NOT_RUN = {
         "pip install": NETWORK,
         "uv ": NETWORK,
         "docker ": "needs a container engine; a test runs the steps of the Dockerfile that need no network",
+    },
+    "docs/how-to/export.md": {"pip install": NETWORK, "rg export": EXPORT, "python exported": EXPORT},
+    "docs/how-to/retrieval.md": {
+        "pip install": NETWORK,
+        "rg index build cvse-run --texts sentences.txt --kind hnsw": MILVUS,
+        "rg index rebuild cvse-run --store milvus": MILVUS,
     },
     "docs/how-to/reporters.md": {"hf download": VISION, "rg compose --reporter": VISION, "rg reproduce": VISION},
     "docs/how-to/judges.md": {
@@ -191,6 +199,8 @@ COUNTED: dict[str, int] = {
     "docs/how-to/install.md": 12,
     "docs/how-to/judges.md": 4,
     "docs/how-to/reporters.md": 3,
+    "docs/how-to/retrieval.md": 3,
+    "docs/how-to/export.md": 5,
     "docs/how-to/clinical.md": 3,
     "docs/how-to/study.md": 2,
     "docs/tutorials/serve-it.md": 2,

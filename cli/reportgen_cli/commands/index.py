@@ -19,19 +19,20 @@ from ..dataset_input import ROOT_HELP, read_dataset
 from ..options import FOLDER, completes, device_option, pick_device, print_note, values
 from ..render import table
 from ..terminal.echo import say, say_json
+from ..terminal.groups import Commands
 
 if TYPE_CHECKING:
     from reportgen_core import Model
     from reportgen_core.retrieval.index import TextIndex
 
 TEXTS = click.Path(exists=True, path_type=Path)
-STORE = "Where vectors are searched: faiss, milvus, milvus:FILE.db, milvus:http://HOST:PORT."
+STORE = "Where vectors are searched: faiss, milvus, milvus:http://HOST:PORT or milvus:FILE.db."
 STATES = tuple(STATE_WORDS.values())
 MAX_IMAGES_CHECKED = 8  # the recall of the two stages is measured on so many images
 MAX_PAIRS_SCORED = 2_000_000  # texts × images that are scored exactly without --check
 
 
-@click.group()
+@click.group(cls=Commands)
 def index() -> None:
     """Give a retriever texts to find, and search them.
 
@@ -73,7 +74,9 @@ def build(model: str, texts: Path, out: Path | None, kind: str, store: str, devi
     With --kind exact every text is scored; with the others the store proposes and the model's own score ranks.
     """
     from reportgen_core.retrieval.search import build_index
+    from reportgen_core.retrieval.stores import check_store
 
+    check_store(store, kind)  # before the model is read
     rows = read_index_texts(texts, print_note)
     made, folder = _model(model, device)
     written = build_index(made, folder, rows, out, kind, store)

@@ -91,6 +91,20 @@ class PooledGateLSTM(Decoder):
         log = {"nats_per_word": (nats.sum() / max(len(nats), 1)).detach()}
         return Decoded({"word": (nats / lengths).sum() / len(real)}, logits, log)
 
+    def first_state(self, features: Features) -> tuple[State, State]:
+        """Return h_0 and c_0 (B, H), zeros, and what stays: tokens, mask, W_1,c V and the pooled image."""
+        hidden, cell = (features.pooled.new_zeros(len(features.pooled), self.lstm.hidden_size) for _ in range(2))
+        memory = (features.tokens, features.mask, self.region_scores(features), features.pooled)
+        return (hidden, cell), memory
+
+    def next_word(self, words: Tensor, state: State, memory: State) -> tuple[Tensor, State]:
+        """Return the logits (B, V) after words (B,), and the new state."""
+        tokens, mask, scores, pooled = memory
+        inputs = torch.cat([self.embedding(words), pooled], -1)[:, None]
+        _, (hidden, cell) = self.lstm(inputs, (state[0][None], state[1][None]))
+        context, _ = self.attend(hidden[0], tokens, mask, scores)
+        return self.logits(hidden[0], context), (hidden[0], cell[0])
+
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
         """Write the reports of all studies together. The words' part of the gates is computed once, as a table."""

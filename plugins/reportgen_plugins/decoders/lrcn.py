@@ -12,12 +12,12 @@ output layer has no bias, as elsewhere in this package.
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.writing.report_words import check_layers, most_words, shift_targets, to_generated, word_loss
 from reportgen_core.writing.word_lstm import WordLSTM
-from reportgen_core.writing.word_search import SEARCH_SETTINGS, search
+from reportgen_core.writing.word_search import SEARCH_SETTINGS, State, search
 
 
 class ImageEveryStepLSTM(Decoder):
@@ -57,6 +57,14 @@ class ImageEveryStepLSTM(Decoder):
         lengths = real.sum(1).clamp(min=1)
         states = self.words(vectors, lengths)[real[:, 0].repeat_interleave(lengths)]  # (Σ T, H)
         return word_loss(self.words.out(self.dropout(states)), wanted, real)
+
+    def first_state(self, features: Features) -> tuple[State, State]:
+        """Return states (B, layers, H) of zeros, hidden and cell, and the pooled image."""
+        return self.words.zeros(features.pooled), (features.pooled,)
+
+    def next_word(self, words: Tensor, state: State, memory: State) -> tuple[Tensor, State]:
+        """Return the logits (B, V) after words (B,), and the new state."""
+        return self.words.advance(torch.cat([memory[0], self.words.embedding(words)], -1), state)
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:

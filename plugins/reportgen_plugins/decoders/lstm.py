@@ -11,12 +11,12 @@ generation.
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from reportgen_core import Decoded, Decoder, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.writing.report_words import check_layers, most_words, shift_targets, to_generated, word_loss
 from reportgen_core.writing.word_lstm import WordLSTM
-from reportgen_core.writing.word_search import SEARCH_SETTINGS, search
+from reportgen_core.writing.word_search import SEARCH_SETTINGS, State, search
 
 
 class ImageFirstLSTM(Decoder):
@@ -59,6 +59,15 @@ class ImageFirstLSTM(Decoder):
         predicts = torch.ones(len(states), dtype=torch.bool, device=states.device)
         predicts[lengths.cumsum(0) - lengths] = False  # the output at the image
         return word_loss(self.words.out(self.dropout(states[predicts])), wanted, real)
+
+    def first_state(self, features: Features) -> tuple[State, State]:
+        """Return the states of all layers (B, layers, H), hidden and cell, after the image is read; nothing stays."""
+        _, state = self.words.advance(self.image(features.pooled), self.words.zeros(features.pooled))
+        return state, ()
+
+    def next_word(self, words: Tensor, state: State, memory: State) -> tuple[Tensor, State]:
+        """Return the logits (B, V) after words (B,), and the new state."""
+        return self.words.advance(self.words.embedding(words), state)
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:

@@ -113,6 +113,19 @@ class SoftAttentionLSTM(Decoder):
         spread = (lack.square() * features.mask).sum(1)  # (B,)
         return replace(out, losses={**out.losses, "attention": (spread * real[:, 0]).sum() / len(real)})
 
+    def first_state(self, features: Features) -> tuple[State, State]:
+        """Return h_0 and c_0 (B, H), and tokens, mask and keys of the regions."""
+        hidden, cell, keys = self.start(features)
+        return (hidden, cell), (features.tokens, features.mask, keys)
+
+    def next_word(self, words: Tensor, state: State, memory: State) -> tuple[Tensor, State]:
+        """Return the logits (B, V) after words (B,), and the new state."""
+        embedded = self.embedding(words)
+        tokens, mask, keys = memory
+        context, _ = self.context(tokens, mask, keys, state[0])
+        hidden, cell = self.cell(torch.cat([embedded, context], -1), (state[0], state[1]))
+        return self.logits(embedded, hidden, context), (hidden, cell)
+
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
         """Write the reports of all studies together, with weights that are rearranged for it."""

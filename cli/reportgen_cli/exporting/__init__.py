@@ -1,0 +1,1 @@
+"""Write a model as files that other runtimes execute without reportgen."""

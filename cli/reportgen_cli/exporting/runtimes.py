@@ -1,0 +1,157 @@
+"""Write the graphs as ONNX or OpenVINO, quantise the encoder to 8 bits, and run the files."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from reportgen_core import Model, PluginError
+
+from .graphs import EncoderGraph, StepGraph
+
+Arrays = Mapping[str, NDArray[Any]]
+LOGGERS = ("torch.onnx", "torch.utils.cpp_extension", "onnxscript", "onnx_ir", "nncf", "root")
+NEEDED = {
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "openvino": ("onnx", "onnxscript", "openvino"),
+    "int8": ("nncf",),  # for OpenVINO; onnxruntime has its own
+}
+
+
+def need_packages(to: str, int8: bool) -> None:
+    """Raise PluginError if a package is missing that writes or runs these files."""
+    names = NEEDED[to] + (NEEDED["int8"] if int8 and to == "openvino" else ())
+    if missing := [name for name in names if importlib.util.find_spec(name) is None]:
+        raise PluginError(f"rg export --to {to} needs {', '.join(missing)}: pip install 'reportgen[export]'")
+
+
+def write_onnx(model: Model, folder: Path) -> dict[str, list[str]]:
+    """Write encoder.onnx and step.onnx; return the names of the tensors of `state` and `memory`."""
+    spec = model.encoder.image
+    pixels = torch.zeros(2, spec.height, spec.width)
+    decoder: Any = model.head
+    with torch.no_grad():
+        graph = EncoderGraph(model).eval()
+        state, memory = decoder.first_state(model.encoder.encode(graph.normalised(pixels)))
+    names = {"state": [f"state{n}" for n in range(len(state))], "memory": [f"memory{n}" for n in range(len(memory))]}
+    rows = torch.export.Dim("rows", min=1, max=4096)
+    outputs = [*names["state"], *names["memory"]]
+    _write(graph, (pixels,), ({0: rows},), folder / "encoder.onnx", ["pixels"], outputs)
+    each = tuple({0: rows} for _ in state), tuple({0: rows} for _ in memory)
+    _write(
+        StepGraph(model).eval(), (torch.ones(2, dtype=torch.long), state, memory), ({0: rows}, *each),
+        folder / "step.onnx", ["words", *outputs], ["logits", *(f"next_{name}" for name in names["state"])],
+    )  # fmt: skip
+    return names
+
+
+def _write(graph: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...], path: Path,
+           inputs: list[str], outputs: list[str]) -> None:  # fmt: skip
+    """Write a graph with any number of rows as one ONNX file."""
+    with _quiet(), torch.no_grad():
+        # the strict mode follows `len` of a tensor, which the other one takes for a constant
+        program = torch.export.export(graph, arguments, dynamic_shapes=shapes, strict=True)
+        torch.onnx.export(
+            program, (), str(path), input_names=inputs, output_names=outputs, external_data=False, verbose=False
+        )
+
+
+def to_openvino(folder: Path) -> None:
+    """Replace the ONNX files of a folder by OpenVINO files, in float32."""
+    import openvino
+
+    for name in ("encoder", "step"):
+        converted = openvino.Core().read_model(folder / f"{name}.onnx")  # convert_model cuts a path at commas
+        openvino.save_model(converted, folder / f"{name}.xml", compress_to_fp16=False)
+        (folder / f"{name}.onnx").unlink()
+
+
+def quantise(to: str, folder: Path, images: Sequence[NDArray[np.float32]]) -> None:
+    """Replace the encoder by one of 8 bits, calibrated on images (H, W), 0..255. The step stays in float32."""
+    (_quantise_onnx if to == "onnx" else _quantise_openvino)(folder, images)
+
+
+def _quantise_onnx(folder: Path, images: Sequence[NDArray[np.float32]]) -> None:
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+    class Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+        def __init__(self) -> None:
+            self.images = iter(images)
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            image = next(self.images, None)
+            return None if image is None else {"pixels": image[None]}
+
+    exact, small = folder / "encoder.onnx", folder / "encoder-int8.onnx"
+    with _quiet():
+        quantize_static(
+            str(exact), str(small), Images(), per_channel=True,
+            activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
+        )  # fmt: skip
+    small.replace(exact)
+
+
+def _quantise_openvino(folder: Path, images: Sequence[NDArray[np.float32]]) -> None:
+    import nncf
+    import openvino
+
+    with _quiet():
+        model = openvino.Core().read_model(folder / "encoder.xml")
+        small = nncf.quantize(model, nncf.Dataset([image[None] for image in images]), subset_size=len(images))
+        openvino.save_model(small, folder / "encoder-int8.xml", compress_to_fp16=False)
+    del model
+    for suffix in (".xml", ".bin"):
+        (folder / f"encoder-int8{suffix}").replace(folder / f"encoder{suffix}")
+
+
+class ExportedGraph:
+    """A graph of an exported folder, run by the runtime of its file."""
+
+    def __init__(self, folder: Path, name: str, to: str) -> None:
+        self.to = to
+        if to == "onnx":
+            import onnxruntime
+
+            self.session = onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
+            self.outputs = [output.name for output in self.session.get_outputs()]
+        else:
+            import openvino
+
+            self.session = openvino.Core().compile_model(
+                folder / f"{name}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+            )
+            self.outputs = [next(iter(output.names)) for output in self.session.outputs]
+
+    def __call__(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Return the outputs by name."""
+        if self.to == "onnx":
+            return dict(zip(self.outputs, self.session.run(None, dict(inputs)), strict=True))
+        values = self.session(dict(inputs))
+        return {name: values[name] for name in self.outputs}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the progress and the warnings of the exporters from the terminal; their errors are raised."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
