@@ -40,6 +40,7 @@ class Done:
     counts: Mapping[str, int] = field(default_factory=dict)
     begun: float = 0.0  # seconds since 1970, by the clock of the worker
     ended: float = 0.0
+    cpu: float = 0.0  # seconds of processor time
     failure: str = ""  # one line; "" if the part was written
 
 

@@ -18,7 +18,7 @@ class Worker:
 
     def do(self, block: Block) -> Done:
         """Do one block and return how it went."""
-        begun = time.time()
+        begun, cpu = time.time(), time.process_time()
         try:
             if why := self.sink.begin(block):
                 return Done(block.number, failure=why)
@@ -31,4 +31,5 @@ class Worker:
             why = f"{type(e).__name__}: {e} ({line.filename}:{line.lineno})"
             return Done(block.number, begun=begun, ended=time.time(), failure=why)
         rows, bad = len(outcome.rows), len(outcome.bad)
-        return Done(block.number, rows, bad, size, dict(outcome.counts), begun, time.time())
+        spent = time.process_time() - cpu
+        return Done(block.number, rows, bad, size, dict(outcome.counts), begun, time.time(), spent)
