@@ -14,7 +14,7 @@ from reportgen_cli.plan.running.card import model_card
 from reportgen_cli.plan.running.choose import choose
 from reportgen_cli.plan.running.page import result_page
 from reportgen_cli.plan.running.result import BASELINE, CHOSEN, FAILED, Row, RunResult, result_table
-from reportgen_cli.plan.running.run import PlanRun, train_all
+from reportgen_cli.plan.running.run import PlanRun, chosen_before, score_test, train_all
 from reportgen_cli.plan.settled.digests import study_digests
 from reportgen_cli.plan.settled.plan_file import write_plan
 from reportgen_cli.plan.settled.schedule import Schedule
@@ -194,6 +194,23 @@ def test_a_failure_stands_alone_and_what_is_finished_is_not_trained_again(
     assert started == [("r2gen", 4, 150.0), ("lrcn", 4, 150.0)]
     assert {name: o.seconds for name, o in trained.outcomes.items()} == {"soft-att": 80.0, "lrcn": 90.0}
     assert trained.problems == {"r2gen": "loss is nan"}
+
+
+def test_test_is_scored_again_only_for_another_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, scored = made_run(tmp_path, 1.0), []
+
+    def process(job: Job, say: Any, threads: int) -> Ended:
+        scored.append(job.preset)
+        job.save(tmp_path / "test" / "job.json")
+        Outcome().save(tmp_path / "test" / "outcome.json")
+        return Ended(Outcome())
+
+    monkeypatch.setattr("reportgen_cli.plan.running.run.run_process", process)
+    assert chosen_before(run) == ""
+    for name in ("lrcn", "lrcn", "r2gen"):
+        assert score_test(run, name, tmp_path / "model") == ""
+    assert scored == ["lrcn", "r2gen"]
+    assert chosen_before(run) == "r2gen"
 
 
 def test_no_preset_begins_when_the_time_is_nearly_over_and_earlier_sessions_count(

@@ -77,7 +77,7 @@ def score_of(run: SavedEvaluation, name: str) -> float | None:
 def _why(decide: str, then: str, chosen: str, best: str, level: tuple[str, ...], scores: Mapping[str, float]) -> str:
     first = f"{best} is the best of {len(scores)} in {short_name(decide)} on validation"
     if len(scores) == 1:
-        return f"{chosen} is chosen: no other preset was trained to its end"
+        return f"{chosen} is chosen: no other preset has a {short_name(decide)} on validation"
     if len(level) == 1:
         return f"{chosen} is chosen: {first}, and a paired test tells it from the others"
     others = ", ".join(n for n in level if n != best)

@@ -15,10 +15,10 @@ from reportgen_core.scoring.evaluation_folder import SavedEvaluation, load_evalu
 
 from ...pages.shared.origin import Origin, today
 from .card import model_card
-from .choose import Choice, choose, intervals_of
+from .choose import Choice, choose, intervals_of, score_of
 from .page import result_page
-from .result import BASELINE, BEHIND, CHOSEN, FAILED, LEFT, LEVEL, Interval, Row, RunResult
-from .run import PlanRun, Trained, predicted, score_baselines, score_test, train_all
+from .result import BASELINE, BEHIND, CHOSEN, FAILED, LEFT, LEVEL, UNSCORED, Interval, Row, RunResult
+from .run import PlanRun, Trained, chosen_before, predicted, score_baselines, score_test, train_all
 
 BASELINE_ROWS = {"constant": CONSTANT, "nearest": NEAREST}  # folder: its row on test
 
@@ -32,9 +32,12 @@ def finish_run(run: PlanRun) -> RunResult:
         )
     result = _findings(run, trained) if run.plan.rules.goal == "findings" else _reports(run, trained)
     model = _keep_model(run, result)
-    problem = score_test(run, result.chosen, model)
-    result = result.with_test(_test_scores(run, result))
-    result = replace(result, notes=(*result.notes, *([f"test has no scores: {problem}"] if problem else [])))
+    notes = list(result.notes)
+    if (before := chosen_before(run)) not in ("", result.chosen):
+        notes.append(f"test was scored before, when {before} was the choice")
+    if problem := score_test(run, result.chosen, model):
+        notes.append(f"test has no scores: {problem}")
+    result = replace(result.with_test(_test_scores(run, result)), notes=tuple(notes))
     card = model_card(run.plan, result)
     atomic_write(model / "card.md", card)
     write_json(run.out / "results.json", result.to_json(), sort=False)
@@ -68,6 +71,8 @@ def _preset_row(
     if name not in presets:
         return row
     state = CHOSEN if name == choice.chosen else LEVEL if name in choice.level else BEHIND
+    if score_of(presets[name], run.plan.rules.decide) is None:
+        row, state = replace(row, note=f"it has no {run.plan.rules.decide} on validation"), UNSCORED
     test = choice.tests.get(name)
     return replace(
         row, state=state, validation=intervals_of(presets[name].systems[0]), p=test.p if test else None,
@@ -83,10 +88,11 @@ def _trained_row(run: PlanRun, trained: Trained, name: str) -> Row:
         problem = trained.problems.get(name, "")
         state = LEFT if problem.startswith("the time was over") else FAILED
         return Row(name=name, state=state, predicted_seconds=seconds, predicted_memory=memory, note=problem)
-    note = f"it was stopped after {outcome.epochs} epochs, as its time was over" if outcome.stopped else ""
+    notes = [f"it was stopped after {outcome.epochs} epochs, as its time was over"] if outcome.stopped else []
+    notes += ["it was interrupted, and its time is that of its last part"] if outcome.resumed else []
     return Row(
         name=name, state=CHOSEN, epochs=outcome.epochs, seconds=outcome.seconds, predicted_seconds=seconds,
-        memory=outcome.memory, predicted_memory=memory, note=note,
+        memory=outcome.memory, predicted_memory=memory, note="; ".join(notes),
     )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from reportgen_core.version import __version__
 from ...terminal.progress import duration
 
 FORMAT = 1
-CHOSEN, LEVEL, BEHIND, FAILED, LEFT, BASELINE = "chosen", "level", "behind", "failed", "not trained", "baseline"
+CHOSEN, LEVEL, BEHIND, BASELINE = "chosen", "level", "behind", "baseline"  # states of rows
+FAILED, LEFT, UNSCORED = "failed", "not trained", "no score"
 Interval = tuple[float, float | None, float | None]  # value, ends of the 95 % interval
 
 

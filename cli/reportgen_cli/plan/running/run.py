@@ -31,7 +31,7 @@ from ..settled.schedule import Schedule, make_schedule
 from ..settled.studies import UsableStudies, labelled_studies, read_collection, save_studies, usable_studies
 from ..settled.weights import weights_file
 from ..training.child import OUTCOME
-from ..training.job import BASELINES, ENCODER, SYSTEM, TEST, Job, Outcome, read_outcome
+from ..training.job import BASELINES, ENCODER, SYSTEM, TEST, Job, Outcome, read_job, read_outcome
 from ..training.spawn import Ended, run_process
 
 SLOWER = 1.5  # times the predicted time: then a training stops at the end of its epoch
@@ -173,7 +173,14 @@ def score_baselines(run: PlanRun, name: str) -> str:
 
 def score_test(run: PlanRun, name: str, model: Path) -> str:
     """Score the chosen model and the baselines on test, unless that was done. Return why it failed, or ""."""
+    if chosen_before(run) not in ("", name):
+        (run.out / "test" / OUTCOME).unlink()
     return _score(run, TEST, "test", name, model)
+
+
+def chosen_before(run: PlanRun) -> str:
+    """Return the preset that test was scored for in an earlier session; "" if it was not."""
+    return read_job(run.out / "test" / "job.json").preset if run.outcome("test") is not None else ""
 
 
 def _score(run: PlanRun, kind: str, folder: str, name: str, model: Path) -> str:

@@ -36,7 +36,9 @@ def main(path: Path) -> int:
         try:
             job = read_job(path)
             _end_with_parent()
-            with TrainingProgress(command=f"plan {job.preset or job.kind}") as progress:
+            scores = job.kind in (BASELINES, TEST)
+            with TrainingProgress(command=f"plan {job.kind if scores else job.preset or job.kind}") as progress:
+                progress.heartbeat.say("writing reports and scoring them" if scores else "preparing the first step")
                 outcome = run_job(job, progress)
             Path(job.out).mkdir(parents=True, exist_ok=True)
             outcome.save(Path(job.out) / OUTCOME)

@@ -54,6 +54,7 @@ class Outcome:
     steps: int = 0  # that were timed
     epochs: int = 0  # that were trained
     stopped: bool = False  # by its time
+    resumed: bool = False  # it began in an earlier process, whose time is not counted here
     notes: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
 

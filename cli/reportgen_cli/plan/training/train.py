@@ -41,7 +41,7 @@ def train_encoder(plan: Plan, job: Job, studies: UsableStudies, watch: Stopwatch
     except Overtime:
         stopped = True
     images = watch.now() - watch.epochs[-1][1] if watch.epochs else 0.0
-    return Outcome(images=images, epochs=_epochs(run), stopped=stopped)
+    return Outcome(images=images, epochs=_epochs(run), stopped=stopped, resumed=_steps(run) > len(watch.steps))
 
 
 def train_system(plan: Plan, job: Job, studies: UsableStudies, watch: Stopwatch) -> Outcome:
@@ -60,8 +60,8 @@ def train_system(plan: Plan, job: Job, studies: UsableStudies, watch: Stopwatch)
     began = time.perf_counter()
     notes, values = score.score_validation(plan, job, model, studies)
     return Outcome(
-        images=images, scores=time.perf_counter() - began, epochs=_epochs(run), stopped=stopped, notes=notes,
-        values=values,
+        images=images, scores=time.perf_counter() - began, epochs=_epochs(run), stopped=stopped,
+        resumed=_steps(run) > len(watch.steps), notes=notes, values=values,
     )  # fmt: skip
 
 
@@ -81,3 +81,7 @@ def _best_so_far(run: Path, learn: Sequence[Study], held_out: Sequence[Study], d
 
 def _epochs(run: Path) -> int:
     return sum(record["kind"] == "epoch" for record in read_log(run / "log.jsonl"))
+
+
+def _steps(run: Path) -> int:
+    return sum(record["kind"] == "step" for record in read_log(run / "log.jsonl"))
