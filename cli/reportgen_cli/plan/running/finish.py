@@ -14,6 +14,7 @@ from reportgen_core.scoring.baselines import CONSTANT, NEAREST
 from reportgen_core.scoring.evaluation_folder import SavedEvaluation, load_evaluation
 
 from ...pages.shared.origin import Origin, today
+from ..training.job import Outcome
 from .card import model_card
 from .choose import Choice, choose, intervals_of, score_of
 from .page import result_page
@@ -72,7 +73,8 @@ def _preset_row(
         return row
     state = CHOSEN if name == choice.chosen else LEVEL if name in choice.level else BEHIND
     if score_of(presets[name], run.plan.rules.decide) is None:
-        row, state = replace(row, note=f"it has no {run.plan.rules.decide} on validation"), UNSCORED
+        again = f"without {name}/outcome.json the next run scores it again"
+        row, state = replace(row, note=f"it has no {run.plan.rules.decide} on validation; {again}"), UNSCORED
     test = choice.tests.get(name)
     return replace(
         row, state=state, validation=intervals_of(presets[name].systems[0]), p=test.p if test else None,
@@ -88,12 +90,17 @@ def _trained_row(run: PlanRun, trained: Trained, name: str) -> Row:
         problem = trained.problems.get(name, "")
         state = LEFT if problem.startswith("the time was over") else FAILED
         return Row(name=name, state=state, predicted_seconds=seconds, predicted_memory=memory, note=problem)
-    notes = [f"it was stopped after {outcome.epochs} epochs, as its time was over"] if outcome.stopped else []
-    notes += ["it was interrupted, and its time is that of its last part"] if outcome.resumed else []
     return Row(
         name=name, state=CHOSEN, epochs=outcome.epochs, seconds=outcome.seconds, predicted_seconds=seconds,
-        memory=outcome.memory, predicted_memory=memory, note="; ".join(notes),
+        memory=outcome.memory, predicted_memory=memory, note=_trained_note(outcome),
     )  # fmt: skip
+
+
+def _trained_note(outcome: Outcome) -> str:
+    """Return what must be known of the epochs and the time of a training; "" if nothing."""
+    notes = [f"it was stopped after {outcome.epochs} epochs, as its time was over"] if outcome.stopped else []
+    notes += ["it was interrupted, and its time is that of its last part"] if outcome.resumed else []
+    return "; ".join(notes)
 
 
 def _baseline_row(name: str, evaluation: SavedEvaluation, choice: Choice) -> Row:
@@ -142,6 +149,7 @@ def _result(run: PlanRun, trained: Trained, chosen: str, why: str, rows: list[Ro
             name="encoder, once for all", state="shared", epochs=trained.encoder.epochs,
             seconds=trained.encoder.seconds, predicted_seconds=seconds, memory=trained.encoder.memory,
             predicted_memory=memory,
+            note=_trained_note(trained.encoder),
         )  # fmt: skip
     plan = run.plan
     return RunResult(

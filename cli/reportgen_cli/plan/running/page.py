@@ -136,7 +136,7 @@ def _left_out(plan: Plan) -> str:
 
 
 def _foot(result: RunResult) -> str:
-    notes = "".join(f"<li>{escape_text(f'{row.name}: {row.note}')}</li>" for row in result.rows if row.note)
+    notes = "".join(f"<li>{escape_text(note)}</li>" for note in result.row_notes())
     shown = f"<p>Notes:</p><ul>{notes}</ul>" if notes else ""
     return (
         f'<footer class="foot">{shown}<p>The model is in the folder model, the scores on test in the folder test.'

@@ -56,6 +56,11 @@ class RunResult:
         """Return JSON values."""
         return {"format": FORMAT, "reportgen": __version__, **asdict(self)}
 
+    def row_notes(self) -> list[str]:
+        """Return the notes of the encoder and of the rows."""
+        rows = (*([self.encoder] if self.encoder else []), *self.rows)
+        return [f"{row.name}: {row.note}" for row in rows if row.note]
+
     def row(self, name: str) -> Row:
         """Return the row of that name."""
         return next(row for row in self.rows if row.name == name)
@@ -84,7 +89,7 @@ def result_table(result: RunResult) -> PrintedTable:
         result.why,
         f"{result.data}: {studies} studies of train / val / test; intervals of 95 %; p: paired test against the best "
         "preset on validation; test was scored once, for the choice and the baselines",
-        *(f"{row.name}: {row.note}" for row in result.rows if row.note),
+        *result.row_notes(),
         *result.notes,
     ]
     return PrintedTable("Result", header, tuple(rows), tuple(foot))
