@@ -3,6 +3,7 @@
     python -m benchmarks.engines pairs --rows 300000 --pairs 3     rg annotate, local and ray in turns
     python -m benchmarks.engines memory --rows 1000000             rg label: the memory of driver and workers
     python -m benchmarks.engines images --images 1000              rg report on phantom images
+    python -m benchmarks.engines rates                             rows a second of processor time, on one thread
     python -m benchmarks.engines cost --per-core 40 --price 0.04   what many studies cost
 
 Time counts from when the workers are up: for ray from the first block that is begun to the last part, for the local run
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -198,20 +199,62 @@ def write_images(folder: Path, count: int) -> Path:
     return folder
 
 
+def rates(folder: Path, rows: int) -> None:
+    """Print rows a second of processor time: labels, findings of a tienet-r of the usual size, blocks of tables."""
+    import torch
+    from reportgen_cli.engines.tables import plan_table
+    from reportgen_cli.labelers import labeler_of
+
+    from reportgen_core import Study, compose
+    from reportgen_core.annotation.findings import annotate
+    from reportgen_core.annotation.report_rows import ReportRow
+    from reportgen_core.text.spec import TextSpec, Vocabulary
+
+    torch.set_num_threads(1)
+    draw, labeler = random.Random(0), labeler_of("chexpert-rules", "chexpert14")
+    cues, findings = ("No", "Small", "Possible"), ("edema", "effusion", "pneumothorax", "cardiomegaly", "atelectasis")
+    texts = [
+        " ".join(f"{draw.choice(cues)} {draw.choice(findings)}." for _ in range(draw.randint(2, 6)))
+        for _ in range(rows)
+    ]
+    words = [f"word{n}" for n in range(2000)]
+    model = compose(
+        encoder="none", decoder="tienet", text=TextSpec(max_sentences=8, max_words=12), vocabulary=Vocabulary(words),
+        findings=tuple(f"finding {n}" for n in range(14)), positives=(0.1,) * 14,
+    )  # fmt: skip
+    reports = [ReportRow(n, Study(str(n), (), {"findings": " ".join(draw.choices(words, k=35))})) for n in range(512)]
+    lines, cells = folder / "rates.jsonl", folder / "rates.csv"
+    lines.write_text("".join(json.dumps({"id": f"s{n}", "text": "No edema. " * 30}) + "\n" for n in range(50_000)))
+    cells.write_text("id,text\n" + "".join(f"s{n},{'No edema. ' * 30}\n" for n in range(50_000)))
+    for _ in range(3):
+        print(f"label    {rate(len(texts), lambda: [labeler.explain(text) for text in texts]):>12,.0f}")
+        print(f"annotate {rate(len(reports), lambda: list(annotate(model, reports))):>12,.0f}")
+        for table in (lines, cells):
+            blocks = rate(50_000, lambda table=table: plan_table(table, folder / "copy", 4096))  # type: ignore[misc]
+            print(f"blocks   {blocks:>12,.0f}  {table.suffix}")
+
+
+def rate(count: int, run: Callable[[], object]) -> float:
+    """Return how many of `count` things are done in a second of processor time."""
+    start = time.process_time()
+    run()
+    return count / (time.process_time() - start)
+
+
 def cost(per_core: float, price: float, studies: float, cores: int, hours: float, kb: float) -> None:
     """Print nodes, hours, core-hours and price for many studies, and what becomes the bottleneck."""
     core_hours = studies / per_core / 3600
     nodes = core_hours / (cores * hours)
-    print(f"{studies:.0e} studies at {per_core:g} a second and core: {core_hours:,.0f} core-hours")
-    print(f"price at {price:g} a core-hour: {core_hours * price:,.0f}")
+    print(f"{studies:.0e} studies at {per_core:g} a second and core: {core_hours:,.1f} core-hours")
+    print(f"price at {price:g} a core-hour: {core_hours * price:,.2f}")
     for count in (1, 8, 32, max(1, round(nodes))):
-        print(f"{count:>5} nodes of {cores} cores: {core_hours / (cores * count):,.1f} h")
+        print(f"{count:>5} nodes of {cores} cores: {core_hours / (cores * count):,.2f} h")
     print(f"reading {kb:g} kB a study: {studies * kb / 1e9:,.1f} TB, {per_core * cores * kb / 1e3:,.1f} MB/s a node")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["pairs", "memory", "images", "cost", "here"])
+    parser.add_argument("what", choices=["pairs", "memory", "images", "rates", "cost", "here"])
     parser.add_argument("paths", nargs="*", type=Path, help="Of `here`, which `pairs` calls.")
     parser.add_argument("--folder", type=Path, default=Path("engines"), help="Where tables and parts are written.")
     parser.add_argument("--rows", type=int, default=300_000)
@@ -225,11 +268,13 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=24.0, help="In which the studies are to be done.")
     parser.add_argument("--kb", type=float, default=0.5, help="kB of a study that are read.")
     given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True) if given.what in ("pairs", "memory", "images") else None
+    given.folder.mkdir(parents=True, exist_ok=True) if given.what in ("pairs", "memory", "images", "rates") else None
     if given.what == "here":
         annotate_here(*given.paths)
     elif given.what == "pairs":
         pairs(given.folder, given.rows, given.pairs)
+    elif given.what == "rates":
+        rates(given.folder, min(given.rows, 2000))
     elif given.what == "memory":
         memory(given.folder, given.rows, ["label", write_sentences(given.folder / "sentences.jsonl", given.rows)])
     elif given.what == "images":
