@@ -70,7 +70,8 @@ def dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         text_stores.add(Entry("dictionary", f"{__name__}:Dictionary", "vectors in a dictionary"))
     Dictionary.held, Dictionary.broken = {}, False
     yield
-    monkeypatch.setattr(text_stores, "_by_name", {k: v for k, v in text_stores._by_name.items() if k != "dictionary"})
+    assert text_stores._by_name is not None
+    del text_stores._by_name["dictionary"]
 
 
 def vectors(count: int, seed: int = 0) -> np.ndarray:
