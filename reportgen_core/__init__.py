@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 # Names side by side, because the root of the core has a limit of lines.
 # isort: off
-from .drawn import DRAWING as _DRAWING
 from .errors import (
     CheckpointError, CompositionError, DataError, ImageError, MetricError, OptionError, PluginError, ReportgenError,
     ShapeError, UnknownName,
 )  # fmt: skip
 from .hookspecs import hookimpl
+from .lazy import WINGS as _WINGS
 from .lazy import at_first_call as _at_first_call
 from .lazy import lazy_names
 from .registries import (
@@ -54,4 +54,5 @@ __getattr__, __dir__ = lazy_names(__name__, {
     "models": ["Model", "Reporter", "Takes", "compose", "load", "save"], "protocol": ["TextProtocol"],
     "scoring": ["evaluate"], "training": ["TrainSettings", "train"],
 })  # fmt: skip
-_DRAWING.update({name: _at_first_call(__name__, "models.drawing", name) for name in ("html", "show")})
+_WINGS.update({name: _at_first_call(__name__, "models.drawing", name) for name in ("html", "show", "line", "heatmap")})
+_WINGS.update({name: _at_first_call(__name__, "text.guesses", name) for name in ("unknown", "no_part", "elsewhere")})

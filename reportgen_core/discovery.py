@@ -21,7 +21,7 @@ from typing import Any
 import pluggy
 
 from . import hookspecs
-from .errors import PluginError, ReportgenError
+from .errors import PluginError, ReportgenError, quoted
 from .registry import Entry, check_entry, foreign_code, near_names
 
 GROUP = "reportgen"
@@ -146,14 +146,14 @@ def names(hook: str) -> Iterator[str]:
 
 def _check_name(value: object) -> None:
     if not isinstance(value, str) or not value:
-        raise PluginError(f"returned {value!r:.80}, which is no name")
+        raise PluginError(f"returned {quoted(value)}, which is no name")
 
 
 def _collect(function: Callable[[], Any], what: str, check: Callable[[Any], None]) -> list[Any]:
     """Return the values that a hook returns, each checked. Raises PluginError for no list, or one without end."""
     returned = function()
     if isinstance(returned, str | bytes | Mapping | Entry) or not isinstance(returned, Iterable):
-        raise PluginError(f"returned {returned!r:.80}, which is no list of {what}")
+        raise PluginError(f"returned {quoted(returned)}, which is no list of {what}")
     values = list(itertools.islice(returned, MAX_VALUES + 1))
     if len(values) > MAX_VALUES:
         raise PluginError(f"does not end: {MAX_VALUES:,} {what} and more")

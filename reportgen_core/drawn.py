@@ -1,14 +1,14 @@
 """Values that draw themselves in a notebook, and the attention of a report. No torch or numpy is imported by itself.
-
 The room `models.drawing` says how a value is drawn; the `__init__` of the core connects the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from .lazy import WINGS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,28 +16,33 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-DRAWING: dict[str, Callable[..., Any]] = {}  # "html" and "show", set when `reportgen_core` is imported
-
 
 class Drawn:
-    """A value with a picture or a table in a notebook: the last line of a cell, or `show()`."""
+    """A value with a picture or a table in a notebook: the last line of a cell, or `show()`. `print` writes a line."""
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return str(WINGS["line"](self))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:  # a guess, such as report.plot()
+            raise AttributeError(WINGS["unknown"](self, name))
+
     def _repr_html_(self) -> str:
-        html: str = DRAWING["html"](self)
-        return html
+        return str(WINGS["html"](self))
 
     def show(self, out: str | Path | None = None) -> Path | None:
         """Draw the value in the notebook; elsewhere, or with `out`, write it as an HTML page and return its path.
 
         A page without `out` is opened in the browser.
         """
-        page: Path | None = DRAWING["show"](self, out)
+        page: Path | None = WINGS["show"](self, out)
         return page
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Attention:
     """The attention weights of a report: one row for each sentence or each word. A row sums to 1 over real columns.
 
@@ -52,6 +57,9 @@ class Attention:
     grid: tuple[int, int, int] | None = None  # (views, rows, columns) of the N regions; None: they have no place
     spans: tuple[tuple[int, int], ...] = ()  # for each sentence its first row and the row after its last
 
+    if not TYPE_CHECKING:
+        __getattr__ = Drawn.__getattr__
+
     @property
     def axes(self) -> tuple[str, ...]:
         """Return the names of the axes of the array: ("sentences" or "words", "views", "rows", "columns")."""
@@ -63,6 +71,9 @@ class Attention:
         if self.regions is None:
             return (0,) * len(self.axes)
         return (len(self.regions), *(self.grid or (self.regions.shape[1],)))
+
+    def __repr__(self) -> str:
+        return f"Attention of {' × '.join(f'{n} {axis}' for n, axis in zip(self.shape, self.axes, strict=True))}"
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -87,13 +98,4 @@ class Attention:
         Of several views it is the one with the most attention, unless `view` names another. Raises IndexError for a
         sentence or view that there is not, and ValueError if the regions have no place on the image.
         """
-        if self.regions is None or self.grid is None:
-            raise ValueError("the regions of this attention have no place on the image, so there is no heat map")
-        spans = self.spans or tuple((i, i + 1) for i in range(len(self)))
-        if not -len(spans) <= sentence < len(spans):
-            raise IndexError(f"there is no sentence {sentence}: the report has {len(spans)}, counted from 0")
-        weights = self.__array__()[slice(*spans[sentence])].mean(0)  # (V, rows, columns)
-        if view is not None and not 0 <= view < len(weights):
-            raise IndexError(f"there is no view {view}: the attention has {len(weights)}, counted from 0")
-        chosen: Array = weights[int(weights.sum((1, 2)).argmax()) if view is None else view]
-        return chosen
+        return WINGS["heatmap"](self, sentence, view)  # type: ignore[no-any-return]  # an array, by its docstring

@@ -10,11 +10,15 @@ import inspect
 import os
 import re
 from collections.abc import Callable, Mapping
+from reprlib import Repr
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 ONE = (str, bytes, os.PathLike)  # what is one value, and no list of its letters
 _LIST = re.compile(r"(Mapping\[\w+, )?(?:Sequence|Iterable|tuple|list)\[(Sequence|Iterable|tuple|list)?")
+_SHORT = Repr()
+vars(_SHORT).update(maxstring=60, maxother=60, maxlist=3, maxtuple=3, maxdict=3, fillvalue="…")
+quoted = _SHORT.repr  # a value as Python writes it; a long one is cut in its middle, and keeps its quotes
 
 
 class ReportgenError(Exception):
@@ -71,7 +75,7 @@ def text_for_list(function: Callable[..., Any], args: tuple[Any, ...], options: 
         inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
         if isinstance(value, ONE) or ((kind[1] or kind[2]) and any(isinstance(v, ONE) for v in inside)):
             wanted = "a list" if isinstance(value, ONE) else "lists"
-            return f"{wanted} as {name}, not the text {value!r:.60}; write [...]"
+            return f"{wanted} as {name}, not the text {quoted(value)}; write [...]"
     return ""
 
 

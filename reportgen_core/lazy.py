@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
+WINGS: dict[str, Callable[..., Any]] = {}  # functions of the wings that the root calls, set at its import
+
 
 def lazy_names(
     package: str, homes: Mapping[str, Sequence[str]]

@@ -14,7 +14,8 @@ from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
-from .errors import OptionError, PluginError, ReportgenError, UnknownName, lists_in_methods
+from .errors import OptionError, PluginError, ReportgenError, UnknownName, lists_in_methods, quoted
+from .lazy import WINGS
 
 T = TypeVar("T")
 MIN_PREFIX = 3  # letters of the beginning of a name that stand for it
@@ -37,11 +38,11 @@ class Entry:
 def check_entry(entry: object) -> None:
     """Raise PluginError unless this is an entry whose fields have their types."""
     if not isinstance(entry, Entry):
-        raise PluginError(f"returned {entry!r:.80}, which is no Entry")
+        raise PluginError(f"returned {quoted(entry)}, which is no Entry")
     for name in ("name", "target", "summary", "paper", "extra"):
         value = getattr(entry, name)
         if not isinstance(value, str) or (name in ("name", "target") and not (value and value.isprintable())):
-            raise PluginError(f"{name} of an Entry is {value!r:.80}, which is no text")
+            raise PluginError(f"{name} of an Entry is {quoted(value)}, which is no text")
     if not isinstance(entry.options, Mapping) or not isinstance(entry.tiny, Mapping):
         raise PluginError(f"options and tiny of Entry {entry.name!r} must be mappings")
 
@@ -124,6 +125,10 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 nearest = did_you_mean  # the old name, for one release
 
 
+def _is_pattern(key: str, name: str) -> bool:
+    return key.endswith("*") and name.startswith(key[:-1]) and len(name) >= len(key)
+
+
 class Registry(Mapping[str, Entry], Generic[T]):
     """The entries of one kind. The plugins give them at the first use."""
 
@@ -157,18 +162,15 @@ class Registry(Mapping[str, Entry], Generic[T]):
 
     def _key(self, name: str) -> str:
         """Return the registered name for `name`: the same name, or the pattern that matches it. Raises UnknownName."""
-        entries = self._entries()
-        if name in entries:
-            return name
-        for key in entries:
-            if key.endswith("*") and name.startswith(key[:-1]) and len(name) >= len(key):
-                return key
-        raise UnknownName(f"no {self.kind} named {name!r}; {did_you_mean(name, entries)}")
+        if name in self:
+            return name if name in self._entries() else next(k for k in self._entries() if _is_pattern(k, name))
+        meaning = WINGS["elsewhere"](name, self.kind) or did_you_mean(name, self._entries())
+        raise UnknownName(f"no {self.kind} named {quoted(name)}; {meaning}")
 
     def find(self, name: str) -> str:
         """Return the registered name that a user means, by `match_name`. Raises UnknownName for none or several."""
         if not isinstance(name, str):
-            raise UnknownName(f"no {self.kind} is named by {name!r:.80}; there are: {', '.join(self)}")
+            raise UnknownName(f"no {self.kind} is named by {quoted(name)}; there are: {', '.join(self)}")
         match = None if name in self else match_name(name, self._entries())
         return match or (self._key(name) and name)
 
@@ -176,10 +178,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
         return self._entries()[self._key(name)][1]
 
     def __contains__(self, name: object) -> bool:
-        try:
-            return isinstance(name, str) and bool(self._key(name))
-        except UnknownName:
-            return False
+        return isinstance(name, str) and any(name == key or _is_pattern(key, name) for key in self._entries())
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._entries()))
@@ -209,12 +208,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:  # a guess, such as metrics.bleu(texts)
-            own = ("kind" in vars(self) and name[:1] != "_" and match_name(name, self._entries())) or "NAME"
-            score = f"reportgen.evaluate(predictions, references, metrics=[{own!r}]) scores with it, and "
-            use = (
-                score if vars(self).get("kind") == "metric" else ""
-            ) + f".create({own!r}) builds it; list() names all"
-            raise AttributeError(f"the registry has no attribute {name!r}: {use}")
+            raise AttributeError(WINGS["no_part"](self if "kind" in vars(self) else {}, name))
 
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """Return the options that a user may set: the keyword-only arguments that the entry does not fix."""

@@ -11,7 +11,7 @@ This module imports no torch; tensors are imported for type checkers only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -126,7 +126,7 @@ class Study:
         return " ".join(s for name in sections if (s := self.sections.get(name, "").strip()))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Audit(Drawn):
     """The numbers of studies and images of a dataset, and the studies that it left out."""
 
@@ -138,12 +138,21 @@ class Audit(Drawn):
 
 
 @lists_only
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Collection(Drawn):
     """The studies of a dataset, in a fixed order, with their audit."""
 
     studies: tuple[Study, ...]
     audit: Audit
+
+    def __len__(self) -> int:
+        return len(self.studies)
+
+    def __iter__(self) -> Iterator[Study]:
+        return iter(self.studies)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.studies[place]
 
     def split(self, name: str) -> tuple[Study, ...]:
         """Return the studies of one split, in order."""
@@ -259,7 +268,7 @@ class Hit:
 
 
 @lists_only
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report(Drawn):
     """The report of a model on one study. `problem` says why the study could not be read; "" if it could."""
 
@@ -289,7 +298,7 @@ class Report(Drawn):
     looks = attention_rows  # the old name, for one release
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Score(Drawn):
     """The score of a set of reports by one metric."""
 
@@ -318,17 +327,6 @@ class ScoreLine:
     def arrow(self) -> str:
         """Return an arrow in the better direction; "" if there is none."""
         return "" if self.higher_is_better is None else "↑" if self.higher_is_better else "↓"
-
-
-@dataclass(frozen=True, slots=True)
-class Composition:
-    """The parts of a model by registered name, with their options: an encoder, and a decoder or a retriever."""
-
-    encoder: str
-    decoder: str | None = None
-    retriever: str | None = None
-    encoder_options: Mapping[str, Any] = field(default_factory=dict)
-    decoder_options: Mapping[str, Any] = field(default_factory=dict)  # options of the decoder or the retriever
 
 
 Line = ScoreLine  # its name in earlier releases

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from reportgen_cli.commands.report import default_model
 
-from reportgen_core import DataError, OptionError, Report, TrainSettings
+from reportgen_core import DataError, TrainSettings
 
 from .sources import studies
+from .texts import keyed, paired
 
 if TYPE_CHECKING:
     from reportgen_core import Model, Reporter
@@ -82,8 +82,8 @@ def train(
     "val" choose the best epoch; without splits all are learned from, and `val` may give others. `more` are the settings
     of `TrainSettings`, and replace those of `settings`: epochs, batch_size, lr and others. Without `out` the run is in
     the new folder ENCODER-DECODER-run.
-    `resume` continues the run in `out`. `progress` prints a line for each epoch on stderr. Raises DataError,
-    OptionError, CheckpointError.
+    `resume` continues the run in `out`. `progress` prints on stderr where the run is, and a line for each epoch. Raises
+    DataError, OptionError, CheckpointError.
 
     Example: reportgen.train(model, studies, epochs=2)
     """
@@ -104,7 +104,8 @@ def train(
     chosen = TrainSettings.of({**(asdict(settings) if settings is not None else {}), **more})
     folder = Path(out) if out is not None else _free_folder(start)
     with ExitStack() as stack:
-        watch = stack.enter_context(TrainingProgress(progress))
+        watch = stack.enter_context(TrainingProgress(progress, "reportgen.train"))
+        watch.note(f"{len(learned)} studies to learn from, {len(held_out)} held back, run in {folder}")
         return learn(start, learned, held_out, out=folder, settings=chosen, resume=resume, watch=watch)
 
 
@@ -116,24 +117,21 @@ def _free_folder(model: Model) -> Path:
     return next(path for i in numbers if not (path := Path(stem + i)).exists())
 
 
-def evaluate(predictions: Any, references: Any, **options: Any) -> Evaluation:
+def evaluate(predictions: Any, references: Any = None, **options: Any) -> Evaluation:
     """Score reports against references, with intervals and the scores of reports that see no image.
 
     `predictions` is a model, a list of reports of a model, texts by study id, or a list of texts in the order of the
-    references. `references` is anything that `reportgen.studies` takes, texts by study id, or a list of texts.
-    `options` are those of `reportgen_core.evaluate`: metrics=["bleu"], split="test", protocol, resamples and more.
-    Raises DataError for predictions that do not fit the references.
+    references. `references` is anything that `reportgen.studies` takes, texts by study id, or a list of texts. A table
+    or a Series of pandas is taken for either, and so is the path of a table; a table with both columns, prediction and
+    reference, needs no `references`. Ids may be numbers. `options` are those of `reportgen_core.evaluate`:
+    metrics=["bleu"], split="test", protocol, resamples and more. Raises DataError for predictions that do not fit the
+    references.
 
     Example: reportgen.evaluate(["heart normal"], ["the heart is normal"], metrics=["bleu"]).scores
     """
     from reportgen_core import evaluate as score
 
-    named = _by_position(predictions, "predictions")
-    if isinstance(named, str | Path):
-        raise OptionError(
-            f"predictions are a model or texts, not the text {str(named)!r:.60}; reportgen.load reads a model"
-        )
-    return score(named, _references(references), **options)
+    return score(*paired(predictions, references, str(options.get("split") or "")), **keyed(options))
 
 
 def audit(reference: str, prediction: str, **options: Any) -> ReportAudit:
@@ -149,34 +147,3 @@ def audit(reference: str, prediction: str, **options: Any) -> ReportAudit:
     metric = metrics.create("errors", **options)
     assert isinstance(metric, AuditsReports)
     return metric.audit(prediction, [reference])
-
-
-def _references(references: Any) -> Any:
-    """Return references as texts by study id, or as studies."""
-    if _are_texts(references):
-        return _by_position(references, "references")
-    if references is None:
-        raise OptionError("references are studies, texts by study id or a list of texts, not None")
-    if isinstance(references, Mapping):
-        return references
-    return studies(references)
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and all(isinstance(v, str) for v in value)
-
-
-def _by_position(value: Any, what: str) -> Any:
-    """Return a list of texts by its numbers from 1, and reports by their studies; anything else as it is."""
-    if _are_texts(value):
-        return {str(i): text for i, text in enumerate(value, 1)}
-    if isinstance(value, Report):
-        value = [value]
-    if isinstance(value, list | tuple) and value and all(isinstance(v, Report) for v in value):
-        return {r.study: [r.text, *r.alternatives] for r in value}
-    if hasattr(value, "columns") or (isinstance(value, Sequence) and not isinstance(value, str)):
-        raise OptionError(
-            f"{what} are a model, reports, texts by study id or a list of texts, not a {type(value).__name__}; "
-            "of a table, dict(zip(table['id'], table['report']))"
-        )
-    return value

@@ -21,6 +21,10 @@ GUESSES: Mapping[str, str] = {
     "compare": "reportgen.evaluate(predictions, references) for each, and `rg compare` for the folders of rg eval",
     "create_model": "reportgen.compose(ENCODER, DECODER)", "data": _STUDIES, "dataset": _STUDIES,
     "demo": "reportgen.load().report(reportgen.sample_image())", "explain": _LOOK,
+    **dict.fromkeys(("attention_map", "cam", "draw", "plot", "plot_attention", "plot_heatmap", "saliency", "show",
+                     "show_attention", "show_report", "visualise_attention", "visualize_attention"),
+                    'reportgen.load().report("chest.png").show() for a picture, and of each report '
+                    'report.attention.heatmap(0) for the numbers'),
     "finetune": "reportgen.train(model, studies)", "fit": "reportgen.train(model, studies)",
     "from_pretrained": 'reportgen.load("NAME")', "generate": _REPORT, "generate_report": _REPORT, "gradcam": _LOOK,
     "heatmap": _LOOK, "infer": _REPORT, "inference": _REPORT,

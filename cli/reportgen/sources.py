@@ -18,6 +18,7 @@ from typing import Any
 from reportgen_cli.dataset_input import dataset_root
 
 from reportgen_core import Collection, DataError, Study, datasets
+from reportgen_core.errors import quoted
 from reportgen_core.files.tables import columns_of
 from reportgen_core.types import Audit
 
@@ -43,7 +44,7 @@ def studies(source: Any, *, root: str | Path | None = None, split: str = "", **o
     if isinstance(source, str | Path):
         return _in_split(_read(source, root, options), split)
     if hasattr(source, "to_dict") and hasattr(source, "columns"):
-        rows = [{str(k): _plain(v) for k, v in row.items()} for row in source.to_dict("records")]
+        rows = [{str(k): plain(v) for k, v in row.items()} for row in source.to_dict("records")]
         return _in_split(_from_rows(rows, f"a {type(source).__name__} of {len(rows)} rows", root, options), split)
     items = list(_items(source))
     if items and all(isinstance(item, Study) for item in items):
@@ -86,18 +87,18 @@ def _row(item: Any, number: int) -> dict[str, Any]:
     if isinstance(item, Study):
         raise DataError(f"item {number} is a Study, and others are not; give only studies, or none")
     if isinstance(item, Mapping):
-        return {str(k): _plain(v) for k, v in item.items()}
+        return {str(k): plain(v) for k, v in item.items()}
     if isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[1], str | Mapping):
         sections = {"findings": item[1]} if isinstance(item[1], str) else dict(item[1])
         stem = Path(item[0]).stem if isinstance(item[0], str | Path) else ""
         return {"id": f"{number}-{stem}".rstrip("-"), "image": item[0], **sections}
-    text = f"a {type(item).__name__}" if not isinstance(item, str) else f"the text {item!r:.40}"
+    text = f"a {type(item).__name__}" if not isinstance(item, str) else f"the text {quoted(item)}"
     if isinstance(item, tuple | list):
         text = f"({', '.join(type(v).__name__ for v in item)})"
     raise DataError(f"item {number} is {text}; studies are read from {TAKEN}")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a cell as a plain value: a missing one of pandas as None, a number of numpy as Python's."""
     if isinstance(value, float) and math.isnan(value):
         return None
@@ -181,4 +182,4 @@ def _jsonable(value: Any) -> Any:
         return sorted(value)
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    raise DataError(f"a cell is a {type(value).__name__}, which no table holds: {value!r:.60}")
+    raise DataError(f"a cell is a {type(value).__name__}, which no table holds: {quoted(value)}")

@@ -92,13 +92,18 @@ def pairs(rows: Sequence[tuple[str, str]]) -> None:
 class TrainingProgress:
     """The progress of a training run on stderr: a bar on a terminal, elsewhere a line for each epoch and now and then.
 
-    `command` is the name of the command in these lines.
+    `command` is the name of the command in these lines; see `Heartbeat`.
     """
 
     def __init__(self, shown: bool = True, command: str = "train") -> None:
         self.shown, self.live = shown, shown and sys.stderr.isatty()
         self.bar: Any = None
         self.heartbeat = Heartbeat(command, shown, live=False)
+
+    def note(self, line: str) -> None:
+        """Print a line on stderr, if progress is shown."""
+        if self.shown:
+            say(line, err=True)
 
     def __enter__(self) -> TrainingProgress:
         self.heartbeat.__enter__()

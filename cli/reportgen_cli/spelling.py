@@ -6,9 +6,12 @@ Only a word that is no command or option is replaced, and only where one meaning
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 
 import click
 
+from reportgen_core import OptionError
 from reportgen_core.registry import did_you_mean, fold, match_name
 
 from .terminal.echo import say
@@ -16,16 +19,18 @@ from .terminal.echo import say
 COMMANDS: Mapping[str, str] = {  # what newcomers type, and the words that they mean
     "attention": "explain", "build": "compose", "check": "doctor", "create": "compose", "datasets": "list datasets",
     "decoders": "list decoders", "describe": "info", "download": "zoo pull", "encoders": "list encoders",
-    "evaluate": "eval", "export": "zoo push", "fine-tune": "train", "finetune": "train", "fit": "train",
+    "evaluate": "eval", "fine-tune": "train", "finetune": "train", "fit": "train",
     "generate": "report", "gradcam": "explain", "heatmap": "explain", "help": "--help", "infer": "report",
     "inference": "report", "leaderboard": "board", "list models": "zoo list", "list plugins": "plugins", "ls": "list",
     "metrics": "list metrics", "models": "zoo list", "new": "compose", "plugin": "plugins", "plugin list": "plugins",
-    "predict": "report", "presets": "list presets", "protocols": "list protocols", "pull": "zoo pull",
+    "plot": "explain", "predict": "report", "presets": "list presets", "protocols": "list protocols",
+    "pull": "zoo pull",
     "push": "zoo push", "rank": "board", "recipes": "list recipes", "retrievers": "list retrievers", "score": "eval",
     "server": "serve", "show": "info", "test": "eval", "test-model": "eval", "validate": "eval", "version": "--version",
-    "visualize": "explain", "write": "report",
+    "visualise": "explain", "visualize": "explain", "write": "report",
 }  # fmt: skip
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".txt")
 _PLUGIN = (
     "no command makes a plugin: it is a package of yours, which pip install adds. The tutorial docs/plugins.md has "
     "three whole packages, and rg plugins lists what is installed"
@@ -76,7 +81,7 @@ def meant_command(args: Sequence[str], names: Iterable[str]) -> list[str]:
         if meaning := COMMANDS.get(" ".join(words[:count]).lower()):
             rest = words[count:]
             if meaning == "--help":
-                return [*rest, "--help"]
+                return _help(rest, known)
             if meaning != "--version":
                 say(f"note: rg {' '.join(words[:count])} is rg {meaning}", err=True)
             return [*meaning.split(), *rest]
@@ -85,6 +90,17 @@ def meant_command(args: Sequence[str], names: Iterable[str]) -> list[str]:
         return words
     say_meant(words[0], match, "rg ")
     return [match, *words[1:]]
+
+
+def _help(words: Sequence[str], commands: Sequence[str]) -> list[str]:
+    """Return the command line of `rg help`: the help of a command, or all about a part, a preset or a model."""
+    meant = words and (
+        match_name(words[0], commands) or COMMANDS.get(words[0].lower()) or ANSWERS.get(words[0].lower())
+    )
+    if not words or meant or words[0].startswith("-"):
+        return [*meant_command(words, commands), "--help"]
+    say(f"note: rg help {words[0]} is rg info {words[0]}", err=True)
+    return ["info", *words]
 
 
 def say_meant(given: str, meant: str, what: str = "") -> None:
@@ -132,11 +148,37 @@ def meant_options(command: click.Command, ctx: click.Context, args: Sequence[str
                 value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
             words += ["--set", f"{setting}={value}"]
         elif not positional and "--model" in options and not word.startswith("-") and (words or [""])[-1] not in valued:
-            say(f"note: {word} is --model {word}", err=True)  # rg eval MODEL
-            words += ["--model", word]
+            option = _option_of(word, options, words)  # rg eval MODEL, and rg eval TABLE
+            say(f"note: {word} is {option} {word}", err=True)
+            words += [option, word]
         else:
             words += _meant_option(word, options, positional)
+    if "--predictions" in options:
+        _refuse_table(words, ctx.info_name or "")
     return words
+
+
+def _refuse_table(words: Sequence[str], command: str) -> None:
+    """Raise OptionError if a table of texts is given as a model."""
+    models = [b for a, b in pairwise(words) if a == "--model"]
+    models += [word.partition("=")[2] for word in words if word.startswith("--model=")]
+    for table in filter(is_table, models):
+        raise OptionError(
+            f"--model {table}: a table is no model; its reports are scored by "
+            f"rg {command} --predictions {table} --references FILE"
+        )
+
+
+def is_table(word: str) -> bool:
+    """Return whether a word is the name of a table of texts, as CSV and JSON lines are, also gzipped."""
+    return Path(word.lower().removesuffix(".gz")).suffix in TABLE_SUFFIXES
+
+
+def _option_of(word: str, options: set[str], before: Sequence[str]) -> str:
+    """Return the option of a word that has none: --model, or of a table --predictions, and --references of a second."""
+    if "--predictions" not in options or not is_table(word):
+        return "--model"
+    return "--references" if "--predictions" in before and "--references" not in before else "--predictions"
 
 
 def _meant_option(word: str, options: set[str], positional: set[str]) -> list[str]:
@@ -154,6 +196,9 @@ def _meant_option(word: str, options: set[str], positional: set[str]) -> list[st
             return [f"{name}={value}"] if sign and not rest else words
         if name.strip("-") in positional:
             return [value] if sign else []
+    if spelled in ("--verbose", "-v"):
+        say(f"note: no command has {flag}; it is left out", err=True)
+        return []
     argument = flag.strip("-").lower().replace("-", "_")
     if flag.startswith("--") and {argument, argument + "s"} & positional:
         return [value] if sign else []

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError, ReportgenError
+from ..errors import CheckpointError, ReportgenError, quoted
 from .atomic import atomic_write
 
 MAX_JSON = 64 * 2**20  # bytes; read no further into a file that claims more
@@ -45,7 +45,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)[:40]!r} occurs twice")
+        raise ValueError(f"the key {quoted(next(key for key in keys if keys.count(key) > 1))} occurs twice")
     return value
 
 

@@ -17,10 +17,10 @@ from torch import nn
 
 from ..registries import decoders, encoders, retrievers
 from ..text.spec import SPECIAL, TextSpec, Vocabulary, given_recipe, recipe
-from ..types import Composition, TargetSpec
+from ..types import TargetSpec
 from .abilities import HasOwnTexts
 from .model import Model, attach, build_model, target_spec, without_pretrained
-from .owners import settled_options
+from .owners import Composition, settled_options
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ import safetensors
 import torch
 from safetensors.torch import load_file, save_file
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, quoted
 from ..files.digests import sha256_file
 from ..files.json_files import read_bounded, read_json, write_json
 from ..registry import did_you_mean
@@ -104,13 +104,13 @@ def read_recipe_files(folder: Path, text: Mapping[str, Any]) -> dict[str, bytes]
     """
     saved, name = text.get("files", {}), text.get("recipe", "plain")
     if not isinstance(saved, dict) or not isinstance(name, str):
-        raise CheckpointError(f"{folder}: files of the text recipe {name!r:.60} are no object with a sha256 for each")
+        raise CheckpointError(f"{folder}: files of the text recipe {quoted(name)} are no object with a sha256 for each")
     if not saved:
         return {}
     contents = {}
     for file, sha256 in sorted(saved.items()):
         if file not in recipe_files(name):
-            raise CheckpointError(f"{folder}: text recipe {name!r} has no file {file[:60]!r}; copy the folder anew")
+            raise CheckpointError(f"{folder}: text recipe {name!r} has no file {quoted(file)}; copy the folder anew")
         contents[file] = read_bounded(folder / file)
         if hashlib.sha256(contents[file]).hexdigest() != sha256:
             raise CheckpointError(
@@ -218,7 +218,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     if isinstance(reporter := config.get("reporter"), dict):
         raise CheckpointError(
-            f"{folder} is the reporter {str(reporter.get('name'))[:60]!r}, which has no encoder and decoder of ours: "
+            f"{folder} is the reporter {quoted(str(reporter.get('name')))}, which has no encoder and decoder of ours: "
             "it writes reports (rg report, rg eval), and nothing here trains, indexes or annotates with it"
         )
     unknown = sorted(set(config) - KEYS)
@@ -242,7 +242,7 @@ def _check_part(part: object, where: str) -> None:
         raise CheckpointError(f"{where} is no object with name and options")
     for key, value in part.items():
         if key not in PART_KEYS:
-            raise CheckpointError(f"{where} has an unknown key {key[:60]!r}; {did_you_mean(key[:60], PART_KEYS)}")
+            raise CheckpointError(f"{where} has an unknown key {quoted(key)}; {did_you_mean(key[:60], PART_KEYS)}")
         if not isinstance(value, PART_KEYS[key]):
             raise CheckpointError(f"{where}: {key} is no {'object' if key == 'options' else 'text'}")
     if missing := [key for key in ("name", "options") if key not in part]:
@@ -255,7 +255,7 @@ def _check_names(names: object, where: str) -> None:
         raise CheckpointError(f"{where} is no list of names")
     if len(set(names)) < len(names):
         doubled = next(name for name, count in Counter(names).items() if count > 1)
-        raise CheckpointError(f"{where}: {doubled[:60]!r} occurs twice; each name has one place")
+        raise CheckpointError(f"{where}: {quoted(doubled)} occurs twice; each name has one place")
 
 
 def _names(path: Path) -> tuple[str, ...]:

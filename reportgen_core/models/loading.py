@@ -16,11 +16,12 @@ from typing import Any
 import torch
 
 from ..discovery import implementations, names, run
-from ..errors import CheckpointError, PluginError, ReportgenError, UnknownName
+from ..errors import CheckpointError, PluginError, ReportgenError, UnknownName, quoted
 from ..files.atomic import recover
 from ..registries import decoders, encoders, retrievers
 from ..registry import did_you_mean, match_name
 from ..text.arguments import known_fields
+from ..text.guesses import elsewhere
 from ..types import ImageSpec
 from .abilities import KeepsFiles
 from .format import CONFIG, WEIGHTS, Snapshot, check_finite, check_weights, digest, read_snapshot, unwrap
@@ -54,6 +55,8 @@ def find_model_folder(name_or_folder: str | Path) -> Path:
     local = _ask_plugins(name)
     if local is None and path.name == name and (meant := match_name(name, names("known_models"))):
         local = _ask_plugins(meant)
+    if local is None and (part := elsewhere(name, "model")):
+        raise UnknownName(f"no model or model folder {name!r}; {part}")
     if local is None and path.name != name:  # a path is no name of a model: no manifest is read
         raise UnknownName(f"no model or model folder {name!r}: there is no such folder")
     if local is None:
@@ -87,7 +90,7 @@ def _folder(find_model: Callable[[], Any]) -> Path | None:
     """Call a hook `find_model`. Raises PluginError for a result that is no path."""
     folder = find_model()
     if folder is not None and not isinstance(folder, str | os.PathLike):
-        raise PluginError(f"returned {folder!r:.80}, which is no folder")
+        raise PluginError(f"returned {quoted(folder)}, which is no folder")
     return None if folder is None else Path(folder)
 
 

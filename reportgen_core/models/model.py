@@ -22,7 +22,7 @@ from ..registries import decoders, encoders, retrievers
 from ..registry import Registry
 from ..text.arguments import checked_types
 from ..text.spec import SPECIAL, TextSpec, Vocabulary
-from ..types import Batch, Composition, Decoded, Features, GenerationSettings, Report, Study, TargetSpec
+from ..types import Batch, Decoded, Features, GenerationSettings, Report, Study, TargetSpec
 from ..version import __version__
 from .abilities import HasOwnLosses, KeepsFiles, TakesContext, TakesTargets
 from .domain import NOT_CHECKED, Domain, domain_from_bytes, image_vectors
@@ -41,7 +41,7 @@ from .format import (
     words_digest,
     write_snapshot,
 )
-from .owners import check_specs, owned_name, plain_name, takes_of
+from .owners import Composition, check_specs, owned_name, plain_name, takes_of
 from .precision import autocast_for, takes_channels_last, to_channels_last
 from .reporters.context import lack_of_context
 from .reporters.reporter import Reporter

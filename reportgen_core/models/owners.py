@@ -1,21 +1,34 @@
-"""Parts of other packages: the right one of two with the same name, and one that says too little or a wrong thing."""
+"""The names of a model's parts, and parts of other packages: the right one of two with the same name, and one that says
+too little or a wrong thing. Importing it imports no torch.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..data.context import FIELDS
-from ..errors import PluginError, UnknownName
+from ..errors import PluginError, UnknownName, quoted
 from ..registries import encoders
 from ..registry import Registry
 from ..types import FeatureSpec, ImageSpec
-from .abilities import TakesContext
-from .reporters.context import Takes
 
 if TYPE_CHECKING:
     from ..interfaces import Decoder, Encoder, Retriever
+    from .reporters.context import Takes
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """The parts of a model by registered name, with their options: an encoder, and a decoder or a retriever."""
+
+    encoder: str
+    decoder: str | None = None
+    retriever: str | None = None
+    encoder_options: Mapping[str, Any] = field(default_factory=dict)
+    decoder_options: Mapping[str, Any] = field(default_factory=dict)  # options of the decoder or the retriever
 
 
 def owned_name(registry: Registry[Any], part: Mapping[str, Any]) -> str:
@@ -54,7 +67,7 @@ def check_specs(name: str, encoder: Encoder) -> None:
         if not isinstance(value, kind):
             raise PluginError(
                 f"encoder {name!r} of {encoders.owner(name)}: its __init__ must set `{attribute}` to {kind.__name__}, "
-                f"and it is {value!r:.60}"
+                f"and it is {quoted(value)}"
             )
 
 
@@ -71,6 +84,9 @@ def _is_of(owner: str, package: str) -> bool:
 
 def takes_of(head: Decoder | Retriever, views: int) -> Takes:
     """Return what a model takes of a study. Raises PluginError for a head that names a context that does not exist."""
+    from .abilities import TakesContext
+    from .reporters.context import Takes
+
     context: dict[str, Any] = dict(head.takes_context) if isinstance(head, TakesContext) else {}
     for name, need in context.items():
         if name not in FIELDS or need not in ("optional", "required"):

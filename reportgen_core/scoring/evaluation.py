@@ -52,7 +52,7 @@ MODEL_METRICS = ("tags", "findings", "pointing")  # computed for every model who
 SEEDS = 5  # sets of reports of a baseline that draws
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Evaluation(Drawn):
     """The scores of one set of reports and of its baselines. The first system is the reports themselves."""
 

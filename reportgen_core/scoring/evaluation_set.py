@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
-from ..errors import DataError, lists_only
+from ..errors import DataError, lists_only, quoted
 from ..types import Collection, GenerationSettings, Report, Study
 from .abilities.metrics import ModelOutputs
 from .baselines import Baseline, BaselineData
@@ -119,7 +119,7 @@ def make_evaluation_set(
     """
     for what, value in (("predictions", predictions), ("references", references)):
         if isinstance(value, (str, bytes, Path)):
-            raise DataError(f"{what} are texts by study id, or a model and studies; got the text {value!r:.60}")
+            raise DataError(f"{what} are texts by study id, or a model and studies; got the text {quoted(value)}")
     if isinstance(references, Mapping):
         if not isinstance(predictions, Mapping):
             raise DataError("a model is evaluated on studies, not on texts: give a Collection or a list of Study")

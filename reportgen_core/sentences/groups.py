@@ -23,7 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError
+from ..errors import DataError, quoted
 from ..files.atomic import replacing
 from ..files.digests import sha256_file
 from ..files.json_files import is_format, read_json, write_json
@@ -123,7 +123,7 @@ def _group(row: Mapping[str, Any]) -> Group:
 
 def _texts(values: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-        raise TypeError(f"expected a list of texts, got {values!r:.60}")
+        raise TypeError(f"expected a list of texts, got {quoted(values)}")
     return tuple(values)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from ..discovery import entries
-from ..errors import ReportgenError
+from ..errors import ReportgenError, quoted
 from ..models.composition import check_composition
 from ..registries import datasets, presets, protocols
 from ..registry import Entry, did_you_mean, resolve
@@ -138,7 +138,7 @@ def _check_record(model: Mapping[str, Any]) -> None:
         promise(inside, f"{name}: {path!r} leaves the model's folder; give a path inside it")
         sha = file.get("sha256", "")
         promise(
-            re.fullmatch(r"[0-9a-f]{64}", str(sha)), f"{name}: {path} has the sha256 {sha!r:.20}; give 64 hex digits"
+            re.fullmatch(r"[0-9a-f]{64}", str(sha)), f"{name}: {path} has the sha256 {quoted(sha)}; give 64 hex digits"
         )
         size = file.get("bytes")
         promise(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import MetricError
+from ..errors import MetricError, quoted
 from ..metric import HasStatistics, Metric
 from ..protocol import TextProtocol
 from ..registries import datasets, metrics, protocols
@@ -164,7 +164,7 @@ def check_protocol(name: str, options: Mapping[str, Any] | None = None) -> None:
         for text in words:
             promise(
                 isinstance(text, str) and text == " ".join(text.split()),
-                f"{name}.{side} returns {text!r:.60}; return words with single spaces between, none at the ends",
+                f"{name}.{side} returns {quoted(text)}; return words with single spaces between, none at the ends",
             )
         alone = [prepare([text])[0] for text in texts]
         promise(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from ..errors import ONE, OptionError, ReportgenError, text_for_list
+from ..errors import ONE, OptionError, ReportgenError, quoted, text_for_list
 from ..registry import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -194,12 +194,14 @@ def describe_value(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return repr(value)
     if isinstance(value, str | bytes | os.PathLike):
-        return f"the {'path' if isinstance(value, os.PathLike) else 'text'} {str(value)!r:.60}"
+        return f"the {'path' if isinstance(value, os.PathLike) else 'text'} {quoted(str(value))}"
     if isinstance(value, int | float):
         return f"the number {value!r}"
     if isinstance(value, list | tuple | set) and value:
         first = next(iter(value))
         return f"a list of {'texts' if isinstance(first, str) else type(first).__name__}"
+    if isinstance(value, dict) and (keys := [key for key in value if not isinstance(key, str)]):
+        return f"a dict with the key {quoted(keys[0])}, which is no text"
     if isinstance(value, list | tuple | set | dict):
         return f"an empty {type(value).__name__}" if not value else f"a {type(value).__name__}"
     return f"a {type(value).__name__}"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any, Protocol
 
-from ..errors import OptionError
+from ..errors import OptionError, quoted
 from ..registry import did_you_mean
 from ..types import SEARCH_SETTINGS, GenerationSettings
 
@@ -69,5 +69,5 @@ def with_defaults(declared: Mapping[str, Any], given: Mapping[str, Any]) -> tupl
         kind = type(declared[name])
         fits = declared[name] is None or type(value) is kind or (kind is float and type(value) is int)
         if not fits:
-            return {}, f"takes a {kind.__name__} as generation option {name}, not {value!r:.60}"
+            return {}, f"takes a {kind.__name__} as generation option {name}, not {quoted(value)}"
     return {**declared, **given}, ""

@@ -21,6 +21,7 @@ from ..errors import (
     ReportgenError,
     UnknownName,
     lists_only,
+    quoted,
 )
 from ..registries import text_recipes
 from ..registry import did_you_mean, resolve
@@ -189,7 +190,7 @@ def _recipe_of_plugin(name: str) -> Recipe | type[LearnedRecipe]:
         return value
     what = f"text recipe {name!r} of {text_recipes.owner(name)}: {text_recipes[name].target}"
     if not (isinstance(value, type) and issubclass(value, LearnedRecipe)):
-        raise PluginError(f"{what} is no reportgen_core.text.Recipe or LearnedRecipe, but {value!r:.60}")
+        raise PluginError(f"{what} is no reportgen_core.text.Recipe or LearnedRecipe, but {quoted(value)}")
     if bad := [file for file in value.files if not re.fullmatch(r"\w[\w-]*\.(json|txt)", file) or file in OWN_FILES]:
         raise PluginError(f"{what} names the file {bad[0]!r}; give it a name of its own that ends with .json or .txt")
     if not value.files:

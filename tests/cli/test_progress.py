@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 
+import click
 import pytest
 from reportgen_cli.render import TrainingProgress
 from reportgen_cli.terminal import progress
@@ -134,3 +135,26 @@ def test_the_bar_of_a_training_run_is_not_red_like_an_error(monkeypatch) -> None
         progress({"kind": "step", "epoch": 0, "epochs": 1, "loss": 1.0, "at": 0.5, "batches": 2})
         (bar,) = [column for column in progress.bar.columns if isinstance(column, BarColumn)]
     assert {bar.complete_style, bar.finished_style} == {"blue", "green"}
+
+
+def test_progress_names_the_command_that_the_user_wrote(quick, capsys) -> None:
+    group = click.Group(
+        "rg", {"zoo": click.Group("zoo", {"pull": click.Command("pull")}), "explain": click.Command("explain")}
+    )
+    root = click.Context(group, info_name="rg")
+    explain = click.Context(group.commands["explain"], root, "explain")
+    with click.Context(click.Command("report"), explain, "report"):  # rg explain calls rg report
+        assert progress.running() == "explain" and Heartbeat("report").command == "rg explain"
+    zoo = click.Context(group.commands["zoo"], root, "zoo")
+    with click.Context(click.Command("pull"), zoo, "pull"):
+        assert progress.running() == "zoo pull"
+    assert progress.running() == "" and Heartbeat("report").command == "rg report"
+    with TrainingProgress(command="reportgen.train") as shown:
+        shown.heartbeat.say("epoch 1 of 2")
+        wait_for("reportgen.train: epoch 1 of 2, 0 s\n", capsys)
+
+
+def test_no_line_comes_after_results_on_the_screen(capsys) -> None:
+    with Heartbeat("report", last=False) as heartbeat:
+        list(heartbeat.count([1, 2], "studies", 2))
+    assert capsys.readouterr().err == ""

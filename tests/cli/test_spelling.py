@@ -32,6 +32,12 @@ ALL = dict(leaves())
         ("list models", "zoo list"),
         ("version", "--version"),
         ("help train", "train --help"),
+        ("help predict", "report --help"),
+        ("help zoo pull", "zoo pull --help"),
+        ("help", "--help"),
+        ("help transformer", "info transformer"),
+        ("help resnet50", "info resnet50"),
+        ("plot a.png", "explain a.png"),
         ("EVALUATE --x", "eval --x"),
         ("annot t.csv", "annotate t.csv"),
         ("metrics", "list metrics"),
@@ -50,6 +56,12 @@ def test_every_word_for_a_command_means_one_that_exists_and_is_none_itself() -> 
     for word, meaning in COMMANDS.items():
         assert meaning.startswith("--") or meaning.split()[0] in names, word
         assert " " in word or word not in names, word
+
+
+def test_an_option_for_more_words_is_left_out_with_a_note(rg) -> None:
+    done = rg("models", "--verbose")
+    assert done.code == 0 and "note: no command has --verbose; it is left out" in done.err
+    assert done.out == rg("zoo", "list").out
 
 
 def test_a_word_in_doubt_names_the_candidates(rg) -> None:
@@ -100,12 +112,15 @@ def test_a_subcommand_is_understood_and_an_unknown_one_has_near_names(rg) -> Non
     assert done.code == 2 and "no command 'audti'; did you mean 'audit'?" in done.err
 
 
+OWN_SPELLINGS = {("export", "--to"), ("plan make", "--weights")}  # of a command whose option means another thing
+
+
 def test_no_command_shows_an_old_spelling() -> None:
     for path, command in ALL.items():
         shown = {flag for p in command.params if isinstance(p, click.Option) for flag in p.opts}
         for old in OPTIONS:
             if old in shown:
-                assert old in ("-n", "--json", "--metric", "--dataset", "--root"), f"{path} {old}"
+                assert old in ("-n", "--json", "--metric", "--dataset", "--root") or (path, old) in OWN_SPELLINGS
 
 
 SHARED = {  # what an option is called in every command that has it
@@ -195,3 +210,47 @@ def test_compare_takes_evaluations_and_says_how_to_make_one(rg, tmp_path, model)
     (tmp_path / "reproduced" / "evaluation").mkdir(parents=True)
     (tmp_path / "reproduced" / "evaluation" / "scores.json").write_text("{}")
     assert "reproduced/evaluation is one" in rg("compare", tmp_path / "reproduced", table).err
+
+
+def test_help_on_a_part_says_all_about_it(rg) -> None:
+    done = rg("help", "transformer")
+    assert done.code == 0 and "note: rg help transformer is rg info transformer" in done.err
+    assert done.out == rg("info", "transformer").out
+
+
+def test_tables_are_read_as_predictions_and_references(rg, tmp_path) -> None:
+    given, wanted = tmp_path / "given.csv", tmp_path / "wanted.csv"
+    given.write_text("id,report\na,Heart is normal.\n")
+    wanted.write_text("id,report\na,Heart normal.\n")
+    options = ("--metrics", "bleu", "--protocol", "raw", "--no-baselines")
+    done = rg("score", given, wanted, *options)
+    assert done.code == 0, done.err
+    assert f"note: {given} is --predictions {given}" in done.err and f"is --references {wanted}" in done.err
+    assert done.out == rg("eval", "--predictions", given, "--references", wanted, *options).out
+    alone = rg("score", given, *options)
+    assert alone.code == 1 and "--references names the file" in alone.err
+
+
+@pytest.mark.parametrize("given", [("--model", "p.csv"), ("--model=p.csv",), ("--ckpt", "p.csv")])
+def test_a_table_is_no_model_to_score(given, rg) -> None:
+    done = rg("eval", *given)
+    assert done.code == 1 and done.err.count("\n") == 1
+    assert "rg eval --predictions p.csv --references FILE" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("report {chest} --model soft-att", "it is a decoder (reportgen.compose(ENCODER, 'soft-att'), or rg train"),
+        ("train --model r2gen --data {table}", "and a preset (rg train --preset r2gen, or rg reproduce r2gen)"),
+        ("train --encoder resnet18 --decoder bleu --data {table}", "it is a metric (reportgen.evaluate("),
+        ("compose -e hier-lstm -d resnet18 --check", "no encoder named 'hier-lstm'; it is a decoder"),
+        ("eval --predictions {table} --metrics resnet50", "it is an encoder (reportgen.compose('resnet50', DECODER)"),
+        ("data audit bleu --data-root {table}", "rg list datasets names the datasets"),
+    ],
+)  # fmt: skip
+def test_a_name_of_another_kind_is_told_with_the_command_that_takes_it(words, answer, rg, chest, tmp_path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("id,image,report,prediction,split\na,a.png,Heart normal.,Heart is normal.,train\n")
+    done = rg(*words.format(chest=chest, table=table).split())
+    assert done.code == 1 and answer in done.err

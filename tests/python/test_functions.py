@@ -134,10 +134,11 @@ def test_texts_are_scored_by_their_places_and_reports_by_their_studies() -> None
     assert reportgen.evaluate([report], {"1": "the heart is normal"}, **options).scores == by_id.scores
 
 
-def test_a_model_is_trained_on_pairs_and_its_run_gets_a_free_folder(images) -> None:
+def test_a_model_is_trained_on_pairs_and_its_run_gets_a_free_folder(images, capsys) -> None:
     model = tiny_model("resnet50", "lstm")
     for folder in ("resnet50-lstm-run", "resnet50-lstm-run-2"):
-        trained = reportgen.train(model, PAIRS, epochs=1, progress=False)
+        trained = reportgen.train(model, PAIRS, epochs=1)
+        assert f"2 studies to learn from, 0 held back, run in {folder}\n" in capsys.readouterr().err
         assert (images / folder / "best" / "config.json").is_file()
     reports = trained.report(["a.png", Image.open("b.png")])
     assert [r.study for r in reports] == ["a.png", "image-2.png"] or len(reports) == 2
@@ -169,7 +170,6 @@ def test_a_table_of_pandas_in_the_wrong_place_is_named(images) -> None:
         lambda: reportgen.load(frame),
         lambda: reportgen.compose(frame),
         lambda: reportgen_core.evaluate(frame, frame),
-        lambda: reportgen.evaluate(frame, frame),
         lambda: tiny_model("resnet50", "lstm").report(frame),
     ):
         with pytest.raises(ReportgenError, match="DataFrame"):

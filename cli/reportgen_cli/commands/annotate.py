@@ -187,7 +187,7 @@ def label(request: AnnotationRequest, model: Model, folder: Path, bad_rows: BadR
     say(_threshold_note(thresholds, folder), err=True)
     rows = read_report_rows(request.table, request.columns(model), print_note)
     annotations = findings_of(model, rows, request.settings(), thresholds=thresholds, explain=request.explain)
-    with writing(request.out) as file, Heartbeat("annotate") as heartbeat:
+    with writing(request.out) as file, Heartbeat("annotate", last=request.out is not None) as heartbeat:
         counted = heartbeat.count(annotations, "rows")
         count = write_annotations(counted, file, model.findings, request, bad_rows)
     say(f"{count} rows annotated", err=True)

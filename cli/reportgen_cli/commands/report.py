@@ -94,7 +94,7 @@ def report_files(given: ReportOptions) -> bool:
 
     from ..formats.beforehand import without_report
 
-    with Heartbeat("report") as heartbeat:
+    with Heartbeat("report", last=given.out is not None) as heartbeat:
         heartbeat.say("reading the model")
         studies = [one_study(given.images)] if given.as_study else group_files(given.images)
         studies = studies if given.paths else short_ids(studies)

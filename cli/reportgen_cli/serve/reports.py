@@ -15,6 +15,7 @@ from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from reportgen_core import GenerationSettings, Model, Report, Study
+from reportgen_core.errors import quoted
 
 from ..formats.report import format_named
 from ..formats.values import as_values, named_by_file
@@ -104,7 +105,7 @@ class ReportEndpoints:
         """Write a report for each study of files and folders below the root of the server."""
         row = json_object(await request.body())
         if unknown := set(row) - {"paths", *OF_PATHS}:
-            raise Refused(BAD, f"no field {min(unknown)[:100]!r}; there are: paths, {', '.join(OF_PATHS)}")
+            raise Refused(BAD, f"no field {quoted(min(unknown))}; there are: paths, {', '.join(OF_PATHS)}")
         sent = await run_in_threadpool(rooted, self.state.settings.root, row.get("paths"))
         sent = replace(sent, fields={**FIELDS, **{k: typed(k, v, FIELDS[k]) for k, v in row.items() if k != "paths"}})
         written = await self._write(request, sent, 0)
@@ -125,7 +126,7 @@ class ReportEndpoints:
         async with self._written(request, side=SIDE) as written:
             wanted = written.sent.fields["format"] or "json"
             if wanted not in ("json", "png"):
-                raise Refused(BAD, f"no format {wanted[:40]!r} of explanations; there are: json, png")
+                raise Refused(BAD, f"no format {quoted(wanted)} of explanations; there are: json, png")
             if wanted == "png":
                 return await run_in_threadpool(_picture, written)
             rows = await run_in_threadpool(lambda: [explained(written, r, s) for r, s in written.pairs])

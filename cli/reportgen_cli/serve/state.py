@@ -16,6 +16,7 @@ from fastapi import Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from reportgen_core import Report, Study
+from reportgen_core.errors import quoted
 from reportgen_core.registry import did_you_mean
 from reportgen_core.text.printable import escape_json
 
@@ -96,7 +97,7 @@ class State:
         if not name:
             return next(iter(self.models.values()))
         if name not in self.models:
-            raise Refused(BAD, f"no model {str(name)[:100]!r}; {did_you_mean(str(name)[:100], self.models)}")
+            raise Refused(BAD, f"no model {quoted(str(name))}; {did_you_mean(str(name)[:100], self.models)}")
         return self.models[name]
 
     def log(self, **facts: Any) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import DataError
+from reportgen_core.errors import quoted
 from reportgen_core.files.digests import sha256_file
 from reportgen_core.files.json_files import is_format, read_json
 
@@ -61,7 +62,7 @@ class ReadingStudy:
     def answers_of(self, reader: str) -> Path:
         """Return the file of a reader's answers. Raises DataError for a name that is no plain word."""
         if not READER.fullmatch(reader):
-            raise DataError(f"reader {reader[:60]!r}: a name is 1 to 40 letters, digits, dots, dashes or underscores")
+            raise DataError(f"reader {quoted(reader)}: a name is 1 to 40 letters, digits, dots, dashes or underscores")
         return self.root / "answers" / f"{reader}.jsonl"
 
     def readers(self) -> list[str]:

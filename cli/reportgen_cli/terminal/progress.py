@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+import click
+
 from .echo import say, show_status
 
 FIRST, MOST = 5.0, 60.0  # seconds to the first line, and the longest time between two lines
@@ -22,12 +24,14 @@ class Heartbeat:
     """Shows the state of a command from a thread of its own: as a status on a terminal, else as a line now and then.
 
     The lines are rare at the end of a long command: each waits half of the time that has passed, at most `MOST`.
-    A command with a bar of its own is not `live`: it has no status.
+    A command with a bar of its own is not `live`: it has no status. The lines name the command that runs, which may be
+    another than `command`; a name with a dot is a function of Python. Without `last` no line has the whole count at the
+    end: the results are on the screen by then.
     """
 
-    def __init__(self, command: str, shown: bool = True, live: bool = True) -> None:
-        self.command, self.live = command, sys.stderr.isatty()
-        self.shown = shown and (live or not self.live)
+    def __init__(self, command: str, shown: bool = True, live: bool = True, last: bool = True) -> None:
+        self.command, self.live = command if "." in command else f"rg {running() or command}", sys.stderr.isatty()
+        self.shown, self.last = shown and (live or not self.live), last
         self.state, self.unit, self.done, self.total = "", "", 0, 0
         self.start = time.monotonic()
         self._stop = threading.Event()
@@ -44,7 +48,7 @@ class Heartbeat:
             self._thread.join()
             if self.live:
                 show_status("")
-            elif kind is None and self.done > 1:
+            elif kind is None and self.last and self.done > 1:
                 say(self._line(), err=True)
 
     def say(self, state: str) -> None:
@@ -83,7 +87,21 @@ class Heartbeat:
         parts.append(duration(spent))
         if 0 < self.done < self.total:
             parts.append(f"about {duration(spent * (self.total - self.done) / self.done)} left")
-        return f"rg {self.command}: {', '.join(parts)}"
+        return f"{self.command}: {', '.join(parts)}"
+
+
+def running() -> str:
+    """Return the name of the command that the user wrote, such as "explain" or "zoo pull"; "" if none runs."""
+    context = click.get_current_context(silent=True)
+    chain: list[click.Context] = []
+    while context is not None:
+        chain, context = [context, *chain], context.parent
+    words = []
+    for inner in chain[1:] if chain and isinstance(chain[0].command, click.Group) else ():
+        words.append(inner.info_name or "")
+        if not isinstance(inner.command, click.Group):
+            break
+    return " ".join(words)
 
 
 def duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from reportgen_core import DataError, OptionError
+from reportgen_core.errors import quoted
 
 from .chat_completions import Endpoint, EndpointError
 from .kept_answers import KeptAnswers, default_answers
@@ -127,7 +128,7 @@ def checked_url(url: str) -> str:
     """Return the address without what follows it. Raises OptionError for anything but http and https."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise OptionError(f"url={url!r:.80} is no address of an endpoint; it looks like http://localhost:8000/v1")
+        raise OptionError(f"url={quoted(url)} is no address of an endpoint; it looks like http://localhost:8000/v1")
     if parts.username or parts.password:
         raise OptionError(
             "url has a name or a password in it, which would be saved; the key comes from the environment"
@@ -140,7 +141,7 @@ def content_text(content: Any) -> str:
     if isinstance(content, list):
         return "".join(str(p.get("text", "")) for p in content if isinstance(p, dict))
     if content is not None and not isinstance(content, str):
-        raise DataError(f"the answer's content is {content!r:.60}, which is no text")
+        raise DataError(f"the answer's content is {quoted(content)}, which is no text")
     return content or ""
 
 

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Self
 import torch
 
 from reportgen_core import GenerationSettings, OptionError, Report, Reporter, Study
+from reportgen_core.errors import quoted
 from reportgen_core.models.reporters.answers import rule_from
 from reportgen_core.models.reporters.context import pictures_of
 from reportgen_core.models.reporters.prompts import Piece
@@ -271,7 +272,7 @@ def _check_kind(folder: Path) -> None:
     if kind not in KINDS:
         own = "; it needs code of its own, which is not run" if "auto_map" in config else ""
         raise OptionError(
-            f"{folder} is a model of kind {kind!r:.60}, which is no image-text-to-text of transformers{own}"
+            f"{folder} is a model of kind {quoted(kind)}, which is no image-text-to-text of transformers{own}"
         )
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reportgen_core import DataError, OptionError
+from reportgen_core.errors import quoted
 from reportgen_core.files.digests import sha256_file
 from reportgen_core.files.tables import LINES, table_rows
 from reportgen_core.sentences.parts import SentenceEncoder, sentence_key
@@ -143,7 +144,7 @@ class WordVectors(SentenceEncoder):
         if self.whole:
             row = self._rows.get(sentence_key(sentence))
             if row is None:
-                raise DataError(f"{self.file} has no vector of the sentence {sentence!r:.80}; compute it and add it")
+                raise DataError(f"{self.file} has no vector of the sentence {quoted(sentence)}; compute it and add it")
             return [row]
         words = (w if w in self._rows else w.lower() for w in _WORD.findall(sentence))
         return [self._rows[w] for w in words if w in self._rows]

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from reportgen_core import CheckpointError, OptionError, PluginError
+from reportgen_core.errors import quoted
 
 SCHEMES = ("http", "https", "tcp")
 LOGGERS = ("milvus_lite", "grpc._server")  # they print tracebacks of what a client is told as well
@@ -39,7 +40,7 @@ def check_address(address: str) -> str:
     except ValueError:
         good = False
     if not good or uri.query or uri.fragment or not address.isprintable():
-        raise OptionError(f"milvus takes {', '.join(f'{s}://HOST:PORT' for s in SCHEMES)}, got {address[:80]!r}")
+        raise OptionError(f"milvus takes {', '.join(f'{s}://HOST:PORT' for s in SCHEMES)}, got {quoted(address)}")
     if uri.username is not None or uri.password is not None:
         raise OptionError(f"the address of {uri.hostname} has a password in it; write it into MILVUS_TOKEN instead")
     return address

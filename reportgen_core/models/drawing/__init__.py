@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from ...lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .heat import enlarge, heat_picture
+    from .heat import enlarge, heat_picture, heatmap
+    from .lines import line
     from .page import html, show
 
-__all__ = ["enlarge", "heat_picture", "html", "show"]
+__all__ = ["enlarge", "heat_picture", "heatmap", "html", "line", "show"]
 
-__getattr__, __dir__ = lazy_names(__name__, {"heat": ["heat_picture", "enlarge"], "page": ["html", "show"]})
+__getattr__, __dir__ = lazy_names(
+    __name__, {"heat": ["heat_picture", "enlarge", "heatmap"], "lines": ["line"], "page": ["html", "show"]}
+)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from ...types import Array
+    from ...types import Array, Attention
 
 OPACITY = 0.62  # of the strongest attention
 SCALE = 3.0  # times even attention: the scale reaches at least this far
@@ -35,3 +35,17 @@ def heat_picture(image: Array, weights: Array | None = None, top: float = SCALE)
     colour = np.stack([np.interp(strength, at, [c[i] / 255 for c in COLOURS]) for i in range(3)], axis=2)
     share = OPACITY * np.sqrt(strength)[..., None]
     return Image.fromarray(np.rint((grey * (1 - share) + colour * share) * 255).astype(np.uint8))
+
+
+def heatmap(attention: Attention, sentence: int, view: int | None) -> Array:
+    """Return the weights (rows, columns) of a sentence; see `Attention.heatmap`. Raises IndexError, ValueError."""
+    if attention.regions is None or attention.grid is None:
+        raise ValueError("the regions of this attention have no place on the image, so there is no heat map")
+    spans = attention.spans or tuple((i, i + 1) for i in range(len(attention)))
+    if not -len(spans) <= sentence < len(spans):
+        raise IndexError(f"there is no sentence {sentence}: the report has {len(spans)}, counted from 0")
+    weights = np.asarray(attention)[slice(*spans[sentence])].mean(0)  # (V, rows, columns)
+    if view is not None and not 0 <= view < len(weights):
+        raise IndexError(f"there is no view {view}: the attention has {len(weights)}, counted from 0")
+    chosen: Array = weights[int(weights.sum((1, 2)).argmax()) if view is None else view]
+    return chosen

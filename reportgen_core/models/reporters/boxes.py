@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...errors import quoted
 from ...types import Box
 
 BINS = 100  # of MAIRA-2, on each axis
@@ -66,11 +67,11 @@ def _maira_box(corners: str, label: str, size: tuple[int, int], notes: list[str]
     """Return one box as shares of the whole image; None, with a note, if it is no box."""
     match = _CORNERS.fullmatch(corners)
     if match is None:
-        notes.append(f"box {corners!r:.60} cannot be read")
+        notes.append(f"box {quoted(corners)} cannot be read")
         return None
     bins = [int(n) for n in match.groups()]
     if max(bins) >= BINS:
-        notes.append(f"box {corners!r:.60} lies outside the image")
+        notes.append(f"box {quoted(corners)} lies outside the image")
         return None
     (width, height), side = size, min(size)
     shares = [(n + 0.5) / BINS for n in bins]  # the middle of a bin
@@ -110,7 +111,7 @@ def _medgemma_box(value: Any, notes: list[str]) -> Box | None:
     corners = value.get("box_2d") if isinstance(value, dict) else None
     numbers = isinstance(corners, list) and len(corners) == 4 and all(type(n) in (int, float) for n in corners)
     if not isinstance(corners, list) or not numbers:
-        notes.append(f"box {value!r:.60} cannot be read")
+        notes.append(f"box {quoted(value)} cannot be read")
         return None
     top, left, bottom, right = (n / THOUSANDTHS for n in corners)
     return _box(str(value.get("label", "")), left, top, right, bottom, notes)
@@ -119,7 +120,9 @@ def _medgemma_box(value: Any, notes: list[str]) -> Box | None:
 def _box(label: str, left: float, top: float, right: float, bottom: float, notes: list[str]) -> Box | None:
     """Return a box of two corners, shares of the image; None, with a note, if it lies outside or has no area."""
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        notes.append(f"box {left:.3g} {top:.3g} {right:.3g} {bottom:.3g} of {label!r:.40} lies outside or has no area")
+        notes.append(
+            f"box {left:.3g} {top:.3g} {right:.3g} {bottom:.3g} of {quoted(label)} lies outside or has no area"
+        )
         return None
     return Box(label, left, top, right - left, bottom - top)
 

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from ...errors import CheckpointError, UnknownName
+from ...errors import CheckpointError, UnknownName, quoted
 from ...files.atomic import replacing
 from ...files.json_files import is_format, read_json, write_json
 from ...registries import reporters
@@ -93,7 +93,7 @@ def read_reporter(folder: Path) -> Any:
         number = config.get("format") if isinstance(config, dict) else None
         raise CheckpointError(f"{folder} is a reporter of format {number!r}; this reportgen reads format {FORMAT}")
     if unknown := sorted(set(config) - set(KEYS)):
-        raise CheckpointError(f"{path} has an unknown key {unknown[0][:60]!r}; {did_you_mean(unknown[0][:60], KEYS)}")
+        raise CheckpointError(f"{path} has an unknown key {quoted(unknown[0])}; {did_you_mean(unknown[0][:60], KEYS)}")
     part = _part(config["reporter"], path)
     try:
         name = owned_name(reporters, part)
@@ -121,7 +121,7 @@ def _part(part: Any, path: Path) -> dict[str, Any]:
     for key, value in part.items():
         if key not in PART_KEYS:
             raise CheckpointError(
-                f"{path}: reporter has an unknown key {key[:60]!r}; {did_you_mean(key[:60], PART_KEYS)}"
+                f"{path}: reporter has an unknown key {quoted(key)}; {did_you_mean(key[:60], PART_KEYS)}"
             )
         if not isinstance(value, PART_KEYS[key]):
             raise CheckpointError(f"{path}: reporter: {key} is no {'object' if key == 'options' else 'text'}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...data.study_reader import LoadedStudy, StudyReader
-from ...errors import DataError, ImageError, PluginError, ReportgenError
+from ...errors import DataError, ImageError, PluginError, ReportgenError, quoted
 from ...types import ImageSpec, Report, Study
 from .context import Takes, lack_of_context
 
@@ -112,12 +112,12 @@ def _exactly_one(reports: list[Report], study: Study) -> list[Report]:
 def _check_report(report: object, studies: Sequence[Study], number: int) -> None:
     """Raise PluginError unless this is the report of the study that is next."""
     if not isinstance(report, Report):
-        raise PluginError(f"iter_reports gave {report!r:.60}, which is no Report")
+        raise PluginError(f"iter_reports gave {quoted(report)}, which is no Report")
     if number >= len(studies):
         raise PluginError(f"iter_reports gave more than the {len(studies)} reports that were requested")
     if report.study != studies[number].id:
         raise PluginError(
-            f"iter_reports gave the report of {report.study!r:.60}, and {studies[number].id!r:.60} was next"
+            f"iter_reports gave the report of {quoted(report.study)}, and {quoted(studies[number].id)} was next"
         )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...errors import OptionError
+from ...errors import OptionError, quoted
 from ...registry import did_you_mean
 from ...types import Study
 from .context import FACTS, SECTIONS, Takes, context_of
@@ -119,7 +119,7 @@ def _parts(text: str, place: str, above: int, fields: Sequence[str]) -> Iterator
                 f"{line} has a {sign} alone; a field is {{name}} or {{name|other text}}, a brace {sign * 2}"
             )
         elif (name := match["name"].strip()) not in fields:
-            raise OptionError(f"{line} names the field {name!r:.60}; {did_you_mean(name, fields)}")
+            raise OptionError(f"{line} names the field {quoted(name)}; {did_you_mean(name, fields)}")
         else:
             yield _Field(name, match["other"][1:] if match["other"] is not None else None)
     if text[at:]:

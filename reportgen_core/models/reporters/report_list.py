@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ...drawn import Drawn
+from ...text.guesses import REPORT, meant_call
+from ...types import Report
 
 T = TypeVar("T")
 
@@ -17,4 +19,5 @@ class Reports(list[T], Drawn):
             raise AttributeError(name)
         if len(self) == 1:
             return getattr(self[0], name)
-        raise AttributeError(f"these are {len(self)} reports; take one of them: reports[0].{name}")
+        meant = "" if hasattr(Report, name) else meant_call(name, dir(Report), REPORT)
+        raise AttributeError(f"these are {len(self)} reports; take one of them: reports[0].{name}{meant}")

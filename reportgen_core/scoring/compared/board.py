@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
 
-from ...errors import DataError
+from ...errors import DataError, quoted
 from ...types import ScoreLine
 from ..evaluation_folder import SavedEvaluation, load_evaluation
 from ..printed.table import ScoreCell, ScoreColumn, kind_of, label_of
@@ -87,9 +87,9 @@ def _checked(run: SavedEvaluation) -> SavedEvaluation:
     if not run.systems:
         raise DataError("scores.json has no systems")
     for text in (run.card.protocol, run.card.split, run.card.dataset, run.card.split_hash, *run.card.sections):
-        _check(isinstance(text, str), f"a text of its score card is {text!r:.40}")
+        _check(isinstance(text, str), f"a text of its score card is {quoted(text)}")
     for number in (run.card.n, run.card.of, run.card.seed, run.card.resamples, run.card.patients):
-        _check(type(number) is int, f"a number of its score card is {number!r:.40}")
+        _check(type(number) is int, f"a number of its score card is {quoted(number)}")
     for system in run.systems:
         _check(isinstance(system.name, str) and isinstance(system.note, str), "the name or note of a row is no text")
         for line in system.lines:
@@ -98,7 +98,7 @@ def _checked(run: SavedEvaluation) -> SavedEvaluation:
             )
             for value in (line.value, line.low, line.high):
                 is_number = isinstance(value, Real) and not isinstance(value, bool)
-                _check(value is None or is_number, f"its score {line.name!r:.60} is {value!r:.40}, and no number")
+                _check(value is None or is_number, f"its score {quoted(line.name)} is {quoted(value)}, and no number")
     return run
 
 

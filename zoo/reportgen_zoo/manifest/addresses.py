@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from reportgen_core import ReportgenError
+from reportgen_core.errors import quoted
 
 REMOTE = ("http", "https", "hf")  # the schemes of the network
 _PASSWORD = re.compile(r"(?<=:)//[^/?#\s\"]*@")
@@ -37,7 +38,7 @@ def check_address(address: str) -> str:
         return parts.scheme
     except ValueError:  # its text may have a part of a password
         shown = re.sub(r"(?<=:)\S*@", "//...@", address)
-        raise Refused(f"{shown[:80]!r} is no address: a URL has a scheme and a host, as https://host/folder") from None
+        raise Refused(f"{quoted(shown)} is no address: a URL has a scheme and a host, as https://host/folder") from None
 
 
 def is_remote(address: str) -> bool:

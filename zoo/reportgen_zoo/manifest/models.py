@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reportgen_core import ReportgenError
+from reportgen_core.errors import quoted
 
 from .addresses import REMOTE, check_address, is_remote
 from .records import MAX_BYTES, Record, ZooError, check_name, check_record
@@ -39,7 +40,7 @@ class RawRecord:
                 if check_address(source) not in (*REMOTE, "package"):
                     raise ZooError(
                         f"{self.manifest}: {record.name}: a manifest from the network names a place on this machine: "
-                        f"{source[:80]!r}"
+                        f"{quoted(source)}"
                     )
         return replace(record, sources=sources)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reportgen_core.errors import quoted
+
 from .addresses import ZooError as ZooError
 from .addresses import check_address
 
@@ -123,7 +125,7 @@ def is_name(name: str) -> bool:
 def check_name(name: str) -> str:
     """Return the name if it is a model's name. Raises ZooError: a name becomes a folder."""
     if not is_name(name):
-        raise ZooError(f"{name[:60]!r} is no model name; names are lower case letters, digits, '.', '_', '+' and '-'")
+        raise ZooError(f"{quoted(name)} is no model name; names are lower case letters, digits, '.', '_', '+' and '-'")
     return name
 
 
@@ -151,11 +153,11 @@ def check_record(record: Record, where: str) -> None:
     for file in record.files:
         if not is_file_path(file.path):
             raise ZooError(
-                f"{where}: {record.name}: {file.path[:60]!r} is no path of a file in a model folder; {ALLOWED}"
+                f"{where}: {record.name}: {quoted(file.path)} is no path of a file in a model folder; {ALLOWED}"
             )
         seen.add(file.path.lower())
         if not _is_sha256(file.sha256):
-            raise ZooError(f"{where}: {record.name}: {file.path}: {file.sha256[:20]!r} is no sha256")
+            raise ZooError(f"{where}: {record.name}: {file.path}: {quoted(file.sha256)} is no sha256")
         if not 0 <= file.bytes <= MAX_BYTES:
             raise ZooError(f"{where}: {record.name}: {file.path}: {file.bytes} bytes is no size")
     if len(seen) < len(record.files) or any(parent in seen for path in seen for parent in _above(path)):

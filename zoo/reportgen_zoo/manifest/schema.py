@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from reportgen_core import ReportgenError
+from reportgen_core.errors import quoted
 from reportgen_core.files.json_files import unique_keys
 from reportgen_core.registry import did_you_mean
 
@@ -131,7 +132,7 @@ def _object_maker(kind: Any) -> Callable[[Any], Any]:
             for name, item in value.items():
                 fields[name] = makers[name](item)
         except KeyError:
-            raise _Misfit(f"has no {name[:40]!r}; {did_you_mean(name[:40], makers)}") from None
+            raise _Misfit(f"has no {quoted(name)}; {did_you_mean(name[:40], makers)}") from None
         except _Misfit as e:
             e.steps.append(f".{name}")
             raise

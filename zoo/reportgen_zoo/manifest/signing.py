@@ -10,6 +10,8 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from reportgen_core.errors import quoted
+
 from .records import ZooError
 
 SUFFIX = ".sig"
@@ -37,7 +39,7 @@ def check_signature(data: bytes, signature: bytes, key: str, where: str) -> None
         if kind != "ed25519" or len(raw) != 32:
             raise ValueError
     except ValueError as e:
-        raise ZooError(f"{where}: {key[:60]!r} is no public key; write ed25519:BASE64 of 32 bytes") from e
+        raise ZooError(f"{where}: {quoted(key)} is no public key; write ed25519:BASE64 of 32 bytes") from e
     try:
         kinds.public.from_public_bytes(raw).verify(base64.b64decode(signature.strip(), validate=True), data)
     except (ValueError, kinds.invalid) as e:

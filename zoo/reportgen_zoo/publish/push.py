@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reportgen_core.errors import quoted
 from reportgen_core.files.atomic import atomic_write
 from reportgen_core.files.digests import sha256_file
 
@@ -41,7 +42,7 @@ def make_record(folder: Path, name: str, facts: Mapping[str, Any], seed: int | N
     for file in listed:
         if not is_file_path(file.path):
             raise ZooError(
-                f"{folder} has {file.path[:80]!r}, which is no file of a model; {ALLOWED}; remove it from the folder"
+                f"{folder} has {quoted(file.path)}, which is no file of a model; {ALLOWED}; remove it from the folder"
             )
     config = parse((folder / "config.json").read_bytes(), str(folder / "config.json"))
     parts = {kind: config[kind]["name"] for kind in PARTS if kind in config}

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from reportgen_core import ReportgenError
+from reportgen_core.errors import quoted
 from reportgen_core.files.atomic import atomic_write
 from reportgen_core.files.json_files import is_format
 from reportgen_core.registry import did_you_mean
+from reportgen_core.text.guesses import elsewhere
 
 from ..manifest import settings, signing
 from ..manifest.addresses import REMOTE, check_address, has_password, is_remote, without_password
@@ -258,7 +260,8 @@ def record(name: str) -> Record:
     if entry is None:
         listed = catalogue()
         unread = "; not all manifests could be read: rg zoo list says why" if listed.problems else ""
-        raise ZooError(f"no model named {name[:60]!r}; {did_you_mean(name[:60], listed.models)}{unread}")
+        meaning = elsewhere(name, "model") or did_you_mean(name[:60], listed.models)
+        raise ZooError(f"no model named {quoted(name)}; {meaning}{unread}")
     if pin:
         kind, _, digest = pin.partition(":")
         if kind != "sha256" or len(digest) < 8:

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import IO, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
+from reportgen_core.errors import quoted
+
 from ..manifest.addresses import Refused, ZooError, check_address, is_remote
 
 TIMEOUT = 30.0  # largest time without a byte, in seconds
@@ -191,6 +193,6 @@ def _open(url: str, headers: Mapping[str, str]) -> HTTPResponse:
     try:
         response = urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT)
     except ValueError as e:  # the name of a host that cannot exist, here or in a redirect
-        raise Refused(f"{url[:80]!r} leads to no address: {e}") from e
+        raise Refused(f"{quoted(url)} leads to no address: {e}") from e
     assert isinstance(response, HTTPResponse)
     return response

@@ -12,10 +12,10 @@ from importlib import resources
 from typing import Any
 
 from reportgen_core import DataError, PluginError, ReportgenError, UnknownName
+from reportgen_core.models.owners import Composition
 from reportgen_core.registries import presets
 from reportgen_core.registry import foreign_code
 from reportgen_core.text.spec import TextSpec
-from reportgen_core.types import Composition
 
 from ..manifest.schema import from_json, parse
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reportgen_core import OptionError
+from reportgen_core.models.owners import Composition
 from reportgen_core.registry import did_you_mean
-from reportgen_core.types import Composition
 
 from .preset import Preset
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reportgen_core import DataError
+from reportgen_core.errors import quoted
 
 from ...endpoints.asking import content_text, refusal_of
 
@@ -50,7 +51,7 @@ class Scale:
         except DataError as e:
             return Verdict(why=str(e))
         except (ValueError, RecursionError):
-            return Verdict(why=f"the answer is no JSON: {' '.join(text.split())!r:.60}")
+            return Verdict(why=f"the answer is no JSON: {quoted(' '.join(text.split()))}")
 
     def _checked(self, value: Any) -> Verdict:
         number = value.get(self.field) if isinstance(value, dict) else value

@@ -20,6 +20,7 @@ from typing import Any, Literal, cast, get_args
 
 from reportgen_core import DataError
 from reportgen_core.discovery import implementations, run
+from reportgen_core.errors import quoted
 from reportgen_core.registry import did_you_mean
 
 from .anchors import PhraseIndex
@@ -243,7 +244,7 @@ def _plugin_tables(function: Callable[[], Any]) -> list[Source]:
     """Return the tables that a hook names, each tried. Raises DataError for one that cannot be used."""
     places = function()
     if not isinstance(places, list | tuple):
-        raise DataError(f"returned {places!r:.80}, which is no list of tables")
+        raise DataError(f"returned {quoted(places)}, which is no list of tables")
     sources = [_from_plugin(place) for place in places]
     for source in sources:
         build_tables((source,))

@@ -22,7 +22,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from reportgen_core.errors import MetricError
+from reportgen_core.errors import MetricError, quoted
 from reportgen_core.metric import Metric
 from reportgen_core.types import Score
 
@@ -140,7 +140,7 @@ class MeteorProcess:
             numbers = []
         if len(numbers) != STATISTICS:
             self._stop()
-            raise MetricError(f"METEOR answered {line[:80]!r} where {STATISTICS} numbers are due")
+            raise MetricError(f"METEOR answered {quoted(line)} where {STATISTICS} numbers are due")
         return numbers
 
     def _start(self) -> subprocess.Popen[bytes]:
