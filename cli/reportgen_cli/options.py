@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from reportgen_core import OptionError
 from reportgen_core.registry import fold, match_name
+from reportgen_core.text.guesses import elsewhere
 
 from .registry_names import KINDS
 from .terminal.echo import say
@@ -81,6 +82,8 @@ class Words(click.Choice[str]):
         match = match_name(str(value), self.choices) if isinstance(value, str) else None
         if match is not None and fold(match) != fold(value):
             say(f"note: {value} is {match}", err=True)
+        if match is None and (part := elsewhere(str(value), "kind of part")):
+            self.fail(f"no kind of part is named {value!r}; {part}", param, ctx)
         return super().convert(match or value, param, ctx)
 
 

@@ -13,6 +13,7 @@ import click
 
 from reportgen_core import OptionError
 from reportgen_core.registry import did_you_mean, fold, match_name
+from reportgen_core.text.guesses import elsewhere
 
 from .terminal.echo import say
 
@@ -87,6 +88,8 @@ def meant_command(args: Sequence[str], names: Iterable[str]) -> list[str]:
             return [*meaning.split(), *rest]
     match = match_name(words[0], known)
     if match is None:
+        if part := elsewhere(words[0], "command"):
+            raise click.UsageError(f"no command {words[0]!r}; {part}")
         return words
     say_meant(words[0], match, "rg ")
     return [match, *words[1:]]

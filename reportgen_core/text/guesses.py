@@ -145,9 +145,9 @@ def elsewhere(name: str, kind: str) -> str:
     others = [f"{_article(other)} {other} ({_call(other, own)})" for other, own in _kinds_of(name, kind)]
     if not others:
         return ""
-    listed = (
-        "rg zoo list names the models" if "model" in kind else f"rg list {kind.replace(' ', '-')}s names the {kind}s"
-    )
+    about = f"rg info {name} says all about it"
+    named = {"model": "rg zoo list names the models", "command": about, "kind of part": about}
+    listed = named.get(kind, f"rg list {kind.replace(' ', '-')}s names the {kind}s")
     *first, last = others
     return f"it is {', '.join(first)}{' and ' if first else ''}{last}; {listed}"
 
@@ -159,7 +159,7 @@ def _kinds_of(name: str, kind: str) -> Iterator[tuple[str, str]]:
             own = name if name in registry else next((n for n in registry if fold(n) == fold(name) != ""), None)
             if own is not None:
                 yield registry.kind, own
-    if "." in name and "model" not in kind and name in names_of_hook("known_models"):  # bleu is asked of no manifest
+    if "." in name and kind != "model" and name in names_of_hook("known_models"):  # bleu is asked of no manifest
         yield "trained model", name
 
 
