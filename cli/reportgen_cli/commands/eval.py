@@ -179,7 +179,7 @@ class EvalOptions:
 )
 @click.option("--expensive-baselines", is_flag=True, help="Run metrics that cost money on the baselines, too.")
 def eval_command(**options: Any) -> None:
-    """Score a model, or a file of reports, beside what a constant sentence scores.
+    """Score a model, or a file of reports, and compare it with a constant report.
 
     \b
     Example: rg eval --model runs/best --data iu-xray --data-root NLMCXR --data-option protocol=r2gen

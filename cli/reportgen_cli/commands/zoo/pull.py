@@ -15,12 +15,13 @@ from reportgen_core import OptionError
 from ...registry_names import entries_named
 from ...render import pairs, table
 from ...terminal.echo import say, say_json, say_text
+from ...terminal.groups import Commands
 from ...terminal.progress import Heartbeat
 from .cache import du, prune, remove, verify
 from .publish import convert, mirror, push
 
 
-@click.group()
+@click.group(cls=Commands)
 def zoo() -> None:
     """List, fetch and check trained models.
 
@@ -87,7 +88,7 @@ def search(words: tuple[str, ...], as_json: bool) -> None:
 @click.argument("name")
 @click.option("--card", "as_card", is_flag=True, help="The model's card, a Markdown page.")
 def info(name: str, as_card: bool) -> None:
-    """Say all about a trained model: parts, licence, terms, training, scores beside a constant report.
+    """Say all about a trained model: parts, licence, terms, training, scores compared with a constant report.
 
     \b
     Example: rg zoo info NAME
