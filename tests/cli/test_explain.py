@@ -152,7 +152,7 @@ def test_chinese_words_are_left_to_the_page_where_no_font_has_them(
     from reportgen_cli.pages import study_pictures as explaining
 
     monkeypatch.setattr(explaining, "CHINESE", ("No Such Font",))
-    assert explaining._caption("心影增大。")[0] == "the page beside this folder has the words"
+    assert explaining._caption("心影增大。")[0] == "the page next to this folder has the words"
     assert explaining._caption("the heart")[0] == "the heart"
 
 

@@ -142,7 +142,7 @@ def test_what_the_limits_cut_off_is_counted_with_its_marks(limits: dict[str, int
 
 def test_how_many_reports_the_limits_cut_is_a_sentence_or_nothing() -> None:
     texts, spec = ["A b. Two. Three.", "One.", ""], TextSpec(max_sentences=2)
-    said = "1 of 3 reports to learn from are longer than 2 sentences of 30 words, and are cut"
+    said = "1 of 3 reports to learn from is longer than 2 sentences of 30 words, and is cut"
     assert cut_note(texts, spec) == said
     assert cut_note(texts, replace(spec, max_length=4)) == said.replace(", and", " or 4 words in all, and")
     assert cut_note(texts[1:], spec) == ""

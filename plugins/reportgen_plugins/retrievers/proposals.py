@@ -44,7 +44,12 @@ PROBES, NODES = 8, 32  # lists, or nodes of the graph, that are searched for the
 
 
 class Proposer(TextStore):
-    """A FAISS index over the vectors of a TextIndex, read from the cache or built."""
+    """A FAISS index over the vectors of a TextIndex, read from the cache or built.
+
+    Args:
+        kind: flat, ivf, hnsw or pq; None: the kind of the index.
+        cache: folder of the files of FAISS; None: `faiss` next to the cache of images.
+    """
 
     def __init__(self, index: TextIndex, *, kind: str | None = None, cache: Path | None = None) -> None:
         self.kind = kind or index.kind
