@@ -19,8 +19,9 @@ def test_the_demo_writes_a_report_and_a_picture_of_the_attention(rg, tmp_path):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["text"].endswith(".")
     scores = manifests.record(default_model()).scores[0].values
-    assert f"{scores['precision']:.0%} of the findings that it stated were in the labels" in done.err
-    assert "Where it is silent it says nothing" in done.err.splitlines()[-1]
+    assert f"of the findings that it stated, {scores['precision']:.0%} were in the labels" in done.err
+    assert f"of the findings in the labels, it stated {scores['recall']:.0%}." in done.err
+    assert "A finding that the report does not name may be there" in done.err.splitlines()[-1]
     assert report["text"] in done.out
     assert min(Image.open(tmp_path / "out" / "attention.png").size) > 500
     assert (tmp_path / "out" / "chest.jpg").read_bytes() == image().read_bytes()

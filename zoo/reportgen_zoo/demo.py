@@ -21,8 +21,7 @@ def trust() -> tuple[str, str]:
     scores = next(scores for scores in record(MODEL).scores if "precision" in scores.values)
     right, stated = (f"{scores.values[name]:.0%}" for name in ("precision", "recall"))
     return (
-        f"How far to trust it: on {scores.data}, {right} of the findings that it stated were in the labels, and it "
-        f"stated {stated} of those in the labels.",
-        "Where it is silent it says nothing: a finding that it does not name may be there. For research, not a medical "
-        "device.",
+        f"How far to trust it, on {scores.data}: of the findings that it stated, {right} were in the labels; of the "
+        f"findings in the labels, it stated {stated}.",
+        "A finding that the report does not name may be there all the same. For research, not a medical device.",
     )
