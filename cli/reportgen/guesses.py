@@ -10,7 +10,7 @@ _STUDIES = 'reportgen.studies("reports.csv"), or the name of a dataset'
 _OWN = "the hook {} of a plugin (docs/plugins.md is the tutorial)"
 _LIST = "list(reportgen.{})"
 _EVALUATE = "reportgen.evaluate(predictions, references)"
-_ZOO = 'a name that `rg zoo list` prints: reportgen.load("NAME")'
+_ZOO = '`rg zoo list`, which prints the names; reportgen.load("NAME") reads one'
 _KINDS = ("dataset", "decoder", "encoder", "metric", "preset", "protocol", "retriever")
 
 GUESSES: Mapping[str, str] = {

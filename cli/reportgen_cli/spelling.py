@@ -31,6 +31,9 @@ COMMANDS: Mapping[str, str] = {  # what newcomers type, and the words that they 
     "visualise": "explain", "visualize": "explain", "write": "report",
 }  # fmt: skip
 
+LISTING = {"plugins", *(word for word, meaning in COMMANDS.items() if meaning in ("zoo list", "plugins"))} | {
+    word for word, meaning in COMMANDS.items() if meaning.startswith("list ")
+}  # they list as they are, so that a word "list" after them adds nothing
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".txt")
 _PLUGIN = (
     "no command makes a plugin: it is a package of yours, which pip install adds. The tutorial docs/plugins.md has "
@@ -70,6 +73,9 @@ def meant_command(args: Sequence[str], names: Iterable[str]) -> list[str]:
     """Return a command line whose first word is a command of `names`, if one is meant without doubt."""
     known = list(names)
     words = list(args)
+    if len(words) > 1 and words[0].lower() in LISTING and words[1].lower() in ("list", "ls"):
+        say(f"note: rg {words[0]} {words[1]} is rg {COMMANDS.get(words[0].lower(), words[0])}", err=True)
+        words = [*COMMANDS.get(words[0].lower(), words[0]).split(), *words[2:]]
     if (
         not words
         or words[0].startswith("-")

@@ -256,3 +256,11 @@ def test_a_name_of_another_kind_is_told_with_the_command_that_takes_it(words, an
     table.write_text("id,image,report,prediction,split\na,a.png,Heart normal.,Heart is normal.,train\n")
     done = rg(*words.format(chest=chest, table=table).split())
     assert done.code in (1, 2) and answer in done.err
+
+
+@pytest.mark.parametrize(("words", "said"), [("plugins list", "plugins"), ("models ls", "zoo list"),
+                                             ("encoders list", "list encoders")])  # fmt: skip
+def test_a_list_may_be_asked_for_twice(rg, words: str, said: str) -> None:
+    done = rg(*words.split())
+    assert done.code == 0, done.err
+    assert f"note: rg {words} is rg {said}" in done.err

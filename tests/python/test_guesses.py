@@ -117,7 +117,9 @@ def test_a_typo_of_a_value_has_the_nearest_and_a_score_its_name(values) -> None:
 
 
 @pytest.mark.parametrize(
-    "registry", [r for r in vars(registries).values() if isinstance(r, Registry) and r.kind != "text recipe"], ids=str
+    "registry",
+    [r for r in vars(registries).values() if isinstance(r, Registry) and r.kind != "text recipe"],
+    ids=lambda registry: registry.kind,
 )
 def test_a_part_of_another_kind_is_told(registry) -> None:
     if not (own := next((name for name in registry if not name.endswith("*")), None)):
