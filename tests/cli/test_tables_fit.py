@@ -118,6 +118,8 @@ COMMANDS = {  # command: the module that prints
 ELSEWHERE = {  # module: why it needs no run of its own
     "reproduce": "prints by print_tables, as eval and compare do",
     "data/sentences": "prints short names and numbers by table, as zoo du does; tests/sentences/test_label_table.py runs it",
+    "plan/make": "prints by print_tables, as eval and compare do; it would train",
+    "plan/run": "prints by print_tables, as eval and compare do; it would train",
     "train": "prints progress, and no table",
 }
 

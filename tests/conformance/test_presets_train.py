@@ -21,6 +21,11 @@ from reportgen_core.training.prepare import prepare_model
 from reportgen_core.training.settings import TrainSettings
 
 SMALL = {"hidden": 8, "embedding": 8, "tags_used": 2}
+LLAMA = {
+    "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "max_position_embeddings": 256,
+}  # fmt: skip
+SWIN = {"depths": (1, 1, 1, 1), "embed_dim": 16, "num_heads": (1, 1, 2, 2)}
 OURS = [n for n in presets if presets.owner(n) == "reportgen:zoo" and load_preset(n).compose.decoder in decoders]
 GENERATORS = [n for n in OURS if load_preset(n).compose.decoder_options.get("writes", True)]
 CHINESE = (
@@ -73,10 +78,13 @@ def tiny_parts(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     encoder = small(parts.encoder_options, encoders[parts.encoder].tiny)
     if parts.encoder == "ditag":
         encoder["width"] = 8
+    if "swin" in parts.encoder:
+        encoder = {**small(parts.encoder_options, {}), "model_args": SWIN}
     options = decoders.options(parts.decoder)
     return encoder, {
         **parts.decoder_options,
         **{k: v for k, v in SMALL.items() if k in parts.decoder_options and k in options},
+        **({"config": LLAMA} if parts.decoder == "llm" else {}),
     }
 
 
