@@ -49,7 +49,10 @@ def run(arguments: list[str]) -> int:
             sys.argv = rest or [""]
             sys.path.insert(0, "")
             code = Path(rest[0]).read_text() if rest and rest[0] != "-" else sys.stdin.read()
-            exec(compile(code, rest[0] if rest else "block", "exec"), {"__name__": "__main__"})
+            exec(
+                compile(code, rest[0] if rest else "block", "exec"),
+                {"__name__": "__main__", "__file__": rest[0] if rest else ""},
+            )
     except SystemExit as e:
         if isinstance(e.code, str):
             print(e.code, file=sys.stderr)
