@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from reportgen_cli.main import commands, main
 from reportgen_zoo.pull import catalogue as manifests
-from running import Done, Rg
+from running import Rg, runner
 
 from reportgen_core.testing.parts import tiny_model
 
@@ -16,17 +14,7 @@ from reportgen_core.testing.parts import tiny_model
 @pytest.fixture
 def rg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rg:
     """Run `rg` as the shell would, in this process."""
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["rg", *map(str, arguments)])
-        commands.cache_clear()  # a process of its own would read the commands anew
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capsys.readouterr()
-        return Done(int(end.value.code or 0), out, err)
-
-    return run
+    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture(autouse=True)

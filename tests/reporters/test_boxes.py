@@ -12,7 +12,7 @@ from chat_server import chat_server
 from PIL import Image
 from reportgen_cli.pages.explain_page import explain_study
 from reportgen_cli.pages.shared.origin import Origin
-from run_rg import Rg, runner
+from running import Rg
 
 import reportgen_core
 from reportgen_core import Report, Study
@@ -20,11 +20,6 @@ from reportgen_core.scoring.abilities.metrics import ModelOutputs
 from reportgen_core.types import Box
 
 TEXTS = ("The heart is normal.", "There is a small left pleural effusion.")
-
-
-@pytest.fixture
-def rg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Rg:
-    return runner(monkeypatch, capsys, tmp_path / "cache")
 
 
 def boxed(*boxes: Box, study: str = "a") -> Report:

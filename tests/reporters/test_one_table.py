@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from chat_server import chat_server
-from run_rg import Rg, runner
+from running import Rg
 from tiny_vlm import save_tiny
 
 import reportgen_core
@@ -18,11 +18,6 @@ from reportgen_core.text.spec import TextSpec, build_vocabulary
 
 PROMPT = "{images}write the findings in full sentences . indication : {indication|none} ."
 SYSTEMS = ("jing-coattention", "soft-att", "tiny-vlm", "tiny-endpoint")
-
-
-@pytest.fixture
-def rg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Rg:
-    return runner(monkeypatch, capsys, tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")

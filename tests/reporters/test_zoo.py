@@ -7,13 +7,8 @@ from pathlib import Path
 
 import pytest
 from chat_server import chat_server
-from run_rg import Rg, runner
+from running import Rg
 from tiny_vlm import save_tiny
-
-
-@pytest.fixture
-def rg(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Rg:
-    return runner(monkeypatch, capsys, tmp_path / "cache")
 
 
 def push(rg: Rg, tmp_path: Path, name: str, *options: str) -> Path:

@@ -15,7 +15,7 @@ from reportgen_core.files.reports import read_texts
 from reportgen_core.files.table_writer import CellWriter
 from reportgen_core.files.tables import SUFFIXES
 
-from ..engines.options import EngineOptions, engine_options, workers_option
+from ..engines.options import EngineOptions, rows_options
 from ..labelers import NotesTexts, TextLabeler, label_values, labeler_of
 from ..options import FOLDER, print_note, raw_cells_option
 from ..render import table
@@ -45,15 +45,7 @@ class ChecksSentences(Protocol):
 @click.option("--check", metavar="TABLE", help="Compare the rules with a table of text, label and answer.")
 @click.option("--metric", default="chexpert-rules", show_default=True, help="The metric whose labeler reads.")
 @click.option("--out", type=FOLDER, help="With --engine ray: the folder of the parts; DIR.parquet for Parquet.")
-@click.option(
-    "--batch-size",
-    default=4096,
-    show_default=True,
-    type=click.IntRange(1, 10**6),
-    help="With --engine ray: the rows of a part.",
-)
-@workers_option()
-@engine_options
+@rows_options
 @click.pass_context
 def label(
     ctx: click.Context,
@@ -149,7 +141,7 @@ def label_by_engine(given: LabelRequest, options: EngineOptions, as_csv: bool) -
         raise DataError(f"{given.table}: no such file; --engine ray labels a table")
     if kind_of(given.table, SUFFIXES.values()) == "txt" and not given.lines:
         raise OptionError(f"{given.table}: a text file is one report; --lines makes each line one")
-    labeler_of(given.metric, given.scheme, given.phrases)  # what is wrong is said before workers start
+    labeler_of(given.metric, given.scheme, given.phrases)  # a fault is reported before workers start
     phrases = str(Path(given.phrases).resolve()) if given.phrases else None
     about = {"metric": given.metric, "scheme": given.scheme, "explain": given.explain}
     about["phrases"] = sha256_file(Path(phrases)) if phrases else ""

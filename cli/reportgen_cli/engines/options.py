@@ -66,12 +66,13 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def workers_option() -> Callable[[Any], Any]:
-    """Return the option `--workers` of commands that have no processes without an engine."""
-    return click.option(
-        "--workers", default=0, show_default=True, type=click.IntRange(0, 4096),
-        help="With ray: so many workers; 0 is one a CPU, or a GPU.",
-    )  # fmt: skip
+def rows_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of an engine to a command without processes or batches of its own, with the rows of a part."""
+    rows = click.option("--batch-size", default=4096, show_default=True, type=click.IntRange(1, 10**6),
+                        help="With --engine ray: the rows of a part.")  # fmt: skip
+    workers = click.option("--workers", default=0, show_default=True, type=click.IntRange(0, 4096),
+                           help="With ray: so many workers; 0 is one a CPU, or a GPU.")  # fmt: skip
+    return rows(workers(engine_options(command)))
 
 
 def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:

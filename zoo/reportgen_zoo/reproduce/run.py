@@ -28,7 +28,7 @@ from reportgen_core.text.spec import cut_note
 from .preset import Preset, load_preset
 from .record import Reproduction, ReproductionRequest, read_reproduction
 from .result_tables import markdown
-from .scales import Scale, scale_of, scaled
+from .scales import VIEWS, Scale, scale_of, scaled
 from .training import CLASSIFIER, peak_memory, train_encoder, train_system
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from reportgen_core.scoring.evaluation import Evaluation
 
 SPLITS = ("train", "val", "test")
-VIEWS = "views"  # an option of encoders, and of datasets that draw their images
 
 
 def reproduction_request(

@@ -20,7 +20,8 @@ from reportgen_core.registry import did_you_mean
 
 from .preset import Preset
 
-KEPT = ("views",)  # options of an encoder that every scale leaves as they are
+VIEWS = "views"  # an option of encoders, and of datasets that draw their images
+KEPT = (VIEWS,)  # options of an encoder that every scale leaves as they are
 WRAPPED = "inner"  # the option by which an encoder names the one that it wraps
 
 

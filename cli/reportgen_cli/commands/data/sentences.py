@@ -15,7 +15,7 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import DataError, OptionError
 from reportgen_core.registries import sentence_classifiers, sentence_encoders, sentence_groupers
 
-from ...engines.options import EngineOptions, engine_options, workers_option
+from ...engines.options import EngineOptions, rows_options
 from ...options import FOLDER, part, print_note, raw_cells_option, values
 from ...render import table as draw
 from ...terminal.echo import say, say_json
@@ -43,15 +43,7 @@ SECTIONS = ("findings",)
 @click.option("--only-abnormal", is_flag=True, help="Leave reports without an abnormal sentence out.")
 @raw_cells_option()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--batch-size",
-    default=4096,
-    show_default=True,
-    type=click.IntRange(1, 10**6),
-    help="With --engine ray: the rows of a part.",
-)
-@workers_option()
-@engine_options
+@rows_options
 def abnormal(
     table: Path,
     train: bool,
@@ -206,7 +198,7 @@ def _label_by_engine(given: Labelling, engine: EngineOptions, rows: int, workers
     from ...engines.ray_engine import RayEngine
     from ...engines.run import Run, print_totals, run_blocks
 
-    load_classifier(given.model)  # what is wrong is said before workers start
+    load_classifier(given.model)  # a fault is reported before workers start
     about = {"sections": given.sections, "text": given.text, "only_abnormal": given.only_abnormal}
     run = Run(
         command="data abnormal", table=given.table, out=given.out, rows=rows, options=about, resume=engine.resume,

@@ -21,7 +21,7 @@ from reportgen_core.data.images import prepare, read_image
 
 from .calibrate import truths
 from .changes import TESTED, resize
-from .language import FINDINGS, read_labels
+from .language import FINDINGS, TWELVE, read_labels
 from .score import Numbers, area, area_interval, resampled
 
 Areas = dict[str, list[float]]
@@ -67,8 +67,8 @@ def areas(z: Numbers, y: Numbers, patients: Sequence[str], least: int = 8) -> Ar
 
 
 def mean_area(table: Areas) -> float:
-    """Return the mean AUC over the findings without pneumonia and hernia."""
-    return float(np.mean([row[0] for name, row in table.items() if name not in ("Pneumonia", "Hernia")]))
+    """Return the mean AUC over twelve findings."""
+    return float(np.mean([row[0] for name, row in table.items() if name in TWELVE]))
 
 
 def blind_areas(train: Sequence[Study], test: Sequence[Study]) -> Areas:

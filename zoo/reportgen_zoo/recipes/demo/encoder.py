@@ -29,7 +29,7 @@ from reportgen_core.registries import encoders
 
 from .build import MAIN
 from .changes import augment, move
-from .language import FINDINGS
+from .language import FINDINGS, TWELVE
 
 ENCODER, SIZE = "timm/tf_efficientnet_lite2", 192
 SHARPNESS = 2.0  # r of Log-Sum-Exp
@@ -152,8 +152,8 @@ def teach(model: Classifier, train: Images, val: Images, out: Path, phases: Sequ
     average = copy.deepcopy(model).eval()
     share = (train.weights[:, None] * train.targets).sum(0) / train.weights.sum()
     weight = ((1 - share) / share.clamp(min=1e-4)).clamp(max=RARE**2).sqrt()  # rare targets have a larger weight
-    beside = torch.tensor([1.0] * len(FINDINGS) + [0.3] * len(BESIDE))
-    rows, step = _rows(len(train.pixels), draw), 0
+    importance = torch.tensor([1.0] * len(FINDINGS) + [0.3] * len(BESIDE))
+    rows, step = batches(len(train.pixels), draw), 0
     for phase in phases:
         groups = [
             {"params": model.encoder.parameters(), "lr": phase.rate},
@@ -170,7 +170,7 @@ def teach(model: Classifier, train: Images, val: Images, out: Path, phases: Sequ
             each = F.binary_cross_entropy_with_logits(
                 logits, train.targets[chosen], pos_weight=weight, reduction="none"
             )
-            loss = ((each * beside).mean(1) * train.weights[chosen]).mean()
+            loss = ((each * importance).mean(1) * train.weights[chosen]).mean()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -190,7 +190,7 @@ def teach(model: Classifier, train: Images, val: Images, out: Path, phases: Sequ
     return average
 
 
-def _rows(count: int, draw: np.random.Generator) -> Iterator[list[int]]:
+def batches(count: int, draw: np.random.Generator) -> Iterator[list[int]]:
     """Yield batches of rows without end; each row comes once before any comes again."""
     while True:
         order = draw.permutation(count).tolist()
@@ -235,8 +235,8 @@ def areas(scores: Tensor, targets: Tensor) -> dict[str, float]:
 
 
 def mean_of_twelve(scores: dict[str, float]) -> float:
-    """Return the mean area over the findings without pneumonia and hernia, which are rare or badly labelled."""
-    chosen = [area for name, area in scores.items() if name in FINDINGS and name not in ("Pneumonia", "Hernia")]
+    """Return the mean area over twelve findings, those of them that have a score; nan without one."""
+    chosen = [area for name, area in scores.items() if name in TWELVE]
     return float(np.mean(chosen)) if chosen else float("nan")
 
 

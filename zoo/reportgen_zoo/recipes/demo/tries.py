@@ -13,7 +13,7 @@ agree     the same as plain, after two changed copies of an image were made to a
           Bardes et al., ICLR 2022, arXiv:2105.04906)
 
 Two more go on from the model that ships: `at 192` and `at 224` see the same radiographs at these sizes. OUT gets
-tries.json, with the mean AUC of 12 findings on validation and on the images kept back, each with an interval of 1,000
+tries.json, with the mean AUC of 12 findings on validation and on the held-out images, each with an interval of 1,000
 draws of patients. A way that tries.json already has is not taught again.
 """
 
@@ -23,7 +23,7 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,14 +41,14 @@ from reportgen_core.registries import datasets, encoders
 from . import build, encoder
 from .changes import augment, move
 from .encoder import Classifier, Images, Phase
-from .language import FINDINGS
+from .language import FINDINGS, TWELVE
 from .score import area, resampled
 
 IMAGES, SIZE, RATE = 6_400, 112, 1e-3  # what every way sees of ChestX-ray14
 BEFORE = 9_600  # images that the warm-ups see
 LATER, LATER_RATE = 3_200, 1e-4  # images that the model that ships sees again
 SHIPS = Path(__file__).parents[2] / "models" / "tf_efficientnet_lite2-templates.nih_v2"
-COUNTED = [k for k, name in enumerate(FINDINGS) if name not in ("Pneumonia", "Hernia")]
+COUNTED = [FINDINGS.index(name) for name in TWELVE]
 log = logging.getLogger(__name__)
 
 
@@ -80,15 +80,13 @@ def started(data: Data, weights: str = "lite2", kind: type[Classifier] = Classif
     return model.to(memory_format=torch.channels_last)
 
 
-def learn(
-    parts: Sequence[nn.Module], loss: Callable[[list[int]], Tensor], count: int, images: int, batch: int = encoder.BATCH
-) -> None:
+def learn(parts: Sequence[nn.Module], loss: Callable[[list[int]], Tensor], count: int, images: int) -> None:
     """Train parts with a loss of the numbers of a batch's images, out of `count`, until `images` were seen."""
-    draw, steps = np.random.default_rng(encoder.SEED), images // batch
+    draw, steps = np.random.default_rng(encoder.SEED), images // encoder.BATCH
     parameters = [p for part in parts for p in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=encoder.DECAY)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.15)
-    rows = _batches(count, batch, draw)
+    rows = encoder.batches(count, draw)
     for step in range(steps):
         value = loss(next(rows))
         optimizer.zero_grad()
@@ -98,12 +96,6 @@ def learn(
         rates.step()
         if (step + 1) % 100 == 0:
             log.info("warm-up, step %d of %d: loss %.4f", step + 1, steps, value.item())
-
-
-def _batches(count: int, batch: int, draw: np.random.Generator) -> Iterator[list[int]]:
-    while True:
-        order = draw.permutation(count).tolist()
-        yield from (order[i : i + batch] for i in range(0, count - batch + 1, batch))
 
 
 def learn_phantom(model: Classifier, data: Data, n: int = 12_000) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -22,18 +21,13 @@ class Done:
 Rg = Callable[..., Done]
 
 
-def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path) -> Rg:
-    """Return a function that runs `rg` with a cache of its own."""
+def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rg:
+    """Return a function that runs `rg` with the arguments that it is given."""
     from reportgen_cli.main import commands, main
-
-    for name in ("REPORTGEN_OFFLINE", "REPORTGEN_MIRROR", "REPORTGEN_MANIFESTS", "OPENAI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("REPORTGEN_CACHE", str(cache))
-    monkeypatch.setenv("REPORTGEN_CONFIG", str(cache / "config.toml"))
 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["rg", *map(str, arguments)])
-        commands.cache_clear()
+        commands.cache_clear()  # a process of its own would read the commands anew
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main()
