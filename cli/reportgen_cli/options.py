@@ -148,7 +148,7 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["png", "svg"]),
         default="png",
         show_default=True,
-        help="Of all pictures beside the pages.",
+        help="Of all pictures next to the pages.",
     )
     return kind(dpi(command))
 

@@ -207,7 +207,7 @@ def annotate_by_engine(request: AnnotationRequest, model: Model, folder: Path) -
 
     assert request.out is not None
     columns = request.columns(model)
-    next(iter(read_report_rows(request.table, columns, print_note)), None)  # what is wrong with its header is said now
+    next(iter(read_report_rows(request.table, columns, print_note)), None)  # a fault of its header is reported now
     columns = replace(columns, images=(request.images or request.table.parent).resolve())
     say(_threshold_note(load_thresholds(folder, model.findings), folder), err=True)
     settings = {"batch_size": request.batch_size, "precision": request.precision, "explain": request.explain}

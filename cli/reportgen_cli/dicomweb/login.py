@@ -1,4 +1,4 @@
-"""Read the login of an archive from the environment. It stands in no address, no option, no message and no log."""
+"""Read the login of an archive from the environment. No address, option, message or log has it."""
 
 from __future__ import annotations
 

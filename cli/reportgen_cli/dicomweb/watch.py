@@ -70,7 +70,10 @@ class Watch:
             self.closing.wait(self.every)
 
     def look(self) -> None:
-        """Report the studies that are there now and have no report. An archive that fails is told, and asked again."""
+        """Report the studies that are there now and have no report.
+
+        A failure of the archive is reported, and the archive is tried again.
+        """
         try:
             listed = {study.uid: study for study in self.reports.archive.studies()}
         except ArchiveError as e:

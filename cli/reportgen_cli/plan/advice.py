@@ -10,7 +10,7 @@ from .leaks import Leak
 from .numbers import percent, share
 from .texts import LONG, TextFacts
 
-MANY = 0.05  # share of the reports above which a cut, a lack or a doubt is told
+MANY = 0.05  # share of the reports above which a cut, a lack or a doubt is reported
 SMALL = 100  # training reports: fewer teach little
 MOST_NORMAL = 0.8
 ALIKE = 0.5  # share of the studies with the same report

@@ -60,8 +60,8 @@ class FindingFacts:
 def label_texts(texts: Texts, metric: str, count: Counting = iter) -> tuple[Labels, dict[str, int]]:
     """Return what a metric labels in each report, and how many reports are in which language, the commonest first.
 
-    `count` is told each text that is read. The languages are {} if the labeler does not tell them. Raises OptionError
-    for a metric that labels no texts.
+    `count` is called for each text that is read. The languages are {} if the labeler does not name them. Raises
+    OptionError for a metric that labels no texts.
     """
     part = metrics.create(metric)
     if not isinstance(part, HasLabels):

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Progress(Protocol):
-    """What is told of a look that takes long."""
+    """Reports the progress of a look that takes long."""
 
     def say(self, state: str) -> None:
         """Take the words of what is done now."""

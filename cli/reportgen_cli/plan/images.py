@@ -12,7 +12,7 @@ from reportgen_core.types import Study
 
 from .numbers import counted
 
-HEAD = 1 << 16  # bytes by which files of one size are told apart before all of their bytes are read
+HEAD = 1 << 16  # bytes by which files of one size are distinguished before all of their bytes are read
 MAX_REASONS = 10
 Counting = Callable[[Iterable[Path]], Iterator[Path]]
 
@@ -66,7 +66,7 @@ def _whole(path: Path, mark: str) -> str:
 
 
 def measure_images(studies: Sequence[Study], files: ImageFiles, sample: int, count: Counting = iter) -> ImageFacts:
-    """Return the facts of the images; at most `sample` files are decoded. `count` is told each of these."""
+    """Return the facts of the images; at most `sample` files are decoded. `count` is called for each of these."""
     chosen = sorted(files.groups, key=lambda p: hashlib.sha256(str(p).encode("utf-8", "replace")).digest())[:sample]
     images: list[DecodedFacts] = []
     problems: list[str] = []

@@ -17,7 +17,7 @@ MAX_IDS = 20  # examples of a leak
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
-    """What of the second split stands in the first, too."""
+    """The studies of the second split that are in the first, too."""
 
     seen: str  # the split that a model learns from or is selected by
     held_out: str

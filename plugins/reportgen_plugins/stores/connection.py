@@ -19,7 +19,7 @@ from reportgen_core import CheckpointError, OptionError, PluginError
 from reportgen_core.errors import quoted
 
 SCHEMES = ("http", "https", "tcp")
-LOGGERS = ("milvus_lite", "grpc._server")  # they print tracebacks of what a client is told as well
+LOGGERS = ("milvus_lite", "grpc._server")  # they print tracebacks of errors that a client raises as well
 CONNECT = 10.0  # seconds to wait for a server
 
 

@@ -26,16 +26,16 @@ class Reward:
     def of(self, ids: Sequence[str], texts: Sequence[str]) -> list[float]:
         """Return the reward of each text. `ids` are the studies of the texts; a higher reward is better.
 
-        Metrics whose score of a report depends on the whole set, as CIDEr's word weights do, see `background` next to
-        the texts, so that a weight does not depend on which studies are in the batch. Raises OptionError for a metric
+        Metrics whose score of a report depends on the whole set, as CIDEr's word weights do, also read `background`,
+        so that a weight does not depend on which studies are in the batch. Raises OptionError for a metric
         that gives no score for single reports.
         """
         total = [0.0] * len(texts)
         for weight, metric in self.parts:
-            beside = () if metric.per_study else self.background
+            background = () if metric.per_study else self.background
             wanted = [self._prepared(metric, self.references[id]) for id in ids]
             made = [self._prepared(metric, text) for text in texts]
-            others = [self._prepared(metric, text) for text in beside]
+            others = [self._prepared(metric, text) for text in background]
             score = metric.compute([*made, *others], [[text] for text in (*wanted, *others)])
             if len(score.each) != len(made) + len(others):
                 raise OptionError(

@@ -36,7 +36,7 @@ WEIGHT_BYTES = 16  # of a parameter: the weights of the best and the last epoch,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeRequest:
-    """What `rg plan make` is asked for."""
+    """The options of `rg plan make`."""
 
     name: str
     root: Path | None

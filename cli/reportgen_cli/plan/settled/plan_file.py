@@ -1,8 +1,8 @@
 """A plan: one JSON file that a person may edit.
 
-Settings are told apart as nnU-Net does (Isensee et al., Nature Methods 2021): `fixed` ones are the same for all data,
-`rules` follow from the data and the machine, and what is `tried` is settled by validation scores. `why` has a sentence
-for each of them.
+Settings are of three kinds, as in nnU-Net (Isensee et al., Nature Methods 2021): `fixed` ones are the same for all
+data, `rules` follow from the data and the machine, and what is `tried` is settled by validation scores. `why` has a
+sentence for each of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GOALS = ("reports", "findings")
 
 @dataclass(frozen=True, slots=True)
 class PlanData:
-    """The dataset, as `rg plan make` was told it."""
+    """The dataset, as it was given to `rg plan make`."""
 
     name: str
     root: str | None
