@@ -20,10 +20,10 @@ def histogram(spread: Spread, unit: str, limit: int = 0) -> str:
         first, last = i * spread.width, (i + 1) * spread.width - 1
         kind = "bar over" if limit and first > limit else "bar"
         height = _height(n, most)
-        said = f"{first} {unit}: {n}" if first == last else f"{first} to {last} {unit}: {n}"
+        words = f"{first} {unit}: {n}" if first == last else f"{first} to {last} {unit}: {n}"
         bars += (
             f'<rect class="{kind}" x="{LEFT + i * step:.1f}" y="{TALL - FOOT - height:.1f}" width="{step * 0.88:.1f}" '
-            f'height="{height:.1f}"><title>{escape_text(said)}</title></rect>'
+            f'height="{height:.1f}"><title>{escape_text(words)}</title></rect>'
         )
     at = LEFT + step * (limit + 1) / spread.width
     if limit and at < WIDE - RIGHT:
@@ -38,8 +38,8 @@ def histogram(spread: Spread, unit: str, limit: int = 0) -> str:
         f'<text x="{LEFT + (i + 0.44) * step:.1f}" y="{TALL - FOOT + 14}" text-anchor="middle">{value:,}</text>'
         for i, value in ends
     )
-    said = f"{unit} of a report: median {spread.median}, 95 % have at most {spread.p95}, the longest {spread.greatest}"
-    return _svg(said, _axes(most, unit, "reports") + bars + beyond + marks)
+    words = f"{unit} of a report: median {spread.median}, 95 % have at most {spread.p95}, the longest {spread.greatest}"
+    return picture(words, _axes(most, unit, "reports") + bars + beyond + marks)
 
 
 def curve(points: Sequence[tuple[int, int]], across: str, up: str) -> str:
@@ -52,7 +52,7 @@ def curve(points: Sequence[tuple[int, int]], across: str, up: str) -> str:
         f'<circle class="dot" cx="{px:.1f}" cy="{py:.1f}" r="2.5"><title>{x:,} {across}: {y:,} {up}</title></circle>'
         for (px, py), (x, y) in zip(places[1:], points, strict=True)
     )
-    return _svg(
+    return picture(
         f"{up} after {wide:,} {across}: {tall:,}",
         _axes(tall, across, up) + f'<polyline class="line" points="{line}"/>{dots}{_marks(wide)}',
     )
@@ -66,10 +66,10 @@ def size_map(sizes: Mapping[str, int], sampled: int) -> str:
     dots = ""
     for w, h, n in sorted(sides, key=lambda side: -side[2]):
         r = 3 + 9 * (n / sampled) ** 0.5
-        said = f"{w} wide, {h} high: {n} images"
+        words = f"{w} wide, {h} high: {n} images"
         x, y = LEFT + width * w / longest, TALL - FOOT - height * h / longest
-        dots += f'<circle class="size" cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}"><title>{said}</title></circle>'
-    return _svg(
+        dots += f'<circle class="size" cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}"><title>{words}</title></circle>'
+    return picture(
         f"width and height of {sampled} images", _axes(round(longest), "pixels wide", "high") + dots + _marks(longest)
     )
 
@@ -122,5 +122,6 @@ def _axes(most: int, across: str, up: str) -> str:
     )
 
 
-def _svg(said: str, inner: str) -> str:
-    return f'<svg class="chart" viewBox="0 0 {WIDE} {TALL}" role="img" aria-label="{escape_text(said)}">{inner}</svg>'
+def picture(words: str, inner: str, tall: float = TALL) -> str:
+    """Return an SVG that a screen reader reads as `words`, of `WIDE` by `tall` units."""
+    return f'<svg class="chart" viewBox="0 0 {WIDE} {tall}" role="img" aria-label="{escape_text(words)}">{inner}</svg>'

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...pages.shared.frame import escape_text
-from ..charts import FOOT, LEFT, RIGHT, TALL, TOP, WIDE
+from ..charts import FOOT, LEFT, RIGHT, TALL, TOP, WIDE, picture
 from .result import Interval
 
 ROW, NAMES = 34, 128  # height of a row, and the space of the names, in units of the picture
@@ -49,8 +49,8 @@ def interval_rows(points: Sequence[Point]) -> str:
         body += f'<text class="name {kind}" x="{NAMES - 8}" y="{y + 4:.1f}" text-anchor="end">{name}</text>'
         for interval, mark, at in ((point.validation, "onval", y - 5), (point.test, "ontest", y + 6)):
             body += _dot(interval, mark, at, point.name, x) if interval else ""
-    said = "; ".join(f"{p.name} {p.validation[0]:.3f}" for p in points if p.validation)
-    return f'<svg class="chart" viewBox="0 0 {WIDE} {tall}" role="img" aria-label="{escape_text(said)}">{body}</svg>'
+    words = "; ".join(f"{p.name} {p.validation[0]:.3f}" for p in points if p.validation)
+    return picture(words, body, tall)
 
 
 def _short(name: str) -> str:
@@ -96,8 +96,5 @@ def learning_curve(points: Sequence[tuple[int, float]], best: int) -> str:
         f'<text x="{WIDE - RIGHT}" y="{base + 14}" text-anchor="end">{last}</text>'
         f'<text x="{(LEFT + WIDE - RIGHT) / 2}" y="{TALL - 5}" text-anchor="middle">epoch</text>'
     )
-    said = f"validation loss from {points[0][1]:.3f} to {points[-1][1]:.3f}, best after epoch {best}"
-    return (
-        f'<svg class="chart" viewBox="0 0 {WIDE} {TALL}" role="img" aria-label="{escape_text(said)}">{axes}'
-        f'<polyline class="line" points="{line}"/>{marks}</svg>'
-    )
+    words = f"validation loss from {points[0][1]:.3f} to {points[-1][1]:.3f}, best after epoch {best}"
+    return picture(words, f'{axes}<polyline class="line" points="{line}"/>{marks}')
