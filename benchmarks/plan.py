@@ -1,0 +1,185 @@
+"""Compare the model of a plan with presets as they stand, each with the same minutes, on the phantom.
+
+The plan is made and run by its two commands: calibration, the schooling of the encoder, its presets, the choice and the
+scores share its minutes, but for `rg plan make`, which is timed beside. A preset is trained with the settings of its
+paper from random weights, because those of ImageNet are not here, and is stopped at the first step after its minutes.
+Its best epoch counts; if it has finished none, the weights that it has. All are scored on the test studies, with the
+sections of the plan as references, and each preset is compared with the plan's model by a paired test.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.plan --out DIR [--minutes 20] [--studies 500] [--preset NAME ...]
+
+What is finished in DIR is not made again. `--only plan`, `--only NAME` or `--only table` makes one part, so that parts
+can be made one after another, or side by side, as the machine allows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reportgen_zoo.reproduce.preset import load_preset
+
+from reportgen_core import Collection, GenerationSettings, TrainSettings, compose, train
+from reportgen_core.models.loading import load_model
+from reportgen_core.registries import datasets
+from reportgen_core.scoring.comparison import paired_tests
+from reportgen_core.scoring.evaluation import evaluate
+from reportgen_core.scoring.evaluation_folder import SavedEvaluation, load_evaluation, save_evaluation
+from reportgen_core.scoring.evaluation_set import EvaluationRequest
+
+PRESETS = ("jing-coattention", "soft-att", "ditag-baseline", "tienet-igr")
+SECTIONS = ("impression", "findings")
+FINDINGS, CIDER = "chexpert-rules micro-14 f1", "cider"
+PLAN = "plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is compared, and where."""
+
+    out: Path
+    minutes: float
+    options: Mapping[str, Any]
+    presets: Sequence[str]
+
+    def studies(self) -> Collection:
+        """Return the studies of the phantom."""
+        return datasets.create("phantom", self.out / "phantom", **self.options).read()
+
+
+class Over(Exception):
+    """The minutes of a preset are over."""
+
+
+def make_and_run_plan(asked: Asked) -> None:
+    """Make the plan and run it, each in a process of its own, and write what they took."""
+    options = [word for k, v in asked.options.items() for word in ("--data-option", f"{k}={v}")]
+    sections = [word for s in SECTIONS for word in ("--section", s)]
+    plan, hours = asked.out / "plan.json", str(asked.minutes / 60)
+    make = ["make", "phantom", "--data-root", str(asked.out / "phantom"), *options, *sections, "--hours", hours]
+    seconds, began = [], _processor_seconds()
+    for command in ([*make, "--out", str(plan)], ["run", str(plan), "--hours", hours, "--out", str(asked.out / "run")]):
+        before = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "reportgen_cli", "plan", *command], check=True)
+        seconds.append(time.perf_counter() - before)
+    facts = {"make": seconds[0], "seconds": seconds[1], "processor": _processor_seconds() - began}
+    (asked.out / "plan-times.json").write_text(json.dumps(facts))
+
+
+def train_preset(asked: Asked, name: str) -> None:
+    """Train a preset with the settings of its paper until its minutes are over, and write its folder."""
+    end, used = time.perf_counter() + 60 * asked.minutes, _processor_seconds()
+    preset = load_preset(name)
+    parts = preset.compose
+    options = {k: v for k, v in parts.encoder_options.items() if k != "pretrained"}
+    model = compose(
+        parts.encoder, parts.decoder, encoder_options=options, decoder_options=parts.decoder_options,
+        text=preset.text_spec(),
+    )  # fmt: skip
+    collection, steps = asked.studies(), [0, 0]
+
+    def watch(record: Mapping[str, Any]) -> None:
+        steps[0] += record["kind"] == "step"
+        steps[1] += record["kind"] == "epoch"
+        if record["kind"] == "step" and time.perf_counter() > end:
+            raise Over
+
+    out = asked.out / name
+    learn, val = (collection.split(split) for split in ("train", "val"))
+    with contextlib.suppress(Over):
+        train(model, learn, val, out=out / "training", settings=TrainSettings.of(preset.train), watch=watch)
+    best = load_model(out / "training" / "best") if steps[1] else model
+    best.save(out / "model")
+    seconds = time.perf_counter() - end + 60 * asked.minutes
+    facts = {"steps": steps[0], "epochs": steps[1], "seconds": seconds, "processor": _processor_seconds() - used}
+    (out / "times.json").write_text(json.dumps(facts))
+
+
+def score(asked: Asked, name: str) -> SavedEvaluation:
+    """Score a model on the test studies, once, and return the evaluation."""
+    folder = asked.out / "scores" / name
+    if not (folder / "scores.json").exists():
+        plan = name == PLAN
+        model = load_model(asked.out / "run" / "model" if plan else asked.out / name / "model")
+        chosen = json.loads((asked.out / "run" / "results.json").read_text())["chosen"] if plan else name
+        preset = load_preset(chosen)
+        request = EvaluationRequest(
+            sections=SECTIONS, split="test", dataset="phantom", baselines=False, name=name,
+            metrics=("bleu", CIDER, "chexpert-rules"), settings=GenerationSettings(**preset.generation),
+        )  # fmt: skip
+        save_evaluation(evaluate(model, asked.studies(), request), folder)
+    return load_evaluation(folder)
+
+
+def table(asked: Asked) -> str:
+    """Return the scores, the paired differences to the plan's model, and the times, as Markdown."""
+    plan = score(asked, PLAN)
+    lines = [
+        "| | finding F1 | minus the plan's | CIDEr | minus the plan's | epochs | steps | minutes | of a processor |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    times = json.loads((asked.out / "plan-times.json").read_text())
+    chosen = json.loads((asked.out / "run" / "results.json").read_text())["chosen"]
+    lines.append(_row(f"the plan: `{chosen}`", plan, None, {**times, "epochs": "–", "steps": "–"}))
+    for name in asked.presets:
+        facts = json.loads((asked.out / name / "times.json").read_text())
+        lines.append(_row(f"`{name}`", score(asked, name), plan, facts))
+    return "\n".join(lines)
+
+
+def _row(title: str, run: SavedEvaluation, plan: SavedEvaluation | None, facts: Mapping[str, Any]) -> str:
+    problems: dict[str, str] = {}
+    tests = {} if plan is None else paired_tests(run, plan, problems=problems)
+    if problems:
+        raise SystemExit(f"{title}: " + "; ".join(f"{metric}: {why}" for metric, why in problems.items()))
+    cells = []
+    for metric in (FINDINGS, CIDER):
+        line, test = run.systems[0].line(metric), tests.get(metric)
+        if line is None:
+            raise SystemExit(f"{title} has no {metric}")
+        cells.append(f"{line.value:.3f}" + (f" ({line.low:.3f}-{line.high:.3f})" if line.low is not None else ""))
+        cells.append("" if test is None else f"{test.value:+.3f} ({test.low:+.3f} to {test.high:+.3f}), p {test.p:.3f}")
+    work = [str(facts["epochs"]), str(facts["steps"])]
+    minutes = [f"{facts[key] / 60:.1f}" for key in ("seconds", "processor")]
+    return f"| {title} | {' | '.join([*cells, *work, *minutes])} |"
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of this process and of those that it started and that have ended."""
+    return sum(
+        u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the images, the plan and the models")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--studies", type=int, default=500)
+    parser.add_argument("--size", type=int, default=224, help="pixels of the drawings")
+    parser.add_argument("--preset", action="append", help="in place of " + ", ".join(PRESETS))
+    parser.add_argument("--only", help=f"make one part: {PLAN}, a preset, or table")
+    given = parser.parse_args()
+    options = {"n": given.studies, "size": given.size, "views": 1}
+    asked = Asked(given.out.absolute(), given.minutes, options, tuple(given.preset or PRESETS))
+    asked.out.mkdir(parents=True, exist_ok=True)
+    if given.only in (None, PLAN) and not (asked.out / "plan-times.json").exists():
+        make_and_run_plan(asked)
+    for name in asked.presets:
+        if given.only == name or (given.only is None and not (asked.out / name / "times.json").exists()):
+            train_preset(replace(asked, presets=(name,)), name)
+    if given.only in (None, "table"):
+        print(table(asked))
+
+
+if __name__ == "__main__":
+    main()
