@@ -1,10 +1,11 @@
-"""Compare the model of a plan with presets as they stand, each with the same minutes, on the phantom.
+"""Compare the model of a plan with presets as they stand, each with the same processor time, on the phantom.
 
-The plan is made and run by its two commands: calibration, the schooling of the encoder, its presets, the choice and the
-scores share its minutes, but for `rg plan make`, which is timed beside. A preset is trained with the settings of its
-paper from random weights, because those of ImageNet are not here, and is stopped at the first step after its minutes.
-Its best epoch counts; if it has finished none, the weights that it has. All are scored on the test studies, with the
-sections of the plan as references, and each preset is compared with the plan's model by a paired test.
+The plan is made, and is run in `--minutes`, which the schooling of the encoder, its presets, the choice and the scores
+share. A preset is trained with the settings of its paper from random weights, because those of ImageNet are not here,
+and is stopped at the first step after it has had as much processor time as making and running the plan took, so that a
+machine that others use is fair to both. Its best epoch counts; if it has finished none, the weights that it has. All
+are scored on the test studies, with the sections of the plan as references, and each preset is compared with the plan's
+model by a paired test.
 
     OMP_NUM_THREADS=1 python -m benchmarks.plan --out DIR [--minutes 20] [--studies 500] [--preset NAME ...]
 
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,26 @@ class Asked:
     options: Mapping[str, Any]
     presets: Sequence[str]
 
+    @property
+    def run(self) -> Path:
+        """Return the folder of the plan's run."""
+        return self.out / "run"
+
+    def plan_times(self) -> Mapping[str, float]:
+        """Return the seconds of `rg plan make` and of `rg plan run`, and the processor seconds of both."""
+        path = self.out / "plan-times.json"
+        if not path.exists():
+            raise SystemExit(f"{path} is not there: --only {PLAN} is to be made first")
+        times: dict[str, float] = json.loads(path.read_text())
+        return times
+
     def studies(self) -> Collection:
         """Return the studies of the phantom."""
         return datasets.create("phantom", self.out / "phantom", **self.options).read()
 
 
 class Over(Exception):
-    """The minutes of a preset are over."""
+    """The time of a preset is over."""
 
 
 def make_and_run_plan(asked: Asked) -> None:
@@ -66,18 +80,19 @@ def make_and_run_plan(asked: Asked) -> None:
     sections = [word for s in SECTIONS for word in ("--section", s)]
     plan, hours = asked.out / "plan.json", str(asked.minutes / 60)
     make = ["make", "phantom", "--data-root", str(asked.out / "phantom"), *options, *sections, "--hours", hours]
-    seconds, began = [], _processor_seconds()
-    for command in ([*make, "--out", str(plan)], ["run", str(plan), "--hours", hours, "--out", str(asked.out / "run")]):
+    seconds, used = [], _processor_seconds()
+    for command in ([*make, "--out", str(plan)], ["run", str(plan), "--hours", hours, "--out", str(asked.run)]):
         before = time.perf_counter()
         subprocess.run([sys.executable, "-m", "reportgen_cli", "plan", *command], check=True)
         seconds.append(time.perf_counter() - before)
-    facts = {"make": seconds[0], "seconds": seconds[1], "processor": _processor_seconds() - began}
+    facts = {"make": seconds[0], "seconds": seconds[1], "processor": _processor_seconds() - used}
     (asked.out / "plan-times.json").write_text(json.dumps(facts))
 
 
 def train_preset(asked: Asked, name: str) -> None:
-    """Train a preset with the settings of its paper until its minutes are over, and write its folder."""
-    end, used = time.perf_counter() + 60 * asked.minutes, _processor_seconds()
+    """Train a preset with the settings of its paper until its time is over, and write its folder."""
+    limit = asked.plan_times()["processor"]
+    began, used = time.perf_counter(), _processor_seconds()
     preset = load_preset(name)
     parts = preset.compose
     options = {k: v for k, v in parts.encoder_options.items() if k != "pretrained"}
@@ -90,7 +105,7 @@ def train_preset(asked: Asked, name: str) -> None:
     def watch(record: Mapping[str, Any]) -> None:
         steps[0] += record["kind"] == "step"
         steps[1] += record["kind"] == "epoch"
-        if record["kind"] == "step" and time.perf_counter() > end:
+        if record["kind"] == "step" and _processor_seconds() - used > limit:
             raise Over
 
     out = asked.out / name
@@ -99,7 +114,7 @@ def train_preset(asked: Asked, name: str) -> None:
         train(model, learn, val, out=out / "training", settings=TrainSettings.of(preset.train), watch=watch)
     best = load_model(out / "training" / "best") if steps[1] else model
     best.save(out / "model")
-    seconds = time.perf_counter() - end + 60 * asked.minutes
+    seconds = time.perf_counter() - began
     facts = {"steps": steps[0], "epochs": steps[1], "seconds": seconds, "processor": _processor_seconds() - used}
     (out / "times.json").write_text(json.dumps(facts))
 
@@ -109,8 +124,8 @@ def score(asked: Asked, name: str) -> SavedEvaluation:
     folder = asked.out / "scores" / name
     if not (folder / "scores.json").exists():
         plan = name == PLAN
-        model = load_model(asked.out / "run" / "model" if plan else asked.out / name / "model")
-        chosen = json.loads((asked.out / "run" / "results.json").read_text())["chosen"] if plan else name
+        model = load_model(asked.run / "model" if plan else asked.out / name / "model")
+        chosen = json.loads((asked.run / "results.json").read_text())["chosen"] if plan else name
         preset = load_preset(chosen)
         request = EvaluationRequest(
             sections=SECTIONS, split="test", dataset="phantom", baselines=False, name=name,
@@ -127,8 +142,8 @@ def table(asked: Asked) -> str:
         "| | finding F1 | minus the plan's | CIDEr | minus the plan's | epochs | steps | minutes | of a processor |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    times = json.loads((asked.out / "plan-times.json").read_text())
-    chosen = json.loads((asked.out / "run" / "results.json").read_text())["chosen"]
+    times = asked.plan_times()
+    chosen = json.loads((asked.run / "results.json").read_text())["chosen"]
     lines.append(_row(f"the plan: `{chosen}`", plan, None, {**times, "epochs": "–", "steps": "–"}))
     for name in asked.presets:
         facts = json.loads((asked.out / name / "times.json").read_text())
@@ -176,7 +191,7 @@ def main() -> None:
         make_and_run_plan(asked)
     for name in asked.presets:
         if given.only == name or (given.only is None and not (asked.out / name / "times.json").exists()):
-            train_preset(replace(asked, presets=(name,)), name)
+            train_preset(asked, name)
     if given.only in (None, "table"):
         print(table(asked))
 
