@@ -14,6 +14,7 @@ from reportgen_zoo.reproduce.record import ReproductionRequest, read_reproductio
 from reportgen_zoo.reproduce.result_tables import markdown, preset_table, system_tables
 from reportgen_zoo.reproduce.run import finished, presets_that_write, reproduce, reproduction_request
 from reportgen_zoo.reproduce.scales import SCALES, Scale, scaled
+from safetensors.torch import load_file
 
 from reportgen_core import Collection, DataError, OptionError, load
 from reportgen_core.models.composition import check_composition
@@ -105,9 +106,12 @@ def test_a_preset_is_reproduced_from_data_to_table(name: str, tiny: None, phanto
     assert made.card.n == made.studies["test"] == len(phantom.split("test"))
     assert {"nearest image", "constant (validation)"} <= {s.name for s in made.systems}
     assert made.memory > 0 and made.seconds["train"] > 0
+    weights = load_file(tmp_path / "out" / name / "run" / "best" / "model.safetensors")
+    learned = sum(tensor.numel() for key, tensor in weights.items() if "running_" not in key)
+    assert learned == pytest.approx(made.parameters, rel=0.1), "the rest is the normal study of DiTag"
     said = markdown(made)
     table = load_preset(name).numbers[0].table
-    for part in (name, "nearest image", "constant", made.card.split_hash, "MiB at most", table):
+    for part in (name, "nearest image", "constant", made.card.split_hash, "MiB at most", "million parameters", table):
         assert part in said
     start = load(tmp_path / "out" / "encoder" / "run" / "best").encoder.state_dict()
     model = load(tmp_path / "out" / name / "run" / "best").encoder.state_dict()
@@ -177,19 +181,20 @@ def line(name: str, value: float, low: float, high: float) -> ScoreLine:
     return ScoreLine(name, value, low, high, True, name.split()[0])
 
 
-@pytest.mark.parametrize(
-    ("low", "value", "says"), [(0.5, 0.6, "apart, above"), (0.35, 0.45, "above"), (0.1, 0.2, "not above")]
-)
 def test_the_table_of_all_says_whether_a_system_lies_above_what_needs_no_model(
-    low: float, value: float, says: str, tiny: None, phantom: Collection, tmp_path: Path
+    tiny: None, phantom: Collection, tmp_path: Path
 ) -> None:
     made = reproduce("lrcn", phantom, reproduction_request("lrcn", "phantom", {}, scale="small"), out=tmp_path / "out")
-    ours = System("lrcn", (line("cider", value, low, 0.9),), {})
     others = [System(n, (line("cider", 0.4, 0.3, 0.45),), {}) for n in ("constant (validation)", "nearest image")]
-    scores, beside = system_tables([replace(made, systems=(ours, *others))], [("att-rk", "no tags")])
-    assert beside.rows[0][4] == says
+    for low, value, says in [(0.5, 0.6, "apart, above"), (0.35, 0.45, "above"), (0.1, 0.2, "not above")]:
+        ours = System("lrcn", (line("cider", value, low, 0.9),), {})
+        scores, beside = system_tables([replace(made, systems=(ours, *others))], [("att-rk", "no tags")])
+        assert beside.rows[0][4] == says
     assert scores.foot[-1] == "att-rk failed: no tags"
     row = dict(zip(scores.header, scores.rows[0], strict=True))
     assert (row["paper bleu-4"], row["paper cider"]) == ("0.099", "0.190")
+    assert row["million parameters"] == f"{made.parameters / 1e6:.2f}"
+    older = replace(made, parameters=0)
+    assert system_tables([older])[0].rows[0][-1] == "–" and "million" not in markdown(older)
     assert preset_table(made).rows[0][0] == "paper: IU X-Ray, Table 1, LRCN"
     json.dumps(made.to_json())

@@ -53,10 +53,22 @@ class Reproduction:
     memory: int  # MiB, the process's largest
     device: str
     notes: tuple[str, ...] = ()
+    parameters: int = 0  # numbers in the weights of the system, those that do not learn among them; 0: an older record
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
-        plain = ("preset", "paper", "studies", "parts", "settings", "seconds", "memory", "device", "notes")
+        plain = (
+            "preset",
+            "paper",
+            "studies",
+            "parts",
+            "settings",
+            "seconds",
+            "memory",
+            "device",
+            "notes",
+            "parameters",
+        )
         values = {k: getattr(self, k) for k in plain}
         return {
             "format": FORMAT,

@@ -41,13 +41,18 @@ def _foot(record: Reproduction, shown: Sequence[ScoreLine]) -> list[str]:
         describe_card(record.card),
         f"{record.parts}, scale {record.request.scale}; studies: {_studies(record)}; {_training(record)}",
         f"{record.seconds['train']:.0f} s of training, {record.seconds['evaluate']:.0f} s of evaluation "
-        f"on {record.device}, {record.memory} MiB at most",
+        f"on {record.device}, {record.memory} MiB at most"
+        + (f", {_millions(record)} million parameters" if record.parameters else ""),
     ]
     names = set(map(_theirs, shown))
     for row in record.numbers:
         if other := {k: v for k, v in row.values.items() if k not in names}:
             lines.append(f"paper: {row.data}, {row.table}: " + ", ".join(f"{k} {v:g}" for k, v in other.items()))
     return [*lines, *(f"note: {n}" for n in record.notes)]
+
+
+def _millions(record: Reproduction) -> str:
+    return f"{record.parameters / 1e6:.2f}"
 
 
 def _studies(record: Reproduction) -> str:
@@ -76,10 +81,15 @@ def _scores(reproductions: Sequence[Reproduction], failed: Iterable[tuple[str, s
     for record in reproductions:
         ours = record.systems[0]
         cells = [_cell(ours.line(name), name in DECIDING) for name in COLUMNS]
-        cost = (f"{record.seconds['train'] + record.seconds['evaluate']:.0f}", str(record.memory))
+        cost = (
+            f"{record.seconds['train'] + record.seconds['evaluate']:.0f}",
+            str(record.memory),
+            _millions(record) if record.parameters else "–",
+        )
         rows.append((record.preset, " + ".join(record.card.sections), *cells, *_published(record), *cost))
     header = (
-        "", "references", *(f"{_short(c)} ↑" for c in COLUMNS), "paper bleu-4", "paper cider", "seconds", "MiB"
+        "", "references", *(f"{_short(c)} ↑" for c in COLUMNS), "paper bleu-4", "paper cider", "seconds", "MiB",
+        "million parameters",
     )  # fmt: skip
     first = reproductions[0]
     foot = (

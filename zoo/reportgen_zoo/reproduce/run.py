@@ -113,6 +113,7 @@ def reproduce(
         f"{preset.compose.encoder} × {preset.compose.decoder or preset.compose.retriever}",
         settings, {"train": round(trained - started, 1), "evaluate": round(done - trained, 1)}, peak_memory(), device,
         (*notes, *left, *([] if start else _unstarted(scale)), *evaluation.notes),
+        sum(weights.numel() for weights in model.parameters()),
     )  # fmt: skip
     atomic_write(folder / "reproduction.md", markdown(record))
     _write(folder / "reproduction.json", record.to_json())
