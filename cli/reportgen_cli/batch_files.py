@@ -14,6 +14,7 @@ from pathlib import Path
 from reportgen_core import Study, View
 
 MAX_BYTES = 80  # of the readable part of a name, in UTF-8; file systems allow 255 with all endings
+NAMED = 5  # files that a message names
 DIGITS = 12  # hexadecimal digits of the id's sha256
 # Endings and names that the commands add themselves, and names that Windows keeps for devices.
 _TAKEN = re.compile(
@@ -61,28 +62,33 @@ class LeftOut:
     files: tuple[Path, ...] = ()  # neither an image by their suffix nor DICOM by their content
     links: tuple[Path, ...] = ()  # folders that are symbolic links
     closed: tuple[str, ...] = ()  # folders that cannot be read, with the reason
+    more_files: int = 0  # that are counted and not kept
+    more_links: int = 0
 
     def lines(self) -> Iterator[str]:
         """Yield a line for each kind of file that was passed over."""
         if self.files:
-            yield f"{counted(len(self.files), 'other file')} without an image, not read: {_some(self.files)}"
+            files = counted(len(self.files) + self.more_files, "other file")
+            yield f"{files} without an image, not read: {_some(self.files, self.more_files)}"
         if self.links:
-            linked = counted(len(self.links), "linked folder")
-            yield f"{linked} not searched; name them to have them read: {_some(self.links)}"
+            linked = counted(len(self.links) + self.more_links, "linked folder")
+            yield f"{linked} not searched; name them to have them read: {_some(self.links, self.more_links)}"
         yield from (f"folder not read: {folder}" for folder in self.closed)
 
 
 def left_out(paths: Sequence[Path], studies: Sequence[Study]) -> LeftOut:
     """Return the files of the folders among `paths` that are in no study. Hidden files and folders are not listed."""
+    from reportgen_core.data.study_files import is_searched
+
     used = {view.path for study in studies for view in study.views}
     files: list[Path] = []
     links: list[Path] = []
     closed: list[str] = []
     for top in dict.fromkeys(p for p in paths if p.is_dir()):
         for folder, inside, names in os.walk(top, onerror=lambda e: closed.append(f"{e.filename}: {e.strerror}")):
-            inside[:] = sorted(name for name in inside if not name.startswith((".", "__")))
+            inside[:] = sorted(name for name in inside if is_searched(name, folder=True))
             links += [Path(folder, name) for name in inside if Path(folder, name).is_symlink()]
-            shown = (Path(folder, name) for name in sorted(names) if not name.startswith(".") and name != "DICOMDIR")
+            shown = (Path(folder, name) for name in sorted(names) if is_searched(name, folder=False))
             files += [file for file in shown if file not in used]
     return LeftOut(tuple(dict.fromkeys(files)), tuple(dict.fromkeys(links)), tuple(dict.fromkeys(closed)))
 
@@ -92,9 +98,9 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
 
 
-def _some(paths: Sequence[Path]) -> str:
-    """Return the names of the first paths for a message."""
-    return ", ".join(p.name for p in paths[:5]) + (", …" if len(paths) > 5 else "")
+def _some(paths: Sequence[Path], more: int) -> str:
+    """Return the names of the first paths for a message. `more` paths are not among them."""
+    return ", ".join(p.name for p in paths[:NAMED]) + (", …" if len(paths) + more > NAMED else "")
 
 
 def one_study(images: tuple[Path, ...]) -> Study:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ImageError
-from ..types import Study, View
+from ..types import Projection, Study, View
 from .dicom.header import DicomFacts, dicom_facts, is_dicom
 
 SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".pgm", ".dcm", ".dicom"])
@@ -25,11 +25,12 @@ def group_files(paths: Iterable[Path]) -> list[Study]:
     """
     groups: dict[str, list[View]] = {}
     for path in dict.fromkeys(file for given in paths for file in _files(Path(given))):
-        facts = _facts(path)
-        key = f"study {facts.study}" if facts and facts.study else f"file {path}"
-        groups.setdefault(key, []).append(View(path, facts.projection if facts else ""))
+        key, projection = examination_of(path)
+        groups.setdefault(key or f"file {path}", []).append(View(path, projection))
     crowds = Counter(folder for views in groups.values() for folder in {v.path.parent for v in views})
-    return _distinct([Study(_name(views, crowds), tuple(views)) for views in groups.values()])
+    return _distinct(
+        [Study(study_name([v.path for v in g], lambda f: crowds[f] > 1), tuple(g)) for g in groups.values()]
+    )
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -39,13 +40,28 @@ def _files(path: Path) -> Iterator[Path]:
         return
     empty = True
     for folder, inside, names in os.walk(path):
-        inside[:] = sorted(name for name in inside if not name.startswith((".", "__")))
-        for file in (Path(folder, name) for name in sorted(names) if not name.startswith(".") and name != "DICOMDIR"):
-            if file.suffix.lower() in SUFFIXES or _looks_like_dicom(file):
+        inside[:] = sorted(name for name in inside if is_searched(name, folder=True))
+        for file in (Path(folder, name) for name in sorted(names) if is_searched(name, folder=False)):
+            if is_image(file):
                 empty = False
                 yield file
     if empty:
-        raise ImageError(f"folder {path} has no image: no {', '.join(sorted(SUFFIXES))}, and no DICOM by content")
+        raise no_image(path)
+
+
+def is_searched(name: str, *, folder: bool) -> bool:
+    """Return whether the search of a folder looks at a file or a folder of this name: not at a hidden one."""
+    return not name.startswith((".", "__")) if folder else not name.startswith(".") and name != "DICOMDIR"
+
+
+def is_image(file: Path) -> bool:
+    """Return whether a file of a folder is an image, by its suffix, or a DICOM file by its content."""
+    return file.suffix.lower() in SUFFIXES or _looks_like_dicom(file)
+
+
+def no_image(folder: Path) -> ImageError:
+    """Return the error for a folder without an image."""
+    return ImageError(f"folder {folder} has no image: no {', '.join(sorted(SUFFIXES))}, and no DICOM by content")
 
 
 def _looks_like_dicom(file: Path) -> bool:
@@ -67,13 +83,24 @@ def _facts(path: Path) -> DicomFacts | None:
         return None
 
 
-def _name(views: list[View], crowds: Counter[Path]) -> str:
-    """Return the stem of the file; for several views the name of their folder, if no other study has files in it."""
-    folders = {v.path.parent for v in views}
-    folder = views[0].path.parent
-    if len(views) > 1 and len(folders) == 1 and crowds[folder] == 1 and folder.name:
+def examination_of(path: Path) -> tuple[str, Projection]:
+    """Return what all DICOM files of one examination share, "" for another file, and the projection.
+
+    What they share differs from process to process, and is not to be shown.
+    """
+    facts = _facts(path)
+    return (f"study {facts.study}" if facts.study else "", facts.projection) if facts else ("", "")
+
+
+def study_name(paths: Sequence[Path], crowded: Callable[[Path], bool]) -> str:
+    """Return the name of a study with these files: the stem of the first one, or of several the name of their folder.
+
+    The folder names the study if it has all the files and no file of another study, as `crowded` says.
+    """
+    folder = paths[0].parent
+    if len(paths) > 1 and folder.name and all(path.parent == folder for path in paths) and not crowded(folder):
         return folder.name
-    return views[0].path.stem
+    return paths[0].stem
 
 
 def _distinct(studies: list[Study]) -> list[Study]:

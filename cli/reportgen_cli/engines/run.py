@@ -90,8 +90,7 @@ def run_blocks(run: Run, make: Callable[[TableSource], Job], engine: Engine) -> 
     Raises OptionError for a folder that belongs to another run, and DataError for a table that cannot be read.
     """
     with Heartbeat(run.command) as heartbeat, open_folder(run.out, run.parts) as folder:
-        heartbeat.say("reading the table")
-        plan = _plan(run, folder)
+        plan = _plan(run, folder, heartbeat)
         folder.sweep()
         todo = [block for block in plan.blocks if block.number not in folder.done]
         if folder.done:
@@ -110,16 +109,20 @@ def run_blocks(run: Run, make: Callable[[TableSource], Job], engine: Engine) -> 
     return totals
 
 
-def _plan(run: Run, folder: RunFolder) -> TablePlan:
+def _plan(run: Run, folder: RunFolder, heartbeat: Heartbeat) -> TablePlan:
     """Return the blocks of a run: of the run that was begun if it is continued, else of the table."""
     if not run.resume or not folder.begun():
         folder.check_new()
     table = run.table or run.out / "_listed.jsonl"
     if run.listing is not None:
+        heartbeat.say("listing the images")
         run.listing(table)
+    heartbeat.say("reading the table")
     if run.resume and folder.begun():
         plan = folder.read_plan(run.identity(sha256_file(table)))
         folder.read_done(plan.blocks)
+        if run.listing is not None:
+            table.unlink()  # the same as that of the run
         return plan
     if run.listing is not None:
         table = table.replace(run.out / LISTING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ SCHEMA = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportJob:
-    """Reports studies by a model. `source` lists them, as `list_studies` does."""
+    """Reports studies by a model. `source` lists them, as `StudyTree` does."""
 
     source: TableSource
     folder: Path  # of the model
@@ -77,23 +77,6 @@ def _counts(report: Report) -> Iterator[str]:
     if not failed:
         yield from ["noted"] * bool(report.note or report.problem)
         yield from ["images"] * len(report.views)
-
-
-def list_studies(studies: Sequence[Study], path: Path) -> None:
-    """Write studies as lines: the id, and the path, projection, size and time of each image. They hold no pixels."""
-    with path.open("w", encoding="utf-8") as file:
-        for study in studies:
-            views = [[str(view.path), view.projection, *_state(view.path)] for view in study.views]
-            file.write(json.dumps({"id": study.id, "views": views}) + "\n")
-
-
-def _state(path: Path) -> tuple[int, int]:
-    """Return the size and the time of an image, which differ if it is replaced; zeros if it is not there."""
-    try:
-        about = path.stat()
-    except OSError:
-        return 0, 0
-    return about.st_size, about.st_mtime_ns
 
 
 def _study(values: dict[str, Any]) -> Study:

@@ -1,13 +1,13 @@
-"""Run `rg report` by an engine: list the studies, send blocks of them to workers, say what became of them."""
+"""Run `rg report` by an engine: list the studies on the disk, send blocks of them to workers, and print the counts."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from reportgen_core import OptionError, Study
+from reportgen_core import OptionError
 
-from ...batch_files import counted, left_out, short_ids
+from ...batch_files import counted
 from ...options import cuda_devices
 from ...report_options import ReportOptions
 from ...terminal.echo import say
@@ -15,7 +15,8 @@ from ..options import EngineOptions
 from ..ray_engine import RayEngine
 from ..run import Run, Totals, print_totals, run_blocks
 from ..tables import TableSource
-from .report import SCHEMA, ReportJob, list_studies
+from .report import SCHEMA, ReportJob
+from .tree import StudyTree
 
 BLOCK = 256  # studies of a block, about: a multiple of the batch
 
@@ -23,7 +24,6 @@ BLOCK = 256  # studies of a block, about: a multiple of the batch
 def report_by_engine(given: ReportOptions, engine: EngineOptions, model: str) -> bool:
     """Report files and folders by an engine. Return False if a study could not be read or a part is missing."""
     from reportgen_core.data.images import default_cache
-    from reportgen_core.data.study_files import group_files
     from reportgen_core.files.digests import sha256_folder
     from reportgen_core.models.loading import find_model_folder
 
@@ -31,10 +31,7 @@ def report_by_engine(given: ReportOptions, engine: EngineOptions, model: str) ->
     folder = find_model_folder(model).resolve()
     if devices := cuda_devices(given.device):
         engine = replace(engine, engine="ray", gpus_per_worker=engine.gpus_per_worker or 1.0)
-    studies = group_files(given.images)
-    studies = studies if given.paths else short_ids(studies)
-    passed_over = left_out(given.images, studies)
-    images = sum(len(study.views) for study in studies)
+    tree = StudyTree(given.images, short=not given.paths)
 
     def job(source: TableSource) -> ReportJob:
         return ReportJob(
@@ -45,13 +42,13 @@ def report_by_engine(given: ReportOptions, engine: EngineOptions, model: str) ->
         )  # fmt: skip
 
     say(f"model {model}, in the workers", err=True)
-    run = _run(given, engine, studies, out, sha256_folder(folder))
+    run = _run(given, engine, tree, out, sha256_folder(folder))
     totals = run_blocks(run, job, RayEngine(engine, given.workers or len(devices), out, devices))
-    for line in passed_over.lines():
+    for line in tree.passed_over.lines():
         say(f"note: {line}", err=True)
-    say(_summary(totals, len(studies), images), err=True)
+    say(_summary(totals, tree), err=True)
     print_totals(run, totals)
-    return totals.good and not (totals.counts["unread"] or totals.counts["refused"] or passed_over.closed)
+    return totals.good and not (totals.counts["unread"] or totals.counts["refused"] or tree.passed_over.closed)
 
 
 def _check(given: ReportOptions) -> Path:
@@ -69,23 +66,23 @@ def _check(given: ReportOptions) -> Path:
     return given.out
 
 
-def _run(given: ReportOptions, engine: EngineOptions, studies: list[Study], out: Path, model: str) -> Run:
+def _run(given: ReportOptions, engine: EngineOptions, tree: StudyTree, out: Path, model: str) -> Run:
     about = {
         "settings": asdict(given.settings()), "batch_size": given.batch_size, "precision": given.precision,
         "attention": given.attention, "paths": given.paths, "strict": given.strict,
     }  # fmt: skip
     return Run(
-        command="report", table=None, listing=lambda path: list_studies(studies, path), out=out, model=model,
+        command="report", table=None, listing=tree.write, out=out, model=model,
         rows=given.batch_size * max(1, BLOCK // given.batch_size), options=about, resume=engine.resume,
         disk_limit=engine.disk_limit, escaped=True, schema=SCHEMA,
     )  # fmt: skip
 
 
-def _summary(totals: Totals, studies: int, images: int) -> str:
+def _summary(totals: Totals, tree: StudyTree) -> str:
     counts = totals.counts
     names = {"noted": "with a note", "unread": "could not be read", "refused": "refused"}
     ends = "".join(f", {counts[name]} {words}" for name, words in names.items() if counts[name])
     return (
-        f"{counted(studies, 'study', 'studies')}: {counted(counts['reports'], 'report')}{ends}; "
-        f"{counts['images']} of {counted(images, 'image')} used"
+        f"{counted(tree.studies, 'study', 'studies')}: {counted(counts['reports'], 'report')}{ends}; "
+        f"{counts['images']} of {counted(tree.images, 'image')} used"
     )
