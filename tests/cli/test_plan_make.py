@@ -288,7 +288,7 @@ def test_a_long_run_trains_all_presets_and_a_short_one_fewer_with_fewer_epochs()
     scoring = long.scoring
     short = make_schedule(a_plan(), (whole * 1.02 + scoring) / 0.92 / 3600)
     assert dict(short.epochs) == {"soft-att": 10}
-    assert short.left == {"r2gen": "5 epochs do not fit in " + f"{short.hours:g} hours"}
+    assert short.left == {"r2gen": f"5 epochs do not fit in {round(60 * short.hours)} minutes"}
     least = make_schedule(a_plan(), (COST.seconds(2, 10) + scoring + 1) / 0.92 / 3600)
     assert dict(least.epochs) == {"soft-att": 2}
     for schedule in (long, short, least):

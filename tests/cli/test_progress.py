@@ -92,7 +92,7 @@ def test_a_training_step_and_a_note_are_told(quick, capsys) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (130, "2 min 10 s"), (11100, "3 h 5 min"), (3600, "1 h 0 min")],
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (130, "2 min 10 s"), (11100, "3 h 5 min"), (3600, "1 h")],
 )
 def test_a_time_is_written_for_a_reader(seconds: float, text: str) -> None:
     assert duration(seconds) == text

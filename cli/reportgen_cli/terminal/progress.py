@@ -105,10 +105,11 @@ def running() -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time for a reader: "8 s", "2 min 10 s", "3 h 5 min"."""
+    """Return a time for a reader: "8 s", "2 min 10 s", "20 min", "3 h 5 min", "2 h"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    minutes = whole % 3600 // 60
+    return f"{whole // 3600} h" + (f" {minutes} min" if minutes else "")

@@ -45,14 +45,14 @@ def _presets(plan: Plan, hours: float) -> PrintedTable:
                 _memory(cost.memory, cost.gpu_memory), f"{epochs} epochs" if epochs else "not",
             )
         )  # fmt: skip
-    header = ("", "batch", "s a step", "epochs", "time", "MiB", f"in {hours:g} h")
+    header = ("", "batch", "s a step", "epochs", "time", "MiB", f"in {duration(3600 * hours)}")
     machine = plan.machine
     foot = [
         f"measured by 21 steps each: {machine.cpus} processors, load {machine.load:g} before, "
         f"{machine.available} MiB free" + (f", {machine.gpu}" if machine.gpu else "")
     ]
     if schedule:
-        foot.append(f"rg plan run --hours {hours:g}: about {duration(schedule.total)}, baselines and test included")
+        foot.append(f"rg plan run --hours {hours:.4g}: about {duration(schedule.total)}, baselines and test included")
     foot += [problem] if problem else []
     return PrintedTable("Presets that can learn", header, tuple(rows), tuple(foot))
 

@@ -34,7 +34,7 @@ def result_page(plan: Plan, result: RunResult, run: Path, origin: Origin) -> str
 
 def _chips(plan: Plan, result: RunResult) -> str:
     studies = [f"{n:,} {split}" for split, n in plan.counts.items()]
-    facts = [*studies, f"{result.hours:g} hours", f"{plan.rules.image_size} pixels", plan.rules.encoder]
+    facts = [*studies, duration(3600 * result.hours), f"{plan.rules.image_size} pixels", plan.rules.encoder]
     if plan.data.sections:
         facts.append("report: " + " then ".join(plan.data.sections))
     items = "".join(f'<li class="chip">{escape_text(fact)}</li>' for fact in facts)

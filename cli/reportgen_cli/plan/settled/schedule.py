@@ -52,7 +52,7 @@ def make_schedule(plan: Plan, hours: float) -> Schedule:
     seconds = {name: _seconds(plan, name, n) for name, n in epochs.items()}
     left = {n: f"{plan.rules.most_presets} presets are trained at most" for n in names[len(epochs) :]}
     if len(epochs) < min(plan.rules.most_presets, len(names)):
-        left = {n: f"{_least(plan)} epochs do not fit in {hours:g} hours" for n in left}
+        left = {n: f"{_least(plan)} epochs do not fit in {60 * hours:.0f} minutes" for n in left}
     schooled = {"encoder": school_seconds} if school else {}
     return Schedule(hours, school, epochs, {**schooled, **seconds}, scoring, left)
 
@@ -106,6 +106,6 @@ def _too_short(plan: Plan, hours: float, scoring: float, school: float) -> str:
     cheapest = min(plan.tried.presets, key=lambda name: _seconds(plan, name, 1))
     least = (_seconds(plan, cheapest, 1) + scoring + school) / KEPT / 3600
     return (
-        f"--hours {hours:g} is too short: one epoch of {cheapest}, with the encoder and the scores, takes about "
+        f"--hours {hours:.4g} is too short: one epoch of {cheapest}, with the encoder and the scores, takes about "
         f"{least * 60:.0f} minutes; give --hours {1.1 * least:.2f} or more"
     )
