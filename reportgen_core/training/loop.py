@@ -38,6 +38,7 @@ from .run import fixed_modules, prepare_run
 from .settings import TrainSettings
 from .state import Progress, load_state, load_targets, save_state
 from .steps.gradients import backward, own_step, remembered, reward_step, weighted
+from .steps.reward import text_for_metric
 
 __all__ = ["TrainSettings", "train"]
 
@@ -296,7 +297,8 @@ def validate(run: TrainingRun) -> dict[str, Any]:
 def _metric(run: TrainingRun) -> float:
     """Return the selecting metric of reports that are written for the validation studies, a share by every process.
 
-    Raises DataError if no validation study has a reference text.
+    A metric of words is given the words that the model's text recipe makes of reports and references. Raises DataError
+    if no validation study has a reference text.
     """
     from ..registries import metrics
 
@@ -309,7 +311,10 @@ def _metric(run: TrainingRun) -> float:
     if not references:
         raise DataError("no validation study has a reference text; select=loss needs none")
     scorer = metrics.create(run.settings.select)
-    return scorer.compute([texts[id] for id in references], [[text] for text in references.values()]).value
+    spec = run.model.text
+    written = [text_for_metric(scorer, texts[id], spec) for id in references]
+    wanted = [[text_for_metric(scorer, text, spec)] for text in references.values()]
+    return scorer.compute(written, wanted).value
 
 
 def _log(run: TrainingRun, log: RunLog | None, record: dict[str, Any]) -> None:

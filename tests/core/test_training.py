@@ -257,6 +257,25 @@ def test_a_model_that_writes_nothing_has_no_perplexity_and_cannot_be_selected_by
         blind("other", select="perplexity")
 
 
+@pytest.mark.parametrize("metric", ["bleu", "rouge-l"])
+def test_a_score_of_words_that_selects_is_perfect_for_a_model_that_writes_the_references(
+    metric: str, tmp_path: Path
+) -> None:
+    report = "The heart is LARGE. Right effusion, small."
+    learn, held_out = (
+        [replace(s, sections={"findings": report}) for s in studies(tmp_path, 8, split)] for split in ("train", "val")
+    )
+    parrot = compose(
+        "densenet121", "lstm", encoder_options=SMALL, decoder_options={"hidden": 16, "embedding": 16},
+        text=TextSpec(max_sentences=4, max_words=8),
+    )  # fmt: skip
+    settings = replace(SETTINGS, epochs=15, lr=0.05, save_every=0, select=metric, validate_every=15)
+    train(parrot, learn, held_out, out=tmp_path / "run", settings=settings)
+    scores = [r for r in read_log(tmp_path / "run" / "log.jsonl") if r["kind"] == "epoch"]
+    assert scores[-1]["perplexity"] < 1.2
+    assert scores[-1][metric] == pytest.approx(1.0)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_name(tmp_path):
     start = model()
     with torch.no_grad():

@@ -33,9 +33,9 @@ class Reward:
         total = [0.0] * len(texts)
         for weight, metric in self.parts:
             background = () if metric.per_study else self.background
-            wanted = [self._prepared(metric, self.references[id]) for id in ids]
-            made = [self._prepared(metric, text) for text in texts]
-            others = [self._prepared(metric, text) for text in background]
+            wanted = [text_for_metric(metric, self.references[id], self.text) for id in ids]
+            made = [text_for_metric(metric, text, self.text) for text in texts]
+            others = [text_for_metric(metric, text, self.text) for text in background]
             score = metric.compute([*made, *others], [[text] for text in (*wanted, *others)])
             if len(score.each) != len(made) + len(others):
                 raise OptionError(
@@ -46,9 +46,10 @@ class Reward:
             total = [before + sign * value for before, value in zip(total, score.each, strict=False)]
         return total
 
-    def _prepared(self, metric: Metric, text: str) -> str:
-        """Return the text as the metric takes it: as it stands, or the words that the model's recipe makes of it."""
-        return " ".join(report_words(text, self.text)) if metric.takes == "words" else text
+
+def text_for_metric(metric: Metric, text: str, spec: TextSpec) -> str:
+    """Return the text as the metric takes it: as it stands, or the words that the model's recipe makes of it."""
+    return " ".join(report_words(text, spec)) if metric.takes == "words" else text
 
 
 def make_reward(model: Model, weights: Mapping[str, float], studies: Sequence[Study]) -> Reward:
