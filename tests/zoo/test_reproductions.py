@@ -66,7 +66,8 @@ def test_a_scale_gives_every_system_the_same_encoder_and_budget_and_keeps_what_i
     assert seen == scale.encoder
     options = small.compose.encoder_options.get("inner_options", small.compose.encoder_options)
     assert {k: options[k] for k in scale.encoder_options} == scale.encoder_options
-    assert {k: small.train[k] for k in scale.train} == scale.train
+    heads = scale.with_heads if "heads" in ours.compose.decoder_options else {}
+    assert {k: small.train[k] for k in scale.train} == {**scale.train, **heads}
     assert small.generation == {**ours.generation, **scale.generation}
     for kept in ("weights", "steps"):
         assert small.train.get(kept) == ours.train.get(kept)

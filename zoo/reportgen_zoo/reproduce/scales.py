@@ -35,6 +35,7 @@ class Scale:
     sizes: Mapping[str, Any] = field(default_factory=dict)  # options of parts that have them
     text: Mapping[str, Any] = field(default_factory=dict)  # if the preset does not set it
     train: Mapping[str, Any] = field(default_factory=dict)
+    with_heads: Mapping[str, Any] = field(default_factory=dict)  # added to `train` for decoders with attention heads
     first: Mapping[str, Any] = field(default_factory=dict)  # training of the encoder alone; {}: none
     head: Mapping[str, Any] = field(default_factory=dict)  # options of the classifier in that training
     generation: Mapping[str, Any] = field(default_factory=dict)  # of GenerationSettings, added to the preset's
@@ -74,6 +75,7 @@ SCALES = {
         sizes=WIDTHS,
         text={"max_sentences": 16},
         train={**SYSTEM, "batch_size": 16, "lr": 3e-3, "warmup": 50},
+        with_heads={"lr": 1e-3},  # at the rate of the LSTMs r2gen learns no more after its first epoch
         first={**FIRST, "epochs": 6, "lr": 2e-3},
         head={"transition": 0, "pooling": "lse", "sharpness": 3.0, "balanced": False},
         generation={"distinct": True},
@@ -82,6 +84,7 @@ SCALES = {
         metrics=QUICK,
     ),
 }  # fmt: skip
+HEADS = "heads"  # an option of decoders that are transformers
 KEPT_TRAINING = ("weights", "steps", "select")  # training settings of a preset that every scale leaves as they are
 
 
@@ -97,11 +100,12 @@ def scaled(preset: Preset, scale: Scale) -> Preset:
     if not scale.encoder:
         return preset
     of_paper = {k: v for k, v in preset.train.items() if k in KEPT_TRAINING}
+    with_heads = scale.with_heads if HEADS in preset.compose.decoder_options else {}
     return replace(
         preset,
         compose=_composition(preset.compose, scale),
         text={**scale.text, **preset.text},
-        train={**scale.train, **of_paper},
+        train={**scale.train, **with_heads, **of_paper},
         generation={**preset.generation, **scale.generation},
         protocol=preset.protocol if scale.protocol is None else scale.protocol,
     )
