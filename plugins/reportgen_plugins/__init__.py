@@ -222,6 +222,9 @@ def register_datasets() -> Iterable[Entry]:
         ),
         Entry("peir-gross", at + "peir_gross:PeirGross", "PEIR Gross: pathology photographs with one sentence each."),
         Entry("phantom", at + "phantom.phantom:Phantom", "SYNTHETIC radiographs, drawn from findings; no download."),
+        Entry(
+            "shards", at + "shards:Shards", "Tar files of studies and their images, written by rg data build --shards.",
+        ),
         Entry("table", at + "table:Table", "Any CSV, TSV or JSON lines of images and texts."),
     ]  # fmt: skip
 

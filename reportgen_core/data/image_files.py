@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from ..errors import ImageError
+from ..files.shards.member import file_of, open_image
 from .dicom.header import is_dicom_file, naming, read_elements
 from .dicom.pixels import MAX_PIXELS, read_pixels
 from .greys import GreyImage, linear_table, picture_notes, stretched, used_bits_note
@@ -40,7 +41,7 @@ def decode(path: Path, least: int | None = None, file: BinaryIO | None = None) -
         if file is not None:
             return _decode(file, path, least)
         check_file(path)
-        with path.open("rb") as opened:
+        with open_image(path) as opened:
             return _decode(opened, path, least)
 
 
@@ -48,7 +49,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """Return the height and width of the upright image in a file; only its header is read. Raises ImageError."""
     with naming(path, "the file is damaged or cut short"):
         check_file(path)
-        with path.open("rb") as file:
+        with open_image(path) as file:
             if is_dicom_file(file, path):
                 elements = read_elements(file, path, ("Rows", "Columns"))
                 return int(elements.Rows), int(elements.Columns)
@@ -58,7 +59,11 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def check_file(path: Path) -> os.stat_result:
-    """Return the facts of a file. Raises ImageError if it is no regular file with content that may be read."""
+    """Return the facts of a file, of the shard for an image in a shard.
+
+    Raises ImageError if it is no regular file with content that may be read.
+    """
+    path = file_of(path)
     try:
         facts = path.stat()
     except (OSError, ValueError) as e:  # ValueError: a null byte in the name

@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import OptionError, ShapeError
+from ..files.shards.member import content_of, file_of, size_of
 from .dicom.header import MAX_BYTES, DicomFacts, dicom_facts, naming
 from .dicom.pixels import MAX_PIXELS
 from .fitting import Window, check_fit, fit_image, fit_picture, window
@@ -131,11 +132,11 @@ def prepare_file(path: Path, spec: ImageSpec, cache: Path | None = None, *, pict
         by_file = name_of_file(path, check_file(path), spec)
         if by_file and (image := load_entry(cache, by_file, spec)):
             return image
-        with path.open("rb") as file:
+        with file_of(path).open("rb") as file:
             before = os.fstat(file.fileno())
-            if before.st_size > MAX_BYTES:
+            if size_of(path, before) > MAX_BYTES:
                 return _prepared(path, spec)
-            content = file.read()
+            content = content_of(path, file)
             unchanged = _times(os.fstat(file.fileno())) == _times(before)
     name = name_of_content(content, spec)
     image = load_entry(cache, name, spec)

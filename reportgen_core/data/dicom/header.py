@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import ImageError
+from ...files.shards.member import open_image
 
 if TYPE_CHECKING:
     from ...types import Projection
@@ -74,7 +75,7 @@ class DicomFacts:
 
 def is_dicom(path: Path) -> bool:
     """Return whether a file is DICOM by its content: magic after a preamble, or elements from the first byte on."""
-    with path.open("rb") as file:
+    with open_image(path) as file:
         return is_dicom_file(file, path)
 
 
@@ -97,7 +98,7 @@ def is_dicom_file(file: BinaryIO, path: Path) -> bool:
 
 def dicom_facts(path: Path) -> DicomFacts:
     """Return the facts of a DICOM file. Raises ImageError if its header cannot be read."""
-    with naming(path, "damaged or unsupported DICOM"), path.open("rb") as file:
+    with naming(path, "damaged or unsupported DICOM"), open_image(path) as file:
         return facts_of(read_elements(file, path, VIEW + DOMAIN + _GROUP))
 
 

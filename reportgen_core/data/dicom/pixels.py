@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from ...errors import ImageError
+from ...files.shards.member import open_image
 from ..greys import LEVELS, GreyImage, dicom_table
 from .decoder import Stream, decode_pixels, follow_stream, read_stream
 from .header import DOMAIN, SIZE, VIEW, DicomFacts, dicom_facts, facts_of, is_dicom, naming, read_elements
@@ -28,7 +29,7 @@ ELEMENTS = [*_SHAPE, *LEVELS, *_COLOURS, *_PIXELS, *VIEW, *DOMAIN]
 
 def stored(path: Path) -> tuple[Array, Array]:
     """Return values (H, W), uint8 or uint16, and the grey level float32 in 0..1 of each value. Raises ImageError."""
-    with naming(path, "damaged or unsupported DICOM"), path.open("rb") as file:
+    with naming(path, "damaged or unsupported DICOM"), open_image(path) as file:
         image = read_pixels(file, path)
         return image.values, image.table
 

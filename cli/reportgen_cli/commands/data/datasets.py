@@ -14,12 +14,14 @@ from reportgen_cli.option_values import parse_options
 from reportgen_core import Audit, Collection, DataError, Study, datasets
 from reportgen_core.files.atomic import atomic_file
 from reportgen_core.files.json_files import write_json
+from reportgen_core.files.shards.writer import ShardSize
 from reportgen_core.files.study_json import study_to_json
 
 from ...dataset_input import ROOT_HELP, dataset_root, meant_dataset, read_dataset
 from ...options import FOLDER, completes, values
 from ...terminal.echo import say, say_json
 from ...terminal.groups import Commands
+from .building import SHARD_SIZE, build_shards
 from .domain import domain
 from .sentences import abnormal, groups
 
@@ -78,14 +80,25 @@ def audit(name: str, root: Path | None, options: tuple[str, ...], as_json: bool)
 @data.command()
 @_of_a_dataset
 @click.option("--out", required=True, type=FOLDER, help="The folder to write into.")
-@click.option("--force", is_flag=True, help="Replace a table that is there.")
-def build(name: str, root: Path | None, options: tuple[str, ...], out: Path, force: bool) -> None:
+@click.option("--force", is_flag=True, help="Replace a table or shards that are there.")
+@click.option("--shards", type=SHARD_SIZE, metavar="SIZE", help="Tar files with images, of so many studies, or 500MB.")
+def build(
+    name: str, root: Path | None, options: tuple[str, ...], out: Path, force: bool, shards: ShardSize | None
+) -> None:
     """Write the dataset as studies.jsonl, one study a line, with audit.json next to it. Images stay where they are.
 
     \b
     Example: rg data build iu-xray --data-root NLMCXR --data-option protocol=r2gen --out NLMCXR/r2gen
+    Example: rg data build iu-xray --data-root NLMCXR --shards 1000 --out NLMCXR/shards
     Read it again with the dataset `table`: --data-root OUT; images that lie outside OUT need --data-option images=/.
+    Shards hold the images too, and are read with the dataset `shards`.
     """
+    if shards is not None:
+        collection = build_shards(_read(name, root, options), out, shards, force)
+        write_json(out / "audit.json", _audit_json(collection.audit), sort=False)
+        _print_audit(collection.audit, err=True)
+        say(out)
+        return
     table = out / "studies.jsonl"
     if table.exists() and not force:
         raise DataError(f"{table} is there already; --force replaces it, --out chooses another place")
