@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ from ..files.atomic import atomic_file, atomic_write
 
 
 class RunLog:
-    """RUN/log.jsonl. Resuming cuts it back to the batches that are in the resumed weights."""
+    """RUN/log.jsonl. Resuming cuts it back to the batches that are in the resumed weights.
 
-    def __init__(self, path: Path, total: int) -> None:
+    `scale` turns the numbers of the log's batches into those of a run that cuts its studies into other batches.
+    """
+
+    def __init__(self, path: Path, total: int, scale: float = 1.0) -> None:
         self.path = path
-        records = [r for r in read_log(path) if r["total"] <= total] if total else []
+        numbered = ((math.ceil(r["total"] * scale - 1e-6), r) for r in read_log(path)) if total else ()
+        records = [{**r, "total": number} for number, r in numbered if number <= total]
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, "".join(json.dumps(r) + "\n" for r in records))
 

@@ -29,6 +29,7 @@ from ..types import Batch, Study, TargetSpec
 from .domain import write_domain
 from .lock import is_main_process, lock_run
 from .log import RunLog, draw_curves
+from .logs.trackers import track, tracked, tracker_names
 from .order import _mix, by_length, epoch_order, share
 from .prepare import has_vocabulary, prepare_model, targets_of_studies
 from .retriever import fill, learns_nothing, mean_scores, own_scores, teach_texts
@@ -36,8 +37,9 @@ from .run import OnRecord as OnRecord
 from .run import TrainingRun as TrainingRun
 from .run import fixed_modules, prepare_run
 from .settings import TrainSettings
-from .state import Progress, load_state, load_targets, save_state
-from .steps.gradients import backward, own_step, remembered, reward_step, weighted
+from .state import Progress, Resumed, load_state, load_targets, save_state
+from .steps.checkpointing import checkpointed
+from .steps.gradients import Place, backward, own_step, remembered, reward_step, weighted
 from .steps.reward import text_for_metric
 
 __all__ = ["TrainSettings", "train"]
@@ -66,6 +68,7 @@ def train(
     """
     settings = settings or TrainSettings()
     _check_select(settings, model, val_studies)
+    tracker_names(settings.log_with)
     with lock_run(Path(out)), seeded(settings.seed):
         if is_main_process():
             sweep(Path(out) / "best")
@@ -80,17 +83,28 @@ def train(
             return load_model(Path(out) / "best")
         run = prepare_run(model, train_studies, val_studies, Path(out), settings, cache, watch)
         saved = load_state(run.out, run.model, run.optimizer, _frozen(settings), run.origin) if resume else None
-        progress, note = saved or (Progress(), "")
-        log = RunLog(run.out / "log.jsonl", progress.total) if run.accelerator.is_main_process else None
-        for text in filter(None, (*notes, note)):
-            _log(run, log, {"kind": "note", "total": progress.total, "note": text})
-        while progress.epoch < settings.epochs and not _out_of_patience(settings, progress):
-            progress = _epoch(run, progress, log)
+        _learn(run, saved or Resumed(Progress(), "", 1.0), notes)
         run.accelerator.wait_for_everyone()
         if run.accelerator.is_main_process:
             write_domain(run.out / "best", train_studies, val_studies, name=domain, cache=cache)
         run.accelerator.wait_for_everyone()
     return load_model(run.out / "best")
+
+
+def _learn(run: TrainingRun, resumed: Resumed, notes: Sequence[str]) -> None:
+    """Train from where a run goes on until its last epoch, or until its patience is at an end."""
+    progress, note, scale = resumed
+    settings, log = run.settings, None
+    if run.accelerator.is_main_process:
+        log = RunLog(run.out / "log.jsonl", progress.total, scale)
+    with (
+        tracked(run.accelerator, asdict(settings), progress.total),
+        checkpointed(run.model, settings.checkpoint) as lines,
+    ):
+        for text in filter(None, (*notes, note, *lines)):
+            _log(run, log, {"kind": "note", "total": progress.total, "note": text})
+        while progress.epoch < settings.epochs and not _out_of_patience(settings, progress):
+            progress = _epoch(run, progress, log)
 
 
 def _run_targets(
@@ -114,14 +128,14 @@ def _run_targets(
 def _frozen(settings: TrainSettings) -> dict[str, Any]:
     """Return the settings that a resumed run must share with the run it continues.
 
-    `workers` and `save_every` may differ; with a constant learning rate `epochs` and `patience` may differ too.
+    `workers`, `save_every`, `checkpoint` and `log_with` may differ; with a constant learning rate `epochs` and
+    `patience` may differ too. Batch size, accumulation and the number of processes may differ if their product is the
+    same.
     """
     values = asdict(settings)
-    free = (
-        {"epochs", "workers", "save_every", "patience"}
-        if settings.schedule == "constant"
-        else {"workers", "save_every"}
-    )
+    free = {"workers", "save_every", "checkpoint", "log_with"}
+    if settings.schedule == "constant":
+        free |= {"epochs", "patience"}
     return {k: v for k, v in values.items() if k not in free}
 
 
@@ -141,6 +155,7 @@ def _epoch(run: TrainingRun, progress: Progress, log: RunLog | None) -> Progress
     reader = StudyReader(run.model.encoder.image, run.model.text, run.model.targets, run.cache)
     losses: list[float] = []
     _train_mode(run)
+    due = False
     before = time.perf_counter()
     for batch in batches(run.train, reader, mine[progress.step :], workers=run.settings.workers):
         waited = time.perf_counter() - before
@@ -153,8 +168,10 @@ def _epoch(run: TrainingRun, progress: Progress, log: RunLog | None) -> Progress
             "seconds": round(time.perf_counter() - before, 4),
         }
         _log(run, log, record)
-        if run.settings.save_every and progress.total % run.settings.save_every == 0 and progress.step < len(mine):
-            _save_state(run, progress)
+        due = due or bool(run.settings.save_every and progress.total % run.settings.save_every == 0)
+        if due and progress.step % run.settings.accumulate == 0 and progress.step < len(mine):
+            _save_state(run, progress)  # never between two batches of a step, whose gradients would be lost
+            due = False
         before = time.perf_counter()
     return _end_epoch(run, progress, log, sum(losses) / max(len(losses), 1))
 
@@ -164,8 +181,7 @@ def _order(run: TrainingRun, epoch: int) -> list[int]:
     settings = run.settings
     order = epoch_order(len(run.train), settings.seed, epoch)
     lengths = [len(s.text(run.model.text.sections)) for s in run.train] if settings.bucket else []
-    size = settings.batch_size * run.accelerator.num_processes
-    return by_length(order, lengths, size, settings.bucket, _mix(settings.seed, epoch))
+    return by_length(order, lengths, run.pace.total, settings.bucket, _mix(settings.seed, epoch))
 
 
 def _train_mode(run: TrainingRun) -> None:
@@ -179,23 +195,25 @@ def _step(run: TrainingRun, batch: Batch, progress: Progress) -> dict[str, Any]:
 
     Raises ReportgenError if a loss is not finite.
     """
-    settings, total = run.settings, run.batches * run.settings.epochs
-    done = progress.total // settings.accumulate
-    factor = settings.rate(done, math.ceil(total / settings.accumulate), progress.epoch)
+    settings, pace, studies = run.settings, run.pace, len(run.train)
+    done = progress.epoch * pace.steps(studies) + progress.step // settings.accumulate
+    factor = settings.rate(done, settings.epochs * pace.steps(studies), progress.epoch)
     for group in run.optimizer.param_groups:
         group["lr"] = group["base"] * factor
-    torch.manual_seed(_mix(settings.seed, progress.total, run.accelerator.process_index))
+    process = run.accelerator.process_index
+    torch.manual_seed(_mix(settings.seed, progress.total, process))
     losses: dict[str, float] = {}
     more: dict[str, float] = {}
     last = progress.step + 1 == run.batches  # an epoch's last batch ends an accumulation early
     full = last or (progress.step + 1) % settings.accumulate == 0
+    place = Place(full, pace.weight(studies, progress.step, process))
     if run.reward is not None:
-        losses, more = reward_step(run, run.reward, batch, full, progress.total)
+        losses, more = reward_step(run, run.reward, batch, place, progress.total)
     elif isinstance(run.model.head, HasTrainingStep):
-        losses = own_step(run, batch, full)
+        losses = own_step(run, batch, place)
     else:
         for names in settings.steps or [[]]:
-            losses |= backward(run, batch, names, full)
+            losses |= backward(run, batch, names, place)
     loss = sum(v * settings.weights.get(k, 1.0) for k, v in losses.items())
     if not math.isfinite(loss):
         worst = next((k for k, v in losses.items() if not math.isfinite(v)), "the sum")
@@ -320,6 +338,7 @@ def _metric(run: TrainingRun) -> float:
 def _log(run: TrainingRun, log: RunLog | None, record: dict[str, Any]) -> None:
     if log is not None:
         log.write(record)
+        track(run.accelerator, record)
         run.watch({**record, "batches": run.batches, "epochs": run.settings.epochs})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -42,12 +43,47 @@ def epoch_order(studies: int, seed: int, epoch: int) -> list[int]:
 def share(order: Sequence[int], batch_size: int, process: int, processes: int) -> list[list[int]]:
     """Return the batches of one process.
 
-    All processes have the same number of batches, of the same size. With several processes the first studies may
-    therefore occur twice in an epoch.
+    Together the processes have each study once in an epoch, and all have the same number of batches. Where the last
+    studies do not reach for all processes, the others get one study without weight (`Pace.weight` 0), because every
+    process takes part in every step.
     """
     full = batch_size * processes
-    count = math.ceil(len(order) / full)
-    if processes == 1:
-        return [list(order[i * full : (i + 1) * full]) for i in range(count)]
-    padded = [order[i % len(order)] for i in range(count * full)]
-    return [padded[i * full + process * batch_size :][:batch_size] for i in range(count)]
+    starts = range(0, len(order), full)
+    return [list(order[at : at + full][process * batch_size :][:batch_size] or order[at : at + 1]) for at in starts]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a run cuts its order: the studies of a batch, the processes, and the batches of an optimizer step."""
+
+    batch_size: int
+    processes: int
+    accumulate: int
+
+    @property
+    def total(self) -> int:
+        """Return the studies of an optimizer step."""
+        return self.batch_size * self.processes * self.accumulate
+
+    def batches(self, studies: int) -> int:
+        """Return the batches of an epoch, for each process."""
+        return math.ceil(studies / (self.batch_size * self.processes))
+
+    def steps(self, studies: int) -> int:
+        """Return the optimizer steps of an epoch."""
+        return math.ceil(studies / self.total)
+
+    def weight(self, studies: int, batch: int, process: int) -> float:
+        """Return the weight of the mean loss of a process over a batch, which is the number `batch` of its epoch.
+
+        The gradients of the processes are averaged and those of the batches of a step are added, so that a step is the
+        mean over all its studies. Where all batches are full the weight is 1 / `accumulate`.
+        """
+        full = self.batch_size * self.processes
+        first = (batch - batch % self.accumulate) * full
+        mine = min(max(studies - batch * full - process * self.batch_size, 0), self.batch_size)
+        return mine * self.processes / (min(studies, first + self.total) - first)
+
+    def __str__(self) -> str:
+        factors = f"batch_size={self.batch_size} x {self.processes} process{'es' * (self.processes != 1)}"
+        return f"{self.total} studies a step ({factors} x accumulate={self.accumulate})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,8 @@ from ..models.model import Model
 from ..models.precision import to_channels_last
 from ..types import Study
 from .features import FeatureMemory
+from .logs.trackers import tracking_arguments
+from .order import Pace
 from .prepare import check_needs
 from .settings import TrainSettings
 from .state import origin_of
@@ -50,8 +51,12 @@ class TrainingRun:
     @property
     def batches(self) -> int:
         """The number of batches in an epoch, for each process."""
-        processes: int = self.accelerator.num_processes
-        return math.ceil(len(self.train) / (self.settings.batch_size * processes))
+        return self.pace.batches(len(self.train))
+
+    @property
+    def pace(self) -> Pace:
+        """How the order of the studies is cut into batches and steps."""
+        return Pace(self.settings.batch_size, self.accelerator.num_processes, self.settings.accumulate)
 
 
 def prepare_run(
@@ -67,7 +72,9 @@ def prepare_run(
     AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
     wrap = DistributedDataParallelKwargs(find_unused_parameters=True)  # a step on some losses leaves parameters out
     mixed = "no" if settings.precision == "fp32" else settings.precision
-    accelerator = Accelerator(mixed_precision=mixed, kwargs_handlers=[wrap])
+    accelerator = Accelerator(
+        mixed_precision=mixed, kwargs_handlers=[wrap], **tracking_arguments(settings.log_with, out)
+    )
     if val_studies:
         check_needs(model, val_studies)
     for part in fixed_modules(model, settings):

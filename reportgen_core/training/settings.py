@@ -54,6 +54,8 @@ class TrainSettings:
     patience: int | None = _setting(None, "stop after so many epochs without a better validation score")
     validate_every: int = _setting(1, "epochs between two validations")
     save_every: int = _setting(0, "steps between two resumable states; 0: only at the end of every epoch")
+    checkpoint: bool = _setting(False, "compute activations again in the backward pass in place of keeping them")
+    log_with: str = _setting("", "trackers of accelerate, with commas between: tensorboard, wandb, mlflow and others")
     workers: int = _setting(0, "processes that read images ahead")
     seed: int = _setting(0, "of weights, order and dropout")
 

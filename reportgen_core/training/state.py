@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -29,7 +29,10 @@ from ..models.format import check_weights, plain_tensors, read_recipe_files
 from ..models.model import target_spec
 from ..text.spec import SPECIAL, TextSpec, Vocabulary
 from ..types import Study, TargetSpec
+from .order import Pace
 
+PACE = ("batch_size", "accumulate")  # settings that may differ with the number of processes, see `Pace`
+PROCESSES = "processes"
 VOCABULARY = ("words", "tags", "findings", "positives")  # of TargetSpec; the rest of it follows from the text spec
 
 
@@ -44,6 +47,14 @@ class Progress:
     best_epoch: int = -1
 
 
+class Resumed(NamedTuple):
+    """Where a resumed run goes on, and what differs from the run as it was started."""
+
+    progress: Progress
+    note: str  # "" if nothing differs
+    scale: float  # batches now for each batch that was counted
+
+
 def origin_of(
     targets: TargetSpec, train: Sequence[Study], val: Sequence[Study], processes: int
 ) -> dict[str, dict[str, Any]]:
@@ -56,7 +67,7 @@ def origin_of(
         **{name: {"count": len(values), "sha256": _digest(values)} for name, values in vocabulary.items()},
         "training studies": {"count": len(train), "sha256": _digest(map(_study_values, train))},
         "validation studies": {"count": len(val), "sha256": _digest(map(_study_values, val))},
-        "processes": {"count": processes},
+        PROCESSES: {"count": processes},
     }
 
 
@@ -117,26 +128,35 @@ def load_state(
     optimizer: torch.optim.Optimizer,
     settings: Mapping[str, Any],
     origin: Mapping[str, Any],
-) -> tuple[Progress, str] | None:
-    """Load RUN/state into model and optimizer. Return its progress and a note; None if there is no state.
+) -> Resumed | None:
+    """Load RUN/state into model and optimizer. Return where the run goes on; None if there is no state.
 
-    The note says what differs from the run as it was started, "" if nothing does: with other training studies or
-    another number of processes the interrupted epoch begins again, and scores on other validation studies are not
-    compared. Raises CheckpointError for other settings or another vocabulary, and for weights that do not fit.
+    With another number of processes, batch size or accumulation the order of the studies is kept, as long as their
+    product is the same. With other training studies the interrupted epoch begins again, and scores on other validation
+    studies are not compared. Raises CheckpointError for another product, other settings or another vocabulary, and for
+    weights that do not fit.
     """
     recover(run / "state")
     folder = run / "state"
     if not folder.exists():
         return None
     state = read_json(folder / "state.json")
-    differ = [k for k in settings if state["settings"].get(k) != settings[k]]
+    differ = [k for k in settings if k not in PACE and state["settings"].get(k) != settings[k]]
     if differ:
         raise CheckpointError(
             f"{run} was started with {differ[0]}={state['settings'].get(differ[0])!r}, not {settings[differ[0]]!r}; "
             "resume with the same settings, or choose another --out"
         )
     started = state.get("origin")
+    then, now = _pace(state["settings"], started or origin), _pace(settings, origin)
+    if then.total != now.total:
+        raise CheckpointError(
+            f"{run} was started with {then}, not {now}; choose batch_size and accumulate that make "
+            f"{then.total} studies a step, or another --out"
+        )
     differences = _differences(started, origin) if started else {}
+    if then != now:
+        differences[PROCESSES] = f"{then}, now {now}"
     if differences.keys() & {"words", "tags", "findings"}:
         raise CheckpointError(
             f"cannot resume {run} with another vocabulary: it was started with {_listed(differences)}; resume with the "
@@ -145,17 +165,30 @@ def load_state(
     check_weights(folder / "model.safetensors", model.state_dict())
     model.load_state_dict(load_file(folder / "model.safetensors"))
     _restore(optimizer, load_file(folder / "optimizer.safetensors"))
-    progress = Progress(**state["progress"])
-    if differences.keys() & {"training studies", "processes"}:
+    saved = Progress(**state["progress"])
+    progress = _at_pace(saved, then, now, origin["training studies"]["count"])
+    if "training studies" in differences:
         progress = replace(progress, step=0)
     if "validation studies" in differences:
         progress = replace(progress, best=None)
-    return progress, _note(run, bool(started), differences)
+    return Resumed(progress, _note(run, bool(started), differences), progress.total / max(saved.total, 1))
+
+
+def _pace(settings: Mapping[str, Any], origin: Mapping[str, Any]) -> Pace:
+    return Pace(settings["batch_size"], origin.get(PROCESSES, {}).get("count", 1), settings["accumulate"])
+
+
+def _at_pace(progress: Progress, then: Pace, now: Pace, studies: int) -> Progress:
+    """Return the progress in batches of the new pace, at the last whole step, whose weights were saved."""
+    step = progress.step // then.accumulate * now.accumulate
+    if then.batch_size * then.processes == now.batch_size * now.processes:
+        return replace(progress, step=step, total=progress.total - (progress.step - step))
+    return replace(progress, step=step, total=progress.epoch * now.batches(studies) + step)
 
 
 def _differences(started: Mapping[str, Any], origin: Mapping[str, Any]) -> dict[str, str]:
     """Return by name what differs between the origin that a state has and that of the run that resumes it."""
-    differ = [name for name, value in origin.items() if started.get(name) != value]
+    differ = [name for name, value in origin.items() if name != PROCESSES and started.get(name) != value]
     counts = {name: (started.get(name, {}).get("count"), origin[name]["count"]) for name in differ}
     return {
         name: f"{then} {name}, now {now}" if then != now else f"other {name} ({now} then and now)"
@@ -173,8 +206,10 @@ def _note(run: Path, comparable: bool, differences: Mapping[str, str]) -> str:
     if not differences:
         return ""
     effects = []
-    if differences.keys() & {"training studies", "processes"}:
+    if "training studies" in differences:
         effects.append("the interrupted epoch begins again")
+    elif PROCESSES in differences:
+        effects.append("the order of the studies is kept")
     if "validation studies" in differences:
         effects.append("earlier scores are not compared with new ones")
     return f"{run} was started with {_listed(differences)}: {', and '.join(effects)}"

@@ -173,12 +173,18 @@ def changed_state(run: Path, name: str, value: object) -> None:
     path.write_text(json.dumps(state))
 
 
-def test_another_number_of_processes_is_told_and_the_epoch_begins_again(tmp_path) -> None:
+def test_another_number_of_processes_is_told_and_other_steps_are_refused(tmp_path) -> None:
     data = studies(tmp_path)
     train(model(), data, out=tmp_path / "run", settings=ONE)
     changed_state(tmp_path / "run", "processes", {"count": 2})
-    (note,) = resumed(tmp_path, data)
-    assert "was started with 2 processes, now 1: the interrupted epoch begins again" in note
+    (note,) = resumed(tmp_path, data, settings=replace(TWO, batch_size=8))
+    then, now = "batch_size=4 x 2 processes x accumulate=1", "batch_size=8 x 1 process x accumulate=1"
+    wanted = f"8 studies a step ({then}), now 8 studies a step ({now}): the order of the studies is kept"
+    assert note == f"{tmp_path / 'run'} was started with {wanted}"
+    with pytest.raises(
+        CheckpointError, match=r"not 4 studies a step .*; choose batch_size and accumulate that make 8 "
+    ):
+        resumed(tmp_path, data)
 
 
 def test_a_model_with_another_vocabulary_is_refused_before_a_weight_is_read(tmp_path) -> None:

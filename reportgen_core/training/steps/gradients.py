@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +19,13 @@ from .reward import Reward
 from .self_critical import self_critical
 
 
+class Place(NamedTuple):
+    """The place of a batch in an optimizer step."""
+
+    full: bool  # it ends the step
+    weight: float  # of its mean loss, see `Pace.weight`
+
+
 def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float], names: Sequence[str] = ()) -> Tensor:
     """Return Σ λ loss over all losses. Raises OptionError if one of `names` is not among them."""
     for name in names:
@@ -28,20 +36,20 @@ def weighted(losses: Mapping[str, Tensor], weights: Mapping[str, float], names: 
     return torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
 
 
-def backward(run: TrainingRun, batch: Batch, names: Sequence[str], full: bool) -> dict[str, float]:
+def backward(run: TrainingRun, batch: Batch, names: Sequence[str], place: Place) -> dict[str, float]:
     """Run forward and backward for the losses of these names, or for all of them without names.
 
-    Take an optimizer step if `full`, that is, if the batch ends an accumulation. Return the losses by name.
+    Take an optimizer step if the batch ends one. Return the losses by name.
     """
-    with nullcontext() if full else run.accelerator.no_sync(run.ready):
+    with nullcontext() if place.full else run.accelerator.no_sync(run.ready):
         out: Decoded = run.ready(batch, remembered(run, batch))
         chosen = {k: v for k, v in out.losses.items() if not names or k in names}
-        _descend(run, weighted(chosen, run.settings.weights, names), " ".join(names), full)
+        _descend(run, weighted(chosen, run.settings.weights, names), " ".join(names), place)
     return {k: round(float(v.detach()), 6) for k, v in chosen.items()}
 
 
-def _descend(run: TrainingRun, loss: Tensor, group: str, full: bool) -> None:
-    """Add the gradients of a loss to those of its group of losses; take an optimizer step if `full`.
+def _descend(run: TrainingRun, loss: Tensor, group: str, place: Place) -> None:
+    """Add the gradients of a loss to those of its group of losses; take an optimizer step if the batch ends one.
 
     Each group has gradients of its own while batches are accumulated, so that a step is made of its losses alone.
     """
@@ -49,8 +57,8 @@ def _descend(run: TrainingRun, loss: Tensor, group: str, full: bool) -> None:
     parameters = list(run.ready.parameters())
     for parameter, gradient in zip(parameters, run.gradients.pop(group, ()), strict=False):
         parameter.grad = gradient
-    accelerator.backward(loss / settings.accumulate)
-    if full:
+    accelerator.backward(loss * place.weight)
+    if place.full:
         if settings.clip is not None:
             accelerator.clip_grad_norm_(parameters, settings.clip)
         run.optimizer.step()
@@ -61,7 +69,7 @@ def _descend(run: TrainingRun, loss: Tensor, group: str, full: bool) -> None:
             parameter.grad = None
 
 
-def own_step(run: TrainingRun, batch: Batch, full: bool) -> dict[str, float]:
+def own_step(run: TrainingRun, batch: Batch, place: Place) -> dict[str, float]:
     """Let the head train on a batch by its own `training_step`. Return the losses for the log, by name."""
     head, count = run.model.head, itertools.count()
     assert isinstance(head, HasTrainingStep)
@@ -71,22 +79,22 @@ def own_step(run: TrainingRun, batch: Batch, full: bool) -> dict[str, float]:
         return out
 
     def step(losses: Mapping[str, Tensor]) -> None:
-        _descend(run, weighted(losses, run.settings.weights), f"own {next(count)}", full)
+        _descend(run, weighted(losses, run.settings.weights), f"own {next(count)}", place)
 
-    with nullcontext() if full else run.accelerator.no_sync(run.ready):
+    with nullcontext() if place.full else run.accelerator.no_sync(run.ready):
         losses = head.training_step(batch, forward, step)
     return {k: round(float(v.detach()), 6) for k, v in losses.items()}
 
 
 def reward_step(
-    run: TrainingRun, reward: Reward, batch: Batch, full: bool, total: int
+    run: TrainingRun, reward: Reward, batch: Batch, place: Place, total: int
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Learn from the rewards of drawn reports. Return the loss by name, and the mean rewards for the log."""
     seed = _mix(run.settings.seed, total, run.accelerator.process_index)
     known = remembered(run, batch)
-    with nullcontext() if full else run.accelerator.no_sync(run.ready):
+    with nullcontext() if place.full else run.accelerator.no_sync(run.ready):
         taught = self_critical(run.model, reward, batch, known, lambda drawn: run.ready(drawn, known), seed)
-        _descend(run, weighted({"reward": taught.loss}, run.settings.weights), "reward", full)
+        _descend(run, weighted({"reward": taught.loss}, run.settings.weights), "reward", place)
     return {"reward": float(taught.loss.detach())}, {"drawn": taught.drawn, "greedy": taught.greedy}
 
 

@@ -1,0 +1,1 @@
+"""Send the log of a training run to the trackers of accelerate, such as TensorBoard."""
