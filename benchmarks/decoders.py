@@ -37,6 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "r2gen": {},
     "r2gen-cmn": {},
     "gpt2": {"config": {"n_layer": 6, "n_head": 8, "n_embd": 512}},
+    "llm": {"config": {"n_layer": 6, "n_head": 8, "n_embd": 512}},
 }
 
 
@@ -64,7 +65,7 @@ def encoding(name: str, **options: Any) -> Run:
     pixels = torch.rand(STUDIES, 1, encoder.image.channels, *size)
 
     def run() -> None:
-        with torch.inference_mode(), autocast_for(torch.device("cpu"), "auto"):
+        with torch.inference_mode(), autocast_for(torch.device("cpu"), "fp32"):
             encoder(pixels)
 
     return run
@@ -75,7 +76,7 @@ def generation(decoder: Any, features: Features, beams: int) -> Run:
     settings = GenerationSettings(beams=beams, attention=False)
 
     def run() -> None:
-        with torch.inference_mode(), autocast_for(torch.device("cpu"), "auto"):
+        with torch.inference_mode(), autocast_for(torch.device("cpu"), "fp32"):
             decoder.generate(features, settings)
 
     return run

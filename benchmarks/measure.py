@@ -142,7 +142,7 @@ def peak_mib() -> float:
 
 
 def machine() -> str:
-    """Return the processor, its cores, the version of torch and the precision that `auto` picks."""
+    """Return the processor, its cores, the version of torch, and whether the processor multiplies bf16."""
     import torch
 
     from reportgen_core.models import best_precision
@@ -153,8 +153,8 @@ def machine() -> str:
         name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), name)
     except OSError:
         print("no /proc/cpuinfo: the processor's name is left out", file=sys.stderr)
-    picked = best_precision(torch.device("cpu"))
-    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, precision auto picks {picked}"
+    bf16 = "with" if best_precision(torch.device("cpu")) == "bf16" else "without"
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, {bf16} bf16"
 
 
 def emit(rows: Sequence[Row]) -> None:

@@ -21,8 +21,8 @@ from torch import Tensor
 from ..data.batches import pad_words, read_batches
 from ..errors import CompositionError, DataError
 from ..models.abilities import Annotates
+from ..models.computing.parts import HeadWork, PartPrecisions, part_precisions
 from ..models.model import Model
-from ..models.precision import autocast_for
 from ..text.spec import BOS, EOS, TextSpec, count_cut_words, report_words, shown_words
 from ..types import Annotation, Batch, Report, Study, Targets
 from .report_rows import BadRow as BadRow
@@ -33,6 +33,7 @@ from .roc import FindingCurves, score_findings
 from .thresholds import Thresholds, choose_thresholds
 
 WINDOW = 4096  # rows held at once
+STUDIES_READ, WORDS_READ = 16, 60  # by which the precision is measured
 
 OnBadRow = Callable[[BadRow], object]  # called for a row that cannot be read
 
@@ -94,11 +95,12 @@ def _annotations(
     explain: bool,
 ) -> Iterator[Annotated | BadRow]:
     model.eval()
+    precisions = annotation_precisions(model, settings.precision)
     source = iter(rows)
     while window := list(islice(source, WINDOW)):
         good = [row for row in window if isinstance(row, ReportRow)]
-        reader = _WindowReader(model, good, settings)
-        with torch.inference_mode(), autocast_for(model.device, settings.precision):
+        reader = _WindowReader(model, good, settings, precisions)
+        with torch.inference_mode():
             annotations = dict(reader.annotations(thresholds, explain))
         for row in window:
             yield row if isinstance(row, BadRow) else annotations[row.line]
@@ -116,6 +118,15 @@ def annotator(model: Model) -> Annotates:
     return part
 
 
+def annotation_precisions(model: Model, precision: str) -> PartPrecisions:
+    """Return the precisions in which the parts of a model annotate; `auto` measures them on reports of noise."""
+    draw = torch.Generator().manual_seed(0)
+    words = torch.randint(EOS + 1, max(len(model.vocabulary), EOS + 2), (STUDIES_READ, WORDS_READ), generator=draw)
+    targets = Targets(words=words.to(model.device))
+    part = annotator(model)
+    return part_precisions(model, precision, HeadWork("annotate", lambda f, _: part.annotate(f, targets), targets))
+
+
 @dataclass(frozen=True, slots=True)
 class _WindowReader:
     """Annotates one window of rows."""
@@ -123,6 +134,7 @@ class _WindowReader:
     model: Model
     rows: Sequence[ReportRow]
     settings: AnnotationSettings
+    precisions: PartPrecisions
 
     def annotations(self, thresholds: Thresholds, explain: bool) -> Iterator[tuple[int, Annotated | BadRow]]:
         """Yield (line, annotation) for every row, short reports first."""
@@ -136,8 +148,10 @@ class _WindowReader:
                 continue
             ids = pad_words([[BOS, *encode(words[i]), EOS] for i in batch_rows])
             targets = Targets(words=ids.to(self.model.device))
-            features = self.model.encode(Batch((), pixels, mask, targets))
-            annotation = annotator(self.model).annotate(features, targets)
+            with self.precisions.of_encoder():
+                features = self.model.encode(Batch((), pixels, mask, targets))
+            with self.precisions.of_head():
+                annotation = annotator(self.model).annotate(self.precisions.for_head(features), targets)
             values = self._values(annotation, [shown_words(words[i], text) for i in batch_rows], thresholds, explain)
             for i, value in zip(batch_rows, values, strict=True):
                 row = self.rows[i]

@@ -181,7 +181,7 @@ def read_batches(
     workers: int | None = 0,
     cache: Path | None = None,
 ) -> Iterator[tuple[Batch, dict[str, str]]]:
-    """Read studies in order and yield (batch, problems) for every `batch_size` of them.
+    """Read studies in order and yield (batch, problems) for every `batch_size` of them, as `read_with` does.
 
     The batch holds the studies with at least one readable image and may be empty. `problems` maps the id of a study to
     one line about its unreadable images. Unreadable images raise nothing.
@@ -193,9 +193,22 @@ def read_batches(
 def read_with(
     reader: StudyReader, studies: Sequence[Study], batch_size: int = 32, *, workers: int | None = 0
 ) -> Iterator[ReadBatch]:
-    """Read studies in order, and yield every `batch_size` of them. Unreadable images raise nothing."""
-    order = [range(i, min(i + batch_size, len(studies))) for i in range(0, len(studies), batch_size)]
-    return read_in_order(studies, reader, order, workers=workers)
+    """Read studies in order, and yield every `batch_size` of them. Unreadable images raise nothing.
+
+    If processes read ahead, the first batch is a quarter of a batch: see `in_batches`.
+    """
+    return read_in_order(studies, reader, in_batches(len(studies), batch_size, ahead=workers != 0), workers=workers)
+
+
+def in_batches(count: int, size: int, *, ahead: bool = False) -> list[range]:
+    """Return the indices 0..count-1 in batches of `size`.
+
+    With `ahead`, the first batch is a quarter as large: who takes the batches waits for the first one, and while it
+    works on that, the others are read.
+    """
+    first = max(1, size // 4) if ahead and count > size else size
+    starts = [0, *range(first, count, size)] if count else []
+    return [range(start, min(end, count)) for start, end in zip(starts, [*starts[1:], count], strict=True)]
 
 
 def read_in_order(

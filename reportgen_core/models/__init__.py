@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TakesTargets,
     )
     from .composition import CompositionPlan, PartSummary, check_composition, compose, plan, retarget, seeded
+    from .computing.parts import PartPrecisions, part_precisions
     from .format import (
         Snapshot,
         check_finite,
@@ -45,9 +46,8 @@ if TYPE_CHECKING:
         from_snapshot,
         model_config,
         target_spec,
-        untrained,
-        without_pretrained,
     )
+    from .owners import untrained, without_pretrained
     from .precision import autocast_for, best_precision, to_channels_last
     from .repeats import without_repeats
     from .reporters.context import Takes
@@ -65,6 +65,7 @@ __all__ = [
     "LearnsFromStudies",
     "LearnsFromTexts",
     "Model",
+    "PartPrecisions",
     "PartSummary",
     "ReportBuilder",
     "Reporter",
@@ -90,6 +91,7 @@ __all__ = [
     "load",
     "load_model",
     "model_config",
+    "part_precisions",
     "plain_tensors",
     "plan",
     "read_config",
@@ -123,6 +125,7 @@ __getattr__, __dir__ = lazy_names(
             "TakesContext",
             "TakesTargets",
         ],
+        "computing.parts": ["PartPrecisions", "part_precisions"],
         "composition": ["CompositionPlan", "PartSummary", "check_composition", "compose", "plan", "retarget", "seeded"],
         "format": [
             "Snapshot",
@@ -144,9 +147,8 @@ __getattr__, __dir__ = lazy_names(
             "from_snapshot",
             "model_config",
             "target_spec",
-            "untrained",
-            "without_pretrained",
         ],
+        "owners": ["untrained", "without_pretrained"],
         "precision": ["autocast_for", "best_precision", "to_channels_last"],
         "repeats": ["without_repeats"],
         "reporters.context": ["Takes"],

@@ -19,8 +19,9 @@ from ..registries import decoders, encoders, retrievers
 from ..text.spec import SPECIAL, TextSpec, Vocabulary, given_recipe, recipe
 from ..types import TargetSpec
 from .abilities import HasOwnTexts
-from .model import Model, attach, build_model, target_spec, without_pretrained
-from .owners import Composition, settled_options
+from .computing.shapes import shapes_only
+from .model import Model, attach, build_model, target_spec
+from .owners import Composition, settled_options, without_pretrained
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def compose(
     if vocabulary is not None:
         vocabulary = _with_own_words(vocabulary, parts, text, findings)
     targets = target_spec(text, vocabulary or Vocabulary(), tags, findings, positives)
-    with torch.device("meta"):
+    with shapes_only():
         build_model(without_pretrained(parts), text, targets)
     with seeded(seed):
         return build_model(parts, text, targets)
@@ -77,7 +78,7 @@ def compose(
 
 def _with_own_words(vocabulary: Vocabulary, parts: Composition, text: TextSpec, findings: Sequence[str]) -> Vocabulary:
     """Return the vocabulary with the words of the sentences that the decoder itself has, if it has some."""
-    with torch.device("meta"):
+    with shapes_only():
         head = build_model(without_pretrained(parts), text, target_spec(text, Vocabulary(), (), findings)).head
     texts = head.own_texts(findings) if isinstance(head, HasOwnTexts) else ()
     words = {word for t in texts for sentence in recipe(text).split(t) for word in sentence}
@@ -118,7 +119,7 @@ def check_composition(
     """Return the shapes and numbers of parameters of the model that `compose` would build. Nothing is allocated."""
     text = text or TextSpec()
     parts = parts_named(encoder, decoder, retriever, encoder_options, decoder_options)
-    with torch.device("meta"):
+    with shapes_only():
         model = build_model(without_pretrained(parts), text, targets or target_spec(text, Vocabulary()))
     return plan(model, starts_random=parts.encoder_options.get("pretrained", False) is False)
 

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..discovery import implementations, names, run
 from ..errors import CheckpointError, PluginError, ReportgenError, UnknownName, quoted
 from ..files.atomic import recover
@@ -24,6 +22,7 @@ from ..text.arguments import known_fields
 from ..text.guesses import elsewhere
 from ..types import ImageSpec
 from .abilities import KeepsFiles
+from .computing.shapes import shapes_only
 from .format import CONFIG, WEIGHTS, Snapshot, check_finite, check_weights, digest, read_snapshot, unwrap
 from .model import Model, from_snapshot
 from .owners import owned_name
@@ -116,7 +115,7 @@ def _load_parts(folder: Path) -> Model:
     snapshot = read_snapshot(folder)
     try:
         _check_installed(folder, snapshot.config)
-        with torch.device("meta"):
+        with shapes_only():
             skeleton = from_snapshot(snapshot)
         _check_image(folder, snapshot.config, skeleton)
         check_weights(folder / WEIGHTS, skeleton.state_dict())

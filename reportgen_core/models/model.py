@@ -25,6 +25,8 @@ from ..text.spec import SPECIAL, TextSpec, Vocabulary
 from ..types import Batch, Decoded, Features, GenerationSettings, Report, Study, TargetSpec
 from ..version import __version__
 from .abilities import HasOwnLosses, KeepsFiles, TakesContext, TakesTargets
+from .computing.parts import part_precisions
+from .computing.shapes import shapes_only
 from .domain import NOT_CHECKED, Domain, domain_from_bytes, image_vectors
 from .format import (
     CARD,
@@ -41,8 +43,8 @@ from .format import (
     words_digest,
     write_snapshot,
 )
-from .owners import Composition, check_specs, owned_name, plain_name, takes_of
-from .precision import autocast_for, takes_channels_last, to_channels_last
+from .owners import Composition, check_specs, owned_name, plain_name, takes_of, without_pretrained
+from .precision import takes_channels_last, to_channels_last
 from .reporters.context import lack_of_context
 from .reporters.reporter import Reporter
 from .reports import ReportBuilder, from_hits, placed
@@ -176,7 +178,7 @@ class Model(nn.Module, Drawn, Reporter):
     ) -> Iterator[Report]:
         """Yield a report for each study, in order; images are read ahead. An unreadable study has a `problem`.
 
-        `precision` is fp32, bf16, or auto, which is bf16 if this machine is faster with it (`best_precision`).
+        `precision` is fp32, bf16, or auto, the faster one for each part (`part_precisions`); bf16/fp32 is a pair.
         `encode` computes the features of a batch in place of `Model.encode`. With `picture_side` each report has its
         `images`, from the same decoding as the model's pixels; their longer side has at most that number of pixels.
         With `strict`, a study that is no chest radiograph has no text, and its `problem` says why; without, its `note`
@@ -189,11 +191,13 @@ class Model(nn.Module, Drawn, Reporter):
             )
         self.eval()
         to_channels_last(self.encoder)
+        chosen = part_precisions(self, precision)
         reader = StudyReader(self.encoder.image, cache=cache, picture_side=picture_side, check_all=True)
         for batch, readings in read_with(reader, studies, batch_size, workers=workers):
-            with torch.inference_mode(), autocast_for(self.device, precision):
+            with torch.inference_mode(), chosen.of_encoder():
                 features = (encode or self.encode)(batch) if batch.ids else None
-                reports = iter(self._write(features, batch, settings) if features is not None else ())
+            with torch.inference_mode(), chosen.of_head():
+                reports = iter(self.write_batch(chosen.for_head(features), batch, settings) if features else ())
             unusual = iter(self._domain_notes(batch, features))
             pictures = iter(batch.pictures)
             paths = iter([tuple(str(v.path) for v in views) for views in batch.views])
@@ -229,7 +233,8 @@ class Model(nn.Module, Drawn, Reporter):
         contexts = self.context_arguments(studies)
         return [head.context_note(context) for context in contexts[0]] if contexts else [""] * len(studies)
 
-    def _write(self, features: Features, batch: Batch, settings: GenerationSettings) -> list[Report]:
+    def write_batch(self, features: Features, batch: Batch, settings: GenerationSettings) -> list[Report]:
+        """Return the reports of a batch with these features, without what only the images tell."""
         ids = batch.ids
         if self.decoder is None:
             assert self.retriever is not None
@@ -263,7 +268,7 @@ class Model(nn.Module, Drawn, Reporter):
         check_finite(snapshot.tensors, f"cannot save {folder}")
         with replacing(folder, holds=CONFIG) as temporary:
             write_snapshot(snapshot, temporary)
-            with torch.device("meta"):
+            with shapes_only():
                 expected = from_snapshot(snapshot).state_dict()
             check_weights(temporary / WEIGHTS, expected)
             head = unwrap(self.head)
@@ -319,17 +324,6 @@ def from_snapshot(snapshot: Snapshot) -> Model:
     file = snapshot.files.get(DOMAIN)
     domain = domain_from_bytes(file, DOMAIN) if file is not None else None
     return build_model(without_pretrained(saved), snapshot.text, targets, saved=saved, domain=domain)
-
-
-def without_pretrained(parts: Composition) -> Composition:
-    """Return the same parts without pretrained weights: nothing is read from a hub or a file."""
-    options = (untrained(parts.encoder_options), untrained(parts.decoder_options))
-    return replace(parts, encoder_options=options[0], decoder_options=options[1])
-
-
-def untrained(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a part without `pretrained`, the source of its first weights."""
-    return {k: v for k, v in options.items() if k != "pretrained"}
 
 
 def target_spec(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..data.context import FIELDS
@@ -29,6 +29,17 @@ class Composition:
     retriever: str | None = None
     encoder_options: Mapping[str, Any] = field(default_factory=dict)
     decoder_options: Mapping[str, Any] = field(default_factory=dict)  # options of the decoder or the retriever
+
+
+def without_pretrained(parts: Composition) -> Composition:
+    """Return the same parts without pretrained weights: nothing is read from a hub or a file."""
+    options = (untrained(parts.encoder_options), untrained(parts.decoder_options))
+    return replace(parts, encoder_options=options[0], decoder_options=options[1])
+
+
+def untrained(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a part without `pretrained`, the source of its first weights."""
+    return {k: v for k, v in options.items() if k != "pretrained"}
 
 
 def owned_name(registry: Registry[Any], part: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ def test_alternatives_that_became_equal_are_one(distinct, monkeypatch):
     made = [Generated(candidates)] * len(batch.ids)
     monkeypatch.setattr(model.decoder, "generate", lambda features, settings: made)
     settings = GenerationSettings(beams=5, n_best=5, distinct=distinct)
-    (report, *_) = model._write(model.encode(batch), batch, settings)
+    (report, *_) = model.write_batch(model.encode(batch), batch, settings)
     assert report.score == 0.0
     every = (report.text, *report.alternatives)
     assert len(set(every)) == len(every) == (2 if distinct else 5)

@@ -203,14 +203,13 @@ def load_model(name: str | None, device: str, precision: str, send_images: bool 
     record = None if Path(chosen).exists() else manifests.find_record(chosen.partition("@")[0])
 
     from reportgen_core import Model, load
-    from reportgen_core.models.precision import best_precision
+    from reportgen_core.models.computing.parts import part_precisions
 
     picked = pick_device(device)
     model = load(chosen).move_to(picked)
     model.may_send = send_images
     if isinstance(model, Model):
-        arithmetic = best_precision(model.device) if precision == "auto" else precision
-        how = f"{model.device.type}, {arithmetic}"
+        how = f"{model.device.type}, {part_precisions(model, precision)}"
     else:
         source = f" of {model.reference.source}" if model.reference else ""
         how = model.part_config["name"] + source

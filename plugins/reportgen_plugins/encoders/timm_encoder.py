@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from reportgen_core import Features, FeatureSpec, ImageSpec, OptionError
 from reportgen_core.interfaces import Encoder
+from reportgen_core.models.computing.shapes import shapes_only
 
 from ..pooling import check_pooling, pool_tokens
 from .weights import check_source, first_weights, on_meta
@@ -141,7 +142,7 @@ class _Plan:
         cfg = timm.get_pretrained_cfg(name)
         if cfg is not None and cfg.fixed_input_size:
             self.arguments.setdefault("img_size", (image.height, image.width))
-        with torch.device("meta"):
+        with shapes_only():
             model = self._create()
             self.levels = len(cast(FeatureInfo, model.feature_info).info)
             if isinstance(model, FeatureGetterNet):
@@ -184,9 +185,8 @@ class _Plan:
 
     def probe(self, levels: list[int]) -> tuple[nn.Module, list[Tensor]]:
         """Build the model on the meta device, and return it with its feature maps (1, D, h, w) of one image."""
-        with torch.device("meta"):
+        with shapes_only(), torch.enable_grad():
             model = self.build(levels).eval()
-        with torch.enable_grad():
             return model, self._maps(model)
 
     def reached(self, frozen: int, last: int) -> set[str]:

@@ -97,7 +97,8 @@ def _learner(preset: Preset, scale: Scale, studies: Sequence[Study], sections: S
     """Return a preset with the settings of the plan. Raises ReportgenError if it does not fit the studies."""
     import torch
 
-    from reportgen_core.models.model import build_model, target_spec, without_pretrained
+    from reportgen_core.models.model import build_model, target_spec
+    from reportgen_core.models.owners import without_pretrained
     from reportgen_core.text.spec import Vocabulary, given_recipe
     from reportgen_core.training.prepare import check_needs
 
