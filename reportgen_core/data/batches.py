@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -181,7 +182,7 @@ def read_batches(
     workers: int | None = 0,
     cache: Path | None = None,
 ) -> Iterator[tuple[Batch, dict[str, str]]]:
-    """Read studies in order and yield (batch, problems) for every `batch_size` of them, as `read_with` does.
+    """Read studies in order and yield (batch, problems) for every `batch_size` of them.
 
     The batch holds the studies with at least one readable image and may be empty. `problems` maps the id of a study to
     one line about its unreadable images. Unreadable images raise nothing.
@@ -191,13 +192,19 @@ def read_batches(
 
 
 def read_with(
-    reader: StudyReader, studies: Sequence[Study], batch_size: int = 32, *, workers: int | None = 0
+    reader: StudyReader,
+    studies: Sequence[Study],
+    batch_size: int = 32,
+    *,
+    workers: int | None = 0,
+    early: bool = False,
 ) -> Iterator[ReadBatch]:
     """Read studies in order, and yield every `batch_size` of them. Unreadable images raise nothing.
 
-    If processes read ahead, the first batch is a quarter of a batch: see `in_batches`.
+    With `early`, and if processes read ahead, the first batch is a quarter of a batch: see `in_batches`.
     """
-    return read_in_order(studies, reader, in_batches(len(studies), batch_size, ahead=workers != 0), workers=workers)
+    order = in_batches(len(studies), batch_size, ahead=early and workers != 0)
+    return read_in_order(studies, reader, order, workers=workers)
 
 
 def in_batches(count: int, size: int, *, ahead: bool = False) -> list[range]:
@@ -207,8 +214,8 @@ def in_batches(count: int, size: int, *, ahead: bool = False) -> list[range]:
     works on that, the others are read.
     """
     first = max(1, size // 4) if ahead and count > size else size
-    starts = [0, *range(first, count, size)] if count else []
-    return [range(start, min(end, count)) for start, end in zip(starts, [*starts[1:], count], strict=True)]
+    edges = [0, *range(first, count, size), count] if count else []
+    return [range(start, end) for start, end in pairwise(edges)]
 
 
 def read_in_order(
