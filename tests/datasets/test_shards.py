@@ -346,3 +346,16 @@ def test_a_folder_of_other_files_is_not_replaced(source, tmp_path) -> None:
     with pytest.raises(Exception, match=r"has files but no manifest\.json"):
         built(source, tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["notes.txt"]
+
+
+def test_writing_that_is_interrupted_leaves_the_old_shards_whole_and_nothing_beside_them(source, shards) -> None:
+    before = {p.name: p.read_bytes() for p in shards.iterdir()}
+
+    def studies():
+        yield from source[:3]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(studies(), shards, ShardSize(studies=1), source="", on_bad=lambda *_: None)
+    assert {p.name: p.read_bytes() for p in shards.iterdir()} == before
+    assert sorted(p.name for p in shards.parent.iterdir()) == ["shards", "source"]
