@@ -146,6 +146,14 @@ def _connected(engine: RayEngine) -> Iterator[Any]:
             ray.init(**_where(engine), log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as e:
             raise OptionError(f"--address {address}: no Ray cluster answers there: {str(e).splitlines()[0]}") from e
+        except Exception as e:
+            if type(e) is not Exception:  # Ray raises the bare class if its processes are not up in 30 s
+                raise
+            ray.shutdown()
+            raise OptionError(
+                "--engine ray: Ray's processes did not start in its 30 s; run the command again when this machine is "
+                "less busy, or start them before (ray start --head) and give --address auto"
+            ) from e
         try:
             yield ray
         finally:

@@ -230,3 +230,14 @@ def test_too_few_gpus_and_no_cpu_are_one_line() -> None:
     with pytest.raises(OptionError, match="the cluster has no CPU"):
         pool_of(1, 0, [{}])
     assert EngineOptions(engine="ray").distributed
+
+
+def test_a_ray_that_does_not_start_in_its_time_is_one_line(rg, table, tmp_path, monkeypatch) -> None:
+    ray = pytest.importorskip("ray")
+
+    def late(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", late)
+    done = rg("label", table, "--engine", "ray", "--workers", 1, "--out", tmp_path / "out")
+    assert done.code == 1 and "Ray's processes did not start in its 30 s" in done.err.splitlines()[-1]
