@@ -93,9 +93,9 @@ def cost(model: Model, folders: dict[str, Path], studies: Sequence[Study]) -> li
     texts = {"torch, fp32": exact}
     for way, folder in folders.items():
         script = runpy.run_path(str(folder / "run.py"))
-        encoder, step = script["Graph"]("encoder"), script["Graph"]("step")
+        files = script["graphs"]()
         pixels = np.stack([script["read"](study.views[0].path) for study in studies])
-        written = [r for at in range(0, len(pixels), 32) for r in script["write"](encoder, step, pixels[at : at + 32])]
+        written = [r for at in range(0, len(pixels), 32) for r in script["write"](*files, pixels[at : at + 32])]
         texts[way] = [script["text"](words) for words in written]
     rows = []
     for way, reports in texts.items():

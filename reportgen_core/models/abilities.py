@@ -171,11 +171,30 @@ class TakesContext(Protocol):
 class WritesStepwise(Protocol):
     """A decoder whose step is a fixed computation on tensors, so that another runtime can execute it (`rg export`).
 
-    Both methods compute what `generate` computes, within rounding, without weights that are rearranged beforehand.
+    Both methods compute what `generate` computes, within rounding. With gradients on, they do so without weights that
+    are rearranged beforehand. No shape of the state grows.
     """
 
     def first_state(self, features: Features) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Return the state before the start mark is read, and the tensors that stay the same; B rows each."""
+
+    def next_word(
+        self, words: Tensor, state: tuple[Tensor, ...], memory: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Read a word of each row (B,), and return the logits (B, V) of the next words and the new state."""
+
+
+@runtime_checkable
+class WritesSentences(Protocol):
+    """A decoder with a fixed step for sentences and one for words, as `WritesStepwise` has one (`rg export`)."""
+
+    def first_plan(self, features: Features) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Return the plan before the first sentence, and the tensors that stay the same; B rows each."""
+
+    def next_sentence(
+        self, plan: tuple[Tensor, ...], kept: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Return whether this sentence is the last (B,), state and memory of its words, and the new plan."""
 
     def next_word(
         self, words: Tensor, state: tuple[Tensor, ...], memory: tuple[Tensor, ...]

@@ -62,6 +62,19 @@ class WordLSTM(nn.Module):
         top, (hidden, cell) = self.lstm(vectors[:, None], (hidden, cell))
         return self.out(top[:, 0]), (hidden.transpose(0, 1), cell.transpose(0, 1))
 
+    def begun(self, topic: Tensor) -> tuple[State, State]:
+        """Return the states (B, layers, H) before BOS, and what every step reads: of topics (B, ·), one or the other.
+
+        The topic is read by every step if there is room for it, else it is the first input.
+        """
+        zeros = self.zeros(topic)
+        return (zeros, (topic,)) if self.extra else (self.advance(topic, zeros)[1], ())
+
+    def read(self, words: Tensor, state: State, every: State) -> tuple[Tensor, State]:
+        """Read words (B,) with the vectors that every step reads, as `advance` does."""
+        logits, after = self.advance(torch.cat([*every, self.embedding(words)], -1), state)
+        return logits.float(), after
+
     def start(self, rows: int, first: Tensor | None = None, extra: Tensor | None = None) -> State:
         """Return the state before BOS: zeros, or the state after reading `first` (R, embedding) if it is given.
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,27 +14,38 @@ import pytest
 import torch
 from PIL import Image
 from reportgen_cli.exporting import runtimes
+from reportgen_cli.exporting.eight_bits import EightBitCost, cost_of
 from reportgen_cli.exporting.folder import drawn_probe, export_model
 from reportgen_cli.exporting.graphs import check_exportable, written_by_torch
 
 from reportgen_core import CompositionError, DataError, GenerationSettings, Model, PluginError, Study, View, compose
 from reportgen_core.data.batches import read_batches
 from reportgen_core.data.images import prepare_file
-from reportgen_core.models.abilities import WritesStepwise
+from reportgen_core.models.abilities import WritesSentences, WritesStepwise
 from reportgen_core.text.spec import EOS, TextSpec, Vocabulary
 
 SMALL = {"size": 64, "model_args": {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8]}}
 WORDS = "the heart is large , normal ( small ) / left effusion .".split()  # noqa: SIM905 - a sentence of words
-DECODERS = ["soft-att", "lstm", "lrcn", "densenet-lstm"]
+LSTM = {"hidden": 12, "embedding": 10}
+DECODERS: dict[str, tuple[str, dict[str, object]]] = {
+    **{name: (name, LSTM) for name in ("soft-att", "lstm", "lrcn", "densenet-lstm", "hier-lstm-dual")},
+    "hier-lstm co": ("hier-lstm", {**LSTM, "stop_threshold": 1.0}),  # which never stops: four sentences
+    **{f"hier-lstm {kind}": ("hier-lstm", {**LSTM, "attention": kind}) for kind in ("visual", "none")},
+    "hier-lstm, the topic at every word": ("hier-lstm", {**LSTM, "topic": "every", "word_layers": 2, "bias": True}),
+    "transformer": ("transformer", {"hidden": 16, "heads": 2, "layers": 2, "feed_forward": 12}),
+    "gpt2": ("gpt2", {"config": {"n_layer": 2, "n_head": 2, "n_embd": 16, "n_positions": 40}}),
+}
+TAGS = ("edema", "mass", "hernia")
 
 
 def make(decoder: str, **options: object) -> Model:
     """Return a small model with random weights and some words."""
     torch.manual_seed(0)
+    name, own = DECODERS.get(decoder, (decoder, {}))
     model = compose(
-        encoder="resnet18", encoder_options={**SMALL, **options}, decoder=decoder,
-        decoder_options={"hidden": 12, "embedding": 10}, text=TextSpec(recipe="plain", max_length=12),
-        vocabulary=Vocabulary(WORDS),
+        encoder="resnet18", encoder_options={**SMALL, **options}, decoder=name, decoder_options=own,
+        text=TextSpec(recipe="plain", max_length=12, max_words=6, max_sentences=4), vocabulary=Vocabulary(WORDS),
+        tags=TAGS,
     )  # fmt: skip
     for parameter in model.head.parameters():
         torch.nn.init.normal_(parameter, std=1.5)  # so that the words differ
@@ -54,20 +66,23 @@ def images(folder: Path, count: int = 9) -> list[Path]:
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_the_step_writes_what_generate_writes(decoder: str, tmp_path: Path) -> None:
     model, (path,) = make(decoder), images(tmp_path, 1)
-    assert isinstance(model.head, WritesStepwise)
+    assert isinstance(model.head, WritesStepwise) != isinstance(model.head, WritesSentences)
     pixels = torch.from_numpy(prepare_file(path, model.encoder.image).pixels.astype(np.float32))[None]
-    words = [n for n in written_by_torch(model, pixels, model.targets.max_length)[0].tolist() if n != EOS]
+    with torch.inference_mode():
+        words, logits, lengths = written_by_torch(model, pixels)
+    assert len(logits) == len(words) == sum(lengths)
+    written = [[n for n in sentence.tolist() if n != EOS] for sentence in words.split(lengths)]
     study = Study("s", (View(path),))
     with torch.inference_mode():
         ((batch, _),) = list(read_batches([study], model.encoder.image, batch_size=1))
         (generated,) = model.head.generate(model.encode(batch), GenerationSettings())
-    assert words == list(generated.candidates[0].sentences[0]) and len(set(words)) > 1
+    assert written == [list(sentence) for sentence in generated.candidates[0].sentences] and len(set(words)) > 1
 
 
 @pytest.mark.parametrize(
     ("decoder", "options", "says"),
     [
-        ("hier-lstm", {}, "rg export knows the steps of soft-att, lstm, lrcn and densenet-lstm; .*hier-lstm has none"),
+        ("chestxray8", {}, "rg export knows the steps of soft-att, lstm, .* and gpt2; .*chestxray8 has none"),
         ("soft-att", {"views": 2}, "rg export takes models of one image; .* takes 2"),
         ("soft-att", {"fit": "keep"}, "fit stretch and 8 bits; .* has fit keep and 8 bits"),
     ],
@@ -100,6 +115,17 @@ def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=folder.parent, check=False)
 
 
+def test_findings_that_8_bits_change_are_counted_and_bounded() -> None:
+    exact = ["No effusion.", "Small effusion.", "Edema. Small effusion.", "Heart is normal."]
+    small = ["The lungs are clear.", "Possible effusion.", "Small effusion. Edema.", "Heart is normal."]
+    cost = cost_of(exact, small)
+    assert cost == EightBitCost(images=4, with_findings=2, other_findings=1, other_words=3)
+    cost.check(25)
+    with pytest.raises(DataError, match=r"findings of 1 of 4 images \(25 %\), and the words of 3; 24 % are allowed"):
+        cost.check(24)
+    assert "reads no finding in these reports" in cost_of(["word"], ["words"]).line()
+
+
 services = pytest.mark.services  # the exporters are imported for seconds
 
 
@@ -118,6 +144,17 @@ def test_onnx_runs_without_reportgen_and_writes_its_reports(decoder: str, tmp_pa
 
 
 @services
+@pytest.mark.parametrize("decoder", ["hier-lstm co", "hier-lstm-dual", "transformer", "gpt2"])
+def test_openvino_writes_the_reports_of_every_kind_of_step(decoder: str, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    model, paths = make(decoder), images(tmp_path, 3)
+    written = export_model(model, "small", tmp_path / "out", "openvino", paths[:1])
+    assert written.difference < 1e-3 and written.same_words
+    reports = [r.text for r in model.iter_reports([Study(p.stem, (View(p),)) for p in paths], precision="fp32")]
+    assert run(tmp_path / "out", *paths).stdout.splitlines() == reports and all(reports)
+
+
+@services
 def test_openvino_and_its_eight_bits_run_without_reportgen(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     pytest.importorskip("nncf")
@@ -126,8 +163,10 @@ def test_openvino_and_its_eight_bits_run_without_reportgen(tmp_path: Path) -> No
     assert written.difference < 1e-4 and written.same_words
     reports = [r.text for r in model.iter_reports([Study(p.stem, (View(p),)) for p in paths], precision="fp32")]
     assert run(tmp_path / "out", *paths).stdout.splitlines() == reports
-    small = export_model(model, "small", tmp_path / "int8", "openvino", paths, int8=True)
-    assert small.difference > 1e-4 and json.loads((tmp_path / "int8" / "model.json").read_text())["int8"]
+    small = export_model(model, "small", tmp_path / "int8", "openvino", paths, int8=True, max_changed=100)
+    head = json.loads((tmp_path / "int8" / "model.json").read_text())
+    assert small.difference > 1e-4 and head["int8"] and head["changed_by_int8"]["images"] == len(paths)
+    assert head["changed_by_int8"] == asdict(small.cost)
     assert run(tmp_path / "int8", "--check").returncode == 0
 
 
@@ -135,7 +174,7 @@ def test_openvino_and_its_eight_bits_run_without_reportgen(tmp_path: Path) -> No
 def test_eight_bits_of_onnx_differ_a_little_and_a_damaged_file_fails_the_check(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     model, paths = make("soft-att"), images(tmp_path)
-    written = export_model(model, "small", tmp_path / "out", "onnx", paths, int8=True)
+    written = export_model(model, "small", tmp_path / "out", "onnx", paths, int8=True, max_changed=100)
     assert written.difference > 1e-4
     probe = dict(np.load(tmp_path / "out" / "probe.npz"))
     assert probe["pixels"].shape == (1, 64, 64)

@@ -8,6 +8,7 @@ import click
 
 from ..options import FOLDER
 from ..terminal.echo import say
+from .eight_bits import MAX_CHANGED
 
 
 @click.command()
@@ -21,7 +22,11 @@ from ..terminal.echo import say
     type=click.Path(exists=True, path_type=Path),
     help="Images, or folders of them: for --int8, and the first one for the probe. May be repeated.",
 )
-def export(model: str, to: str, out: Path, int8: bool, images: tuple[Path, ...]) -> None:
+@click.option(
+    "--max-changed", default=MAX_CHANGED, show_default=True, type=click.FloatRange(0, 100), metavar="PERCENT",
+    help="With --int8: refuse if more of the images get other findings.",
+)  # fmt: skip
+def export(model: str, to: str, out: Path, int8: bool, images: tuple[Path, ...], max_changed: float) -> None:
     """Write MODEL as files that run without reportgen, with a script and a probe.
 
     \b
@@ -37,7 +42,9 @@ def export(model: str, to: str, out: Path, int8: bool, images: tuple[Path, ...])
     from .folder import export_model
 
     paths = [Path(view.path) for study in group_files(images) for view in study.views] if images else []
-    written = export_model(load_model(model), model, out, to, paths, int8=int8)
+    written = export_model(load_model(model), model, out, to, paths, int8=int8, max_changed=max_changed)
+    if written.cost is not None:
+        say(written.cost.line(), err=True)
     words = "the same words" if written.same_words else "other words"
     say(
         f"{out}: {written.size / 2**20:.1f} MiB; on the probe logits differ from torch's by {written.difference:.1e} "

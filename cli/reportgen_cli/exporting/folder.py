@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from reportgen_core.files.atomic import replacing
 from reportgen_core.files.json_files import write_json
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK, recipe
 
-from .graphs import check_exportable, written_by_torch
-from .runtimes import ExportedGraph, need_packages, quantise, to_openvino, write_onnx
+from .eight_bits import MAX_CHANGED, EightBitCost, cost_of, texts_of
+from .graphs import check_exportable, most_written, written_by_torch
+from .runtimes import need_packages, quantise, to_openvino, write_onnx
 
 HEAD = "model.json"
 TOLERANCE = 1e-3  # of logits in float32; measured: below 1e-4
@@ -34,14 +36,16 @@ class Exported:
     difference: float  # the largest of a logit
     same_words: bool
     size: int  # bytes
+    cost: EightBitCost | None = None  # of 8 bits
 
 
 def export_model(model: Model, name: str, folder: Path, to: str, images: Sequence[Path] = (), *,
-                 int8: bool = False) -> Exported:  # fmt: skip
+                 int8: bool = False, max_changed: float = MAX_CHANGED) -> Exported:  # fmt: skip
     """Write a model to a folder for a runtime, "onnx" or "openvino", and compare the result with torch on a probe.
 
-    The probe is the first of `images`, or drawn. With `int8` the encoder is calibrated on `images`. Raises
-    CompositionError for a model without a step, and DataError if the files compute something else than torch.
+    The probe is the first of `images`, or drawn. With `int8` the encoder is calibrated on `images`, and the reports of
+    at most `max_changed` percent of them may state other findings than in float32. Raises CompositionError for a model
+    without a step, and DataError if the files compute something else than torch.
     """
     check_exportable(model)
     need_packages(to, int8)
@@ -52,30 +56,34 @@ def export_model(model: Model, name: str, folder: Path, to: str, images: Sequenc
     model = model.eval()
     pixels = [prepare_file(path, model.encoder.image).pixels.astype(np.float32) for path in images]
     probe = (pixels[0] if pixels else drawn_probe(model))[None]
-    words, logits = written_by_torch(model, torch.from_numpy(probe), model.targets.max_length)
+    words, logits, lengths = written_by_torch(model, torch.from_numpy(probe))
+    # of 8 bits only a damaged file differs so much
+    tolerance = float(np.ptp(logits.numpy())) if int8 else TOLERANCE
+    cost = None
     with replacing(folder, holds=HEAD) as temporary:
         names = write_onnx(model, temporary)
         if to == "openvino":
             to_openvino(temporary)
-        if int8:
-            quantise(to, temporary, pixels)
-        tolerance = (
-            float(np.ptp(logits.numpy())) if int8 else TOLERANCE
-        )  # of 8 bits only a damaged file differs so much
-        write_json(
-            temporary / HEAD, {**_facts(model, name), **names, "format": to, "int8": int8, "tolerance": tolerance}
-        )
-        np.savez(temporary / "probe.npz", pixels=probe, words=words.numpy(), logits=logits.numpy())
+        head = {**_facts(model, name), **names, "format": to, "int8": int8, "tolerance": tolerance}
+        write_json(temporary / HEAD, head)
+        np.savez(temporary / "probe.npz", pixels=probe, words=words.numpy(), logits=logits.numpy(), lengths=lengths)
         (temporary / "run.py").write_text(_shipped("script.txt"), encoding="utf-8")
         readme = _shipped("readme.txt").replace("{name}", name).replace("{runtime}", _runtime(to))
         (temporary / "README.md").write_text(readme, encoding="utf-8")
-        difference, same = compare(temporary, to, names, probe, words, logits)
+        if int8:
+            exact = texts_of(temporary, pixels)
+            quantise(to, temporary, pixels)
+            cost = cost_of(exact, texts_of(temporary, pixels))
+            write_json(temporary / HEAD, {**head, "changed_by_int8": asdict(cost)})
+            cost.check(max_changed)
+        script = runpy.run_path(str(temporary / "run.py"))
+        difference, same = script["compare"](*script["graphs"]())
         if difference > tolerance:
             raise DataError(
                 f"{name} as {to} differs from torch by {difference:.2e} in a logit; {tolerance:.0e} is allowed"
             )
         size = sum(path.stat().st_size for path in temporary.iterdir())
-    return Exported(folder, difference, same, size)
+    return Exported(folder, difference, same, size, cost)
 
 
 def drawn_probe(model: Model) -> NDArray[np.float32]:
@@ -88,25 +96,6 @@ def drawn_probe(model: Model) -> NDArray[np.float32]:
     return image
 
 
-def compare(folder: Path, to: str, names: dict[str, list[str]], pixels: NDArray[np.float32], words: torch.Tensor,
-            logits: torch.Tensor) -> tuple[float, bool]:  # fmt: skip
-    """Return the largest difference of a logit from torch's along its words, and whether the words are the same."""
-    encoder, step = ExportedGraph(folder, "encoder", to), ExportedGraph(folder, "step", to)
-    values: dict[str, Any] = encoder({"pixels": pixels})
-    memory = {name: values[name] for name in names["memory"]}
-    state = {name: values[name] for name in names["state"]}
-    word, largest, same = np.array([BOS], np.int64), 0.0, True
-    for following, wanted in zip(words.tolist(), logits.numpy(), strict=True):
-        values = step({"words": word, **state, **memory})
-        state = {name: values[f"next_{name}"] for name in names["state"]}
-        actual = np.array(values["logits"][0])
-        largest = max(largest, float(np.abs(actual - wanted).max()))
-        actual[[PAD, BOS]] = -np.inf
-        same = same and int(actual.argmax()) == following
-        word = np.array([following], np.int64)
-    return largest, same
-
-
 def _facts(model: Model, name: str) -> dict[str, Any]:
     """Return what the script must know of a model."""
     spec, words = model.encoder.image, list(model.targets.words)
@@ -117,7 +106,8 @@ def _facts(model: Model, name: str) -> dict[str, Any]:
         "width": spec.width,
         "interpolation": spec.interpolation,
         "equalize": spec.equalize,
-        "max_words": model.targets.max_length,
+        "max_sentences": most_written(model)[0],
+        "max_words": most_written(model)[1],
         "pad": PAD,
         "bos": BOS,
         "eos": EOS,

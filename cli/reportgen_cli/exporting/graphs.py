@@ -1,4 +1,4 @@
-"""The two graphs of an exported model: from pixels to the first state, and from a word to the next one."""
+"""The graphs of an exported model: from pixels to the first state, from sentence to sentence, and from word to word."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from reportgen_core import CompositionError, Model
-from reportgen_core.models.abilities import WritesStepwise
+from reportgen_core.models.abilities import WritesSentences, WritesStepwise
 from reportgen_core.text.spec import BOS, EOS, PAD, TextSpec, recipe
 
 Tensors = tuple[Tensor, ...]
-STEPWISE = "soft-att, lstm, lrcn and densenet-lstm"
+STEPWISE = "soft-att, lstm, lrcn, densenet-lstm, hier-lstm, hier-lstm-dual, transformer and gpt2"
 
 
 class EncoderGraph(nn.Module):
@@ -29,17 +29,33 @@ class EncoderGraph(nn.Module):
         self.register_buffer("shift", (-mean / std).contiguous())
         self.register_buffer("scale", (1 / (255 * std)).contiguous())
 
-    def normalised(self, pixels: Tensor) -> Tensor:
-        """Return pixels (B, H, W) as the encoder takes them, (B, C, H, W)."""
-        images: Tensor = self.shift + pixels[:, None] * self.scale
-        return images
+    def first(self, pixels: Tensor) -> tuple[Tensors, Tensors]:
+        """Return the first state of the words, or the first plan of the sentences, and the tensors that stay."""
+        images: Tensor = self.shift + pixels[:, None] * self.scale  # (B, C, H, W)
+        features, decoder = self.encoder.encode(images), self.decoder
+        if isinstance(decoder, WritesSentences):
+            return decoder.first_plan(features)
+        assert isinstance(decoder, WritesStepwise)
+        return decoder.first_state(features)
 
     def forward(self, pixels: Tensor) -> Tensors:
         """Return state and memory, one after the other."""
-        features = self.encoder.encode(self.normalised(pixels))
-        decoder: Any = self.decoder
-        state, memory = decoder.first_state(features)
+        state, memory = self.first(pixels)
         return tuple(tensor.clone() for tensor in (*state, *memory))  # no two outputs are one tensor
+
+
+class SentenceGraph(nn.Module):
+    """A plan and what stays, to whether the sentence is the last, state and memory of its words, and the new plan."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.decoder = model.head
+
+    def forward(self, plan: Tensors, kept: Tensors) -> Tensors:
+        """Return all of them, one after the other."""
+        decoder: Any = self.decoder
+        last, state, memory, after = decoder.next_sentence(plan, kept)
+        return (last, *(tensor.clone() for tensor in (*state, *memory, *after)))
 
 
 class StepGraph(nn.Module):
@@ -59,7 +75,7 @@ class StepGraph(nn.Module):
 def check_exportable(model: Model) -> None:
     """Raise CompositionError for a model of which the script of an exported folder cannot write reports."""
     spec, name = model.encoder.image, model.called
-    if not isinstance(model.head, WritesStepwise):
+    if not isinstance(model.head, (WritesStepwise, WritesSentences)):
         raise CompositionError(f"rg export knows the steps of {STEPWISE}; {name} has none of these decoders")
     if spec.views != 1:
         raise CompositionError(f"rg export takes models of one image; {name} takes {spec.views}")
@@ -71,21 +87,48 @@ def check_exportable(model: Model) -> None:
         raise CompositionError(f"rg export writes the texts of plain, jing and ditag; {name} has {model.text.recipe}")
 
 
-@torch.inference_mode()
-def written_by_torch(model: Model, pixels: Tensor, limit: int) -> tuple[Tensor, Tensor]:
-    """Return the words (T,) that greedy search writes for pixels (1, H, W), and the logits (T, V) of each step.
+def most_written(model: Model) -> tuple[int, int]:
+    """Return the most sentences of a report and the most words of each; a report as one row is one sentence."""
+    targets = model.targets
+    if isinstance(model.head, WritesSentences):
+        return targets.max_sentences, targets.max_words
+    return 1, targets.max_length
 
-    They are computed by the model's own encoder and step, without any graph.
+
+@torch.inference_mode()
+def written_by_torch(model: Model, pixels: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+    """Return what greedy search writes for pixels (1, H, W): words (T,), logits (T, V), the words of each sentence.
+
+    A sentence has its end mark, unless it is as long as it may be. All is computed by the model's own parts, without
+    any graph.
     """
     decoder: Any = model.head
-    state, memory = decoder.first_state(model.encoder.encode(EncoderGraph(model).normalised(pixels)))
-    word, words, logits = torch.tensor([BOS]), [], []
-    for _ in range(limit):
+    sentences, most = most_written(model)
+    plan, kept = EncoderGraph(model).first(pixels)
+    if not isinstance(decoder, WritesSentences):
+        words, logits = _written(decoder, plan, kept, most)
+        return torch.tensor(words), torch.stack(logits), [len(words)]
+    words, logits, lengths = [], [], []
+    for _ in range(sentences):
+        last, state, memory, plan = decoder.next_sentence(plan, kept)
+        sentence, of_sentence = _written(decoder, state, memory, most)
+        words += sentence
+        logits += of_sentence
+        lengths.append(len(sentence))
+        if bool(last):
+            break
+    return torch.tensor(words), torch.stack(logits), lengths
+
+
+def _written(decoder: Any, state: Tensors, memory: Tensors, limit: int) -> tuple[list[int], list[Tensor]]:
+    """Return the words of one sentence, and the logits (V,) of each."""
+    word = torch.full((1,), BOS)
+    words: list[int] = []
+    logits: list[Tensor] = []
+    while len(words) < limit and words[-1:] != [EOS]:
         scores, state = decoder.next_word(word, state, memory)
         logits.append(scores[0].clone())
         scores[:, [PAD, BOS]] = -torch.inf
         word = scores.argmax(-1)
         words.append(int(word))
-        if words[-1] == EOS:
-            break
-    return torch.tensor(words), torch.stack(logits)
+    return words, logits

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from reportgen_core import Model, PluginError
+from reportgen_core.models.abilities import WritesSentences
 
-from .graphs import EncoderGraph, StepGraph
+from .graphs import EncoderGraph, SentenceGraph, StepGraph
 
 Arrays = Mapping[str, NDArray[Any]]
 LOGGERS = ("torch.onnx", "torch.utils.cpp_extension", "onnxscript", "onnx_ir", "nncf", "root")
@@ -39,29 +40,45 @@ def need_packages(to: str, int8: bool) -> None:
 
 
 def write_onnx(model: Model, folder: Path) -> dict[str, list[str]]:
-    """Write encoder.onnx and step.onnx; return the names of the tensors of `state` and `memory`."""
+    """Write encoder.onnx, step.onnx, and sentence.onnx if the decoder has a step for sentences.
+
+    Return the names of the tensors of `state` and `memory` of the words, and of `plan` and `kept` of the sentences.
+    """
     spec = model.encoder.image
     pixels = torch.zeros(2, spec.height, spec.width)
-    decoder: Any = model.head
+    decoder, encoder = model.head, EncoderGraph(model).eval()
+    names: dict[str, list[str]] = {}
     with torch.no_grad():
-        graph = EncoderGraph(model).eval()
-        state, memory = decoder.first_state(model.encoder.encode(graph.normalised(pixels)))
-    names = {"state": [f"state{n}" for n in range(len(state))], "memory": [f"memory{n}" for n in range(len(memory))]}
-    rows = torch.export.Dim("rows", min=1, max=4096)
+        state, memory = encoder.first(pixels)
+        if isinstance(decoder, WritesSentences):
+            plan, kept = state, memory
+            names |= {"plan": _numbered("plan", plan), "kept": _numbered("kept", kept)}
+            _, state, memory, _ = decoder.next_sentence(plan, kept)
+    names |= {"state": _numbered("state", state), "memory": _numbered("memory", memory)}
     outputs = [*names["state"], *names["memory"]]
-    _write(graph, (pixels,), ({0: rows},), folder / "encoder.onnx", ["pixels"], outputs)
-    each = tuple({0: rows} for _ in state), tuple({0: rows} for _ in memory)
-    _write(
-        StepGraph(model).eval(), (torch.ones(2, dtype=torch.long), state, memory), ({0: rows}, *each),
-        folder / "step.onnx", ["words", *outputs], ["logits", *(f"next_{name}" for name in names["state"])],
-    )  # fmt: skip
+    first = [*names["plan"], *names["kept"]] if "plan" in names else outputs
+    with torch.no_grad():
+        _write(encoder, (pixels,), folder / "encoder.onnx", ["pixels"], first)
+    if "plan" in names:
+        following = ["last", *outputs, *(f"next_{name}" for name in names["plan"])]
+        _write(SentenceGraph(model).eval(), (plan, kept), folder / "sentence.onnx", first, following)
+    words = torch.ones(2, dtype=torch.long)
+    following = ["logits", *(f"next_{name}" for name in names["state"])]
+    _write(StepGraph(model).eval(), (words, state, memory), folder / "step.onnx", ["words", *outputs], following)
     return names
 
 
-def _write(graph: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...], path: Path,
-           inputs: list[str], outputs: list[str]) -> None:  # fmt: skip
+def _numbered(name: str, tensors: Sequence[torch.Tensor]) -> list[str]:
+    return [f"{name}{n}" for n in range(len(tensors))]
+
+
+def _write(graph: nn.Module, arguments: tuple[Any, ...], path: Path, inputs: list[str], outputs: list[str]) -> None:
     """Write a graph with any number of rows as one ONNX file."""
-    with _quiet(), torch.no_grad():
+    rows = torch.export.Dim("rows", min=1, max=4096)
+    shapes = torch.utils._pytree.tree_map(lambda _: {0: rows}, arguments)
+    # a tensor that is there twice, as two states of zeros, would become one input
+    arguments = torch.utils._pytree.tree_map(torch.clone, arguments)
+    with _quiet():
         # the strict mode follows `len` of a tensor, which the other one takes for a constant
         program = torch.export.export(graph, arguments, dynamic_shapes=shapes, strict=True)
         torch.onnx.export(
@@ -73,7 +90,7 @@ def to_openvino(folder: Path) -> None:
     """Replace the ONNX files of a folder by OpenVINO files, in float32."""
     import openvino
 
-    for name in ("encoder", "step"):
+    for name in (path.stem for path in list(folder.glob("*.onnx"))):
         with tempfile.TemporaryDirectory() as plain:  # convert_model cuts a path at its commas
             # not Core.read_model: NNCF spoils what that makes of ONNX
             converted = openvino.convert_model(shutil.copy(folder / f"{name}.onnx", plain))

@@ -134,6 +134,30 @@ class CausalDecoder(Decoder):
             return ""
         return f"the context is cut after {self.columns - 1} of its {count - 1} words (context_words={self.columns})"
 
+    def first_state(self, features: Features) -> tuple[State, State]:
+        """Return the words so far (B, T), none of at most T, and their number (B,); and what they attend to."""
+        words = features.mask.new_full((len(features.mask), self.targets.max_length), PAD, dtype=torch.long)
+        return (words, words[:, 0].clone()), (self.bridge(features.tokens), features.mask)
+
+    def next_word(self, words: Tensor, state: State, memory: State) -> tuple[Tensor, State]:
+        """Return the logits (B, V) after words (B,), and the new state. All words so far are read again."""
+        (before, count), (image, mask) = state, memory
+        place = torch.arange(before.shape[1], device=words.device)
+        now = torch.where(place == count[:, None], words[:, None], before)
+        prefix = now.new_full((len(now), 0 if self.takes_places else self.columns), PAD)  # of an empty context
+        rows = torch.cat([prefix, now], 1)
+        out = self.model(
+            input_ids=rows,
+            attention_mask=(rows != PAD).long(),
+            encoder_hidden_states=image,
+            encoder_attention_mask=mask.long(),
+            use_cache=False,
+            **_places(rows, self._first_place(prefix)),
+        )
+        logits: Tensor = out.logits[:, prefix.shape[1] :]
+        here = count[:, None, None].expand(-1, 1, logits.shape[-1])
+        return logits.gather(1, here).squeeze(1).float(), (now, count + 1)
+
     @torch.inference_mode()
     def generate(
         self, features: Features, settings: GenerationSettings, context: Sequence[Context] = ()

@@ -33,7 +33,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from reportgen_core import (
@@ -52,56 +52,12 @@ from reportgen_core.text.spec import BOS, PAD
 from reportgen_core.writing.attention import AdditiveAttention, attend
 from reportgen_core.writing.lstm_step import JoinedLinears, StepCell
 from reportgen_core.writing.word_lstm import WordLSTM
-from reportgen_core.writing.word_search import SEARCH_SETTINGS, BeamResult, search
+from reportgen_core.writing.word_search import SEARCH_SETTINGS, BeamResult, State, search
 
 from .blocks.combine import combine as combine
+from .blocks.hier_options import HierOptions as HierOptions
 from .blocks.order import shuffled
 from .blocks.tags import TagPredictor, probabilities, tag_loss
-
-ATTENTION = ("co", "visual", "semantic", "none")
-TOPIC = ("first", "every")
-
-
-@dataclass(frozen=True, slots=True)
-class HierOptions:
-    """The options of a hierarchical LSTM. Raises OptionError for a value that does not exist."""
-
-    hidden: int
-    embedding: int
-    tags_used: int
-    attention: str
-    word_layers: int
-    topic: str
-    stop_threshold: float
-    bias: bool
-    shuffle: bool
-
-    def __post_init__(self) -> None:
-        if self.attention not in ATTENTION:
-            raise OptionError(f"hier-lstm has no attention={self.attention!r}; there are: {', '.join(ATTENTION)}")
-        if self.topic not in TOPIC:
-            raise OptionError(f"hier-lstm has no topic={self.topic!r}; there are: {', '.join(TOPIC)}")
-        if self.word_layers not in (1, 2):
-            raise OptionError(f"hier-lstm takes word_layers 1 or 2, got {self.word_layers!r}")
-
-    @property
-    def visual(self) -> bool:
-        """Whether the sentence LSTM attends to regions."""
-        return self.attention in ("co", "visual")
-
-    @property
-    def semantic(self) -> bool:
-        """Whether the sentence LSTM attends to tags."""
-        return self.attention in ("co", "semantic")
-
-    def linear(self, inputs: int, outputs: int) -> nn.Linear:
-        """Build a linear layer, with a bias if the option `bias` is on."""
-        return nn.Linear(inputs, outputs, bias=self.bias)
-
-    def word_lstm(self, words: int) -> WordLSTM:
-        """Build a word LSTM for a vocabulary of `words` words."""
-        topic = self.embedding if self.topic == "every" else 0
-        return WordLSTM(words, self.embedding, self.hidden, self.word_layers, topic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +152,7 @@ class HierLSTM(Decoder):
         embedded, ids = self.tags.semantic(logits)
         return Memory(features, keys, logits, embedded, self.semantic.keys(embedded), ids)
 
-    def attend(self, memory: Memory, queries: Sequence[Tensor]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def attend(self, memory: Memory, queries: State) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return the context (B, H), eq. 4, α (B, N), eq. 2, and β (B, M), eq. 3.
 
         `queries` (B, H) are W_v,h h^(s-1) and W_a,h h^(s-1), of the attentions that the model has.
@@ -223,7 +179,7 @@ class HierLSTM(Decoder):
         stopped = torch.zeros(len(hidden), dtype=torch.bool, device=hidden.device)
         _, before, *queries = self.hidden_layers(hidden)
         for _ in range(steps):
-            context, alpha, beta = self.attend(memory, queries)
+            context, alpha, beta = self.attend(memory, tuple(queries))
             hidden, cell = self.sentence(context, (hidden, cell))
             last, (now, before, *queries) = before, self.hidden_layers(hidden)
             hiddens.append(hidden)
@@ -285,6 +241,36 @@ class HierLSTM(Decoder):
             states = states[after]
         logits: Tensor = word_lstm.out(states)
         return logits, sentences[sentences != PAD]
+
+    def first_plan(self, features: Features) -> tuple[State, State]:
+        """Return the states (B, H) of the sentence LSTM, zeros, and what its sentences read."""
+        memory = self.remember(features)
+        zero = features.pooled.new_zeros(len(features.pooled), self.options.hidden)
+        attended = (memory.visual_keys, memory.semantic, memory.semantic_keys)
+        kept = (features.tokens, features.pooled, features.mask, *(t for t in attended if t is not None))
+        return (zero, zero), kept
+
+    def next_sentence(self, plan: State, kept: State) -> tuple[Tensor, State, State, State]:
+        """Return whether this sentence is the last (B,), state and memory of its words, and the new plan."""
+        (tokens, pooled, mask), attended = kept[:3], kept[3:]
+        keys = attended[0] if self.visual is not None else None
+        semantic, semantic_keys = attended[-2:] if self.semantic is not None else (None, None)
+        memory = Memory(Features(tokens, pooled, mask), keys, None, semantic, semantic_keys, None)
+        _, before, *queries = self.hidden_layers(plan[0])
+        context, _, _ = self.attend(memory, tuple(queries))
+        hidden, cell = self.sentence(context, (plan[0], plan[1]))
+        now = self.hidden_layers(hidden)[0]
+        topic = torch.tanh(self.topic_hidden(hidden) + self.topic_context(context))  # eq. 5
+        last = is_stop(self.stop(torch.tanh(before + now)), self.options.stop_threshold)
+        return last, *self.first_words(topic), (hidden, cell)
+
+    def first_words(self, topic: Tensor) -> tuple[State, State]:
+        """Return state and memory of the words of topics (B, E), before the start mark is read."""
+        return self.words.begun(topic)
+
+    def next_word(self, words: Tensor, state: State, memory: State) -> tuple[Tensor, State]:
+        """Return the logits (B, V) after words (B,), and the new state."""
+        return self.words.read(words, state, memory)
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:

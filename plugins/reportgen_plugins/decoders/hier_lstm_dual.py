@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from reportgen_core import Decoded, Features, FeatureSpec, Generated, GenerationSettings, Targets, TargetSpec
 from reportgen_core.text.spec import PAD
-from reportgen_core.writing.word_search import BeamResult
+from reportgen_core.writing.word_search import BeamResult, State
 
 from .blocks.order import shuffled
 from .hier_lstm import HierLSTM, HierOptions, places
@@ -84,6 +84,20 @@ class DualHierLSTM(HierLSTM):
         logits = normal.new_empty(len(is_abnormal), normal.shape[-1])
         logits[~is_abnormal], logits[is_abnormal] = normal, other.to(normal.dtype)
         return logits, rows[rows != PAD]
+
+    def first_words(self, topic: Tensor) -> tuple[State, State]:
+        """Return the states and memories of both word LSTMs, and whether the switch says abnormal (B, 1)."""
+        (normal, read), (abnormal, read_abnormal) = self.words.begun(topic), self.abnormal.begun(topic)
+        switch = self.switch(topic).argmax(-1, keepdim=True) == 1
+        return (*normal, *abnormal), (*read, *read_abnormal, switch)
+
+    def next_word(self, words: Tensor, state: State, memory: State) -> tuple[Tensor, State]:
+        """Return the logits (B, V) of the word LSTM that the switch picked after words (B,), and the new state."""
+        *read, switch = memory
+        half = len(read) // 2
+        normal, after = self.words.read(words, state[:2], tuple(read[:half]))
+        abnormal, after_abnormal = self.abnormal.read(words, state[2:], tuple(read[half:]))
+        return torch.where(switch, abnormal, normal), (*after, *after_abnormal)
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:

@@ -251,3 +251,34 @@ def write_reports(
     step = WordStep(words, image, mask, read)
     length = most_words(targets, settings)
     return to_generated(search(step, step.start(own), settings, rows=len(image), max_words=length), settings)
+
+
+def fixed_state(words: WordTransformer, image: Tensor, mask: Tensor, places: int) -> tuple[State, State]:
+    """Return the state before the first of at most `places` words, and the mask, keys and values of the image.
+
+    The state is how many words were read (B,), and the space for the keys and values of all places.
+    """
+    keys = [tensor for pair in words.image_keys(image) for tensor in pair]
+    spaces = (tensor.new_zeros(*tensor.shape[:2], places, tensor.shape[3]) for tensor in keys)
+    return (mask.new_zeros(len(mask), dtype=torch.long), *spaces), (mask, *keys)
+
+
+def fixed_step(words: WordTransformer, ids: Tensor, state: State, memory: State) -> tuple[Tensor, State]:
+    """Read words (B,) into their places; return the logits (B, V) and the new state. No shape grows."""
+    (count, *spaces), (mask, *image) = state, memory
+    hidden, places = words.embedding.embedding_dim, spaces[0].shape[2]
+    place = torch.arange(places, device=ids.device)
+    here, seen = (place == count[:, None])[:, None, :, None], (place <= count[:, None])[:, None, None]
+    vectors = words.embedding(ids) * math.sqrt(hidden) + sinusoids(0, places, hidden, ids.device)[count]
+    vectors = vectors[:, None]
+    after: list[Tensor] = []
+    for n, layer in enumerate(words.layers):
+        old = spaces[2 * n], spaces[2 * n + 1]
+
+        def hold(keys: Tensor, values: Tensor, old: KeyValues = old) -> KeyValues:
+            now = torch.where(here, keys, old[0]), torch.where(here, values, old[1])
+            after.extend(now)
+            return now
+
+        vectors, _ = layer(vectors, hold, seen, (image[2 * n], image[2 * n + 1]), mask, None)
+    return words.out(words.norm(vectors[:, 0])).float(), (count + 1, *after)

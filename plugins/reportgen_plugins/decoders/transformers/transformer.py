@@ -21,7 +21,7 @@ from reportgen_core.writing.report_words import shift_targets, word_loss
 from reportgen_core.writing.word_search import SEARCH_SETTINGS, State
 
 from ..blocks.multi_head import check_sizes
-from ..blocks.transformer import ImageTransformer, WordTransformer, write_reports
+from ..blocks.transformer import ImageTransformer, WordTransformer, fixed_state, fixed_step, write_reports
 
 
 class Transformer(Decoder):
@@ -64,6 +64,15 @@ class Transformer(Decoder):
         image = self.image(self.image.project(features.tokens), features.mask)  # (B, N, H)
         states = self.words(self.words.embed(inputs), image, features.mask)  # (B, T, H)
         return word_loss(self.words.out(states[real]), wanted, real)
+
+    def first_state(self, features: Features) -> tuple[State, State]:
+        """Return an empty space for the words of a report, and the mask, keys and values of the image."""
+        image = self.image(self.image.project(features.tokens), features.mask)
+        return fixed_state(self.words, image, features.mask, self.targets.max_length)
+
+    def next_word(self, words: Tensor, state: State, memory: State) -> tuple[Tensor, State]:
+        """Return the logits (B, V) after words (B,), and the new state."""
+        return fixed_step(self.words, words, state, memory)
 
     @torch.inference_mode()
     def generate(self, features: Features, settings: GenerationSettings) -> list[Generated]:
