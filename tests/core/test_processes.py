@@ -142,7 +142,9 @@ def run(tmp_path: Path, out: str, processes: int, stop: int = 0, *flags: str) ->
     start = ["-m", "accelerate.commands.launch", *launch] if processes > 1 else []
     settings = json.dumps(asdict(replace(PLAIN, batch_size=4 // processes)))
     command = [sys.executable, *start, str(script), str(tmp_path), str(tmp_path / out), settings, str(stop), *flags]
-    return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}, timeout=600).returncode
+    return subprocess.run(
+        command, env=os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}, timeout=600
+    ).returncode
 
 
 def steps_of(tmp_path: Path, out: str, processes: int) -> list[list[str]]:
