@@ -28,7 +28,6 @@ REWARDS: Mapping[str, Mapping[str, float]] = {
     "before": {},
     "cider": {"cider": 1.0},
     "chexpert-rules": {"chexpert-rules": 1.0},
-    "both": {"cider": 0.5, "chexpert-rules": 0.5},
 }
 SCORES = ("cider", "chexpert-rules micro-14 f1", "bleu-4")
 ERRORS = ("errors", "errors missed", "errors invented")
