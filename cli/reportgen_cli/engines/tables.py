@@ -7,6 +7,7 @@ bytes, for their places and the digest. Nothing of it is kept but the places.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,13 +64,15 @@ def plan_table(table: Path, copy: Path, rows: int, keep: Keep | None = None, *, 
         head, head_lines = 0, 0
         if kind in ("csv", "tsv"):
             first = next(scan_rows(table), None)
-            head_lines = first.line - 1 if first else 0
-            head = places.of(first.line) if first else 0
+            if first and (begin := places.of(first.line)) >= 0:
+                head, head_lines = begin, first.line - 1
+            elif first:  # a \r alone stands between header and rows, so that no block has rows without the header
+                rows = sys.maxsize
         if kind in ("csv", "tsv") or keep:
             starts: Iterator[tuple[int, int]] = ((line, places.of(line)) for line in _row_lines(table, keep))
         else:
             starts = _text_starts(places, empty and kind == "txt")
-        blocks = tuple(_cut(places, starts, rows))
+        blocks = tuple(_cut(places, starts, rows, (head, head_lines + 1)))
         digest = digest or places.finish()
     return TablePlan(TableSource(table.resolve(), source, head, head_lines), blocks, digest)
 
@@ -152,9 +155,12 @@ def _text_starts(places: _Places, empty: bool) -> Iterator[tuple[int, int]]:
         after_empty = not has_text
 
 
-def _cut(places: _Places, starts: Iterator[tuple[int, int]], rows: int) -> Iterator[Block]:
-    """Yield the blocks of a table whose header was read, by the line and the byte of each row; at -1 none begins."""
-    begin, first, count, number = places.byte, places.line, 0, 0
+def _cut(places: _Places, starts: Iterator[tuple[int, int]], rows: int, at: tuple[int, int]) -> Iterator[Block]:
+    """Yield the blocks of a table, by the line and the byte of each row; at -1 none begins.
+
+    `at` is the byte and the line after the header.
+    """
+    (begin, first), count, number = at, 0, 0
     for line, byte in starts:
         if count >= rows and byte >= 0:
             yield Block(number, begin, byte, first, count)

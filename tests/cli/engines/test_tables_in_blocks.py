@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reportgen_cli.engines.tables import plan_table
 
@@ -31,6 +31,7 @@ CELLS = st.text(alphabet='ab ,"\n\r;é', max_size=6)
 
 
 @settings(max_examples=60)
+@example(rows=[("\r", ";")], size=1, end="\n")
 @given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=12), size=st.integers(1, 5), end=st.sampled_from(["\n", "\r\n"]))
 def test_the_pieces_of_a_csv_are_the_csv(rows, size, end, tmp_path_factory) -> None:
     import csv
@@ -45,6 +46,9 @@ BROKEN = [
     ("t.csv", b'id,text\na,1\nb,"2\n2"\nc,3,3\nd,"x"y\ne,\xff\n\n\nf,6\n'),
     ("t.csv", b'\n\nsep=;\n"id";"te\nxt"\na;1\nb;2\nc;"3'),
     ("t.csv", b"id,text\r\na,1\r\nb,2\rc,3\r\nd,4\r\n"),
+    ("t.csv", b"id,text\ra,1\rb,2\r"),
+    ("t.csv", b"id,text\ra,1\nb,2\nc,3\n"),
+    ("t.csv", b"id,text\n\ra,1\nb,2\nc,3\n"),
     ("t.csv", b"\xef\xbb\xbfid,text\na,1\nb,2\n"),
     ("t.csv", "id,text\na,1\nb,ü\nc,3\n".encode("utf-16")),
     ("t.csv", b"id,text\n"),
