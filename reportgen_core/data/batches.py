@@ -11,7 +11,6 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -197,25 +196,15 @@ def read_with(
     batch_size: int = 32,
     *,
     workers: int | None = 0,
-    early: bool = False,
 ) -> Iterator[ReadBatch]:
-    """Read studies in order, and yield every `batch_size` of them. Unreadable images raise nothing.
-
-    With `early`, and if processes read ahead, the first batch is a quarter of a batch: see `in_batches`.
-    """
-    order = in_batches(len(studies), batch_size, ahead=early and workers != 0)
+    """Read studies in order, and yield every `batch_size` of them. Unreadable images raise nothing."""
+    order = in_batches(len(studies), batch_size)
     return read_in_order(studies, reader, order, workers=workers)
 
 
-def in_batches(count: int, size: int, *, ahead: bool = False) -> list[range]:
-    """Return the indices 0..count-1 in batches of `size`.
-
-    With `ahead`, the first batch is a quarter as large: who takes the batches waits for the first one, and while it
-    works on that, the others are read.
-    """
-    first = max(1, size // 4) if ahead and count > size else size
-    edges = [0, *range(first, count, size), count] if count else []
-    return [range(start, end) for start, end in pairwise(edges)]
+def in_batches(count: int, size: int) -> list[range]:
+    """Return the indices 0..count-1 in batches of `size`."""
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def read_in_order(

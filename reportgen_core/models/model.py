@@ -193,7 +193,7 @@ class Model(nn.Module, Drawn, Reporter):
         to_channels_last(self.encoder)
         chosen = part_precisions(self, precision)
         reader = StudyReader(self.encoder.image, cache=cache, picture_side=picture_side, check_all=True)
-        for batch, readings in read_with(reader, studies, batch_size, workers=workers, early=True):
+        for batch, readings in read_with(reader, studies, batch_size, workers=workers):
             with torch.inference_mode(), chosen.of_encoder():
                 features = (encode or self.encode)(batch) if batch.ids else None
             with torch.inference_mode(), chosen.of_head():

@@ -17,7 +17,6 @@ from reportgen_core.data.batches import (
     batches,
     check_views,
     choose_views,
-    in_batches,
     normalise,
     read_batches,
 )
@@ -267,15 +266,3 @@ def test_what_is_no_batch_of_bytes_is_not_normalised() -> None:
         normalise(torch.zeros(2, 1, 8, 6), SPEC)
     with pytest.raises(ShapeError, match="3 channels"):
         normalise(torch.zeros(2, 1, 8, 6, dtype=torch.uint8), replace(SPEC, std=(0.2, 0.3)))
-
-
-@pytest.mark.parametrize(
-    ("count", "size", "sizes"),
-    [(70, 32, [8, 32, 30]), (64, 32, [8, 32, 24]), (32, 32, [32]), (3, 2, [1, 2]), (2, 1, [1, 1]), (0, 4, [])],
-)
-def test_the_first_batch_is_a_quarter_if_the_others_are_read_meanwhile(count: int, size: int, sizes: list[int]) -> None:
-    ahead, alone = in_batches(count, size, ahead=True), in_batches(count, size)
-    assert [len(batch) for batch in ahead] == sizes
-    for made in (ahead, alone):
-        assert [i for batch in made for i in batch] == list(range(count))
-    assert all(len(batch) == size for batch in alone[:-1])
