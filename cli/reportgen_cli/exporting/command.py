@@ -8,7 +8,7 @@ import click
 
 from ..options import FOLDER
 from ..terminal.echo import say
-from .eight_bits import MAX_CHANGED
+from . import MAX_CHANGED
 
 
 @click.command()

@@ -19,7 +19,6 @@ from ..labelers import labeler_of
 LABELER, SCHEME = "chexpert-rules", "chexpert14"
 NOTHING = "No Finding"  # the label of a report without any
 BATCH = 32
-MAX_CHANGED = 50.0  # percent of the images; a model that ships changed 22
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from reportgen_core.files.atomic import replacing
 from reportgen_core.files.json_files import write_json
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK, recipe
 
-from .eight_bits import MAX_CHANGED, EightBitCost, cost_of, texts_of
+from . import MAX_CHANGED
+from .eight_bits import EightBitCost, cost_of, texts_of
 from .graphs import check_exportable, most_written, written_by_torch
 from .runtimes import need_packages, quantise, to_openvino, write_onnx
 
