@@ -3,9 +3,9 @@
 The plan is made, and is run in `--minutes`, which the schooling of the encoder, its presets, the choice and the scores
 share. A preset is trained with the settings of its paper from random weights, because those of ImageNet are not here,
 and is stopped at the first step after it has had as much processor time as making and running the plan took, so that a
-machine that others use is fair to both. Its best epoch counts; if it has finished none, the weights that it has. All
-are scored on the test studies, with the sections of the plan as references, and each preset is compared with the plan's
-model by a paired test.
+machine that others use is fair to both. Its best epoch counts; if it has finished none, it has no model. All are scored
+on the test studies, with the sections of the plan as references, and each preset is compared with the plan's model by a
+paired test.
 
     OMP_NUM_THREADS=1 python -m benchmarks.plan --out DIR [--minutes 20] [--studies 500] [--preset NAME ...]
 
@@ -112,8 +112,6 @@ def train_preset(asked: Asked, name: str) -> None:
     learn, val = (collection.split(split) for split in ("train", "val"))
     with contextlib.suppress(Over):
         train(model, learn, val, out=out / "training", settings=TrainSettings.of(preset.train), watch=watch)
-    best = load_model(out / "training" / "best") if steps[1] else model
-    best.save(out / "model")
     seconds = time.perf_counter() - began
     facts = {"steps": steps[0], "epochs": steps[1], "seconds": seconds, "processor": _processor_seconds() - used}
     (out / "times.json").write_text(json.dumps(facts))
@@ -124,7 +122,7 @@ def score(asked: Asked, name: str) -> SavedEvaluation:
     folder = asked.out / "scores" / name
     if not (folder / "scores.json").exists():
         plan = name == PLAN
-        model = load_model(asked.run / "model" if plan else asked.out / name / "model")
+        model = load_model(asked.run / "model" if plan else asked.out / name / "training" / "best")
         chosen = json.loads((asked.run / "results.json").read_text())["chosen"] if plan else name
         preset = load_preset(chosen)
         request = EvaluationRequest(
@@ -147,7 +145,10 @@ def table(asked: Asked) -> str:
     lines.append(_row(f"the plan: `{chosen}`", plan, None, {**times, "epochs": "–", "steps": "–"}))
     for name in asked.presets:
         facts = json.loads((asked.out / name / "times.json").read_text())
-        lines.append(_row(f"`{name}`", score(asked, name), plan, facts))
+        if facts["epochs"]:
+            lines.append(_row(f"`{name}`", score(asked, name), plan, facts))
+        else:
+            lines.append(f"| `{name}` | no epoch was finished: no model | | | | {_work(facts)} |")
     return "\n".join(lines)
 
 
@@ -163,9 +164,12 @@ def _row(title: str, run: SavedEvaluation, plan: SavedEvaluation | None, facts: 
             raise SystemExit(f"{title} has no {metric}")
         cells.append(f"{line.value:.3f}" + (f" ({line.low:.3f}-{line.high:.3f})" if line.low is not None else ""))
         cells.append("" if test is None else f"{test.value:+.3f} ({test.low:+.3f} to {test.high:+.3f}), p {test.p:.3f}")
-    work = [str(facts["epochs"]), str(facts["steps"])]
+    return f"| {title} | {' | '.join(cells)} | {_work(facts)} |"
+
+
+def _work(facts: Mapping[str, Any]) -> str:
     minutes = [f"{facts[key] / 60:.1f}" for key in ("seconds", "processor")]
-    return f"| {title} | {' | '.join([*cells, *work, *minutes])} |"
+    return " | ".join([str(facts["epochs"]), str(facts["steps"]), *minutes])
 
 
 def _processor_seconds() -> float:

@@ -202,6 +202,7 @@ COUNTED: dict[str, int] = {
     "docs/tutorials/reproduce-a-paper.md": 2,
     "docs/how-to/reproduce.md": 2,
     "docs/how-to/plan.md": 2,
+    "docs/how-to/training.md": 2,
     "docs/how-to/install.md": 12,
     "docs/how-to/engines.md": 4,
     "docs/how-to/judges.md": 4,
