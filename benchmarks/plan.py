@@ -1,4 +1,4 @@
-"""Compare the model of a plan with presets as they stand, each with the same processor time, on the phantom.
+"""Compare the model of a plan with unchanged presets, each with the same processor time, on the phantom.
 
 The plan is made, and is run in `--minutes`, which the schooling of the encoder, its presets, the choice and the scores
 share. A preset is trained with the settings of its paper from random weights, because those of ImageNet are not here,
@@ -44,7 +44,7 @@ PLAN = "plan"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Comparison:
     """What is compared, and where."""
 
     out: Path
@@ -74,24 +74,24 @@ class Over(Exception):
     """The time of a preset is over."""
 
 
-def make_and_run_plan(asked: Asked) -> None:
+def make_and_run_plan(comparison: Comparison) -> None:
     """Make the plan and run it, each in a process of its own, and write what they took."""
-    options = [word for k, v in asked.options.items() for word in ("--data-option", f"{k}={v}")]
+    options = [word for k, v in comparison.options.items() for word in ("--data-option", f"{k}={v}")]
     sections = [word for s in SECTIONS for word in ("--section", s)]
-    plan, hours = asked.out / "plan.json", str(asked.minutes / 60)
-    make = ["make", "phantom", "--data-root", str(asked.out / "phantom"), *options, *sections, "--hours", hours]
+    plan, hours = comparison.out / "plan.json", str(comparison.minutes / 60)
+    make = ["make", "phantom", "--data-root", str(comparison.out / "phantom"), *options, *sections, "--hours", hours]
     seconds, used = [], _processor_seconds()
-    for command in ([*make, "--out", str(plan)], ["run", str(plan), "--hours", hours, "--out", str(asked.run)]):
+    for command in ([*make, "--out", str(plan)], ["run", str(plan), "--hours", hours, "--out", str(comparison.run)]):
         before = time.perf_counter()
         subprocess.run([sys.executable, "-m", "reportgen_cli", "plan", *command], check=True)
         seconds.append(time.perf_counter() - before)
     facts = {"make": seconds[0], "seconds": seconds[1], "processor": _processor_seconds() - used}
-    (asked.out / "plan-times.json").write_text(json.dumps(facts))
+    (comparison.out / "plan-times.json").write_text(json.dumps(facts))
 
 
-def train_preset(asked: Asked, name: str) -> None:
+def train_preset(comparison: Comparison, name: str) -> None:
     """Train a preset with the settings of its paper until its time is over, and write its folder."""
-    limit = asked.plan_times()["processor"]
+    limit = comparison.plan_times()["processor"]
     began, used = time.perf_counter(), _processor_seconds()
     preset = load_preset(name)
     parts = preset.compose
@@ -100,7 +100,7 @@ def train_preset(asked: Asked, name: str) -> None:
         parts.encoder, parts.decoder, encoder_options=options, decoder_options=parts.decoder_options,
         text=preset.text_spec(),
     )  # fmt: skip
-    collection, steps = asked.studies(), [0, 0]
+    collection, steps = comparison.studies(), [0, 0]
 
     def watch(record: Mapping[str, Any]) -> None:
         steps[0] += record["kind"] == "step"
@@ -108,7 +108,7 @@ def train_preset(asked: Asked, name: str) -> None:
         if record["kind"] == "step" and _processor_seconds() - used > limit:
             raise Over
 
-    out = asked.out / name
+    out = comparison.out / name
     learn, val = (collection.split(split) for split in ("train", "val"))
     with contextlib.suppress(Over):
         train(model, learn, val, out=out / "training", settings=TrainSettings.of(preset.train), watch=watch)
@@ -117,36 +117,36 @@ def train_preset(asked: Asked, name: str) -> None:
     (out / "times.json").write_text(json.dumps(facts))
 
 
-def score(asked: Asked, name: str) -> SavedEvaluation:
+def score(comparison: Comparison, name: str) -> SavedEvaluation:
     """Score a model on the test studies, once, and return the evaluation."""
-    folder = asked.out / "scores" / name
+    folder = comparison.out / "scores" / name
     if not (folder / "scores.json").exists():
         plan = name == PLAN
-        model = load_model(asked.run / "model" if plan else asked.out / name / "training" / "best")
-        chosen = json.loads((asked.run / "results.json").read_text())["chosen"] if plan else name
+        model = load_model(comparison.run / "model" if plan else comparison.out / name / "training" / "best")
+        chosen = json.loads((comparison.run / "results.json").read_text())["chosen"] if plan else name
         preset = load_preset(chosen)
         request = EvaluationRequest(
             sections=SECTIONS, split="test", dataset="phantom", baselines=False, name=name,
             metrics=("bleu", CIDER, "chexpert-rules"), settings=GenerationSettings(**preset.generation),
         )  # fmt: skip
-        save_evaluation(evaluate(model, asked.studies(), request), folder)
+        save_evaluation(evaluate(model, comparison.studies(), request), folder)
     return load_evaluation(folder)
 
 
-def table(asked: Asked) -> str:
+def table(comparison: Comparison) -> str:
     """Return the scores, the paired differences to the plan's model, and the times, as Markdown."""
-    plan = score(asked, PLAN)
+    plan = score(comparison, PLAN)
     lines = [
         "| | finding F1 | minus the plan's | CIDEr | minus the plan's | epochs | steps | minutes | of a processor |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    times = asked.plan_times()
-    chosen = json.loads((asked.run / "results.json").read_text())["chosen"]
+    times = comparison.plan_times()
+    chosen = json.loads((comparison.run / "results.json").read_text())["chosen"]
     lines.append(_row(f"the plan: `{chosen}`", plan, None, {**times, "epochs": "–", "steps": "–"}))
-    for name in asked.presets:
-        facts = json.loads((asked.out / name / "times.json").read_text())
+    for name in comparison.presets:
+        facts = json.loads((comparison.out / name / "times.json").read_text())
         if facts["epochs"]:
-            lines.append(_row(f"`{name}`", score(asked, name), plan, facts))
+            lines.append(_row(f"`{name}`", score(comparison, name), plan, facts))
         else:
             lines.append(f"| `{name}` | no epoch was finished: no model | | | | {_work(facts)} |")
     return "\n".join(lines)
@@ -189,15 +189,15 @@ def main() -> None:
     parser.add_argument("--only", help=f"make one part: {PLAN}, a preset, or table")
     given = parser.parse_args()
     options = {"n": given.studies, "size": given.size, "views": 1}
-    asked = Asked(given.out.absolute(), given.minutes, options, tuple(given.preset or PRESETS))
-    asked.out.mkdir(parents=True, exist_ok=True)
-    if given.only in (None, PLAN) and not (asked.out / "plan-times.json").exists():
-        make_and_run_plan(asked)
-    for name in asked.presets:
-        if given.only == name or (given.only is None and not (asked.out / name / "times.json").exists()):
-            train_preset(asked, name)
+    comparison = Comparison(given.out.absolute(), given.minutes, options, tuple(given.preset or PRESETS))
+    comparison.out.mkdir(parents=True, exist_ok=True)
+    if given.only in (None, PLAN) and not (comparison.out / "plan-times.json").exists():
+        make_and_run_plan(comparison)
+    for name in comparison.presets:
+        if given.only == name or (given.only is None and not (comparison.out / name / "times.json").exists()):
+            train_preset(comparison, name)
     if given.only in (None, "table"):
-        print(table(asked))
+        print(table(comparison))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Measure what self-critical training does to scores and texts, on the crowded phantom.
 
 A model that learned by cross entropy goes on with each reward for some epochs on the same studies: rate 2e-4, batch 16,
-encoder fixed. The reports of studies kept back, by greedy search, are then scored with 95 % intervals over studies, and
-read: how long they are, how many sentences they say twice, and the errors that the audit counts in a report.
+encoder fixed. The reports of held-out studies, by greedy search, are then scored with 95 % intervals over studies, and
+read: how long they are, how many sentences they repeat, and the errors that the audit counts in a report.
 
     OMP_NUM_THREADS=1 python -m benchmarks.rewards --out DIR [--model MODEL] [--epochs 6] [--studies 960] [--test 300]
 
@@ -55,9 +55,9 @@ def score(model: Model, studies: Sequence[Study]) -> dict[str, str]:
         if line is None:
             raise SystemExit(f"there is no score {name}: {evaluation.problems}")
         cells[name] = f"{line.value:.3f}" + ("" if line.low is None else f" ({line.low:.3f}-{line.high:.3f})")
-    said = [[s.strip(" .") for s in split_sentences(text)] for text in texts]
+    sentences = [[s.strip(" .") for s in split_sentences(text)] for text in texts]
     cells["words"] = f"{sum(len(text.split()) for text in texts) / len(texts):.1f}"
-    cells["sentences said twice"] = f"{sum(len(s) - len(set(s)) for s in said) / len(said):.2f}"
+    cells["repeated sentences"] = f"{sum(len(s) - len(set(s)) for s in sentences) / len(sentences):.2f}"
     references = [[s.text(model.text.sections)] for s in studies]
     counted = metrics.create("errors").compute(texts, references)
     values = {"errors": counted.value, **counted.parts}

@@ -66,7 +66,7 @@ def plan_table(table: Path, copy: Path, rows: int, keep: Keep | None = None, *, 
             first = next(scan_rows(table), None)
             if first and (begin := places.of(first.line)) >= 0:
                 head, head_lines = begin, first.line - 1
-            elif first:  # a \r alone stands between header and rows, so that no block has rows without the header
+            elif first:  # a lone \r between header and rows: one block, because a later one would lack the header
                 rows = sys.maxsize
         if kind in ("csv", "tsv") or keep:
             starts: Iterator[tuple[int, int]] = ((line, places.of(line)) for line in _row_lines(table, keep))

@@ -48,7 +48,7 @@ class Reward:
 
 
 def text_for_metric(metric: Metric, text: str, spec: TextSpec) -> str:
-    """Return the text as the metric takes it: as it stands, or the words that the model's recipe makes of it."""
+    """Return the text as the metric takes it: unchanged, or the words that the model's recipe makes of it."""
     return " ".join(report_words(text, spec)) if metric.takes == "words" else text
 
 
