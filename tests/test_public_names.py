@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from test_layers import MAY, ORDER, ROOT, read_modules
+from sources import read_modules
+from test_layers import MAY, ORDER, ROOT
 
 CORE = "reportgen_core"
 WINGS = [f"{CORE}.{wing}" for floor in ORDER for wing in floor if wing]
