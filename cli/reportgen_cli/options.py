@@ -193,7 +193,20 @@ def cuda_devices(name: str) -> tuple[int, ...]:
 
 
 def pick_device(name: str) -> str:
-    """Return the name of the device, for `auto` the best of this machine. Raises OptionError for one that it lacks."""
+    """Return the name of the device, for `auto` the best of this machine. Raises OptionError for one that it lacks.
+
+    For the processor, let this process keep freed memory: a network then runs up to 1.4 times as fast.
+    """
+    picked = _present_device(name)
+    if picked == "cpu":
+        from reportgen_core.models.computing.heap import keep_freed_memory
+
+        keep_freed_memory()
+    return picked
+
+
+def _present_device(name: str) -> str:
+    """Return the name of a device that this machine has. Raises OptionError."""
     import torch
 
     if name.startswith("cuda:"):

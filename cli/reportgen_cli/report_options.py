@@ -137,7 +137,8 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
                          help="Refuse what is no chest radiograph, by its header or its picture."),
             click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1, 4096)),
             click.option("--workers", type=click.IntRange(0, 4096),
-                         help="Processes that read images; without it, as many as help. With ray: workers."),
+                         help="Processes that read images; without it, as many as help, on a processor none: there "
+                              "threads read. With ray: workers."),
             click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True),
             devices_option(),
             click.option("--cache/--no-cache", default=False, show_default=True, help="Keep resized images on disk."),

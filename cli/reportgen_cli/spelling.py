@@ -141,6 +141,7 @@ def meant_options(command: click.Command, ctx: click.Context, args: Sequence[str
     }
     lists = {flag for p in command.params if "," in str(getattr(p, "metavar", "")) for flag in p.opts}
     setting_of: Callable[[str], str] = getattr(command, "setting_of", lambda flag: "")
+    model_is_meant = not positional and "--model" in options
     words: list[str] = []
     rest = list(args)
     while rest:
@@ -156,7 +157,7 @@ def meant_options(command: click.Command, ctx: click.Context, args: Sequence[str
             if not sign:
                 value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
             words += ["--set", f"{setting}={value}"]
-        elif not positional and "--model" in options and not word.startswith("-") and (words or [""])[-1] not in valued:
+        elif model_is_meant and _stands_alone(word, words, options, valued):
             option = _option_of(word, options, words)  # rg eval MODEL, and rg eval TABLE
             say(f"note: {word} is {option} {word}", err=True)
             words += [option, word]
@@ -181,6 +182,12 @@ def _refuse_table(words: Sequence[str], command: str) -> None:
 def is_table(word: str) -> bool:
     """Return whether a word is the name of a table of texts, as CSV and JSON lines are, also gzipped."""
     return Path(word.lower().removesuffix(".gz")).suffix in TABLE_SUFFIXES
+
+
+def _stands_alone(word: str, before: Sequence[str], options: set[str], valued: set[str]) -> bool:
+    """Return whether a word after these is no option, and no value of an option, known or unknown."""
+    last = before[-1] if before else ""
+    return not word.startswith("-") and last not in valued and (last in options or not last.startswith("-"))
 
 
 def _option_of(word: str, options: set[str], before: Sequence[str]) -> str:

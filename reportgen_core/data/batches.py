@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ..errors import ImageError, ShapeError
 from ..text.spec import BOS, EOS, PAD, SPECIAL, TextSpec, Vocabulary, report_words, sentence_words
@@ -147,7 +148,7 @@ def _reading(item: LoadedStudy, spec: ImageSpec) -> StudyReading:
 
 
 class _Studies(Dataset[LoadedStudy]):
-    """Studies that are read on access, in the worker process that prepares the batch."""
+    """Studies that are read on access, in the process that prepares the batch."""
 
     def __init__(self, studies: Sequence[Study], reader: StudyReader) -> None:
         self.studies, self.reader = studies, reader
@@ -157,6 +158,15 @@ class _Studies(Dataset[LoadedStudy]):
 
     def __getitem__(self, index: int) -> LoadedStudy:
         return self.reader.read(self.studies[index])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[LoadedStudy]:
+        """Return several studies in order. A process without workers reads them in as many threads as torch has."""
+        threads = 1 if get_worker_info() else min(MAX_WORKERS, torch.get_num_threads(), len(indices) - 1)
+        if threads < 2:
+            return [self[i] for i in indices]
+        first = self[indices[0]]  # in this thread, where a warning is one of the line that asked for the images
+        with ThreadPoolExecutor(threads) as pool:
+            return [first, *pool.map(self.__getitem__, indices[1:])]
 
 
 def batches(

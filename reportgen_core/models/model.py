@@ -193,6 +193,8 @@ class Model(nn.Module, Drawn, Reporter):
         to_channels_last(self.encoder)
         chosen = part_precisions(self, precision)
         reader = StudyReader(self.encoder.image, cache=cache, picture_side=picture_side, check_all=True)
+        if workers is None and self.device.type == "cpu":
+            workers = 0  # a process that reads ahead would take a core from the model; threads read between its batches
         for batch, readings in read_with(reader, studies, batch_size, workers=workers):
             with torch.inference_mode(), chosen.of_encoder():
                 features = (encode or self.encode)(batch) if batch.ids else None

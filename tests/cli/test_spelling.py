@@ -183,6 +183,7 @@ def test_a_guessed_word_gets_the_command_and_its_model(rg) -> None:
     given = ["mine", "--data", "phantom", "--seed", "1", "--out", "x"]
     assert meant_options(ALL["eval"], click.Context(ALL["eval"]), given) == ["--model", *given]
     assert meant_options(ALL["eval"], click.Context(ALL["eval"]), ["--name", "mine"]) == ["--name", "mine"]
+    assert meant_options(ALL["eval"], click.Context(ALL["eval"]), ["--unknown", "4"]) == ["--unknown", "4"]
 
 
 def test_what_is_understood_by_its_beginning_is_said(rg, tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from reportgen_core import ImageError, ImageSpec, OptionError, ShapeError, Study, TargetSpec, View
 from reportgen_core.data.batches import (
+    LoadedStudy,
     StudyReader,
     batches,
     check_views,
@@ -21,6 +23,8 @@ from reportgen_core.data.batches import (
     read_batches,
 )
 from reportgen_core.data.images import prepare
+from reportgen_core.models import model as model_module
+from reportgen_core.testing.parts import tiny_model
 from reportgen_core.text.spec import BOS, EOS, PAD, SPECIAL, UNK, TextSpec
 
 SPEC = ImageSpec(height=8, width=6, views=2)
@@ -170,6 +174,40 @@ def test_batches_do_not_depend_on_the_number_of_workers(ten: list[Study], tmp_pa
         assert a.views == h.views
         for name in ("words", "sentences", "tags"):
             assert torch.equal(getattr(a.targets, name), getattr(h.targets, name))
+
+
+def test_a_process_without_workers_reads_images_in_as_many_threads_as_it_computes_with(
+    ten: list[Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = [[3, 1, 4, 5], [9, 2, 6]]
+    alone = list(batches(ten, StudyReader(SPEC), order))
+    at_once = threading.Barrier(2, timeout=20)  # two images are read at the same time, or this fails
+    read = StudyReader.read
+
+    def waits(reader: StudyReader, study: Study) -> LoadedStudy:
+        if threading.current_thread() is not threading.main_thread() and study.id in ("s1", "s4"):
+            at_once.wait()
+        return read(reader, study)
+
+    monkeypatch.setattr(StudyReader, "read", waits)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    together = list(batches(ten, StudyReader(SPEC), order))
+    assert [b.ids for b in together] == [("s3", "s1", "s4", "s5"), ("s9", "s2", "s6")]
+    assert all(torch.equal(a.pixels, b.pixels) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_model_on_the_processor_starts_no_process_to_read_where_nobody_says(
+    ten: list[Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+    real = model_module.read_with
+    monkeypatch.setattr(
+        model_module, "read_with", lambda *given, workers: asked.append(workers) or real(*given, workers=workers)
+    )
+    model = tiny_model(decoder="lstm")
+    list(model.iter_reports(ten[:2], workers=None))
+    list(model.iter_reports(ten[:2], workers=1))
+    assert asked == [0, 1]
 
 
 def test_reading_leaves_the_random_state_of_the_user_alone(ten: list[Study]) -> None:

@@ -168,7 +168,9 @@ def run(
     """Train a model, with its progress and notes on stderr, and print the folder of the best epoch."""
     from reportgen_core import train as learn_from
     from reportgen_core.data.images import default_cache
+    from reportgen_core.models.computing.heap import keep_freed_memory
 
+    keep_freed_memory()
     if is_main_process():
         say(f"{len(learn)} studies to learn from, {len(held_out)} held back, run in {request.folder}", err=True)
         texts = [s.text(model.text.sections) for s in learn] if model.decoder else []
