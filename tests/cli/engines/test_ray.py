@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from running import Rg
 from two_nodes import TwoNodes
 
 from reportgen_core.registries import sentence_classifiers
@@ -56,16 +57,16 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
-    """Start `rg` in a process of its own."""
-    command = [sys.executable, "-m", "reportgen_cli", *map(str, arguments)]
-    variables = {**os.environ, "RAY_BACKEND_LOG_LEVEL": "error", **environment}
+def start(*arguments: object, code: str = "") -> subprocess.Popen[str]:
+    """Start `rg`, or a code that runs it, in a process of its own."""
+    command = [sys.executable, *(["-c", code] if code else ["-m", "reportgen_cli"]), *map(str, arguments)]
+    variables = {**os.environ, "RAY_BACKEND_LOG_LEVEL": "error"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
 
 
 def finish(running: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Wait for a process; return its code, stdout and stderr."""
-    out, err = running.communicate(timeout=240)
+    out, err = running.communicate(timeout=600)
     return running.returncode, out, err
 
 
@@ -89,27 +90,32 @@ def printed(*arguments: object) -> list[str]:
     return sorted(out.splitlines())
 
 
-def parts_there(folder: Path, count: int) -> Iterator[None]:
+def parts_there(folder: Path, count: int) -> None:
     """Wait until so many parts are in the manifest."""
-    for _ in range(600):
+    for _ in range(1800):
         done = folder / "_done.jsonl"
         if done.is_file() and done.read_text().count("\n") >= count:
             return
         time.sleep(0.1)
-    raise AssertionError(f"{folder} has no {count} parts after a minute")
+    raise AssertionError(f"{folder} has no {count} parts after three minutes")
 
 
 def worker_processes() -> list[int]:
-    """Return the processes of Ray's that do blocks."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    """Return the processes of Ray's that do blocks, of the nodes that these tests have started."""
+    parents, workers = {}, []
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            name = path.read_bytes()
+            name, status = (folder / "cmdline").read_bytes(), (folder / "status").read_text()
         except OSError:
             continue  # it has ended
+        parents[int(folder.name)] = int(re.findall(r"^PPid:\t(\d+)$", status, re.MULTILINE)[0])
         if name.startswith(b"ray::") and b"MapWorker" in name:
-            found.append(int(path.parent.name))
-    return found
+            workers.append(int(folder.name))
+
+    def is_ours(process: int) -> bool:
+        return process == os.getpid() or (process in parents and is_ours(parents[process]))
+
+    return list(filter(is_ours, workers))
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -161,27 +167,77 @@ def test_reports_are_those_of_a_local_run_an_unreadable_image_among_them(workers
     assert local_err.splitlines()[-1] in err
 
 
+BLOCKS = 60  # of each command whose workers, driver and node are killed
+SMALL_BLOCKS = """
+import sys
+from reportgen_cli.engines.jobs import reporting
+from reportgen_cli.main import main
+from reportgen_core.annotation import findings
+findings.WINDOW, reporting.BLOCK = 16, 1
+sys.argv[0] = "rg"
+main()
+"""
+
+
+def first_rows(reports: Path, folder: Path, count: int) -> Path:
+    """Write the first rows of a table as a table of their own."""
+    path = folder / "first.jsonl"
+    path.write_text("".join(reports.read_text().splitlines(keepends=True)[:count]))
+    return path
+
+
+@pytest.fixture
+def small(request, reports, tienet, classifier, model, tmp_path) -> tuple[list[object], list[object]]:
+    """Return a command with its input in small blocks, and what the local run needs besides."""
+    command = request.param
+    if command == "report":
+        images = tmp_path / "images"
+        images.mkdir()
+        for n in range(BLOCKS):
+            Image.linear_gradient("L").rotate(5 * n).resize((48, 40 + n)).save(images / f"x{n:02}.png")
+        return ["report", images, "--model", model, "--device", "cpu", "--batch-size", 1], ["--out", tmp_path / "local"]
+    if command == "annotate":
+        table = first_rows(reports, tmp_path, BLOCKS * 16)
+        return ["annotate", table, "--model", tienet, "--device", "cpu", "--batch-size", 4], ["--json"]
+    table = first_rows(reports, tmp_path, BLOCKS * 5)
+    if command == "label":
+        return ["label", table], ["--json"]
+    return ["data", "abnormal", table, "--model", classifier], ["--out", tmp_path / "local.jsonl"]
+
+
+def local_lines(command: list[object], more: list[object], rg: Rg, folder: Path) -> list[str]:
+    """Return the sorted lines of a run without an engine, in this process."""
+    done = rg(*command, *more)
+    assert done.code == 0, done.err
+    files = [path for path in (folder / "local" / "reports.jsonl", folder / "local.jsonl") if path.is_file()]
+    return sorted((files[0].read_text() if files else done.out).splitlines())
+
+
+@pytest.mark.parametrize("small", ["label", "annotate", "report", "data abnormal"], indirect=True)
 def test_a_worker_a_driver_and_a_node_are_killed_and_nothing_is_lost_or_doubled(
-    cluster: TwoNodes, reports, tmp_path
+    small, cluster: TwoNodes, rg, tmp_path, monkeypatch
 ) -> None:
+    command, local = small
     out = tmp_path / "out"
-    command = ["label", reports, "--engine", "ray", "--address", cluster.address, "--out", out, "--batch-size", 5]
-    driver = start(*command)
-    parts_there(out, 20)
+    blocks = ["--batch-size", 5] if command[0] in ("label", "data") else []
+    arguments = [*command, *blocks, "--engine", "ray", "--address", cluster.address, "--out", out]
+    driver = start(*arguments, code=SMALL_BLOCKS)
+    parts_there(out, 5)
     os.kill(worker_processes()[0], signal.SIGKILL)
-    parts_there(out, 60)
+    parts_there(out, 15)
     driver.kill()
     driver.communicate()
     kept = (out / "_done.jsonl").read_text().count("\n")
-    assert kept < 300
+    assert kept < BLOCKS
     cluster.add()  # for the one that is killed next
-    driver = start(*command, "--resume")
-    parts_there(out, kept + 20)
+    driver = start(*arguments, "--resume", code=SMALL_BLOCKS)
+    parts_there(out, kept + 5)
     cluster.kill()
     code, _, err = finish(driver)
     assert code == 0, err
-    assert f"{kept} of 300 parts are there" in err
-    assert lines(out) == printed("label", reports, "--json")
+    assert f"{kept} of {BLOCKS} parts are there" in err
+    monkeypatch.setattr("reportgen_core.annotation.findings.WINDOW", 16)  # rows that are padded together
+    assert lines(out) == local_lines(command, local, rg, tmp_path) != []
 
 
 def test_a_cluster_of_its_own_is_started_without_an_address_and_ends_with_the_command(reports, tmp_path) -> None:

@@ -16,13 +16,15 @@ class TwoNodes:
 
         self.cluster = Cluster()
         self.cluster.add_node(num_cpus=0, object_store_memory=80 * 2**20, include_dashboard=False)
-        self.nodes = [self.add() for _ in range(2)]
+        self.nodes: list = []
+        self.add()
+        self.add()
         self.address = self.cluster.address
 
-    def add(self):
-        """Add a node of one CPU and return it."""
-        return self.cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+    def add(self) -> None:
+        """Add a node of one CPU."""
+        self.nodes.append(self.cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20))
 
     def kill(self) -> None:
-        """Kill a node with all that runs on it."""
-        self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
+        """Kill the oldest node with all that runs on it."""
+        self.cluster.remove_node(self.nodes.pop(0), allow_graceful=False)
