@@ -81,6 +81,28 @@ def test_the_gradient_is_that_of_the_sum_over_studies_one_at_a_time(name, tmp_pa
             torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-5)
 
 
+def test_reports_are_written_without_dropout_and_taught_in_the_modes_of_training(tmp_path, monkeypatch):
+    data = studies(tmp_path, 3)
+    given = prepare_model(row_model(), data).train()
+    given.encoder.eval()  # as a fixed encoder is
+    before = {part: part.training for part in given.modules()}
+    written, taught, write = [], [], given.decoder.generate
+
+    def writes(*arguments):
+        written.append({part.training for part in given.modules()})
+        return write(*arguments)
+
+    def forward(batch):
+        taught.append({part: part.training for part in given.modules()})
+        return given(batch)
+
+    monkeypatch.setattr(given.decoder, "generate", writes)
+    self_critical(given, make_reward(given, {"rouge-l": 1.0}, data), first_batch(given, data), None, forward, seed=5)
+    assert written == [{False}, {False}]
+    assert taught == [before]
+    assert set(before.values()) == {True, False}
+
+
 def nats(out, name):
     """-log p of the only report, from the decoder's own word loss: a sum, or a mean over words for densenet-lstm."""
     return out.losses["word"] * (len(out.logits) if name == "densenet-lstm" else 1)

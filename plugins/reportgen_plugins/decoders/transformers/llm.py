@@ -187,9 +187,8 @@ def add_adapters(model: Any, name: str, rank: int, alpha: int, targets: Sequence
     except ImportError as e:
         raise OptionError("lora needs the package peft: pip install 'reportgen[peft]'") from e
     wanted = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(targets) or None, lora_dropout=0.0)
-    model.requires_grad_(False)
     try:
-        inject_adapter_in_model(wanted, model)
+        inject_adapter_in_model(wanted, model)  # nothing but adapters learns from here on
     except ValueError as e:
         there = sorted({key.rpartition(".")[2] for key, part in model.named_modules() if hasattr(part, "weight")})
         missing = ", ".join(targets) or "that peft knows"
