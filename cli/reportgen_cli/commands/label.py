@@ -147,7 +147,8 @@ def label_by_engine(given: LabelRequest, options: EngineOptions, as_csv: bool) -
     about["phrases"] = sha256_file(Path(phrases)) if phrases else ""
     run = Run(
         command="label", table=given.table, out=given.out, rows=given.batch_size, options=about, escaped=True,
-        resume=options.resume, disk_limit=options.disk_limit, empty=True, schema=EXPLAINED if given.explain else SCHEMA,
+        resume=options.resume, disk_limit=options.disk_limit, empty=True, needs="text",
+        schema=EXPLAINED if given.explain else SCHEMA,
     )  # fmt: skip
     totals = run_blocks(
         run,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -29,6 +30,7 @@ from .tables import TablePlan, TableSource
 
 RUN, BLOCKS, DONE, LOCK = "_run.json", "_blocks.jsonl", "_done.jsonl", "_lock"
 SOURCE = ("table", "bytes", "head", "head_lines")
+PART = re.compile(r"part-(\d{6,})\.(?:jsonl|parquet)")
 Identity = Mapping[str, Any]
 
 
@@ -44,11 +46,17 @@ class RunFolder:
         return (self.folder / RUN).is_file()
 
     def check_new(self) -> None:
-        """Raise OptionError if the folder has files of a run, or of anything else."""
+        """Raise OptionError if the folder has files of a run, or of anything else that is not hidden."""
         if self.begun():
             raise OptionError(f"--out {self.folder} has a run already; --resume continues it, or choose another folder")
-        if others := sorted(p.name for p in self.folder.iterdir() if not p.name.startswith("_")):
+        if others := sorted(p.name for p in self.folder.iterdir() if not p.name.startswith(("_", "."))):
             raise OptionError(f"--out {self.folder} has other files ({others[0]}); choose an empty folder")
+
+    def check_parts(self) -> None:
+        """Raise OptionError for a file that readers of the parts would take for one, and that no run writes."""
+        for path in sorted(self.folder.glob("part-*")):
+            if not PART.fullmatch(path.name):
+                raise OptionError(f"--resume: {path} is no part of a run; move it out of the folder")
 
     def save_plan(self, plan: TablePlan, identity: Identity) -> None:
         """Write the blocks, and then the run itself: a folder without it has no run."""
@@ -60,8 +68,24 @@ class RunFolder:
         write_json(self.folder / RUN, {"format": 1, **identity, "source": source}, sort=False)
 
     def read_plan(self, identity: Identity) -> TablePlan:
-        """Return the blocks of the run that was begun here. Raises OptionError if that run is another one."""
-        saved = json.loads((self.folder / RUN).read_text(encoding="utf-8"))
+        """Return the blocks of the run that was begun here, with the table where it was then.
+
+        Raises OptionError if that run is another one, and DataError if its files were changed or cut.
+        """
+        try:
+            saved = json.loads((self.folder / RUN).read_text(encoding="utf-8"))
+            lines = (self.folder / BLOCKS).read_text(encoding="utf-8").splitlines()
+            table, content, head, head_lines = (saved["source"][name] for name in SOURCE)
+            plan = TablePlan(
+                TableSource(Path(table), Path(content), head, head_lines),
+                tuple(Block(**json.loads(line)) for line in lines),
+                "",
+            )
+        except (OSError, ValueError, TypeError, LookupError) as e:
+            raise DataError(
+                f"--resume: {self.folder}: {RUN} or {BLOCKS} was removed, changed or cut ({type(e).__name__}); "
+                "begin again in another folder"
+            ) from e
         for name in dict.fromkeys([*identity, *(key for key in saved if key not in ("format", "source"))]):
             before, now = saved.get(name), json.loads(json.dumps(identity.get(name)))
             if before != now:
@@ -69,21 +93,19 @@ class RunFolder:
                     f"--resume: {self.folder} was begun with another {name} ({_shown(before, now)}); "
                     "give what was given then, or choose another folder"
                 )
-        lines = (self.folder / BLOCKS).read_text(encoding="utf-8").splitlines()
-        table, content, head, head_lines = (saved["source"][name] for name in SOURCE)
-        source = TableSource(Path(table), Path(content), head, head_lines)
-        return TablePlan(source, tuple(Block(**json.loads(line)) for line in lines), "")
+        return plan
 
     def read_done(self, blocks: Sequence[Block]) -> None:
         """Read the manifest. A line that was cut off, and a block whose part is not there in full, are not done."""
         path = self.folder / DONE
         known = {block.number for block in blocks}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        for line in path.read_bytes().splitlines() if path.is_file() else ():
             try:
                 done = Done(**json.loads(line))
+                whole = done.block in known and self._size(done.block) == done.bytes
             except (ValueError, TypeError):
-                continue  # the run was killed while it wrote this line; the block is done again
-            if done.block in known and self._size(done.block) == done.bytes:
+                continue  # the run was killed while it wrote this line, or it was changed; the block is done again
+            if whole:
                 self.done[done.block] = done
         with atomic_file(path) as file:  # without the line that was cut off
             file.writelines(json.dumps(asdict(done)) + "\n" for done in self.done.values())
@@ -95,7 +117,7 @@ class RunFolder:
     def sweep(self) -> None:
         """Remove temporary files, and parts that the manifest does not name: their blocks are done again."""
         for path in self.folder.glob("part-*"):
-            if int(path.stem.removeprefix("part-")) not in self.done:
+            if (match := PART.fullmatch(path.name)) and int(match[1]) not in self.done:
                 path.unlink()
         for pattern in (".*.part", "_try-*"):
             for path in self.folder.glob(pattern):

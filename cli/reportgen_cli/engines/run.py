@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from reportgen_core import DataError
 from reportgen_core.files.digests import sha256_file
 from reportgen_core.version import __version__
 
@@ -17,7 +18,7 @@ from ..terminal.progress import Heartbeat
 from .folder import RunFolder, open_folder
 from .parts import PartWriter, Schema, check_parquet
 from .seam import Block, Done, Engine, Job
-from .tables import Keep, TablePlan, TableSource, plan_table
+from .tables import Keep, TablePlan, TableSource, plan_table, readable_bytes
 
 LISTING = "_input.jsonl"
 MAX_NAMED = 20  # bad rows that are named; the rest are counted
@@ -38,6 +39,7 @@ class Run:
     listing: Callable[[Path], None] | None = None  # writes the input into the folder of the run
     keep: Keep | None = None
     empty: bool = False  # whether the empty lines of a text file are rows
+    needs: str = ""  # what a table without rows lacks; "": such a table makes no rows, and that is right
     escaped: bool = False
     schema: Schema | None = None
 
@@ -118,16 +120,20 @@ def _plan(run: Run, folder: RunFolder, heartbeat: Heartbeat) -> TablePlan:
         heartbeat.say("listing the images")
         run.listing(table)
     heartbeat.say("reading the table")
+    copy = run.out / f"_input{table.with_suffix('').suffix if table.suffix == '.gz' else table.suffix}"
+    saved = None
     if run.resume and folder.begun():
-        plan = folder.read_plan(run.identity(sha256_file(table)))
-        folder.read_done(plan.blocks)
-        if run.listing is not None:
-            table.unlink()  # the same as that of the run
-        return plan
+        saved = folder.read_plan(run.identity(sha256_file(table)))
+        folder.read_done(saved.blocks)
+        folder.check_parts()
     if run.listing is not None:
         table = table.replace(run.out / LISTING)
-    copy = run.out / f"_input{table.with_suffix('').suffix if table.suffix == '.gz' else table.suffix}"
+    if saved is not None:  # the table, and this folder, may lie elsewhere now
+        source = replace(saved.source, table=table.resolve(), bytes=readable_bytes(table, copy))
+        return replace(saved, source=source)
     plan = plan_table(table, copy, run.rows, run.keep, empty=run.empty)
+    if run.needs and not plan.blocks:
+        raise DataError(f"{table}: holds no {run.needs}")
     folder.save_plan(plan, run.identity(plan.sha256))
     return plan
 

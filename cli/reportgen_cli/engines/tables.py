@@ -55,10 +55,8 @@ def plan_table(table: Path, copy: Path, rows: int, keep: Keep | None = None, *, 
     OptionError for a kind that cannot be cut.
     """
     kind = _kind(table)
-    source, digest = table.resolve(), ""
-    if _packed(source):
-        source, digest = copy.absolute(), sha256_file(table)
-        _unpack(table, source, kind)
+    source = readable_bytes(table, copy)
+    digest = "" if source == table.resolve() else sha256_file(table)
     with source.open("rb") as file:
         places = _Places(file, kind in ("csv", "tsv"))
         head, head_lines = 0, 0
@@ -75,6 +73,15 @@ def plan_table(table: Path, copy: Path, rows: int, keep: Keep | None = None, *, 
         blocks = tuple(_cut(places, starts, rows, (head, head_lines + 1)))
         digest = digest or places.finish()
     return TablePlan(TableSource(table.resolve(), source, head, head_lines), blocks, digest)
+
+
+def readable_bytes(table: Path, copy: Path) -> Path:
+    """Return a file that has the text of a table as UTF-8: the table, or `copy`, into which it is unpacked."""
+    source = table.resolve()
+    if _packed(source):
+        source = copy.absolute()
+        _unpack(table, source, _kind(table))
+    return source
 
 
 def _kind(table: Path) -> Kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,65 @@ def test_a_part_that_is_gone_or_cut_off_is_done_again(label, table, in_process, 
     in_process.began[:] = []
     assert label(table, "--resume").code == 0
     assert sorted(in_process.began) == [0, 2] and rows(tmp_path / "out") == whole
+
+
+def test_a_run_continues_when_its_table_and_its_folder_have_moved(label, in_process, tmp_path) -> None:
+    out = tmp_path / "out"
+    for name, body in (("t.csv", bytes), ("t.csv.gz", gzip.compress)):
+        table = tmp_path / name
+        table.write_bytes(body(b"id,report\na,No effusion.\nb,Edema.\nc,Edema.\n"))
+        assert label(table).code == 0
+        whole = rows(out)
+        (out / "part-000001.jsonl").unlink()
+        (tmp_path / "moved").mkdir()
+        table = table.rename(tmp_path / "moved" / name)
+        out = out.rename(tmp_path / "elsewhere")
+        (out / "_input.csv").unlink(missing_ok=True)
+        done = label(table, "--out", out, "--resume")
+        assert done.code == 0 and rows(out) == whole, done.err
+        shutil.rmtree(tmp_path / "moved")
+        shutil.rmtree(out)
+        out = tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("_run.json", "{"), ("_run.json", "[]"), ("_blocks.jsonl", '{"number": 0}\n'), ("_blocks.jsonl", None)],
+)
+def test_a_run_whose_files_were_changed_is_one_line(name, body, label, table, tmp_path) -> None:
+    assert label(table).code == 0
+    (tmp_path / "out" / name).unlink() if body is None else (tmp_path / "out" / name).write_text(body)
+    done = label(table, "--resume")
+    assert done.code == 1 and done.err.count("\n") == 1
+    assert "_run.json or _blocks.jsonl was removed, changed or cut" in done.err
+
+
+def test_lines_of_the_manifest_that_are_none_are_passed_over(label, table, in_process, tmp_path) -> None:
+    assert label(table).code == 0
+    with (tmp_path / "out" / "_done.jsonl").open("ab") as file:
+        file.write(b'\xff\xfe\n5\n[]\n{"block": [1]}\n{"block": 7, "bytes": 0}\n')
+    in_process.began[:] = []
+    assert label(table, "--resume").code == 0 and not in_process.began
+
+
+def test_a_file_that_looks_like_a_part_is_neither_removed_nor_taken_for_one(label, table, tmp_path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".DS_Store").touch()  # hidden files are no data
+    assert label(table).code == 0
+    mine = tmp_path / "out" / "part-backup.jsonl"
+    mine.write_text("{}\n")
+    done = label(table, "--resume")
+    assert done.code == 1 and "part-backup.jsonl is no part of a run; move it out of the folder" in done.err
+    assert mine.read_text() == "{}\n"
+
+
+def test_a_table_without_rows_is_refused_where_it_is_without_an_engine(rg, label, tmp_path) -> None:
+    (tmp_path / "t.csv").write_text("id,report\n")
+    here, engine = rg("label", tmp_path / "t.csv", "--json"), label(tmp_path / "t.csv")
+    assert here.code == engine.code == 1
+    assert engine.err.splitlines()[-1] == here.err.splitlines()[-1]
+    (tmp_path / "t.csv").write_text("id,report\na,Edema.\n")
+    assert label(tmp_path / "t.csv").code == 0  # no run was begun
 
 
 def test_a_run_that_is_done_is_continued_by_doing_nothing(label, table, in_process) -> None:

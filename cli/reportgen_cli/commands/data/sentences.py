@@ -202,7 +202,7 @@ def _label_by_engine(given: Labelling, engine: EngineOptions, rows: int, workers
     about = {"sections": given.sections, "text": given.text, "only_abnormal": given.only_abnormal}
     run = Run(
         command="data abnormal", table=given.table, out=given.out, rows=rows, options=about, resume=engine.resume,
-        model=sha256_folder(given.model), disk_limit=engine.disk_limit,
+        model=sha256_folder(given.model), disk_limit=engine.disk_limit, needs="rows",
     )  # fmt: skip
     model = given.model.resolve()
     totals = run_blocks(
