@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 import torch
 from reportgen_plugins.retrievers.proposals import Proposer
@@ -156,6 +157,20 @@ def test_a_file_that_is_gone_or_open_elsewhere_is_said_in_one_line(
     done = subprocess.run([sys.executable, "-c", code, index.folder], capture_output=True, text=True, check=True)
     assert "does not answer: another process has it open" in done.stdout and not done.stderr, done.stderr
     assert done.stdout.count("\n") == 1
+
+
+def test_a_file_is_never_asked_whether_it_is_alive_because_milvus_lite_hangs_up_on_who_asks_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, channel = [], grpc.insecure_channel
+
+    def opened(target: str, options: list[tuple[str, object]]) -> grpc.Channel:
+        asked.append(dict(options)["grpc.keepalive_time_ms"])
+        return channel(target, options=options)
+
+    monkeypatch.setattr(grpc, "insecure_channel", opened)
+    assert open_store(build(tmp_path, store="milvus", count=40)).fill() == 40
+    assert asked and min(asked) > 1000 * 3600 * 24 * 7  # milliseconds: pymilvus itself asks every 10 s
 
 
 def test_codes_need_a_server() -> None:

@@ -21,6 +21,9 @@ from reportgen_core.errors import quoted
 SCHEMES = ("http", "https", "tcp")
 LOGGERS = ("milvus_lite", "grpc._server")  # they print tracebacks of errors that a client raises as well
 CONNECT = 10.0  # seconds to wait for a server
+# pymilvus asks every ten seconds whether a server is alive. milvus-lite answers from this process, and hangs up on a client
+# that asks three times during one call, as it does while a large index is written on a busy machine.
+NEVER_ASK = {"grpc.keepalive_time_ms": 2**31 - 1}
 
 
 def check_address(address: str) -> str:
@@ -76,6 +79,7 @@ def connect(address: str, create: bool = False) -> Any:
     with one_line(address):
         if is_file(address):
             Path(address).parent.mkdir(parents=True, exist_ok=True)
+            return MilvusClient(address, timeout=CONNECT, grpc_options=NEVER_ASK)
         return MilvusClient(address, token=token, timeout=CONNECT)
 
 
