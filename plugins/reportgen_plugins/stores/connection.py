@@ -21,8 +21,8 @@ from reportgen_core.errors import quoted
 SCHEMES = ("http", "https", "tcp")
 LOGGERS = ("milvus_lite", "grpc._server")  # they print tracebacks of errors that a client raises as well
 CONNECT = 10.0  # seconds to wait for a server
-# pymilvus asks every ten seconds whether a server is alive. milvus-lite answers from this process, and hangs up on a client
-# that asks three times during one call, as it does while a large index is written on a busy machine.
+# pymilvus asks every ten seconds whether a server is alive. milvus-lite answers from this process, and hangs up on a
+# client that asks three times during one call, as it does while a large index is written on a busy machine.
 NEVER_ASK = {"grpc.keepalive_time_ms": 2**31 - 1}
 
 
