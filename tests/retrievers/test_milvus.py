@@ -16,12 +16,14 @@ import pytest
 import torch
 from reportgen_plugins.retrievers.proposals import Proposer
 from reportgen_plugins.retrievers.stages import Stages, recall_of, search_proposed
+from reportgen_plugins.stores.connection import connect
 from reportgen_plugins.stores.milvus import collection_name
 from test_stores import FILTERS, build, vectors
 
 from reportgen_core import CheckpointError, OptionError
 from reportgen_core.retrieval import search
-from reportgen_core.retrieval.index import TextRow, add_texts, open_index, remove_texts
+from reportgen_core.retrieval.filters import TextFilter, plain_name
+from reportgen_core.retrieval.index import TextRow, add_texts, open_index, remove_texts, write_index
 from reportgen_core.retrieval.stores import check_store, open_store
 
 pytestmark = pytest.mark.services
@@ -171,6 +173,31 @@ def test_a_file_is_never_asked_whether_it_is_alive_because_milvus_lite_hangs_up_
     monkeypatch.setattr(grpc, "insecure_channel", opened)
     assert open_store(build(tmp_path, store="milvus", count=40)).fill() == 40
     assert asked and min(asked) > 1000 * 3600 * 24 * 7  # milliseconds: pymilvus itself asks every 10 s
+
+
+def test_a_filter_may_hold_any_sign(tmp_path: Path) -> None:
+    names = ['a "quoted" \\ name', "a \x1b[31m\x00 name", "naïve 日本 😀", "a\nb"]
+    texts = [TextRow(str(n), f"Text {n}.", labels=(plain_name(name),), dataset=name) for n, name in enumerate(names)]
+    folder = tmp_path / "i"
+    index = write_index(folder, texts, vectors(4), kind="flat", model="m", sentences={}, store="milvus")
+    open_store(index).fill()
+    for n, name in enumerate(names):
+        for where in (TextFilter(datasets=(name,)), TextFilter(findings=(name,))):
+            assert set(open_store(index.filtered(where)).propose(vectors(1), 4)[0]) == {n, -1}
+
+
+def test_a_file_that_is_no_store_is_one_line_without_the_traceback_that_pymilvus_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "x.db").write_text("garbage")
+    with pytest.raises(CheckpointError, match="move it away, and rg index rebuild MODEL fills a new one"):
+        connect(str(tmp_path / "x.db"), create=True)
+    store = open_store(build(tmp_path / "other", store="milvus", count=40))
+    store.fill()
+    monkeypatch.setattr("reportgen_plugins.stores.milvus.expression", lambda _: "dataset in [")
+    with pytest.raises(CheckpointError, match="does not answer"):
+        store.propose(vectors(1), 4)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_codes_need_a_server() -> None:

@@ -20,6 +20,8 @@ from reportgen_core.errors import quoted
 
 SCHEMES = ("http", "https", "tcp")
 LOGGERS = ("milvus_lite", "grpc._server")  # they print tracebacks of errors that a client raises as well
+RAISED = "pymilvus.decorators"  # logs errors with their tracebacks, and raises them
+DAMAGED = "if it is damaged or no store, move it away, and rg index rebuild MODEL fills a new one"
 CONNECT = 10.0  # seconds to wait for a server
 # pymilvus asks every ten seconds whether a server is alive. milvus-lite answers from this process, and hangs up on a
 # client that asks three times during one call, as it does while a large index is written on a busy machine.
@@ -95,16 +97,24 @@ def one_line(address: str) -> Iterator[None]:
     for logger in loggers:
         logger.addHandler(log)
         logger.propagate = False
+    logging.getLogger(RAISED).addFilter(_no_error)
     try:
         yield
     except (MilvusException, grpc.RpcError, OSError) as e:
         said = " ".join(str(log.errors[-1] if log.errors else getattr(e, "message", "") or e).split())
-        cause = "another process has it open" if "lock" in said.lower() and is_file(address) else said[:200]
+        cause = said[:200]
+        if is_file(address):
+            cause = "another process has it open" if "lock" in said.lower() else f"{cause}; {DAMAGED}"
         raise CheckpointError(f"the store milvus at {address} does not answer: {cause}") from e
     finally:
+        logging.getLogger(RAISED).removeFilter(_no_error)
         for logger, propagate in zip(loggers, propagates, strict=True):
             logger.removeHandler(log)
             logger.propagate = propagate
+
+
+def _no_error(record: logging.LogRecord) -> bool:
+    return record.levelno < logging.ERROR
 
 
 class _Collected(logging.Handler):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -37,6 +37,7 @@ CODES = 64  # of a product-quantised vector, 8 bits each
 MAX_LISTS = 65536
 WAIT, LONG = 120.0, 7200.0  # seconds: for a request, and until an index is built or loaded
 AGAIN = "rg index rebuild MODEL fills it from the folder"
+ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})  # in a text of a filter
 Numbers = NDArray[np.int64]
 
 
@@ -241,9 +242,14 @@ def expression(index: TextIndex) -> str:
     if index.where is None:
         return ""
     tags, datasets = sorted(index.where.wanted_tags()), index.where.datasets
-    parts = [f"array_contains_any(tags, {json.dumps(tags, ensure_ascii=False)})"] if tags else []
-    parts += [f"dataset in {json.dumps(list(datasets), ensure_ascii=False)}"] if datasets else []
+    parts = [f"array_contains_any(tags, {_literals(tags)})"] if tags else []
+    parts += [f"dataset in {_literals(datasets)}"] if datasets else []
     return " and ".join(parts)
+
+
+def _literals(texts: Iterable[str]) -> str:
+    """Return texts as a list of Milvus. It knows no escape by number: other signs stand for themselves."""
+    return "[" + ", ".join(f'"{text.translate(ESCAPES)}"' for text in texts) + "]"
 
 
 def _samples(index: TextIndex, count: int) -> Numbers:
