@@ -144,6 +144,24 @@ def test_onnx_runs_without_reportgen_and_writes_its_reports(decoder: str, tmp_pa
 
 
 @services
+def test_an_image_that_the_script_cannot_read_is_one_line_and_the_others_have_reports(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    paths, folder = images(tmp_path, 2), tmp_path / "out"
+    export_model(make("lstm"), "small", folder, "onnx", paths[:1])
+    whole = run(folder, *paths)
+    assert whole.returncode == 0 and not whole.stderr
+    (tmp_path / "cut.png").write_bytes(paths[0].read_bytes()[:200])
+    (tmp_path / "no\nimage.png").write_bytes(b"none")
+    Image.fromarray(np.full((80, 70), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    bad = [tmp_path / name for name in ("cut.png", "no\nimage.png", "deep.png", "missing.png")]
+    done = run(folder, bad[0], paths[0], *bad[1:], paths[1])
+    assert done.returncode == 1 and done.stdout == whole.stdout
+    lines = done.stderr.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [f"cannot read {str(path)!r}" for path in bad], done.stderr
+    assert "no PNG or JPEG" in lines[1] and "more than 8 bits" in lines[2] and "No such file" in lines[3]
+
+
+@services
 @pytest.mark.parametrize("decoder", ["hier-lstm co", "hier-lstm-dual", "transformer", "gpt2"])
 def test_openvino_writes_the_reports_of_every_kind_of_step(decoder: str, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
