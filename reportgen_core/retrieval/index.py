@@ -272,7 +272,12 @@ def _check_ids(rows: Sequence[TextRow], stored: set[str]) -> None:
     seen = set(stored)
     for row in rows:
         if row.id in seen:
-            problem = "is held already; remove it first (rg index remove)" if row.id in stored else "comes twice"
+            problem = "comes twice"
+            if row.id in stored:
+                problem = (
+                    "is held already; give the new text another one in a table with the column id (a line without an "
+                    "id has its number), or remove the old text first (rg index remove)"
+                )
             raise DataError(f"the id {row.id!r} {problem}")
         seen.add(row.id)
 

@@ -151,7 +151,9 @@ def test_a_damaged_index_is_refused_in_one_line(index: TextIndex, damage: str) -
 
 
 def test_an_id_must_be_new_to_be_added_and_there_to_be_removed(index: TextIndex) -> None:
-    with pytest.raises(DataError, match="the id 't2' is held already; remove it first"):
+    with pytest.raises(
+        DataError, match="the id 't2' is held already; give the new text another one in a table with the column id"
+    ):
         add_texts(index, [TextRow("t2", "x")], VECTORS[:1])
     with pytest.raises(DataError, match="the id 'n' comes twice"):
         add_texts(index, [TextRow("n", "x"), TextRow("n", "y")], VECTORS[:2])
