@@ -38,9 +38,10 @@ def touch(browser: Browser, *steps: Sequence[Point]) -> None:
 
 
 def centre(browser: Browser, selector: str) -> Point:
-    """Return the middle of an element, after it was brought into view."""
+    """Return the middle of an element, after it was brought into view and drawn there: a touch meets what is drawn."""
     x, y = browser.run(
-        f"""(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}});
+        f"""(async () => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}});
+        for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
         const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] }})()"""
     )
     return x, y
