@@ -25,8 +25,8 @@ from .errors import PluginError, ReportgenError, quoted
 from .registry import Entry, check_entry, foreign_code, near_names
 
 GROUP = "reportgen"
-SLOW_IMPORT = 2.0  # seconds; a slower import is named
-MAX_VALUES, MAX_SECONDS = 100_000, 60  # of one hook of one plugin: a list or a call that takes more has no end
+SLOW_IMPORT, MAX_SECONDS, MAX_VALUES = 2.0, 10, 100_000  # a slower import is named; a hook that takes more has no end
+SECONDS = {"": 20, "find_model": 0}  # that an import may take, and a search for a model: as long as it likes
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ def _register(manager: pluggy.PluginManager, plugin: Plugin, point: metadata.Ent
 def run(plugin: Plugin, hook: str, function: Callable[[], Any]) -> Any:
     """Call code of a plugin and return its result; None if it fails, and then the plugin has the problem."""
     try:
-        with foreign_code(), _time_limit(plugin.distribution != "reportgen" and hook != "find_model"):
+        with foreign_code(), _time_limit(0 if plugin.distribution == "reportgen" else SECONDS.get(hook, MAX_SECONDS)):
             return function()
     except ReportgenError as e:
         problem = (f"{hook}: " if hook else "") + (str(e) if e.__cause__ else f"{type(e).__name__}: {e}")
@@ -109,13 +109,13 @@ def run(plugin: Plugin, hook: str, function: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def _time_limit(on: bool) -> Iterator[None]:
+def _time_limit(seconds: float) -> Iterator[None]:
     """Stop code that does not end by SystemExit, which few catch; only in the main thread of a system with alarms."""
     with ExitStack() as undo:
-        if on and threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM"):
-            before = signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"it did not end within {MAX_SECONDS} s"))
+        if seconds and threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM"):
+            before = signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"it did not end within {seconds} s"))
             undo.callback(signal.signal, signal.SIGALRM, before)
-            undo.callback(signal.setitimer, signal.ITIMER_REAL, *signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS, 1))
+            undo.callback(signal.setitimer, signal.ITIMER_REAL, *signal.setitimer(signal.ITIMER_REAL, seconds, 1))
         yield
 
 
