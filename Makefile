@@ -16,7 +16,7 @@ test: $(STAMP)
 test-browser: $(STAMP)
 	$(BIN)/python -m pytest -m browser tests
 
-# Reports stored in a real archive: Orthanc with its DICOMweb plugin, which the tests start.
+# With services that the tests start, as the archive Orthanc and a cluster of Ray; and what takes half a minute.
 test-services: export OMP_NUM_THREADS ?= 1
 test-services: $(STAMP)
 	$(BIN)/python -m pytest -m services tests

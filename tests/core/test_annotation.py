@@ -93,6 +93,7 @@ def test_ids_that_stand_twice_are_two_rows(model):
     assert (a.line, b.line) == (2, 3) and a.labels != b.labels
 
 
+@pytest.mark.services  # half a minute
 def test_memory_does_not_grow_with_the_table(model):
     def peak(count):
         stream = (ReportRow(i, Study(str(i), sections={"findings": "lungs are stable."})) for i in range(count))

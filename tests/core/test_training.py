@@ -112,6 +112,7 @@ def command(tmp_path: Path, out: str, settings: TrainSettings, *launch: str) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.services  # half a minute
 def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(tmp_path):
     studies(tmp_path), studies(tmp_path, 4, "val")
     subprocess.run(command(tmp_path, "whole", SETTINGS), check=True)
