@@ -186,8 +186,9 @@ def is_table(word: str) -> bool:
 
 def _stands_alone(word: str, before: Sequence[str], options: set[str], valued: set[str]) -> bool:
     """Return whether a word after these is no option, and no value of an option, known or unknown."""
-    last = before[-1] if before else ""
-    return not word.startswith("-") and last not in valued and (last in options or not last.startswith("-"))
+    ahead, last = ["", "", *before][-2:]
+    unknown = last.startswith("-") and "=" not in last and last not in options and ahead not in valued
+    return not word.startswith("-") and last not in valued and not unknown
 
 
 def _option_of(word: str, options: set[str], before: Sequence[str]) -> str:

@@ -184,6 +184,8 @@ def test_a_guessed_word_gets_the_command_and_its_model(rg) -> None:
     assert meant_options(ALL["eval"], click.Context(ALL["eval"]), given) == ["--model", *given]
     assert meant_options(ALL["eval"], click.Context(ALL["eval"]), ["--name", "mine"]) == ["--name", "mine"]
     assert meant_options(ALL["eval"], click.Context(ALL["eval"]), ["--unknown", "4"]) == ["--unknown", "4"]
+    for before in (["--format=json"], ["--seed", "-5"]):
+        assert meant_options(ALL["eval"], click.Context(ALL["eval"]), [*before, "mine"]) == [*before, "--model", "mine"]
 
 
 def test_what_is_understood_by_its_beginning_is_said(rg, tmp_path) -> None:

@@ -77,12 +77,11 @@ def connect(address: str, create: bool = False) -> Any:
         raise CheckpointError(f"the store milvus at {address} is gone; rg index rebuild MODEL fills it from the folder")
     from pymilvus import MilvusClient
 
-    token = "" if is_file(address) else os.environ.get("MILVUS_TOKEN", "")
     with one_line(address):
         if is_file(address):
             Path(address).parent.mkdir(parents=True, exist_ok=True)
             return MilvusClient(address, timeout=CONNECT, grpc_options=NEVER_ASK)
-        return MilvusClient(address, token=token, timeout=CONNECT)
+        return MilvusClient(address, token=os.environ.get("MILVUS_TOKEN", ""), timeout=CONNECT)
 
 
 @contextmanager
